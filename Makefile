@@ -1,0 +1,44 @@
+# The two commands of the README are `make demo` and `make test`; each does its own set-up.
+.PHONY: demo test test-all setup-demo setup-test console lint fmt bench clean-demo help
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export CARGO_TERM_COLOR ?= auto
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+demo: setup-demo console ## build, start everything on this machine, play recorded attacks, print the address
+	cargo build --release --bin citywatch
+	deploy/demo.sh
+
+test: setup-test console ## what decides: formatting, lints, all tests, the real broker, the browser
+	deploy/test.sh
+
+test-all: test ## the same and the heavy checks
+	CITYWATCH_TEST_ALL=1 cargo test --release --workspace
+
+setup-demo:
+	@deploy/setup.sh --for demo
+
+setup-test:
+	@deploy/setup.sh --for test
+
+console: alerting/console/dist/index.html ## the web console's assets, embedded in the binary
+
+CONSOLE_SOURCES := $(shell find alerting/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
+alerting/console/dist/index.html: $(CONSOLE_SOURCES)
+	cd alerting/console && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	@touch $@
+
+lint: ## formatting and clippy, warnings as errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+bench: ## the measurements of bench/, written to bench/results/
+	cargo run --release -p citywatch-bench -- all
+
+clean-demo: ## forget the demo's data
+	rm -rf demo-data
