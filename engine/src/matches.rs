@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use citywatch_parsers::{LogSource, RecordId, Timestamp, UnitId};
+use citywatch_parsers::{Event, LogSource, RecordId, Timestamp, UnitId, Value};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::Xxh3;
@@ -159,6 +159,48 @@ pub struct EventSnapshot {
     pub matched: Vec<MatchedField>,
 }
 
+/// Longest raw text that a snapshot keeps, in bytes.
+const SNAPSHOT_RAW_BYTES_MAX: usize = 64 * 1024;
+
+impl EventSnapshot {
+    /// A copy of `event` that outlives its batch; `matched` is left empty.
+    pub fn of(event: &Event<'_>, id: EventId) -> Self {
+        let record = &event.record;
+        let raw = &record.raw[..record.raw.len().min(SNAPSHOT_RAW_BYTES_MAX)];
+        Self {
+            id,
+            record: RecordId {
+                agent: record.origin.agent.clone(),
+                stream: record.origin.stream.clone(),
+                position: record.position,
+            },
+            unit: record.origin.unit.clone(),
+            event_time: event.event_time,
+            received_at: record.received_at,
+            host: event.host.to_owned(),
+            format: event.format.to_owned(),
+            fields: event.fields.iter().map(|field| (field.name.to_owned(), json_of(field.value))).collect(),
+            raw: String::from_utf8_lossy(raw).into_owned(),
+            matched: Vec::new(),
+        }
+    }
+}
+
+/// The JSON value of a field's value; a number that JSON cannot hold becomes text.
+pub fn json_of(value: Value<'_>) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => value.into(),
+        Value::Int(value) => value.into(),
+        Value::UInt(value) => value.into(),
+        Value::Float(number) => {
+            serde_json::Number::from_f64(number).map_or_else(|| number.to_string().into(), Into::into)
+        }
+        Value::Str(text) => text.into(),
+        Value::List(values) => values.iter().map(|value| json_of(*value)).collect(),
+    }
+}
+
 /// A rule held for an event, or a correlation for several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Match {
@@ -176,8 +218,9 @@ pub struct Match {
     pub group: Vec<(String, String)>,
     /// For a correlation: start and end of the window. `None` otherwise.
     pub window: Option<(Timestamp, Timestamp)>,
-    /// The events: one, or for a correlation all in the window up to a bound of 100.
-    pub evidence: Vec<EventSnapshot>,
+    /// The events: one, or for a correlation all in the window up to a bound of 100. Shared, since an
+    /// event may be evidence of many matches.
+    pub evidence: Vec<Arc<EventSnapshot>>,
     /// Number of events that count, also beyond the bound of `evidence`.
     pub event_count: u64,
 }
