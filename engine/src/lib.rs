@@ -9,4 +9,4 @@
 
 pub mod matches;
 
-pub use matches::{EventId, EventSnapshot, Match, MatchDelivery, MatchId, MatchedField, RuleInfo};
+pub use matches::{EventId, EventSnapshot, Evidence, Match, MatchDelivery, MatchId, MatchedField, RuleInfo};

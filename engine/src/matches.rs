@@ -155,6 +155,13 @@ pub struct EventSnapshot {
     pub fields: Vec<(String, serde_json::Value)>,
     /// The record as it was written; bytes that are not UTF-8 replaced; cut at 64 KiB.
     pub raw: String,
+}
+
+/// An event with what made the rule match in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The event, shared: several rules may match it.
+    pub event: Arc<EventSnapshot>,
     /// The fields that made the rule match.
     pub matched: Vec<MatchedField>,
 }
@@ -163,7 +170,7 @@ pub struct EventSnapshot {
 const SNAPSHOT_RAW_BYTES_MAX: usize = 64 * 1024;
 
 impl EventSnapshot {
-    /// A copy of `event` that outlives its batch; `matched` is left empty.
+    /// A copy of `event` that outlives its batch.
     pub fn of(event: &Event<'_>, id: EventId) -> Self {
         let record = &event.record;
         let raw = &record.raw[..record.raw.len().min(SNAPSHOT_RAW_BYTES_MAX)];
@@ -181,7 +188,6 @@ impl EventSnapshot {
             format: event.format.to_owned(),
             fields: event.fields.iter().map(|field| (field.name.to_owned(), json_of(field.value))).collect(),
             raw: String::from_utf8_lossy(raw).into_owned(),
-            matched: Vec::new(),
         }
     }
 }
@@ -218,9 +224,8 @@ pub struct Match {
     pub group: Vec<(String, String)>,
     /// For a correlation: start and end of the window. `None` otherwise.
     pub window: Option<(Timestamp, Timestamp)>,
-    /// The events: one, or for a correlation all in the window up to a bound of 100. Shared, since an
-    /// event may be evidence of many matches.
-    pub evidence: Vec<Arc<EventSnapshot>>,
+    /// The events: one, or for a correlation all in the window up to a bound of 100.
+    pub evidence: Vec<Evidence>,
     /// Number of events that count, also beyond the bound of `evidence`.
     pub event_count: u64,
 }
