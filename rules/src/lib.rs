@@ -1,1 +1,15 @@
-//! placeholder
+//! The Sigma language: rules read with positions, checked, and evaluated by reference.
+//!
+//! This crate defines what a rule means. It does no I/O, reads no clock and has no global state:
+//! texts come in, a rule set and typed problems go out. [`reference`] is the slow, obviously
+//! correct evaluator that the compiled engine must agree with.
+//!
+//! Source: Sigma specification 2.1.0 (2025-08-02). Where it leaves room, README.md beside this
+//! crate says what we decided.
+
+pub mod correlation;
+pub mod fold;
+pub mod rule;
+
+pub use correlation::{Correlation, CorrelationKind};
+pub use rule::{Expr, FieldTest, Rule, RuleId, Test};
