@@ -5,11 +5,31 @@
 //!   as its message and says so in its [`Problem`]s.
 //! - No I/O, no clock, no globals: time zone and the like come in with [`ParseContext`].
 //! - Events borrow from the batch they were read from and from the arena of that batch.
+//!
+//! [`parse_batch`] is what a pipeline calls; [`FORMATS`] is the table of what is understood;
+//! [`pivots()`] gives what analysts pivot on. README.md of this crate is the field taxonomy.
 
+mod classify;
+mod context;
+mod decode;
+mod detect;
+mod draft;
 pub mod event;
+pub mod evtx;
+mod formats;
+mod messages;
+mod parse;
+pub mod pivots;
+mod scan;
 pub mod record;
 pub mod time;
+mod when;
 
-pub use event::{Event, Field, LogSource, Problem, Value};
+pub use context::ParseContext;
+pub use detect::{Detection, detect_format};
+pub use event::{Event, Field, LogSource, Problem, ProblemKind, Value};
+pub use formats::{FORMATS, Format, format_by_name};
+pub use parse::{Parser, parse_batch, parse_record};
+pub use pivots::{Pivots, pivots};
 pub use record::{AgentId, Origin, Record, RecordBatch, RecordId, StreamId, UnitId};
 pub use time::Timestamp;

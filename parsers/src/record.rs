@@ -120,6 +120,34 @@ impl RecordBatch {
         self.spans.push(RecordSpan { start, end, position, received_at, truncated });
     }
 
+    /// A batch over a buffer that already holds its records, as a transport decoded it.
+    ///
+    /// # Errors
+    /// When a span lies outside the buffer, or positions do not grow strictly.
+    pub fn from_parts(origin: Arc<Origin>, buffer: Vec<u8>, spans: Vec<RecordSpan>) -> Result<Self, BrokenBatch> {
+        let mut last_position = None;
+        for (index, span) in spans.iter().enumerate() {
+            if span.start > span.end || span.end as usize > buffer.len() {
+                return Err(BrokenBatch::Span { index });
+            }
+            if last_position.is_some_and(|last| span.position <= last) {
+                return Err(BrokenBatch::Position { index });
+            }
+            last_position = Some(span.position);
+        }
+        Ok(Self { origin, buffer, spans })
+    }
+
+    /// The bytes of all records, as the spans address them.
+    pub fn buffer(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Where each record lies in the buffer, in order.
+    pub fn spans(&self) -> &[RecordSpan] {
+        &self.spans
+    }
+
     /// Number of records.
     pub fn len(&self) -> usize {
         self.spans.len()
@@ -159,6 +187,21 @@ impl RecordBatch {
             truncated: span.truncated,
         }
     }
+}
+
+/// Why parts do not make a batch; the index is the record's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenBatch {
+    /// A record lies outside the buffer.
+    Span {
+        /// Which record.
+        index: usize,
+    },
+    /// A position does not lie above the one before it.
+    Position {
+        /// Which record.
+        index: usize,
+    },
 }
 
 /// One log entry as it was written, borrowed from its batch.

@@ -1,0 +1,31 @@
+//! What parsing needs to know besides the record: given by the caller, never looked up.
+
+use jiff::tz::{Offset, TimeZone};
+
+/// Settings of parsing; the same for all records of a pipeline.
+#[derive(Clone, Debug)]
+pub struct ParseContext {
+    /// Zone of times that name none. The default is UTC+7, which Asia/Ho_Chi_Minh has kept without
+    /// interruption since 1975: no time zone database is needed for it.
+    pub default_zone: TimeZone,
+    /// Bytes of a record that are read; the rest is left out of the fields (never of the raw text) with a Problem.
+    pub record_bytes_max: usize,
+    /// Fields of an event; more are left out with a Problem.
+    pub fields_max: usize,
+    /// Levels of nesting (JSON, XML) that become dotted names; deeper ones are left out with a Problem.
+    pub depth_max: usize,
+    /// How far a clock may run ahead of the receiver before a time without a year is taken for last year's.
+    pub clock_ahead_max_hours: u32,
+}
+
+impl Default for ParseContext {
+    fn default() -> Self {
+        Self {
+            default_zone: TimeZone::fixed(Offset::constant(7)),
+            record_bytes_max: 1 << 20,
+            fields_max: 2_048,
+            depth_max: 32,
+            clock_ahead_max_hours: 48,
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! EVTX files: each record of the file becomes one record of ours, as event XML.
+

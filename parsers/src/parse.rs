@@ -1,0 +1,143 @@
+//! From a batch to its events: picks the grammar, falls back when it does not fit, keeps the bounds.
+
+use bumpalo::Bump;
+
+use crate::classify;
+use crate::context::ParseContext;
+use crate::decode::decode;
+use crate::detect;
+use crate::draft::Draft;
+use crate::event::{Event, ProblemKind, Value};
+use crate::formats::{Format, format_by_name};
+use crate::record::{Record, RecordBatch, Truncated};
+
+/// Buffers that are reused from record to record.
+pub(crate) struct Scratch {
+    pub(crate) json: simd_json::Buffers,
+    pub(crate) tape: simd_json::Tape<'static>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { json: simd_json::Buffers::default(), tape: simd_json::Tape(Vec::new()) }
+    }
+}
+
+/// Reads batches and keeps its buffers between them: one per thread.
+pub struct Parser {
+    context: ParseContext,
+    scratch: Scratch,
+}
+
+impl Parser {
+    /// A parser with these settings.
+    pub fn new(context: ParseContext) -> Self {
+        Self { context, scratch: Scratch::default() }
+    }
+
+    /// The events of all records of `batch`, in order, appended to `events`.
+    pub fn parse_batch<'a>(&mut self, batch: &'a RecordBatch, arena: &'a Bump, events: &mut Vec<Event<'a>>) {
+        events.reserve(batch.len());
+        for record in batch.iter() {
+            self.parse_record(record, arena, events);
+        }
+    }
+
+    /// The events of one record (at least one), appended to `events`.
+    pub fn parse_record<'a>(&mut self, record: Record<'a>, arena: &'a Bump, events: &mut Vec<Event<'a>>) {
+        let named = named_format(&record);
+        let mut draft = Draft::new(record, arena, &self.context, &mut self.scratch, events);
+        let text = text_of(&mut draft);
+        if let Named::Unknown(name) = named {
+            draft.note(ProblemKind::FormatMismatch, format!("there is no format `{name}`; detected instead"));
+        }
+        let known = match named {
+            Named::Format(format) => Some(format),
+            Named::Auto | Named::Unknown(_) => None,
+        };
+        if !known.is_some_and(|format| read_as(&mut draft, format, text)) {
+            read_detected(&mut draft, known, text);
+        }
+        classify::complete(&mut draft);
+        draft.finish();
+    }
+}
+
+/// The events of all records of `batch`, in order; at least one per record.
+pub fn parse_batch<'a>(batch: &'a RecordBatch, arena: &'a Bump, context: &ParseContext) -> Vec<Event<'a>> {
+    let mut events = Vec::with_capacity(batch.len());
+    Parser::new(context.clone()).parse_batch(batch, arena, &mut events);
+    events
+}
+
+/// The events of one record: one, but for formats that wrap many in one.
+pub fn parse_record<'a>(record: Record<'a>, arena: &'a Bump, context: &ParseContext) -> Vec<Event<'a>> {
+    let mut events = Vec::with_capacity(1);
+    Parser::new(context.clone()).parse_record(record, arena, &mut events);
+    events
+}
+
+enum Named<'a> {
+    Auto,
+    Format(&'static Format),
+    Unknown(&'a str),
+}
+
+fn named_format<'a>(record: &Record<'a>) -> Named<'a> {
+    match &*record.origin.format {
+        "" | "auto" => Named::Auto,
+        name => format_by_name(name).map_or(Named::Unknown(name), Named::Format),
+    }
+}
+
+/// The record's text within the bounds, with notes about what is not as it should be.
+fn text_of<'a>(draft: &mut Draft<'a, '_>) -> &'a str {
+    let record = draft.event.record;
+    let mut raw = record.raw;
+    if record.truncated == Truncated::Yes {
+        draft.note(ProblemKind::TooLarge, "the agent cut the record at its bound");
+    }
+    if raw.len() > draft.context.record_bytes_max {
+        draft.note(
+            ProblemKind::TooLarge,
+            format!("{} bytes; {} are read", raw.len(), draft.context.record_bytes_max),
+        );
+        raw = &raw[..char_boundary(raw, draft.context.record_bytes_max)];
+    }
+    let decoded = decode(raw, draft.arena);
+    draft.event.problems.extend(decoded.problem);
+    // Devices end their datagrams with a NUL, a line end, or both.
+    decoded.text.trim_end_matches(['\0', '\n', '\r'])
+}
+
+/// The last place at or before `at` that does not cut a UTF-8 character.
+fn char_boundary(raw: &[u8], at: usize) -> usize {
+    (at.saturating_sub(3)..=at).rev().find(|&place| raw[place] & 0xC0 != 0x80).unwrap_or(at)
+}
+
+fn read_as<'a>(draft: &mut Draft<'a, '_>, format: &'static Format, text: &'a str) -> bool {
+    draft.event.format = format.name;
+    let fits = (format.read)(draft, text).is_ok();
+    if !fits {
+        draft.reset();
+    }
+    fits
+}
+
+fn read_detected<'a>(draft: &mut Draft<'a, '_>, tried: Option<&'static Format>, text: &'a str) {
+    let detected = detect::detect_text(text).format;
+    let again = tried.is_some_and(|format| std::ptr::eq(format, detected));
+    let fits = !again && read_as(draft, detected, text);
+    match (tried, fits) {
+        (None, true) => {}
+        (Some(named), true) => draft.note(
+            ProblemKind::FormatMismatch,
+            format!("not {}, as it is said to be; read as {}", named.name, detected.name),
+        ),
+        (_, false) => {
+            let name = tried.map_or(detected.name, |format| format.name);
+            draft.note(ProblemKind::Unparsed, format!("not {name}; kept as text"));
+            draft.push("message", Value::Str(text));
+        }
+    }
+}
