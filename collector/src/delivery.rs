@@ -41,12 +41,25 @@ impl Receipt {
     /// A receipt for delivery `sequence` of `lane`; answers arrive at `answers`. Deliveries in flight
     /// are bounded by the channel of deliveries, so the channel of answers need not be.
     pub fn new(lane: u32, sequence: u64, answers: mpsc::UnboundedSender<Acknowledged>) -> Self {
-        Self { lane, sequence, answers }
+        Self {
+            lane,
+            sequence,
+            answers,
+        }
+    }
+
+    /// The transport's lane. A Kafka partition that goes to another engine and comes back is a new
+    /// lane: what was known of its streams' stored positions may be out of date then.
+    pub fn lane(&self) -> u32 {
+        self.lane
     }
 
     /// Tells the transport that the delivery is durable downstream.
     pub fn acknowledge(self) {
         // The transport may be gone at shutdown: then the records come again, and are known.
-        let _ = self.answers.send(Acknowledged { lane: self.lane, sequence: self.sequence });
+        let _ = self.answers.send(Acknowledged {
+            lane: self.lane,
+            sequence: self.sequence,
+        });
     }
 }

@@ -6,6 +6,11 @@
 //! - Batches of one stream keep their order, and positions grow strictly within a stream.
 //! - Everything that is dropped, cut or tried again is counted.
 
+mod clock;
 pub mod delivery;
+pub mod frame;
+mod prefix;
+pub mod spool;
 
 pub use delivery::{Delivery, Receipt};
+pub use spool::{Spool, SpoolLimits, SpoolReader, SpoolWriter};
