@@ -8,5 +8,6 @@
 //!   dead letters) is durable before them, so a restart sees exactly what is missing.
 
 pub mod matches;
+pub mod store;
 
 pub use matches::{EventId, EventSnapshot, Evidence, Match, MatchDelivery, MatchId, MatchedField, RuleInfo};

@@ -1,0 +1,29 @@
+//! The event store: ClickHouse, or chDB behind an endpoint that speaks ClickHouse's protocol.
+//!
+//! [`Store`] is the client of both, with the same SQL and the same blocks. [`endpoint`] is the
+//! process `citywatch store`: it owns one data directory and serves it on loopback, so that a crash
+//! in the database library takes nothing else along.
+//!
+//! Invariants:
+//! - One insert is one block of one partition and becomes one part: all of it is stored, or none.
+//! - Rows written are compared with rows sent, always.
+//! - What came from a log reaches SQL as a parameter, never as text of a statement.
+//! - An error says whether the same call can succeed later ([`StoreError::is_retryable`]).
+
+mod client;
+mod config;
+pub mod endpoint;
+mod error;
+mod fold;
+mod query;
+mod rows;
+mod schema;
+mod search;
+mod words;
+
+pub use client::{Counts, Store};
+pub use config::{Password, StoreConfig};
+pub use error::StoreError;
+pub use fold::fold_into;
+pub use query::{EventCursor, EventQuery, EventSummary, StoredEvent, StoredMatch};
+pub use rows::{DeadLetterRow, EventRow, MatchRow};

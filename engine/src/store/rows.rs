@@ -1,0 +1,382 @@
+//! Rows as the tables hold them.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use citywatch_parsers::{Event, Timestamp, Value, pivots};
+use clickhouse::Row;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::fold::fold_into;
+use crate::matches::{EventId, Match, json_of};
+
+/// Class of events that no rule gives another.
+pub(super) const STANDARD_RETENTION: &str = "standard";
+
+/// Micro-seconds that an event may lie outside of what `DateTime64` holds before it is clamped:
+/// years 1900 to 2299.
+const EVENT_TIME_RANGE_US: (i64, i64) = (-2_208_988_800_000_000, 10_413_791_999_999_999);
+
+/// One event as table `events` holds it.
+#[derive(Clone, Debug, PartialEq, Row, Serialize)]
+pub struct EventRow {
+    /// See [`EventId`].
+    pub event_id: u128,
+    /// Microseconds.
+    pub event_time: i64,
+    /// Microseconds.
+    pub received_at: i64,
+    /// How long it is kept, by name.
+    pub retention_class: Cow<'static, str>,
+    /// The office's id.
+    pub unit: Arc<str>,
+    /// The host it speaks of.
+    pub host: String,
+    /// The agent that read it.
+    pub agent: Arc<str>,
+    /// The agent's stream.
+    pub stream: Arc<str>,
+    /// Position in the stream.
+    pub position: u64,
+    /// Place among the events of its record.
+    pub sub_index: u32,
+    /// Format that read it.
+    pub format: &'static str,
+    /// Product of the most specific log source.
+    pub product: String,
+    /// Its category.
+    pub category: String,
+    /// Its service.
+    pub service: String,
+    /// The other log sources, as `product/category/service`.
+    pub other_log_sources: Vec<String>,
+    /// The acting user.
+    pub user: String,
+    /// IPv4 mapped; `::` when it has none.
+    pub source_address: Ipv6Addr,
+    /// 0 when it has none.
+    pub source_port: u16,
+    /// IPv4 mapped; `::` when it has none.
+    pub destination_address: Ipv6Addr,
+    /// 0 when it has none.
+    pub destination_port: u16,
+    /// The process.
+    pub process: String,
+    /// Its parent.
+    pub parent_process: String,
+    /// Its command line.
+    pub command_line: String,
+    /// Hash of a file.
+    pub hash: String,
+    /// Address of a page.
+    pub url: String,
+    /// What was done.
+    pub action: String,
+    /// How it ended.
+    pub outcome: String,
+    /// The source's own number or name of this kind of event.
+    pub event_code: String,
+    /// All fields in order, values as text; a list is a JSON array.
+    pub fields: Vec<(String, String)>,
+    /// One letter per field, see [`kind_letter`].
+    pub field_kinds: String,
+    /// What search looks at: decoded, lower-cased, without diacritics.
+    pub text: String,
+    /// The record as it was written; may be any bytes.
+    #[serde(serialize_with = "serialize_raw")]
+    pub raw: Vec<u8>,
+    /// What was wrong with the record: `kind: detail`.
+    pub problems: Vec<String>,
+}
+
+impl EventRow {
+    /// The row of `event`, whose id is `id`.
+    pub fn from_event(event: &Event<'_>, id: EventId) -> Self {
+        let origin = event.record.origin;
+        let pivots = pivots(event);
+        let mut log_sources = event.log_sources.iter();
+        let first = log_sources.next();
+        let part = |part: Option<&Cow<'_, str>>| part.map_or_else(String::new, ToString::to_string);
+        let mut field_kinds = String::with_capacity(event.fields.len());
+        field_kinds.extend(event.fields.iter().map(|field| kind_letter(field.value)));
+        Self {
+            event_id: id.0,
+            event_time: clamp_event_time(event.event_time),
+            received_at: event.record.received_at.as_micros(),
+            retention_class: Cow::Borrowed(STANDARD_RETENTION),
+            unit: origin.unit.0.clone(),
+            host: event.host.into(),
+            agent: origin.agent.0.clone(),
+            stream: origin.stream.0.clone(),
+            position: event.record.position,
+            sub_index: event.sub_index,
+            format: event.format,
+            product: part(first.map(|source| &source.product)),
+            category: part(first.map(|source| &source.category)),
+            service: part(first.map(|source| &source.service)),
+            other_log_sources: log_sources
+                .map(|source| format!("{}/{}/{}", source.product, source.category, source.service))
+                .collect(),
+            user: pivots.user.unwrap_or_default().into(),
+            source_address: stored_address(pivots.source_address),
+            source_port: pivots.source_port.unwrap_or(0),
+            destination_address: stored_address(pivots.destination_address),
+            destination_port: pivots.destination_port.unwrap_or(0),
+            process: pivots.process.unwrap_or_default().into(),
+            parent_process: pivots.parent_process.unwrap_or_default().into(),
+            command_line: pivots.command_line.unwrap_or_default().into(),
+            hash: pivots.hash.unwrap_or_default().into(),
+            url: pivots.url.unwrap_or_default().into(),
+            action: pivots.action.unwrap_or_default().into(),
+            outcome: pivots.outcome.unwrap_or_default().into(),
+            event_code: pivots
+                .event_code
+                .map_or_else(String::new, |code| code.to_string()),
+            fields: event
+                .fields
+                .iter()
+                .map(|field| (field.name.to_string(), value_text(field.value)))
+                .collect(),
+            field_kinds,
+            text: search_text(event),
+            raw: event.record.raw.to_vec(),
+            problems: event
+                .problems
+                .iter()
+                .map(|problem| format!("{}: {}", problem.kind.name(), problem.detail))
+                .collect(),
+        }
+    }
+
+    /// The partition that the row belongs to: day of `received_at` (UTC, days since 1970) and
+    /// retention class. One insert holds rows of one partition only.
+    pub fn partition(&self) -> (i64, &str) {
+        (
+            self.received_at.div_euclid(86_400_000_000),
+            &self.retention_class,
+        )
+    }
+}
+
+/// IPv4 is stored mapped, so that one column holds both; `::` stands for none.
+fn stored_address(address: Option<IpAddr>) -> Ipv6Addr {
+    match address {
+        Some(IpAddr::V4(address)) => address.to_ipv6_mapped(),
+        Some(IpAddr::V6(address)) => address,
+        None => Ipv6Addr::UNSPECIFIED,
+    }
+}
+
+/// The letter by which `field_kinds` remembers what a value was, since the map holds text only:
+/// `n`ull, `b`ool, `i`nteger, `u`nsigned above `i64::MAX`, `f`loat, `s`tring, `l`ist.
+pub(super) fn kind_letter(value: Value<'_>) -> char {
+    match value {
+        Value::Null => 'n',
+        Value::Bool(_) => 'b',
+        Value::Int(_) => 'i',
+        Value::UInt(_) => 'u',
+        Value::Float(_) => 'f',
+        Value::Str(_) => 's',
+        Value::List(_) => 'l',
+    }
+}
+
+/// The value as the map of fields holds it.
+fn value_text(value: Value<'_>) -> String {
+    match value {
+        Value::Str(text) => text.into(),
+        Value::List(_) => json_of(value).to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// What search looks at. JSON and XML escape what they hold, so their values are taken decoded; of
+/// other formats the record itself, and what the parser decoded out of it.
+fn search_text(event: &Event<'_>) -> String {
+    let raw = event.record.raw;
+    let mut text = String::with_capacity(raw.len() + raw.len() / 8);
+    let escaped = matches!(raw.trim_ascii_start().first(), Some(b'{' | b'[' | b'<'));
+    // `<34>1 ...` is a syslog line with its priority, not XML.
+    let escaped =
+        escaped && !raw.get(1).is_some_and(u8::is_ascii_digit) && !event.fields.is_empty();
+    if !escaped {
+        fold_into(&String::from_utf8_lossy(raw), &mut text);
+    }
+    for field in &event.fields {
+        add_search_value(field.value, (!escaped).then_some(raw), &mut text);
+    }
+    text
+}
+
+/// Adds what is not in `known` yet, the bytes that search already sees.
+fn add_search_value(value: Value<'_>, known: Option<&[u8]>, text: &mut String) {
+    match value {
+        Value::Str(value) => {
+            let seen =
+                known.is_some_and(|raw| memchr::memmem::find(raw, value.as_bytes()).is_some());
+            if !value.is_empty() && !seen {
+                separate(text);
+                fold_into(value, text);
+            }
+        }
+        Value::List(values) => {
+            for value in values {
+                add_search_value(*value, known, text);
+            }
+        }
+        // Numbers and the like of a plain line are in it as they are.
+        number => {
+            if known.is_none() && number != Value::Null {
+                separate(text);
+                write!(text, "{number}").expect("writing to a String cannot fail");
+            }
+        }
+    }
+}
+
+fn separate(text: &mut String) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+}
+
+fn clamp_event_time(time: Timestamp) -> i64 {
+    time.as_micros()
+        .clamp(EVENT_TIME_RANGE_US.0, EVENT_TIME_RANGE_US.1)
+}
+
+/// Records may be any bytes; ClickHouse's `String` holds them as they are.
+fn serialize_raw<S: Serializer>(raw: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(raw)
+}
+
+/// One match as table `matches` holds it.
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
+pub struct MatchRow {
+    /// See [`crate::matches::MatchId`].
+    pub match_id: u128,
+    /// The rule's id.
+    pub rule_id: String,
+    /// SHA-256 of the rule's text.
+    pub rule_hash: String,
+    /// The rule's title.
+    pub rule_title: String,
+    /// The rule's level.
+    pub level: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Whether it is a correlation.
+    pub correlation: bool,
+    /// The office's id.
+    pub unit: String,
+    /// The host.
+    pub host: String,
+    /// Microseconds; of the latest event.
+    pub event_time: i64,
+    /// Microseconds; of the event received last.
+    pub received_at: i64,
+    /// Agent of the first event.
+    pub agent: String,
+    /// Stream of the first event.
+    pub stream: String,
+    /// Position of the first event in its stream.
+    pub position: u64,
+    /// Group-by fields with their values, in order.
+    pub group: Vec<(String, String)>,
+    /// Microseconds; 0 when it has no window.
+    pub window_start: i64,
+    /// Microseconds; 0 when it has no window.
+    pub window_end: i64,
+    /// Number of events that count.
+    pub event_count: u64,
+    /// Their ids, as far as they are kept.
+    pub event_ids: Vec<u128>,
+    /// The events as JSON: a list of [`crate::matches::Evidence`].
+    pub evidence: String,
+}
+
+impl MatchRow {
+    /// The row of `found`.
+    pub fn from_match(found: &Match) -> Self {
+        let first = found.evidence.first().map(|evidence| &evidence.event);
+        let received_at = found
+            .evidence
+            .iter()
+            .map(|evidence| evidence.event.received_at)
+            .max();
+        let window = found.window.unwrap_or_default();
+        Self {
+            match_id: found.id.0,
+            rule_id: found.rule.id.clone(),
+            rule_hash: found.rule.content_hash.clone(),
+            rule_title: found.rule.title.clone(),
+            level: found.rule.level.clone(),
+            tags: found.rule.tags.clone(),
+            correlation: found.rule.correlation,
+            unit: found.unit.to_string(),
+            host: found.host.clone(),
+            event_time: clamp_event_time(found.event_time),
+            received_at: received_at.unwrap_or(found.event_time).as_micros(),
+            agent: first.map_or_else(String::new, |event| event.record.agent.to_string()),
+            stream: first.map_or_else(String::new, |event| event.record.stream.to_string()),
+            position: first.map_or(0, |event| event.record.position),
+            group: found.group.clone(),
+            window_start: window.0.as_micros(),
+            window_end: window.1.as_micros(),
+            event_count: found.event_count,
+            event_ids: found
+                .evidence
+                .iter()
+                .map(|evidence| evidence.event.id.0)
+                .collect(),
+            evidence: serde_json::to_string(&found.evidence)
+                .expect("snapshots have string keys and finite numbers only"),
+        }
+    }
+}
+
+/// What could not be parsed or stored, as table `dead_letters` holds it.
+#[derive(Clone, Debug, PartialEq, Row, Serialize)]
+pub struct DeadLetterRow {
+    /// The agent that read it.
+    pub agent: String,
+    /// The agent's stream.
+    pub stream: String,
+    /// Position in the stream.
+    pub position: u64,
+    /// Microseconds.
+    pub received_at: i64,
+    /// The office's id.
+    pub unit: String,
+    /// Where it was read.
+    pub host: String,
+    /// The format it was said to have.
+    pub format: String,
+    /// Kind of reason, for counting: `unparsed`, `too_large`, `not_stored`, ...
+    pub kind: String,
+    /// The reason in words.
+    pub reason: String,
+    /// The record as it was written.
+    #[serde(serialize_with = "serialize_raw")]
+    pub raw: Vec<u8>,
+}
+
+impl DeadLetterRow {
+    /// The row of `record`, which could not be handled for `reason`.
+    pub fn from_record(record: &citywatch_parsers::Record<'_>, kind: &str, reason: &str) -> Self {
+        Self {
+            agent: record.origin.agent.to_string(),
+            stream: record.origin.stream.to_string(),
+            position: record.position,
+            received_at: record.received_at.as_micros(),
+            unit: record.origin.unit.to_string(),
+            host: record.origin.host.as_deref().unwrap_or("").into(),
+            format: record.origin.format.to_string(),
+            kind: kind.into(),
+            reason: reason.into(),
+            raw: record.raw.to_vec(),
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Questions to the store: search, one event, matches of late.
+
+use std::fmt::Write as _;
+use std::net::Ipv6Addr;
+
+use citywatch_parsers::{AgentId, RecordId, StreamId, Timestamp, UnitId};
+use clickhouse::Row;
+use clickhouse::query::Query;
+use serde::Deserialize;
+
+use super::query::{EventCursor, EventQuery, EventSummary, StoredEvent, StoredMatch};
+use super::words::{Word, words};
+use super::{Store, StoreError};
+use crate::matches::{EventId, MatchId};
+
+/// Most events of one answer.
+const LIMIT_MAX: u32 = 1_000;
+/// Bytes of `raw` that a list shows.
+const RAW_SHOWN_BYTES: u32 = 4_096;
+
+/// Columns of [`SummaryRow`], but for `raw`. Records may be any bytes: what is not UTF-8 is replaced.
+const SUMMARY_COLUMNS: &str = "event_id, event_time, received_at, unit, host, format, product, category, \
+     service, user, source_address, source_port, destination_address, destination_port, process, \
+     parent_process, command_line, hash, url, action, outcome, event_code, \
+     arrayFirst(text -> text != '', arrayMap(name -> fields[name], ['message', 'Message', 'msg', 'MESSAGE', 'log'])) AS message";
+
+#[derive(Row, Deserialize)]
+struct SummaryRow {
+    event_id: u128,
+    event_time: i64,
+    received_at: i64,
+    unit: String,
+    host: String,
+    format: String,
+    product: String,
+    category: String,
+    service: String,
+    user: String,
+    source_address: Ipv6Addr,
+    source_port: u16,
+    destination_address: Ipv6Addr,
+    destination_port: u16,
+    process: String,
+    parent_process: String,
+    command_line: String,
+    hash: String,
+    url: String,
+    action: String,
+    outcome: String,
+    event_code: String,
+    message: String,
+    shown_raw: String,
+}
+
+impl From<SummaryRow> for EventSummary {
+    fn from(row: SummaryRow) -> Self {
+        let address = |address: Ipv6Addr| (!address.is_unspecified()).then_some(address);
+        let port = |port: u16| (port != 0).then_some(port);
+        Self {
+            id: EventId(row.event_id),
+            event_time: Timestamp(row.event_time),
+            received_at: Timestamp(row.received_at),
+            unit: UnitId::from(row.unit.as_str()),
+            host: row.host,
+            format: row.format,
+            product: row.product,
+            category: row.category,
+            service: row.service,
+            user: row.user,
+            source_address: address(row.source_address),
+            source_port: port(row.source_port),
+            destination_address: address(row.destination_address),
+            destination_port: port(row.destination_port),
+            process: row.process,
+            parent_process: row.parent_process,
+            command_line: row.command_line,
+            hash: row.hash,
+            url: row.url,
+            action: row.action,
+            outcome: row.outcome,
+            event_code: row.event_code,
+            message: row.message,
+            raw: row.shown_raw,
+        }
+    }
+}
+
+#[derive(Row, Deserialize)]
+struct DetailRow {
+    agent: String,
+    stream: String,
+    position: u64,
+    sub_index: u32,
+    fields: Vec<(String, String)>,
+    field_kinds: String,
+    problems: Vec<String>,
+}
+
+#[derive(Row, Deserialize)]
+struct MatchDetailRow {
+    match_id: u128,
+    rule_id: String,
+    rule_hash: String,
+    rule_title: String,
+    level: String,
+    correlation: bool,
+    unit: String,
+    host: String,
+    event_time: i64,
+    group: Vec<(String, String)>,
+    window_start: i64,
+    window_end: i64,
+    event_count: u64,
+    evidence: String,
+}
+
+impl Store {
+    /// Events that fit the query, newest first. Fewer than its limit means that there are no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for a query that cannot be read; see [`StoreError`] for the rest.
+    pub async fn search(&self, query: &EventQuery) -> Result<Vec<EventSummary>, StoreError> {
+        let words = words(&query.text)?;
+        if query.units.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let sql = search_sql(query, &words);
+        let call = bind_search(self.client.query(&sql), query, &words);
+        let rows: Vec<SummaryRow> = self.fetch_all("search", call).await?;
+        Ok(rows.into_iter().map(EventSummary::from).collect())
+    }
+
+    /// The event with this id, if it is stored.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
+        let sql = format!(
+            "SELECT {SUMMARY_COLUMNS}, toValidUTF8(raw) AS shown_raw FROM events \
+             WHERE event_id = {{id:UInt128}} LIMIT 1"
+        );
+        let call = self.client.query(&sql).param("id", id.0.to_string());
+        let Some(row) = self.fetch_all::<SummaryRow>("event", call).await?.pop() else {
+            return Ok(None);
+        };
+        let sql = "SELECT agent, stream, position, sub_index, fields, field_kinds, problems FROM events \
+             WHERE event_id = {id:UInt128} LIMIT 1";
+        let call = self.client.query(sql).param("id", id.0.to_string());
+        let Some(detail) = self.fetch_all::<DetailRow>("event", call).await?.pop() else {
+            return Ok(None);
+        };
+        Ok(Some(StoredEvent {
+            summary: row.into(),
+            record: RecordId {
+                agent: AgentId::from(detail.agent.as_str()),
+                stream: StreamId::from(detail.stream.as_str()),
+                position: detail.position,
+            },
+            sub_index: detail.sub_index,
+            fields: json_fields(detail.fields, &detail.field_kinds),
+            problems: detail.problems,
+        }))
+    }
+
+    /// Hands each match of the rules since `since` (by `event_time`) to `each`, oldest first: what
+    /// rebuilds the correlator. Returns how many there were. Memory stays bounded however many.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; what `each` got before an error is to be thrown away.
+    pub async fn recent_matches(
+        &self,
+        rule_ids: &[String],
+        since: Timestamp,
+        mut each: impl FnMut(StoredMatch),
+    ) -> Result<u64, StoreError> {
+        // A correlation that grew has a row per size until they are merged: the largest stands.
+        let sql = "SELECT match_id, rule_id, rule_hash, rule_title, level, correlation, unit, host, \
+             event_time, group, window_start, window_end, event_count, evidence FROM matches FINAL \
+             WHERE rule_id IN {rules:Array(String)} AND event_time >= fromUnixTimestamp64Micro({since:Int64}, 'UTC') \
+             ORDER BY event_time, match_id";
+        let call = self
+            .client
+            .query(sql)
+            .param("rules", rule_ids)
+            .param("since", since.as_micros());
+        let mut rows = call
+            .fetch::<MatchDetailRow>()
+            .map_err(|error| self.error("recent_matches", error))?;
+        let mut count = 0;
+        while let Some(row) = self.in_time("recent_matches", rows.next()).await? {
+            each(stored_match(row)?);
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+fn search_sql(query: &EventQuery, words: &[Word]) -> String {
+    let mut sql = format!(
+        "SELECT {SUMMARY_COLUMNS}, toValidUTF8(substring(raw, 1, {RAW_SHOWN_BYTES})) AS shown_raw FROM events WHERE 1"
+    );
+    if query.from.is_some() {
+        sql.push_str(" AND event_time >= fromUnixTimestamp64Micro({from:Int64}, 'UTC')");
+    }
+    if query.to.is_some() {
+        sql.push_str(" AND event_time < fromUnixTimestamp64Micro({to:Int64}, 'UTC')");
+    }
+    if query.units.is_some() {
+        sql.push_str(" AND unit IN {units:Array(String)}");
+    }
+    if query.cursor.is_some() {
+        // The first condition lets the primary index cut; the second decides within one microsecond.
+        sql.push_str(
+            " AND event_time <= fromUnixTimestamp64Micro({cursor_time:Int64}, 'UTC')\
+             \x20AND (event_time, event_id) < (fromUnixTimestamp64Micro({cursor_time:Int64}, 'UTC'), {cursor_id:UInt128})",
+        );
+    }
+    for (index, word) in words.iter().enumerate() {
+        write!(sql, " AND {}", word.condition(index)).expect("writing to a String cannot fail");
+    }
+    let limit = query.limit.clamp(1, LIMIT_MAX);
+    write!(
+        sql,
+        " ORDER BY event_time DESC, event_id DESC LIMIT {limit}"
+    )
+    .expect("writing to a String cannot fail");
+    sql
+}
+
+fn bind_search(mut call: Query, query: &EventQuery, words: &[Word]) -> Query {
+    if let Some(from) = query.from {
+        call = call.param("from", from.as_micros());
+    }
+    if let Some(to) = query.to {
+        call = call.param("to", to.as_micros());
+    }
+    if let Some(units) = &query.units {
+        let units: Vec<&str> = units.iter().map(UnitId::as_str).collect();
+        call = call.param("units", units);
+    }
+    if let Some(EventCursor { event_time, id }) = query.cursor {
+        call = call
+            .param("cursor_time", event_time.as_micros())
+            .param("cursor_id", id.0.to_string());
+    }
+    for (index, word) in words.iter().enumerate() {
+        call = word.bind(call, index);
+    }
+    call
+}
+
+/// Fields as JSON values of the kinds that the record gave them.
+fn json_fields(fields: Vec<(String, String)>, kinds: &str) -> Vec<(String, serde_json::Value)> {
+    let mut kinds = kinds.chars();
+    let fields = fields.into_iter().map(|(name, text)| {
+        let value = json_value(kinds.next(), text);
+        (name, value)
+    });
+    fields.collect()
+}
+
+/// Numbers, booleans and lists were written by us; should one not read back, its text stands.
+fn json_value(kind: Option<char>, text: String) -> serde_json::Value {
+    match kind {
+        Some('n') => serde_json::Value::Null,
+        Some('b' | 'i' | 'u' | 'f' | 'l') => {
+            serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
+        }
+        _ => serde_json::Value::String(text),
+    }
+}
+
+fn stored_match(row: MatchDetailRow) -> Result<StoredMatch, StoreError> {
+    let id = MatchId(row.match_id);
+    let evidence = serde_json::from_str(&row.evidence).map_err(|error| StoreError::Invalid {
+        what: "evidence of match",
+        value: id.to_string(),
+        reason: error.to_string(),
+    })?;
+    let window =
+        (row.window_end != 0).then_some((Timestamp(row.window_start), Timestamp(row.window_end)));
+    Ok(StoredMatch {
+        id,
+        rule_id: row.rule_id,
+        rule_hash: row.rule_hash,
+        rule_title: row.rule_title,
+        level: row.level,
+        correlation: row.correlation,
+        unit: UnitId::from(row.unit.as_str()),
+        host: row.host,
+        event_time: Timestamp(row.event_time),
+        group: row.group,
+        window,
+        event_count: row.event_count,
+        evidence,
+    })
+}
