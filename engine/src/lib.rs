@@ -7,6 +7,7 @@
 //! - A block's `events` rows are its commit record: what else the block produces (matches, alerts,
 //!   dead letters) is durable before them, so a restart sees exactly what is missing.
 
+pub mod detect;
 pub mod matches;
 pub mod store;
 

@@ -1,0 +1,235 @@
+//! What must be in a value for a predicate to hold: the keys under which the indexes find it.
+
+use citywatch_rules::fold::fold_char;
+use citywatch_rules::rule::{Case, CompareOp, Number, Test, TextPart, TextPattern};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use super::ends::Place;
+use super::literals::byte_frequency;
+use super::predicate::{Check, Indexed, Predicate, Subject};
+
+/// A necessary condition of a predicate.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Anchor {
+    /// The value, folded, has this text at this end.
+    End(Place, String),
+    /// The value, folded, contains this text, which is not empty.
+    Contains(String),
+    /// The value is this number.
+    Number(Number),
+    /// There is a value.
+    Present,
+}
+
+/// Longest list of alternatives that is taken from a regular expression.
+const ALTERNATIVES_MAX: usize = 64;
+/// Shortest literal that is taken from a regular expression: shorter ones are everywhere.
+const REGEX_LITERAL_BYTES_MIN: usize = 2;
+
+/// Anchors of which one must fit for `predicate` to hold, and what it means when one does.
+pub(super) fn of(predicate: &Predicate, test: &Test) -> (Vec<Anchor>, Indexed) {
+    let (anchors, indexed) = match (test, &predicate.check) {
+        (Test::Text(pattern), _) => of_pattern(pattern),
+        (_, Check::Compare(CompareOp::Equal, number)) => {
+            (vec![Anchor::Number(*number)], Indexed::Exactly)
+        }
+        (_, Check::Bool(wanted)) => (
+            vec![Anchor::End(Place::Whole, wanted.to_string())],
+            Indexed::Exactly,
+        ),
+        (Test::Regex(regex), _) => match of_regex(&regex.pattern) {
+            Some(literals) => (
+                literals.into_iter().map(Anchor::Contains).collect(),
+                Indexed::Perhaps,
+            ),
+            None => (vec![Anchor::Present], Indexed::Perhaps),
+        },
+        _ => (vec![Anchor::Present], Indexed::Perhaps),
+    };
+    match predicate.subject {
+        Subject::Field(_) => (anchors, indexed),
+        Subject::Keyword => of_keyword(anchors, indexed),
+    }
+}
+
+/// A keyword is looked for in any value; only what it contains is indexed.
+fn of_keyword(anchors: Vec<Anchor>, indexed: Indexed) -> (Vec<Anchor>, Indexed) {
+    let exact = anchors
+        .iter()
+        .all(|anchor| matches!(anchor, Anchor::Contains(_)));
+    let anchors = anchors.into_iter().map(|anchor| match anchor {
+        Anchor::End(_, text) if !text.is_empty() => Anchor::Contains(text),
+        Anchor::Contains(text) => Anchor::Contains(text),
+        Anchor::End(..) | Anchor::Number(_) | Anchor::Present => Anchor::Present,
+    });
+    (
+        anchors.collect(),
+        if exact { indexed } else { Indexed::Perhaps },
+    )
+}
+
+fn of_pattern(pattern: &TextPattern) -> (Vec<Anchor>, Indexed) {
+    let folded = |text: &str| -> String { text.chars().map(fold_char).collect() };
+    let parts = pattern.parts();
+    let simple = match parts {
+        [] => Some(Anchor::End(Place::Whole, String::new())),
+        [TextPart::Literal(text)] => Some(Anchor::End(Place::Whole, folded(text))),
+        [TextPart::Literal(text), TextPart::Any] => Some(Anchor::End(Place::Start, folded(text))),
+        [TextPart::Any, TextPart::Literal(text)] => Some(Anchor::End(Place::End, folded(text))),
+        [TextPart::Any, TextPart::Literal(text), TextPart::Any] => {
+            Some(Anchor::Contains(folded(text)))
+        }
+        _ => None,
+    };
+    if let Some(anchor) = simple {
+        let exactly = if pattern.case() == Case::Insensitive {
+            Indexed::Exactly
+        } else {
+            Indexed::Perhaps
+        };
+        return (vec![anchor], exactly);
+    }
+    let literals = parts
+        .iter()
+        .enumerate()
+        .filter_map(|(at, part)| match part {
+            TextPart::Literal(text) => Some((at, folded(text))),
+            TextPart::One | TextPart::Any => None,
+        });
+    let anchor =
+        literals
+            .max_by_key(|(_, text)| rarity(text))
+            .map_or(Anchor::Present, |(at, text)| {
+                if at + 1 == parts.len() {
+                    Anchor::End(Place::End, text)
+                } else {
+                    Anchor::Contains(text)
+                }
+            });
+    (vec![anchor], Indexed::Perhaps)
+}
+
+/// Grows with how seldom a text occurs in logs.
+fn rarity(text: &str) -> u32 {
+    text.bytes().map(|byte| 90 - byte_frequency(byte)).sum()
+}
+
+/// Texts of which one must occur, folded, in whatever the regular expression matches.
+fn of_regex(pattern: &str) -> Option<Vec<String>> {
+    let hir = regex_syntax::Parser::new().parse(pattern).ok()?;
+    required(&hir).filter(|texts| {
+        texts
+            .iter()
+            .all(|text| text.len() >= REGEX_LITERAL_BYTES_MIN)
+    })
+}
+
+fn required(hir: &Hir) -> Option<Vec<String>> {
+    match hir.kind() {
+        HirKind::Literal(_) | HirKind::Class(_) => folded_literal(hir).map(|text| vec![text]),
+        HirKind::Capture(capture) => required(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
+        HirKind::Alternation(alternatives) => {
+            let mut all = Vec::new();
+            for alternative in alternatives {
+                all.extend(required(alternative)?);
+            }
+            (all.len() <= ALTERNATIVES_MAX).then_some(all)
+        }
+        HirKind::Concat(parts) => of_concat(parts),
+        HirKind::Empty | HirKind::Look(_) | HirKind::Repetition(_) => None,
+    }
+}
+
+/// The best of: runs of literals, and what single parts require.
+fn of_concat(parts: &[Hir]) -> Option<Vec<String>> {
+    let mut options: Vec<Vec<String>> = Vec::new();
+    let mut run = String::new();
+    for part in parts {
+        if let Some(text) = folded_literal(part) {
+            run.push_str(&text);
+            continue;
+        }
+        if !run.is_empty() {
+            options.push(vec![std::mem::take(&mut run)]);
+        }
+        options.extend(required(part));
+    }
+    if !run.is_empty() {
+        options.push(vec![run]);
+    }
+    let worst = |texts: &Vec<String>| {
+        texts
+            .iter()
+            .map(|text| rarity(text))
+            .min()
+            .unwrap_or(u32::MAX)
+            / index_weight(texts.len())
+    };
+    options.into_iter().max_by_key(worst)
+}
+
+/// More alternatives are found more often.
+fn index_weight(alternatives: usize) -> u32 {
+    if alternatives > 4 { 2 } else { 1 }
+}
+
+/// The text, if the part matches one text only, letter case aside: `a`, `[aA]`, and `[kK\u{212A}]`.
+fn folded_literal(hir: &Hir) -> Option<String> {
+    match hir.kind() {
+        HirKind::Literal(literal) => Some(
+            std::str::from_utf8(&literal.0)
+                .ok()?
+                .chars()
+                .map(fold_char)
+                .collect(),
+        ),
+        HirKind::Class(Class::Unicode(class)) => {
+            let mut chars = class
+                .iter()
+                .flat_map(|range| range.start()..=range.end())
+                .take(5)
+                .map(fold_char);
+            let first = chars.next()?;
+            chars.all(|c| c == first).then(|| first.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// The longest literal of a test's pattern: what rules look for, to guess what logs hold.
+pub(super) fn longest_literal(test: &Test) -> Option<&[u8]> {
+    let Test::Text(pattern) = test else {
+        return None;
+    };
+    let literals = pattern.parts().iter().filter_map(|part| match part {
+        TextPart::Literal(text) => Some(text.as_bytes()),
+        TextPart::One | TextPart::Any => None,
+    });
+    literals.max_by_key(|literal| literal.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regular_expressions_give_the_texts_that_they_need() {
+        let cases: [(&str, Option<&[&str]>); 9] = [
+            ("(?i)invoke-\\w+Kerberoast", Some(&["kerberoast"])),
+            ("(?:cmd|powershell)\\.exe", Some(&[".exe"])),
+            ("(?:foo|.*)", None),
+            ("a*b+c?", None),
+            (":[^\\\\]", None),
+            ("(?i)k\u{17f}", Some(&["ks"])),
+            ("[0-9]{8}", None),
+            ("(abc){2,}", Some(&["abc"])),
+            ("^\\s*$", None),
+        ];
+        for (pattern, expected) in cases {
+            let expected: Option<Vec<String>> =
+                expected.map(|texts| texts.iter().map(ToString::to_string).collect());
+            assert_eq!(of_regex(pattern), expected, "{pattern}");
+        }
+    }
+}

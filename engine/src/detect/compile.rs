@@ -1,0 +1,318 @@
+//! From a rule set to what a [`Matcher`] runs on.
+
+use std::sync::Arc;
+
+use citywatch_rules::Rule;
+use citywatch_rules::rule::{Meta, Presence};
+
+use super::error::CompileError;
+use super::grams::GramFrequencies;
+use super::index::{IndexBuilder, SubjectIndex, slot};
+use super::keys::index_u32;
+use super::literals::{Folder, Literals};
+use super::matcher::Matcher;
+use super::names::Names;
+use super::predicate::{Check, Predicate, PredicateId, Subject};
+use super::program::{Program, Programs};
+use super::routing::{LogSourceMode, Routing, RuleBits};
+use super::tree::{PredicateTable, Tree};
+use super::witness;
+use crate::matches::RuleInfo;
+
+/// A rule: its index in the rules that were compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleIndex(pub u32);
+
+impl RuleIndex {
+    /// As an index into a list of the rules.
+    pub fn as_usize(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Rules compiled for matching: immutable, shared by all threads.
+#[derive(Debug)]
+pub struct Compiled {
+    pub(super) rules: Vec<Arc<Rule>>,
+    infos: Vec<Arc<RuleInfo>>,
+    pub(super) plans: Vec<RulePlan>,
+    pub(super) predicates: Box<[Predicate]>,
+    /// Per predicate the rules that it is a witness of.
+    pub(super) witnessed: Lists,
+    pub(super) programs: Programs,
+    pub(super) literals: Literals,
+    pub(super) names: Names,
+    /// The bit of each field in the masks of fields that must be there.
+    pub(super) field_bits: Box<[u64]>,
+    /// By field, keywords last.
+    pub(super) indexes: Box<[Option<SubjectIndex>]>,
+    pub(super) folder: Folder,
+    pub(super) routing: Routing,
+}
+
+/// What the engine knows of a rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RulePlan {
+    pub(super) program: Program,
+    /// Fields without which it cannot hold.
+    pub(super) required: u64,
+    /// Whether it must be asked for every event.
+    pub(super) always: bool,
+}
+
+/// Lists of rules, one after the other.
+#[derive(Debug)]
+pub(super) struct Lists {
+    starts: Box<[u32]>,
+    items: Box<[u32]>,
+}
+
+impl Lists {
+    fn new(lists: &[Vec<u32>]) -> Self {
+        let mut starts = vec![0];
+        let mut items = Vec::new();
+        for list in lists {
+            items.extend_from_slice(list);
+            starts.push(index_u32(items.len()));
+        }
+        Self {
+            starts: starts.into(),
+            items: items.into(),
+        }
+    }
+
+    /// The list at `index`.
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> &[u32] {
+        &self.items[self.starts[index] as usize..self.starts[index + 1] as usize]
+    }
+}
+
+impl Compiled {
+    /// Compiles the rules of a rule set; a [`RuleIndex`] is an index into `rules`.
+    ///
+    /// # Errors
+    /// When a regular expression exceeds the engine's limits.
+    pub fn new(rules: &[Arc<Rule>], mode: LogSourceMode) -> Result<Self, CompileError> {
+        let mut table = PredicateTable::default();
+        let trees = rules
+            .iter()
+            .map(|rule| table.lower(&rule.condition))
+            .collect::<Result<Vec<_>, _>>()?;
+        let witnesses: Vec<_> = trees
+            .iter()
+            .map(|tree| witness::choose(tree, &table))
+            .collect();
+        let mut witnessed = vec![Vec::new(); table.predicates.len()];
+        for (rule, witnesses) in witnesses.iter().enumerate() {
+            for predicate in witnesses.iter().flat_map(|witnesses| &witnesses.predicates) {
+                let list: &mut Vec<u32> = &mut witnessed[predicate.0 as usize];
+                if list.last() != Some(&index_u32(rule)) {
+                    list.push(index_u32(rule));
+                }
+            }
+        }
+        let indexes = build_indexes(&mut table, &witnessed);
+        let field_bits = field_bits(&table);
+        let mut programs = Programs::default();
+        let plans = trees
+            .iter()
+            .zip(&witnesses)
+            .map(|(tree, witnesses)| RulePlan {
+                program: programs.add(tree, &table.predicates),
+                required: required(tree, true, &table.predicates, &field_bits),
+                always: witnesses.is_none(),
+            });
+        Ok(Self {
+            plans: plans.collect(),
+            infos: rules.iter().map(|rule| Arc::new(rule_info(rule))).collect(),
+            routing: Routing::new(rules.iter().map(|rule| &**rule), mode),
+            rules: rules.to_vec(),
+            witnessed: Lists::new(&witnessed),
+            predicates: table.predicates.into(),
+            programs,
+            literals: table.literals,
+            names: table.names.build(),
+            field_bits,
+            indexes,
+            folder: Folder::new(),
+        })
+    }
+
+    /// A matcher for one thread.
+    pub fn matcher(self: &Arc<Self>) -> Matcher {
+        Matcher::new(Arc::clone(self))
+    }
+
+    /// What alerting needs to know of a rule.
+    ///
+    /// # Panics
+    /// When the index is not one of this rule set's.
+    pub fn info(&self, rule: RuleIndex) -> &Arc<RuleInfo> {
+        &self.infos[rule.as_usize()]
+    }
+
+    /// The rule as it was read.
+    ///
+    /// # Panics
+    /// When the index is not one of this rule set's.
+    pub fn rule(&self, rule: RuleIndex) -> &Arc<Rule> {
+        &self.rules[rule.as_usize()]
+    }
+
+    /// Number of rules.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Number of distinct tests that all rules are made of.
+    pub fn predicates(&self) -> usize {
+        self.predicates.len()
+    }
+
+    /// The rules that have no witness and are asked for every event of their log sources.
+    pub fn unwitnessed(&self) -> impl Iterator<Item = RuleIndex> + '_ {
+        (0..index_u32(self.plans.len()))
+            .map(RuleIndex)
+            .filter(|rule| self.plans[rule.as_usize()].always)
+    }
+
+    /// The fields of which some rule of the set has a witness, and whether keywords have: what must be searched.
+    pub(super) fn searched(&self, rules: &RuleBits) -> Box<[bool]> {
+        let mut searched = vec![false; self.indexes.len()];
+        for (index, predicate) in self.predicates.iter().enumerate() {
+            let slot = slot(predicate.subject, self.names.len());
+            searched[slot] |= self
+                .witnessed
+                .get(index)
+                .iter()
+                .any(|&rule| rules.contains(rule));
+        }
+        searched.into()
+    }
+}
+
+fn build_indexes(
+    table: &mut PredicateTable<'_>,
+    witnessed: &[Vec<u32>],
+) -> Box<[Option<SubjectIndex>]> {
+    let fields = table.names.len();
+    let mut builders: Vec<IndexBuilder> = std::iter::repeat_with(IndexBuilder::default)
+        .take(fields + 1)
+        .collect();
+    for (index, predicate) in table
+        .predicates
+        .iter_mut()
+        .enumerate()
+        .filter(|(index, _)| !witnessed[*index].is_empty())
+    {
+        let builder = &mut builders[slot(predicate.subject, fields)];
+        builder.add(
+            PredicateId(index_u32(index)),
+            predicate,
+            table.tests[index],
+            &mut table.literals,
+        );
+    }
+    let frequencies = GramFrequencies::of(
+        table
+            .tests
+            .iter()
+            .filter_map(|test| super::anchors::longest_literal(test)),
+    );
+    let built = builders
+        .into_iter()
+        .map(|builder| (!builder.is_empty()).then(|| builder.build(&table.literals, &frequencies)));
+    built.collect()
+}
+
+/// A bit for each field; the fields that many rules read have one of their own.
+fn field_bits(table: &PredicateTable<'_>) -> Box<[u64]> {
+    let mut uses: Vec<(u32, usize)> = (0..table.names.len()).map(|field| (0, field)).collect();
+    for (predicate, count) in table.predicates.iter().zip(&table.uses) {
+        if let Subject::Field(field) = predicate.subject {
+            uses[field.0 as usize].0 += count;
+        }
+    }
+    uses.sort_by_key(|(count, field)| (std::cmp::Reverse(*count), *field));
+    let mut bits = vec![0; uses.len()];
+    for (rank, (_, field)) in uses.into_iter().enumerate() {
+        // The last sixteen bits are shared by the rest.
+        bits[field] = if rank < 48 {
+            1 << rank
+        } else {
+            1 << (48 + rank % 16)
+        };
+    }
+    bits.into()
+}
+
+/// The bits of the fields without which a condition cannot be `positive`.
+fn required(tree: &Tree, positive: bool, predicates: &[Predicate], bits: &[u64]) -> u64 {
+    let own = |child: &Tree| required(child, positive, predicates, bits);
+    match (tree, positive) {
+        (Tree::And(children), true) | (Tree::Or(children), false) => {
+            children.iter().map(own).fold(0, |all, one| all | one)
+        }
+        (Tree::Or(children), true) | (Tree::And(children), false) => children
+            .iter()
+            .map(own)
+            .reduce(|all, one| all & one)
+            .unwrap_or(u64::MAX),
+        (Tree::Not(child), _) => required(child, !positive, predicates, bits),
+        (Tree::Const(value), _) => {
+            if *value == positive {
+                0
+            } else {
+                u64::MAX
+            }
+        }
+        (Tree::Leaf(id), _) => {
+            let predicate = &predicates[id.0 as usize];
+            match predicate.subject {
+                Subject::Field(field) if fails_when_absent(&predicate.check, positive) => {
+                    bits[field.0 as usize]
+                }
+                Subject::Field(_) | Subject::Keyword => 0,
+            }
+        }
+    }
+}
+
+fn fails_when_absent(check: &Check, positive: bool) -> bool {
+    match check {
+        Check::Null | Check::Exists(Presence::Absent) => !positive,
+        _ => positive,
+    }
+}
+
+fn rule_info(rule: &Rule) -> RuleInfo {
+    info_of(&rule.meta, rule.log_source.clone(), false)
+}
+
+/// What alerting needs to know of a rule or correlation.
+pub(super) fn info_of(
+    meta: &Meta,
+    log_source: citywatch_parsers::LogSource<'static>,
+    correlation: bool,
+) -> RuleInfo {
+    RuleInfo {
+        id: meta.id.to_string(),
+        title: meta.title.to_string(),
+        level: meta
+            .level
+            .map_or("informational", citywatch_rules::rule::Level::name)
+            .to_owned(),
+        description: meta.description.to_string(),
+        tags: meta.tags.iter().map(ToString::to_string).collect(),
+        log_source,
+        text: meta.text.to_string(),
+        content_hash: meta.content_hash.to_string(),
+        correlation,
+    }
+}

@@ -1,0 +1,125 @@
+//! The witnesses of all rules, arranged so that the few that an event holds are found quickly.
+
+use citywatch_parsers::Value;
+use citywatch_rules::rule::{Number, Test};
+
+use super::anchors::{self, Anchor};
+use super::ends::EndIndex;
+use super::grams::{GramFrequencies, GramIndex, Needle};
+use super::keys::KeyTable;
+use super::literals::Literals;
+use super::predicate::{Predicate, PredicateId, Subject, number_of};
+use super::tree::NumberKey;
+
+/// The witnesses of one field, or those of keywords.
+#[derive(Debug)]
+pub(super) struct SubjectIndex {
+    ends: EndIndex<PredicateId>,
+    grams: GramIndex<PredicateId>,
+    numbers: KeyTable<(Number, PredicateId)>,
+    /// Found whenever there is a value.
+    pub(super) present: Vec<PredicateId>,
+}
+
+impl SubjectIndex {
+    /// Whether it looks at texts.
+    #[inline]
+    pub(super) fn reads_text(&self) -> bool {
+        !self.ends.is_empty() || !self.grams.is_empty()
+    }
+
+    /// Reports the witnesses in a text, which is ASCII or folded; `raw` is the same unfolded.
+    #[inline]
+    pub(super) fn scan_text(
+        &self,
+        folded: &str,
+        raw: &str,
+        literals: &Literals,
+        report: &mut impl FnMut(PredicateId),
+    ) {
+        self.ends.scan(folded.as_bytes(), literals, report);
+        self.grams.scan(folded.as_bytes(), literals, report);
+        if !self.numbers.is_empty() && raw.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+            self.scan_number(Number::parse(raw), report);
+        }
+    }
+
+    /// Reports the witnesses in a value that is not text, its text aside.
+    #[inline]
+    pub(super) fn scan_plain(&self, value: Value<'_>, report: &mut impl FnMut(PredicateId)) {
+        if !self.numbers.is_empty() {
+            self.scan_number(number_of(value), report);
+        }
+    }
+
+    fn scan_number(&self, number: Option<Number>, report: &mut impl FnMut(PredicateId)) {
+        let Some(number) = number else { return };
+        for (wanted, predicate) in self.numbers.get(NumberKey::of(number).hash()) {
+            if *wanted == number {
+                report(*predicate);
+            }
+        }
+    }
+}
+
+/// Collects the witnesses of one subject.
+#[derive(Debug, Default)]
+pub(super) struct IndexBuilder {
+    ends: Vec<(super::ends::Place, super::literals::Literal, PredicateId)>,
+    needles: Vec<Needle<PredicateId>>,
+    numbers: Vec<(u64, (Number, PredicateId))>,
+    present: Vec<PredicateId>,
+}
+
+impl IndexBuilder {
+    /// Adds a witness and notes at the predicate what it means to be found.
+    pub(super) fn add(
+        &mut self,
+        id: PredicateId,
+        predicate: &mut Predicate,
+        test: &Test,
+        literals: &mut Literals,
+    ) {
+        let (anchors, indexed) = anchors::of(predicate, test);
+        predicate.indexed = indexed;
+        for anchor in anchors {
+            match anchor {
+                Anchor::End(place, text) => self.ends.push((place, literals.add(&text), id)),
+                Anchor::Contains(text) => self.needles.push(Needle {
+                    literal: literals.add(&text),
+                    payload: id,
+                }),
+                Anchor::Number(number) => self
+                    .numbers
+                    .push((NumberKey::of(number).hash(), (number, id))),
+                Anchor::Present => self.present.push(id),
+            }
+        }
+    }
+
+    /// Whether no witness was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+            && self.needles.is_empty()
+            && self.numbers.is_empty()
+            && self.present.is_empty()
+    }
+
+    /// Ready for use.
+    pub(super) fn build(self, literals: &Literals, frequencies: &GramFrequencies) -> SubjectIndex {
+        SubjectIndex {
+            ends: EndIndex::new(self.ends, literals),
+            grams: GramIndex::new(&self.needles, literals, frequencies),
+            numbers: KeyTable::new(self.numbers),
+            present: self.present,
+        }
+    }
+}
+
+/// The place of a subject's index among those of all fields, keywords last.
+pub(super) fn slot(subject: Subject, fields: usize) -> usize {
+    match subject {
+        Subject::Field(field) => field.0 as usize,
+        Subject::Keyword => fields,
+    }
+}

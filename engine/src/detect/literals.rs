@@ -1,0 +1,144 @@
+//! The literal texts of all rules in one buffer, and comparing with them.
+//!
+//! Literals of case-insensitive tests are folded when the rules are read. A text that is compared
+//! with them is either all ASCII, and then letters compare whatever their case, or it was folded
+//! before ([`Folder`]); so one comparison serves both.
+
+use citywatch_rules::fold::fold_char;
+
+use super::keys::index_u32;
+
+/// A literal: a place in [`Literals`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Literal {
+    start: u32,
+    len: u32,
+}
+
+/// All literals, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Literals {
+    bytes: Vec<u8>,
+}
+
+impl Literals {
+    /// Adds a literal.
+    pub(super) fn add(&mut self, text: &str) -> Literal {
+        let literal = Literal {
+            start: index_u32(self.bytes.len()),
+            len: index_u32(text.len()),
+        };
+        self.bytes.extend_from_slice(text.as_bytes());
+        literal
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub(super) fn get(&self, literal: Literal) -> &[u8] {
+        &self.bytes[literal.start as usize..literal.start as usize + literal.len as usize]
+    }
+}
+
+impl Literal {
+    /// Length in bytes.
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        self.len as usize
+    }
+}
+
+/// Folds texts beyond ASCII, by a table where Unicode is asked often.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// Folded forms of the characters below [`TABLE_END`].
+    table: Box<[char]>,
+}
+
+/// Latin with all its extensions (Vietnamese lies at U+1E00 to U+1EFF), Greek, Cyrillic.
+const TABLE_END: u32 = 0x2000;
+
+impl Folder {
+    /// Fills the table.
+    pub(super) fn new() -> Self {
+        Self {
+            table: (0..TABLE_END)
+                .map(|code| char::from_u32(code).map_or('\0', fold_char))
+                .collect(),
+        }
+    }
+
+    /// Appends the folded form of `text`, the same as [`citywatch_rules::fold::fold_text`] gives.
+    pub(super) fn fold_into(&self, text: &str, folded: &mut String) {
+        folded.reserve(text.len());
+        for c in text.chars() {
+            folded.push(
+                self.table
+                    .get(c as usize)
+                    .copied()
+                    .unwrap_or_else(|| fold_char(c)),
+            );
+        }
+    }
+}
+
+/// Where `needle` (folded) begins in `text`, at or after which place does not matter.
+///
+/// `rare` is the place in the needle of a byte that seldom occurs.
+#[inline]
+pub(super) fn contains_folded(text: &[u8], needle: &[u8], rare: usize) -> bool {
+    let Some(last_start) = text.len().checked_sub(needle.len()) else {
+        return false;
+    };
+    let Some(&byte) = needle.get(rare) else {
+        return true;
+    };
+    let places = &text[rare..=last_start + rare];
+    let fits = |at: usize| text[at..at + needle.len()].eq_ignore_ascii_case(needle);
+    if byte.is_ascii_lowercase() {
+        memchr::memchr2_iter(byte, byte.to_ascii_uppercase(), places).any(fits)
+    } else {
+        memchr::memchr_iter(byte, places).any(fits)
+    }
+}
+
+/// The place of the byte in `needle` that logs have least often.
+pub(super) fn rarest_byte(needle: &[u8]) -> usize {
+    (0..needle.len())
+        .min_by_key(|&at| byte_frequency(needle[at]))
+        .unwrap_or(0)
+}
+
+/// How often a byte occurs in logs, roughly, in permille.
+pub(super) fn byte_frequency(byte: u8) -> u32 {
+    const COMMON: &[u8] = b"eiantrosldcmup\\/ -.:0f1h2=3gw";
+    match COMMON.iter().position(|&b| b == byte.to_ascii_lowercase()) {
+        Some(rank) => 60 - 2 * index_u32(rank),
+        None if byte.is_ascii_alphanumeric() => 4,
+        None if byte.is_ascii() => 2,
+        None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use citywatch_rules::fold::fold_text;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn folds_as_the_rules_do() {
+        let all: String = ('\0'..=char::MAX).collect();
+        let mut folded = String::new();
+        Folder::new().fold_into(&all, &mut folded);
+        assert!(folded == fold_text(&all));
+    }
+
+    proptest! {
+        #[test]
+        fn finds_needles(text in "[abAB\\\\]{0,20}", needle in "[ab\\\\]{0,4}") {
+            let expected = text.to_ascii_lowercase().contains(&needle);
+            prop_assert_eq!(contains_folded(text.as_bytes(), needle.as_bytes(), rarest_byte(needle.as_bytes())), expected);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Finds which rules hold for an event, and correlates what was found.
+//!
+//! The reference evaluator of the rules crate defines what a rule means; this module gives the same
+//! answers fast. Three ideas carry it:
+//!
+//! - **Shared predicates.** Each distinct test of a field is one predicate for all rules, asked at
+//!   most once per event.
+//! - **Witnesses.** Each rule has a few predicates of which one must hold for it to hold, chosen for
+//!   being rare. They stand in indexes that are searched with a few look-ups per field; a rule of
+//!   which no witness is found is never looked at.
+//! - **Work by what an event has**, not by what rules ask: fields that no rule reads cost one
+//!   look-up of their name.
+//!
+//! No I/O, no clock, no globals: everything is a function of rules and events.
+
+mod anchors;
+mod compile;
+mod ends;
+mod error;
+mod grams;
+mod index;
+mod keys;
+mod literals;
+mod matcher;
+mod names;
+mod predicate;
+mod program;
+mod routing;
+mod tree;
+mod values;
+mod witness;
+
+pub use compile::{Compiled, RuleIndex};
+pub use error::CompileError;
+pub use matcher::{Matcher, RuleHit};
+pub use routing::LogSourceMode;
+
+#[cfg(test)]
+mod tests;

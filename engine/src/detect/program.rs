@@ -1,0 +1,114 @@
+//! A rule's condition as a straight program: ask a predicate, go on depending on the answer.
+
+use super::keys::index_u32;
+use super::predicate::{Predicate, PredicateId};
+use super::tree::Tree;
+
+/// Where a program goes on: an operation, or an end.
+type Target = u32;
+const ACCEPT: Target = u32::MAX;
+const REJECT: Target = u32::MAX - 1;
+
+/// Ask one predicate.
+#[derive(Clone, Copy, Debug)]
+struct Operation {
+    predicate: PredicateId,
+    on_true: Target,
+    on_false: Target,
+}
+
+/// The programs of all rules.
+#[derive(Debug, Default)]
+pub(super) struct Programs {
+    operations: Vec<Operation>,
+}
+
+/// Where a rule's program begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Program(Target);
+
+impl Programs {
+    /// Adds the program of a condition. Within an And or Or the cheapest comes first.
+    pub(super) fn add(&mut self, tree: &Tree, predicates: &[Predicate]) -> Program {
+        Program(self.emit(tree, ACCEPT, REJECT, predicates))
+    }
+
+    /// Emits `tree`, whose ends are given, and returns where it begins. Programs are emitted from
+    /// their ends, so that all targets are known.
+    fn emit(
+        &mut self,
+        tree: &Tree,
+        on_true: Target,
+        on_false: Target,
+        predicates: &[Predicate],
+    ) -> Target {
+        match tree {
+            Tree::Const(true) => on_true,
+            Tree::Const(false) => on_false,
+            Tree::Not(child) => self.emit(child, on_false, on_true, predicates),
+            Tree::Leaf(predicate) => {
+                self.operations.push(Operation {
+                    predicate: *predicate,
+                    on_true,
+                    on_false,
+                });
+                index_u32(self.operations.len() - 1)
+            }
+            Tree::And(children) => {
+                let dearest_first = dearest_first(children, predicates);
+                dearest_first.into_iter().fold(on_true, |next, child| {
+                    self.emit(child, next, on_false, predicates)
+                })
+            }
+            Tree::Or(children) => {
+                let dearest_first = dearest_first(children, predicates);
+                dearest_first.into_iter().fold(on_false, |next, child| {
+                    self.emit(child, on_true, next, predicates)
+                })
+            }
+        }
+    }
+
+    /// Whether a program accepts, given the answers.
+    #[inline]
+    pub(super) fn run(
+        &self,
+        program: Program,
+        mut answer: impl FnMut(PredicateId) -> bool,
+    ) -> bool {
+        let mut target = program.0;
+        while let Some(operation) = self.operations.get(target as usize) {
+            target = if answer(operation.predicate) {
+                operation.on_true
+            } else {
+                operation.on_false
+            };
+        }
+        target == ACCEPT
+    }
+}
+
+fn dearest_first<'t>(children: &'t [Tree], predicates: &[Predicate]) -> Vec<&'t Tree> {
+    let mut sorted: Vec<(u32, &Tree)> = children
+        .iter()
+        .map(|child| (cost(child, predicates), child))
+        .collect();
+    sorted.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
+    sorted.into_iter().map(|(_, child)| child).collect()
+}
+
+/// How dear a condition is at most.
+fn cost(tree: &Tree, predicates: &[Predicate]) -> u32 {
+    match tree {
+        Tree::And(children) | Tree::Or(children) => children
+            .iter()
+            .map(|child| cost(child, predicates))
+            .fold(0, u32::saturating_add),
+        Tree::Not(child) => cost(child, predicates),
+        Tree::Leaf(id) => {
+            let predicate = &predicates[id.0 as usize];
+            predicate.check.cost(predicate.subject)
+        }
+        Tree::Const(_) => 0,
+    }
+}

@@ -1,0 +1,184 @@
+//! Which rules are about an event, by log source.
+
+use citywatch_parsers::LogSource;
+use citywatch_rules::Rule;
+
+use super::keys::sketch;
+
+/// How a rule's log source is compared with an event's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogSourceMode {
+    /// One of the event's log sources equals the rule's on every dimension that the rule names.
+    #[default]
+    Strict,
+    /// A rule applies unless a dimension is set on both sides and differs. An event without log
+    /// source gets all rules.
+    Loose,
+}
+
+impl LogSourceMode {
+    /// Whether a rule about `rule` applies to an event with these log sources.
+    pub fn applies(self, rule: &LogSource<'_>, event: &[LogSource<'_>]) -> bool {
+        let fits = |rule: &str, event: &str| {
+            rule.is_empty()
+                || rule.eq_ignore_ascii_case(event)
+                || (self == Self::Loose && event.is_empty())
+        };
+        let unnamed = LogSource::default();
+        let sources = if event.is_empty() {
+            std::slice::from_ref(&unnamed)
+        } else {
+            event
+        };
+        sources.iter().any(|event| {
+            fits(&rule.product, &event.product)
+                && fits(&rule.category, &event.category)
+                && fits(&rule.service, &event.service)
+        })
+    }
+}
+
+/// A set of rules, by index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RuleBits(pub(super) Box<[u64]>);
+
+impl RuleBits {
+    /// An empty set with room for so many rules.
+    pub(super) fn empty(rules: usize) -> Self {
+        Self(vec![0; rules.div_ceil(64)].into())
+    }
+
+    /// Adds a rule.
+    #[inline]
+    pub(super) fn insert(&mut self, rule: u32) {
+        self.0[rule as usize / 64] |= 1 << (rule % 64);
+    }
+
+    /// Whether a rule is in it.
+    pub(super) fn contains(&self, rule: u32) -> bool {
+        self.0[rule as usize / 64] >> (rule % 64) & 1 == 1
+    }
+}
+
+/// The rules by log source.
+#[derive(Debug)]
+pub(super) struct Routing {
+    mode: LogSourceMode,
+    rules: usize,
+    groups: Vec<(LogSource<'static>, Vec<u32>)>,
+}
+
+impl Routing {
+    /// Groups the rules.
+    pub(super) fn new<'r>(
+        rules: impl ExactSizeIterator<Item = &'r Rule>,
+        mode: LogSourceMode,
+    ) -> Self {
+        let mut routing = Self {
+            mode,
+            rules: rules.len(),
+            groups: Vec::new(),
+        };
+        for (index, rule) in rules.enumerate() {
+            let index = super::keys::index_u32(index);
+            match routing
+                .groups
+                .iter_mut()
+                .find(|group| group.0 == rule.log_source)
+            {
+                Some(group) => group.1.push(index),
+                None => routing.groups.push((rule.log_source.clone(), vec![index])),
+            }
+        }
+        routing
+    }
+
+    /// The rules for events with these log sources.
+    pub(super) fn rules(&self, event: &[LogSource<'_>]) -> RuleBits {
+        let mut set = RuleBits::empty(self.rules);
+        for (_, rules) in self
+            .groups
+            .iter()
+            .filter(|group| self.mode.applies(&group.0, event))
+        {
+            rules.iter().for_each(|&rule| set.insert(rule));
+        }
+        set
+    }
+}
+
+/// A hash of an event's log sources.
+#[inline]
+pub(super) fn hash_sources(sources: &[LogSource<'_>]) -> u64 {
+    sources.iter().fold(sources.len() as u64, |hash, source| {
+        [&source.product, &source.category, &source.service]
+            .into_iter()
+            .fold(hash, |hash, part| {
+                hash.rotate_left(21).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                    ^ sketch(part.as_bytes(), 0)
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> LogSource<'static> {
+        let mut parts = text.split('/').map(|part| part.to_owned().into());
+        let mut next = || parts.next().unwrap_or_default();
+        LogSource {
+            product: next(),
+            category: next(),
+            service: next(),
+        }
+    }
+
+    #[test]
+    fn strict_wants_what_the_rule_names_and_loose_forbids_contradictions() {
+        // rule, events, strict, loose
+        let cases: [(&str, &[&str], bool, bool); 8] = [
+            (
+                "windows/process_creation/",
+                &["windows/process_creation/sysmon"],
+                true,
+                true,
+            ),
+            (
+                "windows/process_creation/",
+                &["windows//security"],
+                false,
+                true,
+            ),
+            (
+                "windows//security",
+                &["windows/process_creation/", "windows//security"],
+                true,
+                true,
+            ),
+            ("linux//", &["windows//"], false, false),
+            ("linux//", &[], false, true),
+            ("//", &[], true, true),
+            ("//", &["windows//"], true, true),
+            (
+                "windows/registry_set/",
+                &["windows/registry_event/"],
+                false,
+                false,
+            ),
+        ];
+        for (rule, events, strict, loose) in cases {
+            let events: Vec<LogSource<'_>> = events.iter().map(|event| source(event)).collect();
+            assert_eq!(
+                LogSourceMode::Strict.applies(&source(rule), &events),
+                strict,
+                "{rule} {events:?}"
+            );
+            assert_eq!(
+                LogSourceMode::Loose.applies(&source(rule), &events),
+                loose,
+                "{rule} {events:?}"
+            );
+        }
+    }
+}

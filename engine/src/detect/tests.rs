@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use citywatch_parsers::{
+    Event, Field, LogSource, Origin, RecordBatch, Timestamp, Value, record::Truncated,
+};
+use citywatch_rules::rule::{Case, Expr, FieldTest, Meta, Number, Test, TextPart, TextPattern};
+use citywatch_rules::{Rule, RuleId};
+
+use super::{Compiled, LogSourceMode, RuleHit};
+
+fn rule(id: &str, product: &'static str, condition: Expr) -> Arc<Rule> {
+    let meta = Meta {
+        id: RuleId(id.into()),
+        name: None,
+        title: id.into(),
+        description: "".into(),
+        status: None,
+        level: None,
+        author: "".into(),
+        date: "".into(),
+        modified: "".into(),
+        tags: vec![],
+        references: vec![],
+        false_positives: vec![],
+        taxonomy: "sigma".into(),
+        path: "".into(),
+        position: Default::default(),
+        text: "".into(),
+        content_hash: "".into(),
+        alerts: Default::default(),
+    };
+    let log_source = LogSource {
+        product: product.into(),
+        ..LogSource::default()
+    };
+    Arc::new(Rule {
+        meta,
+        log_source,
+        searches: vec![],
+        condition,
+        conditions: vec![],
+        fields: vec![],
+    })
+}
+
+fn text(field: &str, pattern: &str) -> Expr {
+    let parts = pattern.split_inclusive('*').flat_map(|part| {
+        let (literal, any) = part
+            .strip_suffix('*')
+            .map_or((part, false), |literal| (literal, true));
+        [
+            Some(TextPart::Literal(literal.into())),
+            any.then_some(TextPart::Any),
+        ]
+    });
+    let test = Test::Text(TextPattern::new(parts.flatten(), Case::Insensitive));
+    if field.is_empty() {
+        Expr::Keyword(test)
+    } else {
+        Expr::Field(FieldTest {
+            field: field.into(),
+            test,
+        })
+    }
+}
+
+fn hits(rules: &[Arc<Rule>], raw: &str, fields: &[(&str, Value<'_>)]) -> Vec<u32> {
+    let mut batch = RecordBatch::new(Arc::new(Origin::default()));
+    batch.push(raw.as_bytes(), 0, Timestamp(0), Truncated::No);
+    let arena = Bump::new();
+    let mut event = Event::new(batch.get(0).unwrap(), "json", &arena);
+    for (name, value) in fields {
+        event.fields.push(Field {
+            name: arena.alloc_str(name),
+            value: *value,
+        });
+    }
+    event.log_sources.push(LogSource {
+        product: "windows".into(),
+        ..LogSource::default()
+    });
+    let compiled = Arc::new(Compiled::new(rules, LogSourceMode::Strict).unwrap());
+    let mut found: Vec<RuleHit> = Vec::new();
+    compiled.matcher().match_event(&event, &mut found);
+    found.iter().map(|hit| hit.rule.0).collect()
+}
+
+#[test]
+fn rules_of_all_kinds_are_found() {
+    let not = |expr| Expr::Not(Box::new(expr));
+    let rules = [
+        rule("suffix", "windows", text("Image", "*\\powershell.exe")),
+        rule("contains", "", text("CommandLine", "*-EncodedCommand *")),
+        rule("linux", "linux", text("Image", "*\\powershell.exe")),
+        rule("no witness", "windows", not(text("Image", "*\\cmd.exe"))),
+        rule(
+            "number",
+            "windows",
+            Expr::Field(FieldTest {
+                field: "EventID".into(),
+                test: Test::Number(Number::Int(1)),
+            }),
+        ),
+        rule("keyword", "windows", text("", "*mimikatz*")),
+        rule(
+            "both",
+            "windows",
+            Expr::And(vec![
+                text("Image", "C:\\*"),
+                text("CommandLine", "*a*d*"),
+                not(text("User", "*")),
+            ]),
+        ),
+        rule(
+            "null",
+            "windows",
+            Expr::Field(FieldTest {
+                field: "Absent".into(),
+                test: Test::Null,
+            }),
+        ),
+        rule("in a list", "windows", text("Tags", "ỨNG*")),
+    ];
+    let tags = [Value::Null, Value::Str("Ứng dụng")];
+    let event = [
+        ("Image", Value::Str("C:\\Windows\\PowerShell.EXE")),
+        ("CommandLine", Value::Str("powershell -encodedcommand AAAA")),
+        ("EventID", Value::Str("1")),
+        ("Tags", Value::List(&tags)),
+    ];
+    assert_eq!(
+        hits(&rules, "{} Mimikatz", &event),
+        [0, 1, 3, 4, 5, 6, 7, 8]
+    );
+    assert_eq!(
+        hits(
+            &rules,
+            "",
+            &[
+                ("EventID", Value::Int(1)),
+                ("Image", Value::Str("c:\\cmd.exe"))
+            ]
+        ),
+        [4, 7]
+    );
+}

@@ -1,0 +1,106 @@
+//! Chooses for each rule its witnesses: predicates of which at least one must hold for the rule to.
+//!
+//! A rule is looked at only when one of its witnesses is found in the event, so witnesses should
+//! seldom hold. How seldom is guessed from the predicate alone: long literals are rarer than short
+//! ones, and what many rules ask for (`\powershell.exe`, event id 1) is common.
+
+use citywatch_rules::rule::{CompareOp, Presence, Relation, Test, TextPart};
+
+use super::predicate::{Check, PredicateId, Subject};
+use super::tree::{PredicateTable, Tree};
+
+/// Witnesses of a condition.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Witnesses {
+    /// The share of events in which one of them holds, as guessed.
+    pub(super) frequency: f64,
+    /// The predicates.
+    pub(super) predicates: Vec<PredicateId>,
+}
+
+/// The witnesses of `tree` with the lowest frequency; `None` when it can hold without any (it is
+/// made of negations, or asks for absence).
+pub(super) fn choose(tree: &Tree, table: &PredicateTable<'_>) -> Option<Witnesses> {
+    signed(tree, true, table)
+}
+
+fn signed(tree: &Tree, positive: bool, table: &PredicateTable<'_>) -> Option<Witnesses> {
+    match (tree, positive) {
+        (Tree::And(children), true) | (Tree::Or(children), false) => children
+            .iter()
+            .filter_map(|child| signed(child, positive, table))
+            .min_by(|left, right| left.frequency.total_cmp(&right.frequency)),
+        (Tree::Or(children), true) | (Tree::And(children), false) => {
+            let mut all = Witnesses {
+                frequency: 0.0,
+                predicates: Vec::new(),
+            };
+            for child in children {
+                let own = signed(child, positive, table)?;
+                all.frequency += own.frequency;
+                all.predicates.extend(own.predicates);
+            }
+            Some(all)
+        }
+        (Tree::Not(child), _) => signed(child, !positive, table),
+        (Tree::Leaf(id), true) => {
+            let check = &table.predicates[id.0 as usize].check;
+            (!check.holds_when_absent()).then(|| Witnesses {
+                frequency: frequency(*id, table),
+                predicates: vec![*id],
+            })
+        }
+        (Tree::Leaf(_), false) => None,
+        (Tree::Const(value), _) => (*value != positive).then(|| Witnesses {
+            frequency: 0.0,
+            predicates: Vec::new(),
+        }),
+    }
+}
+
+/// The share of events in which a predicate holds, as guessed.
+fn frequency(id: PredicateId, table: &PredicateTable<'_>) -> f64 {
+    let index = id.0 as usize;
+    let subject = table.predicates[index].subject;
+    let popularity = 1.0 + f64::from(table.uses[index]) / 4.0;
+    let base = match (table.tests[index], &table.predicates[index].check) {
+        (Test::Text(_), Check::Text(check)) => of_length(check.relation, check.literal.len()),
+        (Test::Text(pattern), Check::Glob(..)) => {
+            let longest = pattern
+                .parts()
+                .iter()
+                .map(|part| {
+                    if let TextPart::Literal(text) = part {
+                        text.len()
+                    } else {
+                        0
+                    }
+                })
+                .max();
+            of_length(Relation::Contains, longest.unwrap_or(0)) / 2.0
+        }
+        (_, Check::Regex(_)) => 0.02,
+        (_, Check::Compare(CompareOp::Equal, _)) => 0.004,
+        (_, Check::Cidr(_) | Check::FieldRef { .. }) => 0.02,
+        (_, Check::Bool(_)) => 0.3,
+        (_, Check::Exists(Presence::Present)) => 0.5,
+        _ => 0.2,
+    };
+    // A keyword looks at everything.
+    let scope = if subject == Subject::Keyword {
+        8.0
+    } else {
+        1.0
+    };
+    (base * popularity * scope).min(1.0)
+}
+
+fn of_length(relation: Relation, length: usize) -> f64 {
+    let letters = i32::try_from(length.min(24)).unwrap_or(24);
+    match relation {
+        Relation::Equals => 0.002_f64.max(0.2 * 0.5_f64.powi(letters)),
+        Relation::EndsWith => 0.001_f64.max(0.5 * 0.6_f64.powi(letters)),
+        Relation::StartsWith => 0.02_f64.max(0.5 * 0.8_f64.powi(letters)),
+        Relation::Contains => 0.000_2_f64.max(0.5_f64.powi(letters - 1)),
+    }
+}
