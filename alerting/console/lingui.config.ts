@@ -1,0 +1,13 @@
+import type { LinguiConfig } from '@lingui/conf';
+
+/** English is what the code says; `locales/vi/messages.po` is what most people read. */
+const config: LinguiConfig = {
+  sourceLocale: 'en',
+  locales: ['vi', 'en'],
+  catalogs: [{ path: '<rootDir>/locales/{locale}/messages', include: ['<rootDir>/src'] }],
+  format: 'po',
+  formatOptions: { lineNumbers: false },
+  orderBy: 'message',
+};
+
+export default config;

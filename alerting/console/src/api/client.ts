@@ -1,0 +1,180 @@
+/**
+ * Requests to `/api/v1`: session, CSRF token, problem+json.
+ *
+ * A request that finds the session ended does not fail: it waits until the same person has signed in
+ * again and is then sent once more, so that an expired session loses neither place nor input.
+ */
+import type { Problem, Session } from './types';
+
+/** The server answered, and said no. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly problem: Problem;
+
+  constructor(status: number, problem: Problem) {
+    super(problem.detail ?? problem.title ?? `HTTP ${status}`);
+    this.name = 'ApiError';
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** No answer came: the server or the network is away. */
+export class NetworkError extends Error {
+  constructor(cause: unknown) {
+    super('no answer from the server', { cause });
+    this.name = 'NetworkError';
+  }
+}
+
+/** Why nobody is signed in. */
+export type Absence = 'signed-out' | 'expired';
+
+export type SessionState =
+  | { kind: 'unknown' }
+  | { kind: 'absent'; why: Absence; last: Session | null }
+  | { kind: 'present'; session: Session };
+
+type Listener = () => void;
+
+class SessionHolder {
+  #state: SessionState = { kind: 'unknown' };
+  readonly #listeners = new Set<Listener>();
+  #waiting: { resume: () => void; giveUp: (error: Error) => void }[] = [];
+
+  get = (): SessionState => this.#state;
+
+  subscribe = (listener: Listener): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  #set(state: SessionState): void {
+    this.#state = state;
+    for (const listener of this.#listeners) listener();
+  }
+
+  present(session: Session): void {
+    const before = this.#state;
+    this.#set({ kind: 'present', session });
+    const same = before.kind !== 'absent' || before.last?.user.name === session.user.name;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const request of waiting) {
+      if (same) request.resume();
+      else request.giveUp(new ApiError(401, { title: 'another person signed in' }));
+    }
+  }
+
+  /** The server no longer knows the session. */
+  expired(): void {
+    if (this.#state.kind === 'absent') return;
+    const last = this.#state.kind === 'present' ? this.#state.session : null;
+    this.#set({ kind: 'absent', why: last ? 'expired' : 'signed-out', last });
+  }
+
+  signedOut(): void {
+    for (const request of this.#waiting) request.giveUp(new ApiError(401, { title: 'signed out' }));
+    this.#waiting = [];
+    this.#set({ kind: 'absent', why: 'signed-out', last: null });
+  }
+
+  /** Resolves once the same person is signed in again. */
+  again(signal?: AbortSignal): Promise<void> {
+    return new Promise((resume, giveUp) => {
+      this.#waiting.push({ resume, giveUp });
+      signal?.addEventListener('abort', () => giveUp(signal.reason), { once: true });
+    });
+  }
+}
+
+export const sessionHolder = new SessionHolder();
+
+export interface CallOptions {
+  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  body?: unknown;
+  /** The version of the thing that the change was decided on. */
+  ifMatch?: number;
+  signal?: AbortSignal;
+}
+
+const BASE = '/api/v1';
+
+async function send(path: string, options: CallOptions): Promise<Response> {
+  const headers = new Headers({ Accept: 'application/json' });
+  const init: RequestInit = { method: options.method ?? 'GET', headers, credentials: 'same-origin' };
+  if (options.body !== undefined) {
+    headers.set('Content-Type', 'application/json');
+    init.body = JSON.stringify(options.body);
+  }
+  if (options.ifMatch !== undefined) headers.set('If-Match', `"${options.ifMatch}"`);
+  const state = sessionHolder.get();
+  if (init.method !== 'GET' && state.kind === 'present') headers.set('X-CSRF-Token', state.session.csrf);
+  if (options.signal) init.signal = options.signal;
+  try {
+    return await fetch(BASE + path, init);
+  } catch (cause) {
+    if (options.signal?.aborted) throw cause;
+    throw new NetworkError(cause);
+  }
+}
+
+async function problemOf(response: Response): Promise<ApiError> {
+  let problem: Problem = { status: response.status, title: response.statusText };
+  if (/json/.test(response.headers.get('Content-Type') ?? '')) {
+    try {
+      problem = { ...problem, ...((await response.json()) as Problem) };
+    } catch {
+      // A broken body tells no more than the status does.
+    }
+  }
+  return new ApiError(response.status, problem);
+}
+
+async function read<T>(response: Response): Promise<T> {
+  if (!response.ok) throw await problemOf(response);
+  if (response.status === 204) return undefined as T;
+  return (await response.json()) as T;
+}
+
+/** Sends a request and reads its answer as `T`; throws {@link ApiError} or {@link NetworkError}. */
+export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
+  const sentWith = sessionHolder.get();
+  let response = await send(path, options);
+  if (response.status === 401) {
+    // A late answer to a request of the former session says nothing of the present one.
+    if (sessionHolder.get() === sentWith) sessionHolder.expired();
+    if (sessionHolder.get().kind !== 'present') await sessionHolder.again(options.signal);
+    response = await send(path, options);
+  }
+  return read<T>(response);
+}
+
+/** Asks who is signed in and tells the holder. Throws only when the server cannot be reached. */
+export async function resumeSession(): Promise<void> {
+  const response = await send('/session', {});
+  if (response.status === 401) return sessionHolder.expired();
+  sessionHolder.present(await read<Session>(response));
+}
+
+/** Throws {@link ApiError} 401 when name or password is wrong, 429 after too many attempts. */
+export async function signIn(user: string, password: string): Promise<void> {
+  const response = await send('/session', { method: 'POST', body: { user, password } });
+  sessionHolder.present(await read<Session>(response));
+}
+
+export async function signOut(): Promise<void> {
+  const response = await send('/session', { method: 'DELETE' });
+  if (!response.ok && response.status !== 401) throw await problemOf(response);
+  sessionHolder.signedOut();
+}
+
+/** `?a=1&b=2` of what is set. */
+export function query(parameters: Record<string, string | number | undefined | null>): string {
+  const set = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined && value !== null && value !== '') set.set(name, String(value));
+  }
+  const text = set.toString();
+  return text ? `?${text}` : '';
+}

@@ -1,0 +1,108 @@
+import { Trans, useLingui } from '@lingui/react/macro';
+import { Button, Menu } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet } from '@tanstack/react-router';
+import { useEffect, useSyncExternalStore } from 'react';
+import { sessionHolder, signOut } from '../api/client';
+import { Connection } from './Connection';
+import { Icon, Logo } from './icons';
+import { useLive } from './liveContext';
+import classes from './Shell.module.css';
+import { LanguageSwitch, ThemeSwitch } from './switches';
+import { failureOf } from './words';
+
+/** What surrounds every page: the name, the ways to the pages, the connection, the person. */
+export function Shell() {
+  const live = useLive();
+  const present = useSyncExternalStore(sessionHolder.subscribe, () => sessionHolder.get().kind === 'present');
+  useEffect(() => (present ? live.follow() : undefined), [live, present]);
+
+  return (
+    <div className={classes.shell}>
+      <a className="cw-skip" href="#content">
+        <Trans>Skip to the content</Trans>
+      </a>
+      <header className={classes.header}>
+        <Link to="/incidents" className={classes.brand}>
+          <Logo />
+          <span>Citywatch</span>
+        </Link>
+        <Ways />
+        <div className={classes.tools}>
+          <Connection />
+          <LanguageSwitch />
+          <ThemeSwitch />
+          <Person />
+        </div>
+      </header>
+      <main id="content" className={classes.main} tabIndex={-1}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}
+
+function Ways() {
+  const { t } = useLingui();
+  return (
+    <nav className={classes.ways} aria-label={t`Pages`}>
+      <Link to="/incidents" className={classes.way} activeProps={{ 'data-active': true }}>
+        <Icon name="incidents" />
+        <span>{t`Incidents`}</span>
+      </Link>
+      <Link to="/search" className={classes.way} activeProps={{ 'data-active': true }}>
+        <Icon name="search" />
+        <span>{t`Search`}</span>
+      </Link>
+      <Link to="/status" className={classes.way} activeProps={{ 'data-active': true }}>
+        <Icon name="status" />
+        <span>{t`Status`}</span>
+      </Link>
+    </nav>
+  );
+}
+
+function Person() {
+  const { t } = useLingui();
+  const queries = useQueryClient();
+  const state = useSyncExternalStore(sessionHolder.subscribe, sessionHolder.get);
+  if (state.kind !== 'present') return null;
+  const { name, role } = state.session.user;
+
+  async function leave() {
+    try {
+      await signOut();
+      queries.clear();
+    } catch (error) {
+      const failure = failureOf(error);
+      notifications.show({
+        color: 'red',
+        title: t`Not signed out`,
+        message: `${t(failure.what)} ${failure.detail}`,
+      });
+    }
+  }
+
+  return (
+    <Menu position="bottom-end" width={200}>
+      <Menu.Target>
+        <Button
+          variant="subtle"
+          color="gray"
+          size="compact-sm"
+          leftSection={<Icon name="person" size={16} />}
+          aria-label={t`Signed in as ${name}`}
+        >
+          <span className={classes.person}>{name}</span>
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>
+          {name} · {role}
+        </Menu.Label>
+        <Menu.Item onClick={() => void leave()}>{t`Sign out`}</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

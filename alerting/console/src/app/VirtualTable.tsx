@@ -1,0 +1,149 @@
+import type { ColumnDef, RowData } from '@tanstack/react-table';
+import { columnVisibilityFeature, FlexRender, tableFeatures, useTable } from '@tanstack/react-table';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type FocusEvent, type KeyboardEvent, type ReactNode, useEffect, useRef } from 'react';
+import classes from './VirtualTable.module.css';
+
+export const rowFeatures = tableFeatures({ columnVisibilityFeature });
+export type RowFeatures = typeof rowFeatures;
+
+interface VirtualTableProps<T extends RowData> {
+  className: string;
+  label: string;
+  // biome-ignore lint/suspicious/noExplicitAny: TanStack Table's own type for columns of several value types
+  columns: ColumnDef<RowFeatures, T, any>[];
+  rows: T[];
+  idOf: (row: T) => string;
+  /** Columns that are left out, by id. */
+  hidden: Record<string, boolean>;
+  /** `data-` attributes of a row, for its looks. */
+  marksOf: (row: T) => Record<`data-${string}`, string | undefined>;
+  /** Where the reader was. */
+  startAt: string | undefined;
+  /** Called a moment after the reader has come to a row. */
+  onReach?: (id: string) => void;
+  footer: ReactNode;
+}
+
+const ROW_PX = 45;
+const REACH_MS = 200;
+
+/**
+ * A table that keeps only the rows on screen in the page. One element of each row, a link with
+ * `data-row` (its index) and `data-id`, takes the focus: arrow keys or j and k move it, Enter opens.
+ */
+export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
+  const { className, label, columns, rows: data, idOf, hidden, marksOf, startAt, onReach, footer } = props;
+  const scroller = useRef<HTMLDivElement>(null);
+  const table = useTable({
+    features: rowFeatures,
+    columns,
+    data,
+    getRowId: idOf,
+    state: { columnVisibility: hidden },
+  });
+  const rows = table.getRowModel().rows;
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_PX,
+    getItemKey: (index) => rows[index]?.id ?? index,
+    overscan: 12,
+    scrollPaddingStart: 40,
+  });
+  const items = virtual.getVirtualItems();
+  const before = items[0]?.start ?? 0;
+  const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
+
+  const focusRow = (index: number) => {
+    virtual.scrollToIndex(index, { align: 'auto' });
+    requestAnimationFrame(() => {
+      scroller.current
+        ?.querySelector<HTMLAnchorElement>(`[data-row="${index}"]`)
+        ?.focus({ preventScroll: true });
+    });
+  };
+
+  // Back, or a reload: the reader stands where they stood.
+  const returned = useRef(false);
+  useEffect(() => {
+    if (returned.current) return;
+    returned.current = true;
+    const index = startAt ? data.findIndex((row) => idOf(row) === startAt) : -1;
+    if (index >= 0) focusRow(index);
+  });
+
+  const reachTimer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(reachTimer.current), []);
+  const reached = (event: FocusEvent) => {
+    const id = event.target.getAttribute('data-id');
+    clearTimeout(reachTimer.current);
+    if (id && onReach) reachTimer.current = setTimeout(() => onReach(id), REACH_MS);
+  };
+
+  const move = (event: KeyboardEvent) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const here = Number((event.target as HTMLElement).getAttribute('data-row') ?? -1);
+    const to = {
+      ArrowDown: here + 1,
+      j: here + 1,
+      ArrowUp: here - 1,
+      k: here - 1,
+      Home: 0,
+      End: rows.length - 1,
+    }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    focusRow(Math.max(0, Math.min(rows.length - 1, to)));
+  };
+
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: keys reach it from the links inside
+    <div ref={scroller} className={classes.scroller} data-scroller onKeyDown={move} onFocus={reached}>
+      <table className={`${classes.table} ${className}`} aria-label={label} aria-rowcount={rows.length + 1}>
+        <thead>
+          {table.getHeaderGroups().map((group) => (
+            <tr key={group.id}>
+              {group.headers.map((header) => (
+                <th key={header.id} scope="col" data-column={header.column.id}>
+                  <FlexRender header={header} />
+                </th>
+              ))}
+            </tr>
+          ))}
+        </thead>
+        <tbody>
+          {before > 0 && <Gap height={before} />}
+          {items.map((item) => {
+            const row = rows[item.index];
+            if (!row) return null;
+            return (
+              <tr
+                key={row.id}
+                ref={virtual.measureElement}
+                data-index={item.index}
+                aria-rowindex={item.index + 2}
+                {...marksOf(row.original)}
+                className={classes.row}
+              >
+                {row.getVisibleCells().map((cell) => (
+                  <td key={cell.id} data-column={cell.column.id}>
+                    <FlexRender cell={cell} />
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
+          {after > 0 && <Gap height={after} />}
+        </tbody>
+      </table>
+      <div className={classes.footer}>{footer}</div>
+    </div>
+  );
+}
+
+/** Stands for the rows that are not in the page. */
+function Gap({ height }: { height: number }) {
+  // biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: a row by its tag only, holding nothing
+  return <tr role="presentation" style={{ height }} />;
+}

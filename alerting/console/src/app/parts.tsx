@@ -1,0 +1,69 @@
+/** Small pieces that several pages show. */
+import { useLingui } from '@lingui/react/macro';
+import { Button, Center, Loader } from '@mantine/core';
+import type { ReactNode } from 'react';
+import type { IncidentState, Severity } from '../api/types';
+import classes from './parts.module.css';
+import { failureOf, SEVERITY_WORDS, STATE_WORDS } from './words';
+
+export function SeverityBadge({ severity }: { severity: Severity }) {
+  const { t } = useLingui();
+  const word = SEVERITY_WORDS[severity];
+  return (
+    <span className={classes.severity} data-severity={severity}>
+      {word ? t(word) : severity}
+    </span>
+  );
+}
+
+export function StateBadge({ state }: { state: IncidentState }) {
+  const { t } = useLingui();
+  const word = STATE_WORDS[state];
+  return (
+    <span className={classes.state} data-state={state}>
+      {word ? t(word) : state}
+    </span>
+  );
+}
+
+/** A rule's tag; ATT&CK's are shown the way ATT&CK writes them. */
+export function Tag({ tag }: { tag: string }) {
+  const technique = /^attack\.(t\d{4}(?:\.\d{3})?)$/i.exec(tag);
+  return <span className={classes.tag}>{technique?.[1]?.toUpperCase() ?? tag.replace(/^attack\./, '')}</span>;
+}
+
+export function Loading() {
+  const { t } = useLingui();
+  return (
+    <Center p="xl" role="status">
+      <Loader size="sm" aria-hidden="true" />
+      <span className="cw-only-heard">{t`Loading`}</span>
+    </Center>
+  );
+}
+
+/** What failed, what the server said, and a way to go on. */
+export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
+  const { t } = useLingui();
+  const failure = failureOf(error);
+  return (
+    <div className={classes.failed} role="alert">
+      <p>{t(failure.what)}</p>
+      {failure.detail && <p className={classes.detail}>{failure.detail}</p>}
+      {retry && (
+        <Button size="xs" variant="default" onClick={retry}>
+          {t`Try again`}
+        </Button>
+      )}
+    </div>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className={classes.empty}>
+      <p className={classes.emptyTitle}>{title}</p>
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,125 @@
+/** Every state that matters has an address here; each page reads its own part of it. */
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from '@tanstack/react-router';
+import type { StateFilter } from '../api/queries';
+import { INCIDENT_STATES } from '../api/types';
+import { NotFound } from './NotFound';
+import { Failed, Loading } from './parts';
+import { Shell } from './Shell';
+
+/** Addresses hold plain text (`?q=123`), never JSON. */
+function parseSearch(text: string): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(text));
+}
+
+function stringifySearch(search: Record<string, unknown>): string {
+  const set = new URLSearchParams();
+  for (const [name, value] of Object.entries(search)) {
+    if (value !== undefined && value !== null && value !== '') set.set(name, String(value));
+  }
+  const text = set.toString();
+  return text ? `?${text}` : '';
+}
+
+function text(search: Record<string, unknown>, name: string): string | undefined {
+  const value = search[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** Drops what is not set, so that addresses stay short. */
+function given<T extends object>(search: T): Partial<{ [K in keyof T]: Exclude<T[K], undefined> }> {
+  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as never;
+}
+
+const rootRoute = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const homeRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/incidents', replace: true });
+  },
+});
+
+export interface IncidentsSearch {
+  state?: StateFilter;
+  /** The incident that the keyboard stands on. */
+  at?: string;
+}
+
+export const incidentsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/incidents',
+  validateSearch: (search): IncidentsSearch => {
+    const state = INCIDENT_STATES.find((each) => each === search.state);
+    return given({ state, at: text(search, 'at') });
+  },
+  component: lazyRouteComponent(() => import('../incidents/IncidentsPage'), 'IncidentsPage'),
+});
+
+export interface IncidentSearch {
+  /** The event that is open. */
+  event?: string;
+}
+
+export const incidentRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/incidents/$id',
+  validateSearch: (search): IncidentSearch => given({ event: text(search, 'event') }),
+  component: lazyRouteComponent(() => import('../incidents/IncidentPage'), 'IncidentPage'),
+});
+
+export interface EventsSearch {
+  q?: string;
+  /** `15m`, `1h`, ...; without it `from` and `to` hold. */
+  range?: string;
+  from?: string;
+  to?: string;
+  /** The event in the panel. */
+  event?: string;
+}
+
+export const searchRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/search',
+  validateSearch: (search): EventsSearch =>
+    given({
+      q: text(search, 'q'),
+      range: text(search, 'range'),
+      from: text(search, 'from'),
+      to: text(search, 'to'),
+      event: text(search, 'event'),
+    }),
+  component: lazyRouteComponent(() => import('../search/SearchPage'), 'SearchPage'),
+});
+
+export const statusRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/status',
+  component: lazyRouteComponent(() => import('../status/StatusPage'), 'StatusPage'),
+});
+
+const routeTree = rootRoute.addChildren([homeRoute, incidentsRoute, incidentRoute, searchRoute, statusRoute]);
+
+export function createConsoleRouter() {
+  return createRouter({
+    routeTree,
+    parseSearch,
+    stringifySearch,
+    defaultPreload: 'intent',
+    scrollRestoration: true,
+    defaultPendingComponent: Loading,
+    defaultErrorComponent: ({ error, reset }) => <Failed error={error} retry={reset} />,
+  });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof createConsoleRouter>;
+  }
+}

@@ -1,0 +1,150 @@
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
+import { useDocumentTitle } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { incidentQuery } from '../api/queries';
+import type { IncidentDetail } from '../api/types';
+import { Icon } from '../app/icons';
+import { Failed, Loading, SeverityBadge, StateBadge, Tag } from '../app/parts';
+import { ENTITY_WORDS } from '../app/words';
+import { plain } from '../text/hostile';
+import { Time } from '../text/Time';
+import { AlertList } from './AlertList';
+import { History } from './History';
+import classes from './IncidentPage.module.css';
+import { RuleCard } from './RuleCard';
+import { StateChange } from './StateChange';
+import { Story } from './Story';
+import { Timeline } from './Timeline';
+
+const route = getRouteApi('/incidents/$id');
+
+/** Everything about one incident on one page. */
+export function IncidentPage() {
+  const { t } = useLingui();
+  const { id } = route.useParams();
+  const { data, error, isPending, refetch } = useQuery(incidentQuery(id));
+  useDocumentTitle(`${data ? `#${data.number} ${plain(data.title)}` : t`Incident`} · Citywatch`);
+  return (
+    <article className={classes.page}>
+      <Link to="/incidents" search={{ at: id }} className={classes.back}>
+        <Icon name="back" size={14} />
+        <Trans>All incidents</Trans>
+      </Link>
+      {isPending && <Loading />}
+      {error && <Failed error={error} retry={() => void refetch()} />}
+      {data && <Loaded incident={data} />}
+    </article>
+  );
+}
+
+function Loaded({ incident }: { incident: IncidentDetail }) {
+  const { t } = useLingui();
+  const matchedFields = useMemo(
+    () => new Set(incident.events.flatMap((event) => event.matched.map((field) => field.name))),
+    [incident.events],
+  );
+  const { event } = route.useSearch();
+  const navigate = route.useNavigate();
+  return (
+    <>
+      <header className={classes.head}>
+        <div className={classes.badges}>
+          <SeverityBadge severity={incident.severity} />
+          <StateBadge state={incident.state} />
+          <span className={classes.soft}>
+            <Trans>
+              Incident #{incident.number}, detected <Time at={incident.created_at} />
+            </Trans>
+          </span>
+        </div>
+        <h1 className={classes.title}>{plain(incident.title)}</h1>
+        <Story incident={incident} />
+        <StateChange incident={incident} />
+      </header>
+
+      <div className={classes.columns}>
+        <div className={classes.first}>
+          <section aria-labelledby="events">
+            <h2 id="events">
+              <Trans>What happened</Trans>{' '}
+              <span className={classes.soft}>
+                <Plural value={incident.event_count} one="# event" other="# events" />
+              </span>
+            </h2>
+            <Timeline
+              incident={incident}
+              open={event}
+              onOpen={(opened) =>
+                void navigate({
+                  search: opened ? { event: opened } : {},
+                  replace: true,
+                  resetScroll: false,
+                })
+              }
+            />
+          </section>
+        </div>
+        <div className={classes.second}>
+          <section aria-labelledby="about" className={classes.card}>
+            <h2 id="about">
+              <Trans>Who and where</Trans>
+            </h2>
+            <dl className={classes.facts}>
+              <dt>{t`Unit`}</dt>
+              <dd>{plain(incident.unit) || '–'}</dd>
+              <dt>{t`Host`}</dt>
+              <dd>{plain(incident.host) || '–'}</dd>
+              {incident.entities.map((entity) => (
+                <Entity key={`${entity.kind} ${entity.value}`} kind={entity.kind} value={entity.value} />
+              ))}
+            </dl>
+            {incident.tags.length > 0 && (
+              <div className={classes.tags}>
+                {incident.tags.map((tag) => (
+                  <Tag key={tag} tag={tag} />
+                ))}
+              </div>
+            )}
+          </section>
+          <section aria-labelledby="alerts" className={classes.card}>
+            <h2 id="alerts">
+              <Trans>Alerts</Trans> <span className={classes.soft}>{incident.alert_count}</span>
+            </h2>
+            <AlertList alerts={incident.alerts} total={incident.alert_count} />
+          </section>
+          <section aria-labelledby="rules" className={classes.card}>
+            <h2 id="rules">
+              <Plural value={incident.rules.length} one="The rule" other="The rules" />
+            </h2>
+            {incident.rules.map((rule) => (
+              <RuleCard key={rule.id} rule={rule} matched={matchedFields} />
+            ))}
+          </section>
+          <section aria-labelledby="history" className={classes.card}>
+            <h2 id="history">
+              <Trans>History</Trans>
+            </h2>
+            <History entries={incident.history} />
+          </section>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Entity({ kind, value }: { kind: string; value: string }) {
+  const { t } = useLingui();
+  const word = ENTITY_WORDS[kind];
+  return (
+    <>
+      <dt>{word ? t(word) : plain(kind)}</dt>
+      <dd>
+        <Link to="/search" search={{ q: `"${value}"`, range: '7d' }} title={t`Search for it`}>
+          <bdi>{plain(value)}</bdi>
+        </Link>
+      </dd>
+    </>
+  );
+}

@@ -1,0 +1,42 @@
+import { Trans, useLingui } from '@lingui/react/macro';
+import { type RuleText, SEVERITIES } from '../api/types';
+import { SeverityBadge, Tag } from '../app/parts';
+import { plain } from '../text/hostile';
+import { LogText } from '../text/LogText';
+import { RuleSource } from '../text/RuleSource';
+import classes from './RuleCard.module.css';
+
+interface RuleCardProps {
+  rule: RuleText;
+  matched: ReadonlySet<string>;
+}
+
+/** The rule that matched: what it is for, and its text with the lines marked that test what matched. */
+export function RuleCard({ rule, matched }: RuleCardProps) {
+  const { t } = useLingui();
+  const severity = SEVERITIES.find((each) => each === rule.level);
+  const title = plain(rule.title);
+  return (
+    <article className={classes.rule} data-testid="rule">
+      <h3 className={classes.title}>{title}</h3>
+      <div className={classes.facts}>
+        {severity ? <SeverityBadge severity={severity} /> : <span>{plain(rule.level)}</span>}
+        {rule.correlation && <Tag tag={t`correlation`} />}
+        {rule.tags.map((tag) => (
+          <Tag key={tag} tag={plain(tag)} />
+        ))}
+      </div>
+      {rule.description && (
+        <p className={classes.description}>
+          <LogText text={rule.description} />
+        </p>
+      )}
+      <RuleSource text={rule.text} matched={matched} label={t`Text of the rule ${title}`} />
+      <p className={classes.hash} title={rule.content_hash}>
+        <Trans>
+          id {rule.id}, version {rule.content_hash.slice(0, 12)}
+        </Trans>
+      </p>
+    </article>
+  );
+}

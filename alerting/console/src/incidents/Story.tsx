@@ -1,0 +1,85 @@
+import { Plural, Trans } from '@lingui/react/macro';
+import type { Incident, IncidentDetail } from '../api/types';
+import { plain } from '../text/hostile';
+import { Time } from '../text/Time';
+import classes from './Story.module.css';
+
+/** What happened, in a sentence. */
+export function Story({ incident }: { incident: IncidentDetail }) {
+  const rule = <b>{plain(incident.rule.title)}</b>;
+  const host = <Value text={incident.host} />;
+  const unit = <Value text={incident.unit} />;
+  const events = <Plural value={incident.event_count} one="# event" other="# events" />;
+  const { first_event_at: first, last_event_at: last } = incident;
+  const when =
+    first === last ? (
+      <Trans>
+        at <Time at={first} />
+      </Trans>
+    ) : (
+      <Trans>
+        between <Time at={first} /> and <Time at={last} />
+      </Trans>
+    );
+  return (
+    <p className={classes.story} data-testid="story">
+      {incident.rule.correlation ? (
+        <Trans>
+          {events} on {host} ({unit}) {when} together fulfil the correlation rule {rule}
+        </Trans>
+      ) : (
+        <Trans>
+          {events} on {host} ({unit}) {when} matched the rule {rule}
+        </Trans>
+      )}
+      <Who incident={incident} />.
+    </p>
+  );
+}
+
+function Who({ incident }: { incident: Incident }) {
+  const users = valuesOf(incident, 'user');
+  const addresses = valuesOf(incident, 'address');
+  return (
+    <>
+      {users.length > 0 && (
+        <>
+          {'; '}
+          <Plural value={users.length} one="user" other="users" /> <Values values={users} />
+        </>
+      )}
+      {addresses.length > 0 && (
+        <>
+          {'; '}
+          <Plural value={addresses.length} one="address" other="addresses" /> <Values values={addresses} />
+        </>
+      )}
+    </>
+  );
+}
+
+const VALUES_SHOWN = 3;
+
+function Values({ values }: { values: string[] }) {
+  const more = values.length - VALUES_SHOWN;
+  return (
+    <>
+      {values.slice(0, VALUES_SHOWN).map((value, at) => (
+        <span key={value}>
+          {at > 0 && ', '}
+          <Value text={value} />
+        </span>
+      ))}
+      {more > 0 && <Trans> and {more} more</Trans>}
+    </>
+  );
+}
+
+function valuesOf(incident: Incident, kind: string): string[] {
+  return incident.entities.filter((entity) => entity.kind === kind).map((entity) => entity.value);
+}
+
+/** A name from a log inside a sentence: cannot turn the words around it. */
+function Value({ text }: { text: string }) {
+  return <bdi className={classes.value}>{plain(text) || '?'}</bdi>;
+}

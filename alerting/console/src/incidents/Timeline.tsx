@@ -1,0 +1,103 @@
+import { Trans, useLingui } from '@lingui/react/macro';
+import { Button } from '@mantine/core';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import type { EvidenceEvent, IncidentDetail } from '../api/types';
+import { FieldTable } from '../text/FieldTable';
+import { plain } from '../text/hostile';
+import { LogText } from '../text/LogText';
+import { patternOf } from '../text/marks';
+import { Time } from '../text/Time';
+import { matchedTexts } from '../text/values';
+import classes from './Timeline.module.css';
+
+interface TimelineProps {
+  incident: IncidentDetail;
+  /** The event whose fields are all shown. */
+  open: string | undefined;
+  onOpen: (id: string | undefined) => void;
+}
+
+const SHOWN_FIRST = 25;
+
+/** The events in the order in which they happened, with what made the rules match marked. */
+export function Timeline({ incident, open, onOpen }: TimelineProps) {
+  const [limit, setLimit] = useState(SHOWN_FIRST);
+  const events = useMemo(
+    () => [...incident.events].sort((a, b) => Date.parse(a.event_time) - Date.parse(b.event_time)),
+    [incident.events],
+  );
+  const titles = useMemo(
+    () => new Map(incident.rules.map((rule) => [rule.id, rule.title])),
+    [incident.rules],
+  );
+  const openAt = open ? events.findIndex((event) => event.id === open) : -1;
+  const shown = events.slice(0, Math.max(limit, openAt + 1));
+  const notKept = incident.event_count - events.length;
+  return (
+    <>
+      <ol className={classes.timeline}>
+        {shown.map((event) => (
+          <TimelineEvent
+            key={event.id}
+            event={event}
+            titles={titles}
+            open={event.id === open}
+            onToggle={() => onOpen(event.id === open ? undefined : event.id)}
+          />
+        ))}
+      </ol>
+      {shown.length < events.length && (
+        <Button variant="default" size="xs" onClick={() => setLimit(limit + 100)}>
+          <Trans>Show more events ({events.length - shown.length})</Trans>
+        </Button>
+      )}
+      {notKept > 0 && (
+        <p className={classes.note}>
+          <Trans>{notKept} more events are counted; the search shows them all.</Trans>
+        </p>
+      )}
+    </>
+  );
+}
+
+interface TimelineEventProps {
+  event: EvidenceEvent;
+  titles: ReadonlyMap<string, string>;
+  open: boolean;
+  onToggle: () => void;
+}
+
+function TimelineEvent({ event, titles, open, onToggle }: TimelineEventProps) {
+  const { t } = useLingui();
+  const pattern = useMemo(() => patternOf(matchedTexts(event.matched)), [event.matched]);
+  const item = useRef<HTMLLIElement>(null);
+  const openAtFirst = useRef(open);
+  useEffect(() => {
+    if (openAtFirst.current) item.current?.scrollIntoView({ block: 'center' });
+  }, []);
+  return (
+    <li ref={item} className={classes.event} data-testid="timeline-event" data-open={open || undefined}>
+      <div className={classes.head}>
+        <Time at={event.event_time} precision="milliseconds" />
+        <span className={classes.soft}>{plain(event.host)}</span>
+        <span className={classes.soft}>{plain(event.format)}</span>
+        {event.rule_ids.map((id) => (
+          <span key={id} className={classes.rule}>
+            {plain(titles.get(id) ?? id)}
+          </span>
+        ))}
+      </div>
+      <div className={classes.raw}>
+        <LogText text={event.raw} pattern={pattern} />
+      </div>
+      <FieldTable
+        label={t`Fields that matched`}
+        fields={open ? event.fields : event.matched}
+        matched={event.matched}
+      />
+      <Button variant="subtle" size="compact-xs" aria-expanded={open} onClick={onToggle}>
+        {open ? <Trans>Only what matched</Trans> : <Trans>All {event.fields.length} fields</Trans>}
+      </Button>
+    </li>
+  );
+}

@@ -1,0 +1,117 @@
+import { Trans, useLingui } from '@lingui/react/macro';
+import { ActionIcon, Button, TextInput } from '@mantine/core';
+import { useClipboard } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { eventQuery } from '../api/queries';
+import type { EventDetail } from '../api/types';
+import { Icon } from '../app/icons';
+import { Failed, Loading } from '../app/parts';
+import { FieldTable } from '../text/FieldTable';
+import { plain } from '../text/hostile';
+import { LogText } from '../text/LogText';
+import { Time } from '../text/Time';
+import { valueText } from '../text/values';
+import classes from './EventPanel.module.css';
+
+interface EventPanelProps {
+  id: string;
+  pattern: RegExp | null;
+  onSearch: (value: string) => void;
+  onClose: () => void;
+}
+
+/** One event: its fields, and the record as it was written. */
+export function EventPanel({ id, pattern, onSearch, onClose }: EventPanelProps) {
+  const { t } = useLingui();
+  const { data, error, isPending, refetch } = useQuery(eventQuery(id));
+  const panel = useRef<HTMLElement>(null);
+
+  useEffect(() => {
+    const key = (event: KeyboardEvent) => {
+      if (event.key === 'Escape' && !event.defaultPrevented) onClose();
+    };
+    const element = panel.current?.closest('aside');
+    element?.addEventListener('keydown', key);
+    return () => element?.removeEventListener('keydown', key);
+  }, [onClose]);
+
+  return (
+    <section ref={panel} className={classes.panel} aria-labelledby="event-title" data-testid="event-panel">
+      <div className={classes.head}>
+        <h2 id="event-title" className={classes.title}>
+          {data ? <Time at={data.event_time} precision="milliseconds" /> : <Trans>Event</Trans>}
+        </h2>
+        <ActionIcon variant="subtle" color="gray" aria-label={t`Close`} title={t`Close`} onClick={onClose}>
+          <Icon name="close" />
+        </ActionIcon>
+      </div>
+      {isPending && <Loading />}
+      {error && <Failed error={error} retry={() => void refetch()} />}
+      {data && <Loaded event={data} pattern={pattern} onSearch={onSearch} />}
+    </section>
+  );
+}
+
+interface LoadedProps {
+  event: EventDetail;
+  pattern: RegExp | null;
+  onSearch: (value: string) => void;
+}
+
+function Loaded({ event, pattern, onSearch }: LoadedProps) {
+  const { t } = useLingui();
+  const [filter, setFilter] = useState('');
+  const fields = useMemo(() => {
+    const wanted = filter.trim().toLowerCase();
+    if (!wanted) return event.fields;
+    return event.fields.filter((field) =>
+      `${field.name} ${valueText(field.value)}`.toLowerCase().includes(wanted),
+    );
+  }, [event.fields, filter]);
+  return (
+    <>
+      <p className={classes.where}>
+        <b>{plain(event.host)}</b> · {plain(event.unit)} · {plain(event.format)}
+        <br />
+        <Trans>
+          Received <Time at={event.received_at} precision="milliseconds" />
+        </Trans>
+      </p>
+      <h3 className={classes.part}>
+        <Trans>As it was written</Trans> <CopyButton text={event.raw ?? ''} />
+      </h3>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
+      <section className={classes.raw} tabIndex={0} aria-label={t`As it was written`}>
+        <LogText text={event.raw ?? ''} pattern={pattern} />
+      </section>
+      <h3 className={classes.part}>
+        <Trans>Fields</Trans> <span className={classes.soft}>{event.fields.length}</span>
+      </h3>
+      <TextInput
+        size="xs"
+        mb={6}
+        type="search"
+        aria-label={t`Filter the fields`}
+        placeholder={t`Filter the fields`}
+        value={filter}
+        onChange={(change) => setFilter(change.currentTarget.value)}
+      />
+      <FieldTable label={t`Fields`} fields={fields} pattern={pattern} onSearch={onSearch} />
+    </>
+  );
+}
+
+function CopyButton({ text }: { text: string }) {
+  const clipboard = useClipboard({ timeout: 1_500 });
+  return (
+    <Button
+      variant="subtle"
+      size="compact-xs"
+      leftSection={<Icon name={clipboard.copied ? 'check' : 'copy'} size={14} />}
+      onClick={() => clipboard.copy(text)}
+    >
+      {clipboard.copied ? <Trans>Copied</Trans> : <Trans>Copy</Trans>}
+    </Button>
+  );
+}

@@ -1,0 +1,68 @@
+import { Trans, useLingui } from '@lingui/react/macro';
+import { useDocumentTitle } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { statusQuery } from '../api/queries';
+import type { FieldValue } from '../api/types';
+import { Failed, Loading } from '../app/parts';
+import { plain } from '../text/hostile';
+import classes from './StatusPage.module.css';
+
+/** What the server says of itself, part by part, in its own words: the same as `citywatch status`. */
+export function StatusPage() {
+  const { t } = useLingui();
+  useDocumentTitle(`${t`Status`} · Citywatch`);
+  const { data, error, isPending, refetch } = useQuery(statusQuery);
+  return (
+    <div className={classes.page}>
+      <h1 className={classes.title}>
+        <Trans>System status</Trans>
+      </h1>
+      {isPending && <Loading />}
+      {error && <Failed error={error} retry={() => void refetch()} />}
+      {data && (
+        <div className={classes.parts}>
+          {Object.entries(data).map(([name, value]) => (
+            <section key={name} className={classes.part}>
+              <h2 className={classes.name}>{words(name)}</h2>
+              <Value value={value} depth={0} />
+            </section>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+const DEPTH_MAX = 6;
+
+function Value({ value, depth }: { value: FieldValue; depth: number }) {
+  if (value === null || typeof value !== 'object' || depth >= DEPTH_MAX) return <Scalar value={value} />;
+  const entries = Array.isArray(value)
+    ? value.map((item, at): [string, FieldValue] => [String(at + 1), item])
+    : Object.entries(value);
+  if (entries.length === 0) return <span className={classes.none}>–</span>;
+  return (
+    <dl className={classes.list} data-nested={depth > 0 || undefined}>
+      {entries.map(([name, item]) => (
+        <div key={name} className={classes.row}>
+          <dt>{words(name)}</dt>
+          <dd>
+            <Value value={item} depth={depth + 1} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Scalar({ value }: { value: FieldValue }) {
+  const { i18n } = useLingui();
+  if (typeof value === 'number') return <>{i18n.number(value, { maximumFractionDigits: 2 })}</>;
+  if (value === null || value === '') return <span className={classes.none}>–</span>;
+  return <>{plain(typeof value === 'object' ? JSON.stringify(value) : String(value))}</>;
+}
+
+/** `events_per_second` as words. */
+function words(name: string): string {
+  return plain(name.replace(/_/g, ' '));
+}

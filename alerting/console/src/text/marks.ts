@@ -1,0 +1,64 @@
+/** Finds in an event's text the values that made a rule match. */
+
+export interface Span {
+  start: number;
+  end: number;
+}
+
+/** How a value may stand in the raw text: as it is, escaped in JSON, escaped in XML. */
+function spellings(value: string): string[] {
+  const json = JSON.stringify(value).slice(1, -1);
+  const xml = value.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+  return [value, json, json.replace(/\//g, '\\/'), xml, xml.replace(/"/g, '&quot;')];
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+}
+
+/** A short word or a number inside a longer one is chance, so it must stand alone. */
+function bounded(value: string): string {
+  const escaped = escapeRegExp(value);
+  if (value.length > 3 && !/^\d+$/.test(value)) return escaped;
+  const before = /^[\p{L}\p{N}_]/u.test(value) ? '(?<![\\p{L}\\p{N}_])' : '';
+  const after = /[\p{L}\p{N}_]$/u.test(value) ? '(?![\\p{L}\\p{N}_])' : '';
+  return before + escaped + after;
+}
+
+/** More values than this are not marked: an event with so many has everything marked. */
+const VALUES_MAX = 200;
+
+/** One pattern that finds any of `values`, the longest first; `null` when there is none. */
+export function patternOf(values: Iterable<string>): RegExp | null {
+  const all = new Set<string>();
+  for (const value of values) {
+    if (all.size >= VALUES_MAX * 5) break;
+    if (value.trim() !== '') for (const spelling of spellings(value)) all.add(spelling);
+  }
+  if (all.size === 0) return null;
+  const sorted = [...all].sort((a, b) => b.length - a.length);
+  return new RegExp(sorted.map(bounded).join('|'), 'giu');
+}
+
+/** Where `pattern` holds in `text`, in order, never overlapping; neighbours are joined. */
+export function spansOf(text: string, pattern: RegExp | null): Span[] {
+  if (!pattern) return [];
+  const spans: Span[] = [];
+  for (const match of text.matchAll(pattern)) {
+    if (match[0] === '') continue;
+    const last = spans.at(-1);
+    if (last && last.end === match.index) last.end = match.index + match[0].length;
+    else spans.push({ start: match.index, end: match.index + match[0].length });
+  }
+  return spans;
+}
+
+/** The words of a search, for marking them in its results. */
+export function wordsOf(search: string): string[] {
+  const words: string[] = [];
+  for (const match of search.matchAll(/"([^"]*)"|(\S+)/g)) {
+    const word = match[1] ?? match[2] ?? '';
+    if (word.trim() !== '') words.push(word);
+  }
+  return words;
+}

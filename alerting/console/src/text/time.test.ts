@@ -1,0 +1,21 @@
+import { describe, expect, test } from 'vitest';
+import { inputOfMillis, localTime, millisOfInput, utcTime } from './time';
+
+describe('times', () => {
+  const now = Date.parse('2026-11-22T00:30:00Z');
+  test('Indochina Time', () => {
+    expect(localTime('2026-11-21T20:15:01.25Z', now)).toBe('22/11 03:15:01');
+    expect(localTime('2025-12-31T16:59:59Z', now)).toBe('31/12/2025 23:59:59');
+    expect(localTime('2026-11-21T20:15:01.250Z', now, 'milliseconds')).toBe('22/11 03:15:01.250');
+    expect(localTime('nonsense', now)).toBe('nonsense');
+  });
+  test('UTC with every digit', () => {
+    expect(utcTime('2026-11-21T20:15:01.123456Z')).toBe('2026-11-21 20:15:01.123456 UTC');
+    expect(utcTime('2026-11-22T03:15:01+07:00')).toBe('2026-11-21 20:15:01.000 UTC');
+  });
+  test('inputs go there and back', () => {
+    expect(inputOfMillis(now)).toBe('2026-11-22T07:30:00');
+    expect(millisOfInput('2026-11-22T07:30')).toBe(now);
+    expect(millisOfInput('')).toBeNull();
+  });
+});
