@@ -9,7 +9,7 @@ help: ## what can be made
 
 demo: setup-demo console ## build, start everything on this machine, play recorded attacks, print the address
 	cargo build --release --bin citywatch
-	deploy/demo.sh
+	@target/release/citywatch up --config deploy/demo/citywatch.toml
 
 test: setup-test console ## what decides: formatting, lints, all tests, the real broker, the browser
 	deploy/test.sh
