@@ -1,0 +1,200 @@
+//! Errors as `application/problem+json` (RFC 9457): what is wrong, in which field, and what to do.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// An error that a client gets.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    body: Box<ProblemBody>,
+    retry_after_seconds: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProblemBody {
+    title: String,
+    status: u16,
+    /// What happened, and what to do next.
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// The version that is current, for a conflict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_version: Option<i64>,
+    /// Where what was asked for is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<String>,
+}
+
+/// What is wrong with which field.
+#[derive(Debug, Serialize)]
+struct FieldError {
+    field: String,
+    reason: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            body: Box::new(ProblemBody {
+                title: status.canonical_reason().unwrap_or("Error").to_owned(),
+                status: status.as_u16(),
+                detail: detail.into(),
+                errors: Vec::new(),
+                current_version: None,
+                merged_into: None,
+            }),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// A field of the request is wrong.
+    pub(crate) fn field(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        let (field, reason) = (field.into(), reason.into());
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, format!("{field}: {reason}"));
+        problem.body.errors.push(FieldError { field, reason });
+        problem
+    }
+
+    /// Nobody is signed in.
+    pub(crate) fn signed_out() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "You are not signed in, or your session has ended: sign in.",
+        )
+    }
+
+    /// There is no such thing, or not for this person.
+    pub(crate) fn missing(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            format!("There is no such {what}, or it is outside of your units."),
+        )
+    }
+
+    /// Somebody changed it in between.
+    pub(crate) fn conflict(current_version: i64) -> Self {
+        let mut problem = Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "Somebody changed this since you read it: read it again, then decide.",
+        );
+        problem.body.current_version = Some(current_version);
+        problem
+    }
+
+    /// It is part of another incident.
+    pub(crate) fn merged(into: String) -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "The incident was merged into another: open that one.",
+        );
+        problem.body.merged_into = Some(into);
+        problem
+    }
+
+    /// Too many tries.
+    pub(crate) fn too_many(detail: impl Into<String>, retry_after_seconds: i64) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        problem.retry_after_seconds = Some(retry_after_seconds);
+        problem
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    /// The client learns that it failed; why stands in the log.
+    fn from(error: sqlx::Error) -> Self {
+        tracing::error!(%error, "a request failed at the database");
+        metrics::counter!("citywatch_api_database_errors_total").increment(1);
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The database of incidents does not answer. Nothing was changed; try again.",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self.body).expect("texts and numbers always serialize");
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// A JSON body; what is wrong with it becomes a problem.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(rejection) => Err(body_problem(&rejection)),
+        }
+    }
+}
+
+fn body_problem(rejection: &JsonRejection) -> Problem {
+    match rejection {
+        JsonRejection::JsonDataError(error) => {
+            let text = innermost(error);
+            // serde_path_to_error writes "path: reason".
+            match text.split_once(": ") {
+                Some((path, reason)) if !path.contains(' ') => Problem::field(path, reason),
+                _ => Problem::field("body", text),
+            }
+        }
+        other => Problem::new(other.status(), innermost(other)),
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        // serde_json's own error stands below the one that knows the path.
+        if source.source().is_none() && error.to_string().contains(&source.to_string()) {
+            break;
+        }
+        error = source;
+    }
+    error.to_string()
+}
+
+/// Query parameters; what is wrong with them becomes a problem.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
+                let text = innermost(&error);
+                Err(match text.split_once(": ") {
+                    Some((path, reason)) if !path.contains(' ') => Problem::field(path, reason),
+                    _ => Problem::field("query", text),
+                })
+            }
+            Err(other) => Err(Problem::new(other.status(), other.body_text())),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The console's files, embedded in the program.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::RustEmbed;
+
+/// Built by `make console`; empty when it was not. A debug build reads the folder while it runs.
+#[derive(RustEmbed)]
+#[folder = "console/dist"]
+#[allow_missing = true]
+struct Console;
+
+/// Where the build puts files whose names carry a hash of their content: they never change.
+const HASHED: &str = "assets/";
+
+const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Citywatch</title>\
+    <h1>Citywatch runs; its console is not built</h1>\
+    <p>Run <code>make console</code>, then build and start the program again. \
+    The API under <code>/api/v1</code> works without it.</p></html>";
+
+/// A file of the console; for any other path its start page, which knows what to show there.
+pub(crate) async fn serve(method: Method, uri: Uri) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    if path.starts_with("api/") {
+        return crate::api::no_such_route();
+    }
+    if method != Method::GET && method != Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    if let Some(file) = Console::get(path) {
+        let caching = if path.starts_with(HASHED) {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        };
+        return answer(file.data, content_type(path), caching);
+    }
+    // A missing script must not be answered by a page: the browser would say something misleading.
+    if path.starts_with(HASHED) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    match Console::get("index.html") {
+        Some(page) => answer(page.data, "text/html; charset=utf-8", "no-cache"),
+        None => answer(
+            NOT_BUILT.as_bytes().into(),
+            "text/html; charset=utf-8",
+            "no-store",
+        ),
+    }
+}
+
+fn answer(
+    data: std::borrow::Cow<'static, [u8]>,
+    content_type: &'static str,
+    caching: &'static str,
+) -> Response {
+    let mut response = Response::new(Body::from(data.into_owned()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    response
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or("", |(_, extension)| extension) {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" | "map" | "webmanifest" => "application/json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}

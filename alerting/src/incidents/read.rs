@@ -1,0 +1,278 @@
+//! Reads incidents, bounded to the units that a person may see.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, Row};
+
+use super::view::{
+    AlertView, Entity, EventView, HistoryView, Incident, IncidentDetail, RuleView, Window, json,
+    rfc3339,
+};
+use super::{IncidentRow, State};
+use crate::accounts::Scope;
+use crate::severity::Severity;
+use crate::sql::Conditions;
+
+/// Rows of one kind that an incident's page shows at most; the counts tell of the others.
+const DETAIL_ROWS_MAX: i64 = 1_000;
+
+/// Which incidents.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IncidentFilter {
+    /// In one of these states; empty: in any.
+    pub(crate) states: Vec<State>,
+}
+
+fn conditions(filter: &IncidentFilter, scope: &Scope) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.push("merged_into IS NULL");
+    if !filter.states.is_empty() {
+        conditions.one_of("state", filter.states.iter().map(|state| state.name()));
+    }
+    conditions.scope("unit", scope);
+    conditions
+}
+
+/// The number of incidents.
+pub(crate) async fn count(
+    pool: &AnyPool,
+    filter: &IncidentFilter,
+    scope: &Scope,
+) -> Result<i64, sqlx::Error> {
+    let conditions = conditions(filter, scope);
+    let sql = format!("SELECT COUNT(*) FROM incidents{}", conditions.clause());
+    conditions.query(sql).fetch_one(pool).await?.try_get(0)
+}
+
+/// Incidents, newest first: those below number `before`, `limit` at most.
+pub(crate) async fn list(
+    pool: &AnyPool,
+    filter: &IncidentFilter,
+    scope: &Scope,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Incident>, sqlx::Error> {
+    let mut conditions = conditions(filter, scope);
+    if let Some(before) = before {
+        conditions.compare("number", "<", before);
+    }
+    let sql = format!(
+        "SELECT * FROM incidents{} ORDER BY number DESC LIMIT {limit}",
+        conditions.clause()
+    );
+    with_entities(pool, conditions.query_as(sql).fetch_all(pool).await?).await
+}
+
+/// Incidents that changed after place `sequence` in the stream of changes, in the order of their last
+/// change, each with its place.
+pub(crate) async fn changed_after(
+    pool: &AnyPool,
+    scope: &Scope,
+    sequence: i64,
+    limit: i64,
+) -> Result<Vec<(i64, Incident)>, sqlx::Error> {
+    let mut conditions = Conditions::default();
+    conditions.compare("change_sequence", ">", sequence);
+    conditions.scope("unit", scope);
+    // One transaction changes several incidents under one number: never stop in the middle of it.
+    let sql = format!(
+        "SELECT * FROM incidents{0} AND change_sequence <= COALESCE((SELECT change_sequence FROM \
+         incidents{0} ORDER BY change_sequence LIMIT 1 OFFSET {limit}), 9223372036854775807) \
+         ORDER BY change_sequence, number",
+        conditions.clause()
+    );
+    let rows: Vec<IncidentRow> = conditions.query_as(sql).fetch_all(pool).await?;
+    let sequences: Vec<i64> = rows.iter().map(|row| row.change_sequence).collect();
+    Ok(sequences
+        .into_iter()
+        .zip(with_entities(pool, rows).await?)
+        .collect())
+}
+
+async fn with_entities(
+    pool: &AnyPool,
+    rows: Vec<IncidentRow>,
+) -> Result<Vec<Incident>, sqlx::Error> {
+    let mut entities: HashMap<String, Vec<Entity>> = HashMap::new();
+    // SQLite takes 32,766 parameters, and a page is at most 500 rows.
+    for page in rows.chunks(500) {
+        let mut conditions = Conditions::default();
+        conditions.one_of("incident_id", page.iter().map(|row| row.id.as_str()));
+        let sql = format!(
+            "SELECT incident_id, kind, value FROM incident_entities{} ORDER BY incident_id, kind, value",
+            conditions.clause()
+        );
+        for row in conditions.query(sql).fetch_all(pool).await? {
+            let entity = Entity {
+                kind: row.try_get("kind")?,
+                value: row.try_get("value")?,
+            };
+            entities
+                .entry(row.try_get("incident_id")?)
+                .or_default()
+                .push(entity);
+        }
+    }
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let entities = entities.remove(&row.id).unwrap_or_default();
+            Incident::new(row, entities)
+        })
+        .collect())
+}
+
+/// One incident as lists show it, if it exists and the person may see it.
+pub(crate) async fn one(
+    pool: &AnyPool,
+    id: &str,
+    scope: &Scope,
+) -> Result<Option<Incident>, sqlx::Error> {
+    let mut conditions = Conditions::default();
+    conditions.compare("id", "=", id.to_owned());
+    conditions.scope("unit", scope);
+    let sql = format!("SELECT * FROM incidents{}", conditions.clause());
+    let rows = conditions.query_as(sql).fetch_all(pool).await?;
+    Ok(with_entities(pool, rows).await?.pop())
+}
+
+/// One incident with all that belongs to it.
+pub(crate) async fn detail(
+    pool: &AnyPool,
+    id: &str,
+    scope: &Scope,
+) -> Result<Option<IncidentDetail>, sqlx::Error> {
+    let Some(incident) = one(pool, id, scope).await? else {
+        return Ok(None);
+    };
+    Ok(Some(IncidentDetail {
+        incident,
+        alerts: alerts(pool, id).await?,
+        events: events(pool, id).await?,
+        rules: rules(pool, id).await?,
+        history: history(pool, id).await?,
+    }))
+}
+
+async fn alerts(pool: &AnyPool, incident_id: &str) -> Result<Vec<AlertView>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT * FROM alerts WHERE incident_id = $1 ORDER BY first_event_at, id LIMIT $2",
+    )
+    .bind(incident_id)
+    .bind(DETAIL_ROWS_MAX)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(alert).collect()
+}
+
+fn alert(row: &AnyRow) -> Result<AlertView, sqlx::Error> {
+    let start: Option<i64> = row.try_get("window_start")?;
+    let end: Option<i64> = row.try_get("window_end")?;
+    Ok(AlertView {
+        id: row.try_get("id")?,
+        rule_id: row.try_get("rule_id")?,
+        rule_title: row.try_get("rule_title")?,
+        severity: Severity::of_rank(row.try_get("severity")?).name(),
+        event_time: rfc3339(row.try_get("first_event_at")?),
+        last_event_time: rfc3339(row.try_get("last_event_at")?),
+        window: start.zip(end).map(|(start, end)| Window {
+            start: rfc3339(start),
+            end: rfc3339(end),
+        }),
+        group: json(row.try_get("group_values")?),
+        event_count: row.try_get("event_count")?,
+    })
+}
+
+async fn events(pool: &AnyPool, incident_id: &str) -> Result<Vec<EventView>, sqlx::Error> {
+    let mut matched: BTreeMap<String, (Vec<Value>, Vec<String>)> = BTreeMap::new();
+    let rows = sqlx::query(
+        "SELECT event_id, rule_id, matched FROM incident_event_rules WHERE incident_id = $1 \
+         ORDER BY event_id, rule_id",
+    )
+    .bind(incident_id)
+    .fetch_all(pool)
+    .await?;
+    for row in &rows {
+        let (fields, rule_ids) = matched.entry(row.try_get("event_id")?).or_default();
+        rule_ids.push(row.try_get("rule_id")?);
+        if let Value::Array(values) = json(row.try_get("matched")?) {
+            for value in values {
+                if !fields.contains(&value) {
+                    fields.push(value);
+                }
+            }
+        }
+    }
+    let rows = sqlx::query(
+        "SELECT * FROM incident_events WHERE incident_id = $1 ORDER BY event_time, event_id LIMIT $2",
+    )
+    .bind(incident_id)
+    .bind(DETAIL_ROWS_MAX)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let id: String = row.try_get("event_id")?;
+            let (fields_matched, rule_ids) = matched.remove(&id).unwrap_or_default();
+            Ok(EventView {
+                id,
+                event_time: rfc3339(row.try_get("event_time")?),
+                received_at: rfc3339(row.try_get("received_at")?),
+                host: row.try_get("host")?,
+                unit: row.try_get("unit")?,
+                format: row.try_get("format")?,
+                raw: row.try_get("raw")?,
+                fields: json(row.try_get("fields")?),
+                matched: fields_matched,
+                rule_ids,
+            })
+        })
+        .collect()
+}
+
+async fn rules(pool: &AnyPool, incident_id: &str) -> Result<Vec<RuleView>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT * FROM rules WHERE EXISTS (SELECT 1 FROM alerts WHERE alerts.incident_id = $1 \
+         AND alerts.rule_id = rules.id AND alerts.rule_hash = rules.content_hash) ORDER BY title, id",
+    )
+    .bind(incident_id)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(RuleView {
+                id: row.try_get("id")?,
+                title: row.try_get("title")?,
+                level: row.try_get("level")?,
+                description: row.try_get("description")?,
+                tags: json(row.try_get("tags")?),
+                text: row.try_get("body")?,
+                content_hash: row.try_get("content_hash")?,
+                correlation: row.try_get::<i64, _>("correlation")? != 0,
+            })
+        })
+        .collect()
+}
+
+async fn history(pool: &AnyPool, incident_id: &str) -> Result<Vec<HistoryView>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT at, who, kind, what FROM incident_history WHERE incident_id = $1 ORDER BY number LIMIT $2",
+    )
+    .bind(incident_id)
+    .bind(DETAIL_ROWS_MAX)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(HistoryView {
+                at: rfc3339(row.try_get("at")?),
+                who: row.try_get("who")?,
+                kind: row.try_get("kind")?,
+                what: row.try_get("what")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,430 @@
+//! One transaction: which matches are new, the alerts they make or join, the incidents of those.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use citywatch_engine::{Match, RuleInfo};
+use citywatch_parsers::Timestamp;
+
+use super::draft::{self, Draft, Growth};
+use super::{evidence, keys};
+use crate::clock::{Clock, DAY_MICROS, MINUTE_MICROS};
+use crate::config::AlertingConfig;
+use crate::database::{Counter, Database, Write, storable};
+use crate::incidents::{self, IncidentRow};
+use crate::severity::Severity;
+
+/// Commits matches as alerts and incidents.
+#[derive(Clone, Debug)]
+pub(crate) struct Committer {
+    pub(crate) database: Database,
+    pub(crate) clock: Clock,
+    pub(crate) config: Arc<AlertingConfig>,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Matches counted for the first time.
+    pub(crate) matches_new: u64,
+    /// Matches counted before.
+    pub(crate) matches_known: u64,
+    /// Matches of rules that raise no alerts.
+    pub(crate) matches_silent: u64,
+    /// Alerts made.
+    pub(crate) alerts_new: u64,
+    /// Incidents opened.
+    pub(crate) incidents_new: u64,
+    /// Place of the changes in the stream of changes, if anything changed.
+    pub(crate) change: Option<i64>,
+}
+
+/// One transaction's state.
+struct Commit<'a> {
+    write: Write,
+    config: &'a AlertingConfig,
+    now: Timestamp,
+    change: i64,
+    outcome: Outcome,
+}
+
+impl Committer {
+    /// Commits matches, all or none. Matches that have been committed before change nothing.
+    pub(crate) async fn commit(&self, matches: &[&Match]) -> Result<Outcome, sqlx::Error> {
+        let (drafts, silent) = draft::drafts(matches, &self.config.alerts);
+        let outcome = Outcome {
+            matches_silent: silent,
+            ..Outcome::default()
+        };
+        if drafts.is_empty() {
+            return Ok(outcome);
+        }
+        let mut write = self.database.write().await?;
+        // First of all: its lock puts transactions that change incidents into a line.
+        let change = write.next(Counter::Change).await?;
+        let now = self.clock.now();
+        let mut commit = Commit {
+            write,
+            config: &self.config,
+            now,
+            change,
+            outcome,
+        };
+        let mut rules_noted = BTreeSet::new();
+        for draft in &drafts {
+            let growth = commit.growth(draft).await?;
+            let Some(latest) = growth.latest() else {
+                continue;
+            };
+            if rules_noted.insert((&latest.rule.id, &latest.rule.content_hash)) {
+                commit.note_rule(&latest.rule).await?;
+            }
+            commit.grow(draft, &growth, latest).await?;
+            commit.outcome.change = Some(change);
+        }
+        commit.write.commit().await?;
+        Ok(commit.outcome)
+    }
+
+    /// Forgets counted matches after their time. Returns how many were forgotten.
+    pub(crate) async fn forget_old_matches(&self) -> Result<u64, sqlx::Error> {
+        let memory = i64::from(self.config.alerts.match_memory_days.max(1)) * DAY_MICROS;
+        let mut write = self.database.write().await?;
+        let result = sqlx::query("DELETE FROM alert_matches WHERE seen_at < $1")
+            .bind(self.clock.now().as_micros() - memory)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(result.rows_affected())
+    }
+}
+
+impl Commit<'_> {
+    /// Remembers the draft's matches; what was not known of them is growth.
+    async fn growth<'m>(&mut self, draft: &Draft<'m>) -> Result<Growth<'m>, sqlx::Error> {
+        let mut growth = Growth {
+            matches: Vec::new(),
+            match_count: 0,
+            event_count: 0,
+        };
+        for found in &draft.matches {
+            let id = found.id.to_string();
+            let events = i64::try_from(found.event_count).unwrap_or(i64::MAX);
+            let inserted = sqlx::query(
+                "INSERT INTO alert_matches (match_id, alert_id, event_count, seen_at) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            )
+            .bind(id.as_str())
+            .bind(draft.alert_id.as_str())
+            .bind(events)
+            .bind(self.now.as_micros())
+            .execute(&mut *self.write)
+            .await?;
+            if inserted.rows_affected() > 0 {
+                growth.match_count += 1;
+                growth.event_count += events;
+                growth.matches.push(found);
+                self.outcome.matches_new += 1;
+                continue;
+            }
+            self.outcome.matches_known += 1;
+            let more = if found.rule.correlation {
+                self.correlation_growth(&id, events).await?
+            } else {
+                0
+            };
+            if more > 0 {
+                growth.event_count += more;
+                growth.matches.push(found);
+            }
+        }
+        Ok(growth)
+    }
+
+    /// A correlation raises its alert at once and is delivered again as its window fills: the events by
+    /// which it has grown beyond what was counted.
+    async fn correlation_growth(
+        &mut self,
+        match_id: &str,
+        events: i64,
+    ) -> Result<i64, sqlx::Error> {
+        let counted: i64 =
+            sqlx::query_scalar("SELECT event_count FROM alert_matches WHERE match_id = $1")
+                .bind(match_id)
+                .fetch_one(&mut *self.write)
+                .await?;
+        if events > counted {
+            sqlx::query("UPDATE alert_matches SET event_count = $1 WHERE match_id = $2")
+                .bind(events)
+                .bind(match_id)
+                .execute(&mut *self.write)
+                .await?;
+        }
+        Ok((events - counted).max(0))
+    }
+
+    async fn note_rule(&mut self, rule: &RuleInfo) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "INSERT INTO rules (id, content_hash, title, level, description, tags, body, correlation, \
+             first_seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+        )
+        .bind(storable(&rule.id).as_ref())
+        .bind(rule.content_hash.as_str())
+        .bind(storable(&rule.title).as_ref())
+        .bind(Severity::of_level(&rule.level).name())
+        .bind(storable(&rule.description).as_ref())
+        .bind(serde_json::json!(rule.tags).to_string())
+        .bind(storable(&rule.text).as_ref())
+        .bind(i64::from(rule.correlation))
+        .bind(self.now.as_micros())
+        .execute(&mut *self.write)
+        .await?;
+        Ok(())
+    }
+
+    /// Makes the alert or lets it grow, with its incident.
+    async fn grow(
+        &mut self,
+        draft: &Draft<'_>,
+        growth: &Growth<'_>,
+        latest: &Match,
+    ) -> Result<(), sqlx::Error> {
+        let known: Option<String> =
+            sqlx::query_scalar("SELECT incident_id FROM alerts WHERE id = $1")
+                .bind(draft.alert_id.as_str())
+                .fetch_optional(&mut *self.write)
+                .await?;
+        let incident = self
+            .incident_of(draft, growth, latest, known.as_deref())
+            .await?;
+        if known.is_some() {
+            self.update_alert(draft, growth, latest).await?;
+        } else {
+            self.insert_alert(draft, growth, latest, &incident.id)
+                .await?;
+            self.outcome.alerts_new += 1;
+        }
+        let copied = evidence::copy(
+            &mut self.write,
+            &incident.id,
+            incident.evidence_count,
+            &growth.matches,
+            &self.config.incidents,
+        )
+        .await?;
+        evidence::name_entities(
+            &mut self.write,
+            &incident.id,
+            &growth.matches,
+            &self.config.incidents,
+        )
+        .await?;
+        let alerts_added = i64::from(known.is_none());
+        self.update_incident(&incident.id, growth, latest, alerts_added, copied)
+            .await
+    }
+
+    /// The incident of an alert: the one it is in, an open one of its group near in time, or a new one.
+    ///
+    /// Where the alert closes the gap between open incidents, they become one. So the incidents are the
+    /// same in whatever order alerts arrive, as long as nobody closes one in between.
+    async fn incident_of(
+        &mut self,
+        draft: &Draft<'_>,
+        growth: &Growth<'_>,
+        latest: &Match,
+        known: Option<&str>,
+    ) -> Result<IncidentRow, sqlx::Error> {
+        let gap = i64::from(self.config.incidents.gap_minutes) * MINUTE_MICROS;
+        let (first, last) = growth.range();
+        let near: Vec<IncidentRow> = sqlx::query_as(
+            "SELECT * FROM incidents WHERE group_key = $1 AND last_event_at >= $2 \
+             AND first_event_at <= $3 AND state IN ('new', 'acknowledged', 'in_progress') \
+             AND merged_into IS NULL ORDER BY number",
+        )
+        .bind(draft.group_key.as_str())
+        .bind(first.as_micros().saturating_sub(gap))
+        .bind(last.as_micros().saturating_add(gap))
+        .fetch_all(&mut *self.write)
+        .await?;
+        if let Some(known) = known
+            && !near.iter().any(|incident| incident.id == known)
+        {
+            // It has been closed since: what still falls into the alert's window counts there.
+            return incidents::row(&mut self.write, known).await;
+        }
+        let mut near = near.into_iter();
+        let Some(oldest) = near.next() else {
+            return self.open_incident(draft, growth, latest).await;
+        };
+        let mut merged = false;
+        let stamp = self.stamp();
+        for younger in near {
+            incidents::merge(
+                &mut self.write,
+                &oldest,
+                &younger,
+                stamp,
+                &self.config.incidents,
+            )
+            .await?;
+            merged = true;
+        }
+        if merged {
+            incidents::row(&mut self.write, &oldest.id).await
+        } else {
+            Ok(oldest)
+        }
+    }
+
+    fn stamp(&self) -> incidents::Stamp<'static> {
+        incidents::Stamp {
+            at: self.now,
+            who: incidents::SYSTEM,
+            change: self.change,
+        }
+    }
+
+    async fn open_incident(
+        &mut self,
+        draft: &Draft<'_>,
+        growth: &Growth<'_>,
+        latest: &Match,
+    ) -> Result<IncidentRow, sqlx::Error> {
+        let number = self.write.next(Counter::Incident).await?;
+        let (first, last) = growth.range();
+        let rule = &latest.rule;
+        let row = IncidentRow {
+            // A closed incident may hold the alert of that id's making; numbers are never used twice.
+            id: keys::incident_id(&format!("{}/{number}", draft.alert_id)),
+            number,
+            group_key: draft.group_key.clone(),
+            title: storable(&draft::incident_title(latest)).into_owned(),
+            severity: Severity::of_level(&rule.level).rank(),
+            state: incidents::State::New.name().to_owned(),
+            unit: storable(latest.unit.as_str()).into_owned(),
+            host: storable(&latest.host).into_owned(),
+            rule_id: storable(&rule.id).into_owned(),
+            rule_hash: rule.content_hash.clone(),
+            rule_title: storable(&rule.title).into_owned(),
+            rule_level: Severity::of_level(&rule.level).name().to_owned(),
+            rule_correlation: i64::from(rule.correlation),
+            tags: serde_json::json!(rule.tags).to_string(),
+            first_event_at: first.as_micros(),
+            last_event_at: last.as_micros(),
+            created_at: self.now.as_micros(),
+            updated_at: self.now.as_micros(),
+            version: 1,
+            change_sequence: self.change,
+            ..IncidentRow::default()
+        };
+        incidents::insert(&mut self.write, &row).await?;
+        let stamp = self.stamp();
+        let what = format!("opened by the rule \"{}\"", row.rule_title);
+        incidents::note(&mut self.write, &row.id, stamp, "opened", &what).await?;
+        self.outcome.incidents_new += 1;
+        Ok(row)
+    }
+
+    async fn insert_alert(
+        &mut self,
+        draft: &Draft<'_>,
+        growth: &Growth<'_>,
+        latest: &Match,
+        incident_id: &str,
+    ) -> Result<(), sqlx::Error> {
+        let (first, last) = growth.range();
+        let group: Vec<_> = latest
+            .group
+            .iter()
+            .map(|(name, value)| serde_json::json!({ "name": name, "value": value }))
+            .collect();
+        let window = latest.window;
+        sqlx::query(
+            "INSERT INTO alerts (id, incident_id, rule_id, rule_hash, rule_title, severity, unit, host, \
+             window_start, window_end, group_values, match_count, event_count, first_event_at, \
+             last_event_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+             $11, $12, $13, $14, $15, $16, $16)",
+        )
+        .bind(draft.alert_id.as_str())
+        .bind(incident_id)
+        .bind(storable(&latest.rule.id).as_ref())
+        .bind(latest.rule.content_hash.as_str())
+        .bind(storable(&latest.rule.title).as_ref())
+        .bind(Severity::of_level(&latest.rule.level).rank())
+        .bind(storable(latest.unit.as_str()).as_ref())
+        .bind(storable(&latest.host).as_ref())
+        .bind(window.map(|(start, _)| start.as_micros()))
+        .bind(window.map(|(_, end)| end.as_micros()))
+        .bind(serde_json::json!(group).to_string())
+        .bind(growth.match_count)
+        .bind(growth.event_count)
+        .bind(first.as_micros())
+        .bind(last.as_micros())
+        .bind(self.now.as_micros())
+        .execute(&mut *self.write)
+        .await?;
+        Ok(())
+    }
+
+    async fn update_alert(
+        &mut self,
+        draft: &Draft<'_>,
+        growth: &Growth<'_>,
+        latest: &Match,
+    ) -> Result<(), sqlx::Error> {
+        let (first, last) = growth.range();
+        sqlx::query(
+            "UPDATE alerts SET match_count = match_count + $1, event_count = event_count + $2, \
+             first_event_at = CASE WHEN first_event_at > $3 THEN $3 ELSE first_event_at END, \
+             last_event_at = CASE WHEN last_event_at < $4 THEN $4 ELSE last_event_at END, \
+             window_end = CASE WHEN window_end < $5 THEN $5 ELSE window_end END, updated_at = $6 \
+             WHERE id = $7",
+        )
+        .bind(growth.match_count)
+        .bind(growth.event_count)
+        .bind(first.as_micros())
+        .bind(last.as_micros())
+        .bind(latest.window.map(|(_, end)| end.as_micros()))
+        .bind(self.now.as_micros())
+        .bind(draft.alert_id.as_str())
+        .execute(&mut *self.write)
+        .await?;
+        Ok(())
+    }
+
+    async fn update_incident(
+        &mut self,
+        incident_id: &str,
+        growth: &Growth<'_>,
+        latest: &Match,
+        alerts_added: i64,
+        copied: i64,
+    ) -> Result<(), sqlx::Error> {
+        let (first, last) = growth.range();
+        sqlx::query(
+            "UPDATE incidents SET alert_count = alert_count + $1, event_count = event_count + $2, \
+             evidence_count = evidence_count + $3, \
+             severity = CASE WHEN severity < $4 THEN $4 ELSE severity END, \
+             unit = CASE WHEN last_event_at <= $6 THEN $7 ELSE unit END, \
+             host = CASE WHEN last_event_at <= $6 THEN $8 ELSE host END, \
+             first_event_at = CASE WHEN first_event_at > $5 THEN $5 ELSE first_event_at END, \
+             last_event_at = CASE WHEN last_event_at < $6 THEN $6 ELSE last_event_at END, \
+             updated_at = $9, change_sequence = $10 WHERE id = $11",
+        )
+        .bind(alerts_added)
+        .bind(growth.event_count)
+        .bind(copied)
+        .bind(Severity::of_level(&latest.rule.level).rank())
+        .bind(first.as_micros())
+        .bind(last.as_micros())
+        .bind(storable(latest.unit.as_str()).as_ref())
+        .bind(storable(&latest.host).as_ref())
+        .bind(self.now.as_micros())
+        .bind(self.change)
+        .bind(incident_id)
+        .execute(&mut *self.write)
+        .await?;
+        Ok(())
+    }
+}

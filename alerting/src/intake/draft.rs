@@ -1,0 +1,120 @@
+//! Matches of one delivery, sorted into the alerts they belong to. Pure: no database, no clock.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use citywatch_engine::{Match, RuleInfo};
+use citywatch_parsers::Timestamp;
+
+use super::keys;
+use crate::config::AlertsConfig;
+use crate::severity::Severity;
+
+/// An alert in the making: all its matches of a delivery.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    /// The alert's id.
+    pub(crate) alert_id: String,
+    /// What its incident's alerts have in common.
+    pub(crate) group_key: String,
+    /// Its matches, in the order of their arrival. Never empty.
+    pub(crate) matches: Vec<&'a Match>,
+}
+
+/// Whether a rule's matches raise alerts.
+pub(crate) fn raises_alerts(rule: &RuleInfo, config: &AlertsConfig) -> bool {
+    if config.rules_off.contains(&rule.id) {
+        return false;
+    }
+    config.rules_on.contains(&rule.id) || Severity::of_level(&rule.level) >= config.level_min
+}
+
+/// Sorts matches into drafts, in the order of their first matches; also says how many raise no alert.
+pub(crate) fn drafts<'a>(matches: &[&'a Match], config: &AlertsConfig) -> (Vec<Draft<'a>>, u64) {
+    let mut drafts: Vec<Draft<'a>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut silent = 0;
+    for found in matches {
+        if !raises_alerts(&found.rule, config) {
+            silent += 1;
+            continue;
+        }
+        let alert_id = keys::alert_id(found, config);
+        match places.entry(alert_id.clone()) {
+            Entry::Occupied(place) => drafts[*place.get()].matches.push(found),
+            Entry::Vacant(place) => {
+                place.insert(drafts.len());
+                let group_key = keys::group_key(found);
+                drafts.push(Draft {
+                    alert_id,
+                    group_key,
+                    matches: vec![found],
+                });
+            }
+        }
+    }
+    (drafts, silent)
+}
+
+/// What the new matches of a draft add to its alert.
+#[derive(Debug)]
+pub(crate) struct Growth<'a> {
+    /// Matches that bring evidence: new ones, and correlations that have grown.
+    pub(crate) matches: Vec<&'a Match>,
+    /// Matches never counted before.
+    pub(crate) match_count: i64,
+    /// Events never counted before.
+    pub(crate) event_count: i64,
+}
+
+impl<'a> Growth<'a> {
+    /// The latest match: it names rule, unit and host of a new alert.
+    pub(crate) fn latest(&self) -> Option<&'a Match> {
+        self.matches
+            .iter()
+            .copied()
+            .max_by_key(|found| (found.event_time, found.id))
+    }
+
+    /// Times of the first and of the last event.
+    pub(crate) fn range(&self) -> (Timestamp, Timestamp) {
+        let times = || {
+            self.matches.iter().flat_map(|found| {
+                found
+                    .evidence
+                    .iter()
+                    .map(|evidence| evidence.event.event_time)
+                    .chain([found.event_time])
+            })
+        };
+        (
+            times().min().unwrap_or_default(),
+            times().max().unwrap_or_default(),
+        )
+    }
+}
+
+/// The title of the incident that a match opens.
+pub(crate) fn incident_title(found: &Match) -> String {
+    let title = &found.rule.title;
+    let about = if found.rule.correlation {
+        found
+            .group
+            .iter()
+            .map(|(_, value)| value.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    } else {
+        found.host.clone()
+    };
+    let title = if about.is_empty() {
+        title.clone()
+    } else {
+        format!("{title}: {about}")
+    };
+    title
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(300)
+        .collect()
+}

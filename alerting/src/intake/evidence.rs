@@ -1,0 +1,113 @@
+//! Copies events and names entities into an incident, within its bounds.
+
+use std::collections::BTreeSet;
+
+use citywatch_engine::{EventSnapshot, Evidence, Match};
+use serde_json::json;
+
+use super::entities::{self, EntityKind};
+use crate::config::IncidentsConfig;
+use crate::database::{Write, storable};
+
+/// Copies the evidence of `matches`, up to the bound; returns how many events were added.
+pub(crate) async fn copy(
+    write: &mut Write,
+    incident_id: &str,
+    present: i64,
+    matches: &[&Match],
+    config: &IncidentsConfig,
+) -> Result<i64, sqlx::Error> {
+    let room = i64::from(config.evidence_events_max) - present;
+    let mut added = 0;
+    for found in matches {
+        for evidence in &found.evidence {
+            if added < room {
+                added += insert_event(write, incident_id, &evidence.event).await?;
+            }
+            note_rule(write, incident_id, &found.rule.id, evidence).await?;
+        }
+    }
+    Ok(added)
+}
+
+async fn insert_event(
+    write: &mut Write,
+    incident_id: &str,
+    event: &EventSnapshot,
+) -> Result<i64, sqlx::Error> {
+    let fields: Vec<_> = event
+        .fields
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect();
+    let result = sqlx::query(
+        "INSERT INTO incident_events (incident_id, event_id, event_time, received_at, unit, host, \
+         format, agent, stream, position, fields, raw) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+    )
+    .bind(incident_id)
+    .bind(event.id.to_string())
+    .bind(event.event_time.as_micros())
+    .bind(event.received_at.as_micros())
+    .bind(storable(event.unit.as_str()).as_ref())
+    .bind(storable(&event.host).as_ref())
+    .bind(event.format.as_str())
+    .bind(storable(event.record.agent.as_str()).as_ref())
+    .bind(storable(event.record.stream.as_str()).as_ref())
+    // Positions are unsigned and may exceed BIGINT.
+    .bind(event.record.position.to_string())
+    .bind(json!(fields).to_string())
+    .bind(storable(&event.raw).as_ref())
+    .execute(&mut **write)
+    .await?;
+    Ok(i64::try_from(result.rows_affected()).unwrap_or(0))
+}
+
+/// Notes which fields made the rule match, if the event is among the copies.
+async fn note_rule(
+    write: &mut Write,
+    incident_id: &str,
+    rule_id: &str,
+    evidence: &Evidence,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO incident_event_rules (incident_id, event_id, rule_id, matched) \
+         SELECT $1, $2, $3, $4 WHERE EXISTS \
+         (SELECT 1 FROM incident_events WHERE incident_id = $1 AND event_id = $2) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(incident_id)
+    .bind(evidence.event.id.to_string())
+    .bind(storable(rule_id).as_ref())
+    .bind(json!(evidence.matched).to_string())
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
+/// Names the entities of `matches`, up to the bound.
+pub(crate) async fn name_entities(
+    write: &mut Write,
+    incident_id: &str,
+    matches: &[&Match],
+    config: &IncidentsConfig,
+) -> Result<(), sqlx::Error> {
+    let mut found: BTreeSet<(EntityKind, String)> = BTreeSet::new();
+    for evidence in matches.iter().flat_map(|found| &found.evidence) {
+        entities::collect(&evidence.event, &mut found);
+    }
+    for (kind, value) in found.iter().take(config.entities_max as usize) {
+        sqlx::query(
+            "INSERT INTO incident_entities (incident_id, kind, value) SELECT $1, $2, $3 \
+             WHERE (SELECT COUNT(*) FROM incident_entities WHERE incident_id = $1) < $4 \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(incident_id)
+        .bind(kind.name())
+        .bind(value.as_str())
+        .bind(i64::from(config.entities_max))
+        .execute(&mut **write)
+        .await?;
+    }
+    Ok(())
+}

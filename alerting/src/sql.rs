@@ -1,0 +1,114 @@
+//! Builds the WHERE of a query: names are literals of the program, values are always parameters.
+
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::{Query, QueryAs};
+use sqlx::{Any, AssertSqlSafe, FromRow};
+
+use crate::accounts::Scope;
+
+/// Conditions joined by AND, with their values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Conditions {
+    parts: Vec<String>,
+    values: Vec<Value>,
+}
+
+/// A parameter.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Text(String),
+    Number(i64),
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl Conditions {
+    /// A condition without a value.
+    pub(crate) fn push(&mut self, condition: &'static str) {
+        self.parts.push(condition.to_owned());
+    }
+
+    /// `column operator value`.
+    pub(crate) fn compare(
+        &mut self,
+        column: &'static str,
+        operator: &'static str,
+        value: impl Into<Value>,
+    ) {
+        let place = self.place(value.into());
+        self.parts.push(format!("{column} {operator} {place}"));
+    }
+
+    /// The column has one of these values.
+    pub(crate) fn one_of<'a>(
+        &mut self,
+        column: &'static str,
+        values: impl Iterator<Item = &'a str>,
+    ) {
+        let places: Vec<String> = values
+            .map(|value| self.place(Value::Text(value.to_owned())))
+            .collect();
+        self.parts
+            .push(format!("{column} IN ({})", places.join(", ")));
+    }
+
+    /// The unit in that column is one that may be seen.
+    pub(crate) fn scope(&mut self, column: &'static str, scope: &Scope) {
+        if let Scope::Subtree(root) = scope {
+            let place = self.place(Value::Text(root.clone()));
+            self.parts.push(format!(
+                "({column} = {place} OR {column} IN \
+                 (SELECT unit FROM unit_ancestors WHERE ancestor = {place}))"
+            ));
+        }
+    }
+
+    fn place(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// ` WHERE ...`, or nothing without conditions.
+    pub(crate) fn clause(&self) -> String {
+        if self.parts.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", self.parts.join(" AND "))
+        }
+    }
+
+    /// A query with these values bound. `sql` is made of literals and [`Conditions::clause`] alone.
+    pub(crate) fn query(self, sql: String) -> Query<'static, Any, AnyArguments> {
+        self.values.into_iter().fold(
+            sqlx::query(AssertSqlSafe(sql)),
+            |query, value| match value {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            },
+        )
+    }
+
+    /// The same, for rows of a type.
+    pub(crate) fn query_as<T>(self, sql: String) -> QueryAs<'static, Any, T, AnyArguments>
+    where
+        T: for<'r> FromRow<'r, AnyRow>,
+    {
+        self.values.into_iter().fold(
+            sqlx::query_as(AssertSqlSafe(sql)),
+            |query, value| match value {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            },
+        )
+    }
+}

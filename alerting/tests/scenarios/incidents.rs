@@ -1,0 +1,209 @@
+//! Reading incidents and changing them.
+
+use serde_json::{Value, json};
+
+use super::support::{Place, Site, at, correlation, found, rule, send};
+
+pub async fn a_list_goes_on_by_cursor(place: Place) {
+    let site = Site::start(&place).await;
+    let guess = rule("guess", "high");
+    let host = |number: u64| format!("web-{number:02}");
+    for number in 0..7 {
+        send(
+            &site.alerting.intake(),
+            vec![found(&guess, &host(number), at(0), number)],
+        )
+        .await;
+    }
+    let client = site.admin();
+    let mut hosts = Vec::new();
+    let mut path = "/api/v1/incidents?limit=3".to_owned();
+    loop {
+        let page = client.get(&path).body;
+        assert_eq!(page["total"], json!(7 + i64::from(hosts.len() >= 3)));
+        hosts.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["host"].clone()),
+        );
+        if hosts.len() == 3 {
+            // One more at the top moves no page below.
+            send(
+                &site.alerting.intake(),
+                vec![found(&guess, "web-99", at(0), 99)],
+            )
+            .await;
+        }
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/api/v1/incidents?limit=3&cursor={cursor}");
+    }
+    let expected: Vec<Value> = (0..7).rev().map(|number| host(number).into()).collect();
+    assert_eq!(hosts, expected);
+    site.stop().await;
+}
+
+pub async fn an_incident_shows_all_that_belongs_to_it(place: Place) {
+    let site = Site::start(&place).await;
+    send(
+        &site.alerting.intake(),
+        vec![correlation(&rule("brute", "high"), "203.0.113.7", at(0), 3)],
+    )
+    .await;
+    send(
+        &site.alerting.intake(),
+        vec![found(&rule("guess", "medium"), "web-01", at(5), 9)],
+    )
+    .await;
+    let client = site.admin();
+    let list = client.get("/api/v1/incidents").body;
+    let guess = &list["items"][0];
+    assert_eq!(
+        guess["entities"],
+        json!([
+            { "kind": "address", "value": "203.0.113.7" },
+            { "kind": "host", "value": "web-01" },
+            { "kind": "user", "value": "root" },
+        ])
+    );
+    assert_eq!(
+        guess["rule"],
+        json!({ "id": "guess", "title": "Rule guess", "level": "medium", "correlation": false })
+    );
+    let path = format!("/api/v1/incidents/{}", guess["id"].as_str().unwrap());
+    let detail = client.get(&path);
+    assert_eq!(detail.header("etag"), "\"1\"");
+    let event = &detail.body["events"][0];
+    assert_eq!(
+        event["matched"],
+        json!([{ "name": "user", "value": "root" }])
+    );
+    assert_eq!(event["fields"][2], json!({ "name": "pid", "value": 4711 }));
+    assert_eq!(event["rule_ids"], json!(["guess"]));
+    assert_eq!(event["event_time"], "2026-09-21T14:13:25.000000Z");
+    assert_eq!(
+        detail.body["rules"][0]["text"],
+        "title: Rule guess\nlevel: medium\n"
+    );
+    assert_eq!(detail.body["alerts"][0]["window"], Value::Null);
+    assert_eq!(detail.body["history"][0]["kind"], "opened");
+
+    let brute = &list["items"][1];
+    let detail = client
+        .get(&format!(
+            "/api/v1/incidents/{}",
+            brute["id"].as_str().unwrap()
+        ))
+        .body;
+    let alert = &detail["alerts"][0];
+    assert_eq!(
+        alert["group"],
+        json!([{ "name": "src_ip", "value": "203.0.113.7" }])
+    );
+    assert_eq!(alert["window"]["end"], "2026-09-21T14:18:20.000000Z");
+    assert_eq!(
+        (
+            &alert["event_count"],
+            detail["events"].as_array().unwrap().len()
+        ),
+        (&json!(3), 3)
+    );
+    site.stop().await;
+}
+
+pub async fn two_analysts_do_not_overwrite_each_other(place: Place) {
+    let site = Site::start(&place).await;
+    let guess = rule("guess", "high");
+    send(
+        &site.alerting.intake(),
+        vec![found(&guess, "web-01", at(0), 1)],
+    )
+    .await;
+    let client = site.admin();
+    let id = client.get("/api/v1/incidents").body["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/api/v1/incidents/{id}");
+    let patch = |state: &str, headers: &[(&str, &str)]| {
+        client.send("PATCH", &path, Some(json!({ "state": state })), headers)
+    };
+    assert_eq!(patch("acknowledged", &[]).status, 428);
+    // An alert that joins is no reason to refuse.
+    send(
+        &site.alerting.intake(),
+        vec![found(&guess, "web-01", at(60), 2)],
+    )
+    .await;
+    let reply = patch("acknowledged", &[("if-match", "\"1\"")]);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(
+        (reply.header("etag"), &reply.body["version"]),
+        ("\"2\"", &json!(2))
+    );
+    assert!(reply.body["acknowledged_at"].is_string());
+    let reply = patch("closed", &[("if-match", "1")]);
+    assert_eq!(
+        (reply.status, &reply.body["current_version"]),
+        (412, &json!(2))
+    );
+    assert_eq!(
+        patch("closed", &[("if-match", "2")]).body["state"],
+        "closed"
+    );
+    let history = client.get(&path).body["history"].clone();
+    let lines: Vec<&str> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "opened by the rule \"Rule guess\"",
+            "state: new -> acknowledged",
+            "state: acknowledged -> closed"
+        ]
+    );
+    site.stop().await;
+}
+
+pub async fn bad_requests_name_field_and_reason(place: Place) {
+    let site = Site::start(&place).await;
+    let client = site.admin();
+    for (path, field) in [
+        ("/api/v1/incidents?limit=0", "limit"),
+        ("/api/v1/incidents?limit=many", "limit"),
+        ("/api/v1/incidents?cursor=x", "cursor"),
+        ("/api/v1/incidents?state=asleep", "state"),
+        ("/api/v1/incidents?stat=new", "stat"),
+        ("/api/v1/events?from=yesterday", "from"),
+    ] {
+        let reply = client.get(path);
+        assert_eq!(
+            (reply.status, &reply.body["errors"][0]["field"]),
+            (400, &json!(field)),
+            "{reply:?}"
+        );
+    }
+    assert_eq!(client.get("/api/v1/incidents/1").status, 404);
+    let reply = client.get("/api/v1/events");
+    assert_eq!(reply.status, 503, "no store is configured");
+    assert!(reply.body["detail"].as_str().unwrap().contains("[store]"));
+    let post = |body: Value| {
+        site.client()
+            .send("POST", "/api/v1/session", Some(body), &[])
+    };
+    let reply = post(json!({ "user": "admin" }));
+    assert_eq!(reply.status, 400, "{reply:?}");
+    assert!(reply.text.contains("password"), "{reply:?}");
+    let reply = post(json!({ "user": 1, "password": "x" }));
+    assert_eq!(reply.body["errors"][0]["field"], "user", "{reply:?}");
+    let reply = post(json!({ "user": "x".repeat(300_000), "password": "x" }));
+    assert_eq!(reply.status, 413, "{reply:?}");
+    site.stop().await;
+}

@@ -1,0 +1,71 @@
+//! What alerting must do, whatever the database: each scenario runs on SQLite and on PostgreSQL.
+
+#[path = "../support/mod.rs"]
+pub mod support;
+
+pub mod incidents;
+pub mod intake;
+pub mod sign_in;
+pub mod stream;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use support::Place;
+
+/// A scenario: its name, and what it does at a place of its own.
+#[allow(dead_code, reason = "one of the two test binaries uses it")]
+pub type Scenario = (
+    &'static str,
+    fn(Place) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+);
+
+/// Names the scenarios once: a constant to walk, and a macro that makes a test of each.
+macro_rules! scenarios {
+    ($($module:ident :: $name:ident),+ $(,)?) => {
+        #[allow(dead_code, reason = "one of the two test binaries uses it")]
+        pub const ALL: &[Scenario] =
+            &[$((stringify!($name), |place| Box::pin($module::$name(place)))),+];
+
+        #[allow(unused_macros, reason = "one of the two test binaries uses it")]
+        macro_rules! each_scenario {
+            ($run:ident) => {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                    async fn $name() {
+                        $run(scenarios::$module::$name).await;
+                    }
+                )+
+            };
+        }
+        #[allow(unused_imports, reason = "one of the two test binaries uses it")]
+        pub(crate) use each_scenario;
+    };
+}
+
+scenarios! {
+    intake::matches_become_alerts_and_incidents,
+    intake::a_replay_changes_nothing,
+    intake::any_order_gives_the_same_incidents,
+    intake::a_growing_correlation_is_counted_once,
+    intake::rules_below_the_level_are_silent,
+    intake::evidence_is_bounded_and_the_count_exact,
+    intake::a_failing_commit_leaves_nothing_and_is_tried_again,
+    intake::hostile_text_is_stored,
+    intake::an_alert_that_closes_a_gap_joins_two_incidents,
+    intake::a_closed_incident_stays_closed,
+    intake::what_waits_at_shutdown_is_taken_in,
+    sign_in::the_right_password_opens_and_signing_out_closes,
+    sign_in::wrong_passwords_are_counted,
+    sign_in::a_session_ends_by_itself,
+    sign_in::a_reset_ends_sessions,
+    sign_in::the_first_administrator_is_made_once,
+    sign_in::every_route_wants_a_session,
+    sign_in::changes_want_the_token,
+    incidents::a_list_goes_on_by_cursor,
+    incidents::an_incident_shows_all_that_belongs_to_it,
+    incidents::two_analysts_do_not_overwrite_each_other,
+    incidents::bad_requests_name_field_and_reason,
+    stream::changes_arrive_and_resume,
+    stream::changes_of_another_process_arrive,
+}
