@@ -37,19 +37,9 @@ impl Store {
     /// A client for the store that `config` names. Nothing is sent yet: see [`Store::ping`].
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] when the address is not that of an HTTP interface.
+    /// [`StoreError::Invalid`] for a configuration that cannot be used.
     pub fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
-        let host = config
-            .url
-            .strip_prefix("http://")
-            .or_else(|| config.url.strip_prefix("https://"));
-        if host.is_none_or(str::is_empty) {
-            return Err(StoreError::Invalid {
-                what: "store url",
-                value: config.url.chars().take(100).collect(),
-                reason: "write it as http://host:port".into(),
-            });
-        }
+        config.check()?;
         let mut client = Client::default()
             .with_url(&config.url)
             .with_user(&config.user)
@@ -225,9 +215,9 @@ impl Store {
     /// See [`StoreError`].
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         let query = self.client.query(
-            "SELECT (SELECT count() FROM events) AS events, \
-             (SELECT uniqExact(match_id) FROM matches) AS matches, \
-             (SELECT uniqExact(agent, stream, position) FROM dead_letters) AS dead_letters",
+            "SELECT assumeNotNull((SELECT count() FROM events)) AS events, \
+             assumeNotNull((SELECT uniqExact(match_id) FROM matches)) AS matches, \
+             assumeNotNull((SELECT uniqExact(agent, stream, position) FROM dead_letters)) AS dead_letters",
         );
         self.fetch_one("counts", query).await
     }

@@ -5,6 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::StoreError;
+
+/// Longest retention in days. ClickHouse's TTL counts in 32-bit seconds, which end in 2106: what
+/// would expire after that wraps around to the past and is deleted at once.
+const RETENTION_DAYS_MAX: u32 = 10_000;
+
 /// How to reach the store and what it keeps: section `[store]` of `citywatch.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +53,46 @@ impl Default for StoreConfig {
             insert_timeout_seconds: 120,
             query_timeout_seconds: 60,
         }
+    }
+}
+
+impl StoreConfig {
+    /// # Errors
+    /// [`StoreError::Invalid`] for the first value that cannot be used.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let host = self
+            .url
+            .strip_prefix("http://")
+            .or_else(|| self.url.strip_prefix("https://"));
+        if host.is_none_or(str::is_empty) {
+            return Err(StoreError::invalid(
+                "store url",
+                &self.url,
+                "write it as http://host:port",
+            ));
+        }
+        if self.database.is_empty() {
+            return Err(StoreError::invalid("store database", "", "give it a name"));
+        }
+        let named = [
+            self.retention_days,
+            self.match_retention_days,
+            self.dead_letter_retention_days,
+        ];
+        for days in named
+            .into_iter()
+            .chain(self.retention_classes.values().copied())
+        {
+            if !(1..=RETENTION_DAYS_MAX).contains(&days) {
+                let reason = format!("keep between 1 and {RETENTION_DAYS_MAX} days");
+                return Err(StoreError::invalid(
+                    "retention in days",
+                    &days.to_string(),
+                    &reason,
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -124,6 +124,15 @@ const PASSING_CODES: &[u32] = &[
 const SIGN_IN_CODES: &[u32] = &[192, 193, 194, 516];
 
 impl StoreError {
+    /// A value that cannot be used, cut at 100 characters.
+    pub(super) fn invalid(what: &'static str, value: &str, reason: &str) -> Self {
+        Self::Invalid {
+            what,
+            value: value.chars().take(100).collect(),
+            reason: reason.into(),
+        }
+    }
+
     /// What an error of the official client means to us.
     pub(super) fn of_call(
         config: &StoreConfig,

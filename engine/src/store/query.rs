@@ -54,10 +54,12 @@ impl FromStr for EventCursor {
                 id: id.parse().ok()?,
             })
         });
-        parts.ok_or_else(|| StoreError::Invalid {
-            what: "cursor",
-            value: text.chars().take(100).collect(),
-            reason: "use the cursor of an earlier answer as it is".into(),
+        parts.ok_or_else(|| {
+            StoreError::invalid(
+                "cursor",
+                text,
+                "use the cursor of an earlier answer as it is",
+            )
         })
     }
 }

@@ -19,6 +19,9 @@ pub(super) const STANDARD_RETENTION: &str = "standard";
 /// years 1900 to 2299.
 const EVENT_TIME_RANGE_US: (i64, i64) = (-2_208_988_800_000_000, 10_413_791_999_999_999);
 
+/// Latest receipt that is stored as it is: the start of 2070.
+const RECEIVED_AT_MAX_US: i64 = 3_155_760_000_000_000;
+
 /// One event as table `events` holds it.
 #[derive(Clone, Debug, PartialEq, Row, Serialize)]
 pub struct EventRow {
@@ -104,7 +107,7 @@ impl EventRow {
         Self {
             event_id: id.0,
             event_time: clamp_event_time(event.event_time),
-            received_at: event.record.received_at.as_micros(),
+            received_at: clamp_received_at(event.record.received_at),
             retention_class: Cow::Borrowed(STANDARD_RETENTION),
             unit: origin.unit.0.clone(),
             host: event.host.into(),
@@ -242,6 +245,11 @@ fn separate(text: &mut String) {
     }
 }
 
+/// The end of retention must lie within `DateTime`, which ends in 2106.
+fn clamp_received_at(time: Timestamp) -> i64 {
+    time.as_micros().clamp(0, RECEIVED_AT_MAX_US)
+}
+
 fn clamp_event_time(time: Timestamp) -> i64 {
     time.as_micros()
         .clamp(EVENT_TIME_RANGE_US.0, EVENT_TIME_RANGE_US.1)
@@ -318,7 +326,7 @@ impl MatchRow {
             unit: found.unit.to_string(),
             host: found.host.clone(),
             event_time: clamp_event_time(found.event_time),
-            received_at: received_at.unwrap_or(found.event_time).as_micros(),
+            received_at: clamp_received_at(received_at.unwrap_or(found.event_time)),
             agent: first.map_or_else(String::new, |event| event.record.agent.to_string()),
             stream: first.map_or_else(String::new, |event| event.record.stream.to_string()),
             position: first.map_or(0, |event| event.record.position),
@@ -370,7 +378,7 @@ impl DeadLetterRow {
             agent: record.origin.agent.to_string(),
             stream: record.origin.stream.to_string(),
             position: record.position,
-            received_at: record.received_at.as_micros(),
+            received_at: clamp_received_at(record.received_at),
             unit: record.origin.unit.to_string(),
             host: record.origin.host.as_deref().unwrap_or("").into(),
             format: record.origin.format.to_string(),

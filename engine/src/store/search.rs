@@ -272,10 +272,8 @@ fn json_value(kind: Option<char>, text: String) -> serde_json::Value {
 
 fn stored_match(row: MatchDetailRow) -> Result<StoredMatch, StoreError> {
     let id = MatchId(row.match_id);
-    let evidence = serde_json::from_str(&row.evidence).map_err(|error| StoreError::Invalid {
-        what: "evidence of match",
-        value: id.to_string(),
-        reason: error.to_string(),
+    let evidence = serde_json::from_str(&row.evidence).map_err(|error| {
+        StoreError::invalid("evidence of match", &id.to_string(), &error.to_string())
     })?;
     let window =
         (row.window_end != 0).then_some((Timestamp(row.window_start), Timestamp(row.window_end)));

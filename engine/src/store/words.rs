@@ -32,11 +32,7 @@ enum Wanted {
 /// # Errors
 /// [`StoreError::Invalid`] for a line that is too long.
 pub(super) fn words(line: &str) -> Result<Vec<Word>, StoreError> {
-    let invalid = |reason: String| StoreError::Invalid {
-        what: "search text",
-        value: line.chars().take(100).collect(),
-        reason,
-    };
+    let invalid = |reason: String| StoreError::invalid("search text", line, &reason);
     if line.len() > TEXT_BYTES_MAX {
         return Err(invalid(format!("it is longer than {TEXT_BYTES_MAX} bytes")));
     }

@@ -1,0 +1,10 @@
+//! The store against the real engine: chDB in a process of its own, spoken to over HTTP.
+//!
+//! Skipped, visibly, where libchdb is not fetched (deploy/chdb-fetch.sh).
+
+mod client;
+mod crash;
+mod http;
+mod process;
+mod protocol;
+mod sample;
