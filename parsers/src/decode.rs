@@ -17,16 +17,22 @@ pub(crate) struct Decoded<'a> {
 /// Reads bytes as text: UTF-8, with or without a byte order mark, or UTF-16.
 pub(crate) fn decode<'a>(raw: &'a [u8], arena: &'a Bump) -> Decoded<'a> {
     if let Some(utf16) = utf16_of(raw) {
-        return decode_utf16(utf16, arena);
+        return decode_utf16(&utf16, arena);
     }
     let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
     match std::str::from_utf8(raw) {
-        Ok(text) => Decoded { text, problem: None },
+        Ok(text) => Decoded {
+            text,
+            problem: None,
+        },
         Err(error) => Decoded {
             text: ArenaString::from_utf8_lossy_in(raw, arena).into_bump_str(),
             problem: Some(Problem {
                 kind: ProblemKind::BadEncoding,
-                detail: Cow::Owned(format!("byte {} is no UTF-8; such bytes are replaced", error.valid_up_to())),
+                detail: Cow::Owned(format!(
+                    "byte {} is no UTF-8; such bytes are replaced",
+                    error.valid_up_to()
+                )),
             }),
         },
     }
@@ -46,24 +52,42 @@ struct Utf16<'a> {
 /// UTF-16 by its mark, or by the zero bytes that its ASCII has in every second place.
 fn utf16_of(raw: &[u8]) -> Option<Utf16<'_>> {
     match raw {
-        [0xFF, 0xFE, bytes @ ..] => return Some(Utf16 { bytes, order: ByteOrder::Little }),
-        [0xFE, 0xFF, bytes @ ..] => return Some(Utf16 { bytes, order: ByteOrder::Big }),
+        [0xFF, 0xFE, bytes @ ..] => {
+            return Some(Utf16 {
+                bytes,
+                order: ByteOrder::Little,
+            });
+        }
+        [0xFE, 0xFF, bytes @ ..] => {
+            return Some(Utf16 {
+                bytes,
+                order: ByteOrder::Big,
+            });
+        }
         _ => {}
     }
     let head = raw.get(..8)?;
-    let zeros = |odd: usize| (0..4).all(|pair| (head[pair * 2 + odd] == 0) && head[pair * 2 + 1 - odd] != 0);
+    let zeros = |odd: usize| {
+        (0..4).all(|pair| (head[pair * 2 + odd] == 0) && head[pair * 2 + 1 - odd] != 0)
+    };
     if zeros(1) {
-        Some(Utf16 { bytes: raw, order: ByteOrder::Little })
+        Some(Utf16 {
+            bytes: raw,
+            order: ByteOrder::Little,
+        })
     } else if zeros(0) {
-        Some(Utf16 { bytes: raw, order: ByteOrder::Big })
+        Some(Utf16 {
+            bytes: raw,
+            order: ByteOrder::Big,
+        })
     } else {
         None
     }
 }
 
-fn decode_utf16<'a>(utf16: Utf16<'_>, arena: &'a Bump) -> Decoded<'a> {
+fn decode_utf16<'a>(utf16: &Utf16<'_>, arena: &'a Bump) -> Decoded<'a> {
     let mut text = ArenaString::with_capacity_in(utf16.bytes.len(), arena);
-    let mut broken = utf16.bytes.len() % 2 != 0;
+    let mut broken = !utf16.bytes.len().is_multiple_of(2);
     let units = utf16.bytes.chunks_exact(2).map(|pair| match utf16.order {
         ByteOrder::Little => u16::from_le_bytes([pair[0], pair[1]]),
         ByteOrder::Big => u16::from_be_bytes([pair[0], pair[1]]),

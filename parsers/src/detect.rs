@@ -25,5 +25,8 @@ pub(crate) fn detect_text(text: &str) -> Detection {
     FORMATS
         .iter()
         .find_map(|format| (format.detect)(text).map(|reason| Detection { format, reason }))
-        .unwrap_or(Detection { format: &TEXT, reason: "no other format knows it" })
+        .unwrap_or(Detection {
+            format: &TEXT,
+            reason: "no other format knows it",
+        })
 }

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use bumpalo::Bump;
-use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
+use bumpalo::collections::String as ArenaString;
 
 use crate::context::ParseContext;
 use crate::event::{Event, Field, LogSource, ProblemKind, Value};
+use crate::names::{Lists, Names};
 use crate::parse::Scratch;
 use crate::record::Record;
 use crate::time::Timestamp;
@@ -26,9 +27,9 @@ pub(crate) struct Draft<'a, 'c> {
     pub(crate) context: &'c ParseContext,
     /// Reused buffers.
     pub(crate) scratch: &'c mut Scratch,
-    names: NameFilter,
+    names: Names<'a>,
+    lists: Lists<'a>,
     nesting: u8,
-    time_known: bool,
     out: &'c mut Vec<Event<'a>>,
 }
 
@@ -46,9 +47,9 @@ impl<'a, 'c> Draft<'a, 'c> {
             arena,
             context,
             scratch,
-            names: NameFilter::default(),
+            names: Names::default(),
+            lists: Lists::default(),
             nesting: 0,
-            time_known: false,
             out,
         }
     }
@@ -61,40 +62,45 @@ impl<'a, 'c> Draft<'a, 'c> {
         self.event = Event::new(record, "text", self.arena);
         self.event.problems = problems;
         self.event.sub_index = sub_index;
-        self.names = NameFilter::default();
+        self.names = Names::default();
+        self.lists = Lists::default();
         self.nesting = 0;
-        self.time_known = false;
     }
 
     /// Ends this event and begins the next one of the same record.
     pub(crate) fn split(&mut self) {
+        self.lists.settle(&mut self.event.fields);
         let record = self.event.record;
-        let next = Event { sub_index: self.event.sub_index + 1, ..Event::new(record, self.event.format, self.arena) };
+        let next = Event {
+            sub_index: self.event.sub_index + 1,
+            ..Event::new(record, self.event.format, self.arena)
+        };
         let done = std::mem::replace(&mut self.event, next);
         self.out.push(done);
-        self.names = NameFilter::default();
-        self.time_known = false;
+        self.names = Names::default();
+        self.lists = Lists::default();
     }
 
     /// Ends the last event of the record.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(mut self) {
+        self.lists.settle(&mut self.event.fields);
         self.out.push(self.event);
     }
 
     /// Adds a field. A second value of the same name makes a list of both.
     pub(crate) fn push(&mut self, name: &'a str, value: Value<'a>) {
-        if self.event.fields.len() >= self.context.fields_max {
-            self.note_once(ProblemKind::TooLarge, "more fields than the bound; the rest is left out");
-            return;
+        if let Some(place) = self.names.find(&self.event.fields, name) {
+            self.lists
+                .add(&mut self.event.fields[place], place, value, self.arena);
+        } else if self.event.fields.len() >= self.context.fields_max {
+            self.note_once(
+                ProblemKind::TooLarge,
+                "more fields than the bound; the rest is left out",
+            );
+        } else {
+            self.event.fields.push(Field { name, value });
+            self.names.insert(&self.event.fields, self.arena);
         }
-        if self.names.may_hold(name) {
-            if let Some(field) = self.event.fields.iter_mut().find(|field| field.name == name) {
-                field.value = joined(self.arena, field.value, value);
-                return;
-            }
-        }
-        self.names.insert(name);
-        self.event.fields.push(Field { name, value });
     }
 
     /// Adds a text field unless it is empty.
@@ -121,34 +127,35 @@ impl<'a, 'c> Draft<'a, 'c> {
 
     /// Adds a field unless there is one of that name already.
     pub(crate) fn push_if_absent(&mut self, name: &'a str, value: Value<'a>) {
-        if self.get(name).is_none() {
+        if self.names.find(&self.event.fields, name).is_none() {
             self.push(name, value);
         }
     }
 
     /// Sets a field, whatever it was.
     pub(crate) fn set(&mut self, name: &'a str, value: Value<'a>) {
-        match self.event.fields.iter_mut().find(|field| field.name == name) {
-            Some(field) => field.value = value,
+        self.lists.settle(&mut self.event.fields);
+        match self.names.find(&self.event.fields, name) {
+            Some(place) => self.event.fields[place].value = value,
             None => self.push(name, value),
         }
     }
 
     /// The value of a field.
-    pub(crate) fn get(&self, name: &str) -> Option<Value<'a>> {
-        if !self.names.may_hold(name) {
-            return None;
-        }
-        self.event.get(name)
+    pub(crate) fn get(&mut self, name: &str) -> Option<Value<'a>> {
+        self.lists.settle(&mut self.event.fields);
+        self.names
+            .find(&self.event.fields, name)
+            .map(|place| self.event.fields[place].value)
     }
 
     /// The text of a field.
-    pub(crate) fn get_str(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get_str(&mut self, name: &str) -> Option<&'a str> {
         self.get(name).and_then(first_str)
     }
 
     /// The number of a field, whether it was given as a number or as its text.
-    pub(crate) fn get_int(&self, name: &str) -> Option<i64> {
+    pub(crate) fn get_int(&mut self, name: &str) -> Option<i64> {
         match self.get(name)? {
             Value::Int(number) => Some(number),
             Value::Str(text) => text.parse().ok(),
@@ -173,15 +180,9 @@ impl<'a, 'c> Draft<'a, 'c> {
         }
     }
 
-    /// Sets the event's time. What was set by an inner message wins over its wrapper's.
+    /// Sets the event's time. An inner message comes last and wins over its wrapper.
     pub(crate) fn time(&mut self, time: Timestamp) {
         self.event.event_time = time;
-        self.time_known = true;
-    }
-
-    /// Whether a time was read.
-    pub(crate) fn has_time(&self) -> bool {
-        self.time_known
     }
 
     /// Names the host the event speaks of.
@@ -192,7 +193,12 @@ impl<'a, 'c> Draft<'a, 'c> {
     }
 
     /// Adds a log source, once.
-    pub(crate) fn source(&mut self, product: &'static str, category: &'static str, service: &'static str) {
+    pub(crate) fn source(
+        &mut self,
+        product: &'static str,
+        category: &'static str,
+        service: &'static str,
+    ) {
         let source = LogSource {
             product: Cow::Borrowed(product),
             category: Cow::Borrowed(category),
@@ -210,19 +216,20 @@ impl<'a, 'c> Draft<'a, 'c> {
 
     /// Notes a problem of a kind that was not noted before.
     pub(crate) fn note_once(&mut self, kind: ProblemKind, detail: &'static str) {
-        if !self.event.problems.iter().any(|problem| problem.kind == kind) {
+        if !self
+            .event
+            .problems
+            .iter()
+            .any(|problem| problem.kind == kind)
+        {
             self.event.note(kind, detail);
         }
     }
 
-    /// Text kept in the arena.
-    pub(crate) fn keep(&self, text: &str) -> &'a str {
-        self.arena.alloc_str(text)
-    }
-
-    /// Two texts with something between them, in the arena.
+    /// Texts put together in the arena.
     pub(crate) fn concat(&self, parts: &[&str]) -> &'a str {
-        let mut text = ArenaString::with_capacity_in(parts.iter().map(|part| part.len()).sum(), self.arena);
+        let mut text =
+            ArenaString::with_capacity_in(parts.iter().map(|part| part.len()).sum(), self.arena);
         for part in parts {
             text.push_str(part);
         }
@@ -232,8 +239,14 @@ impl<'a, 'c> Draft<'a, 'c> {
     /// Formatted text in the arena.
     pub(crate) fn format(&self, arguments: std::fmt::Arguments<'_>) -> &'a str {
         let mut text = ArenaString::new_in(self.arena);
-        text.write_fmt(arguments).expect("writing to memory does not fail");
+        text.write_fmt(arguments)
+            .expect("writing to memory does not fail");
         text.into_bump_str()
+    }
+
+    /// Whether an inner message is being read.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.nesting > 0
     }
 
     /// Runs `read` on an inner message, unless too many wrappers are open.
@@ -258,44 +271,7 @@ pub(crate) fn first_str(value: Value<'_>) -> Option<&str> {
 /// Whether the text is how the number would be printed: no sign but minus, no leading zeros.
 pub(crate) fn is_plain_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
-    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) && (digits.len() == 1 || digits[0] != b'0')
-}
-
-fn joined<'a>(arena: &'a Bump, first: Value<'a>, second: Value<'a>) -> Value<'a> {
-    let mut values = ArenaVec::new_in(arena);
-    for value in [first, second] {
-        match value {
-            Value::List(items) => values.extend_from_slice(items),
-            other => values.push(other),
-        }
-    }
-    Value::List(values.into_bump_slice())
-}
-
-/// Says quickly that a name is new: a bit per hash, so that the usual event needs no comparison at all.
-#[derive(Default)]
-struct NameFilter([u64; 8]);
-
-impl NameFilter {
-    fn bit(name: &str) -> (usize, u64) {
-        let bytes = name.as_bytes();
-        let mut hash = bytes.len() as u64;
-        if let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) {
-            let middle = bytes[bytes.len() / 2];
-            let near_end = bytes[bytes.len() * 3 / 4];
-            hash ^= u64::from(first) << 8 | u64::from(last) << 16 | u64::from(middle) << 24 | u64::from(near_end) << 32;
-        }
-        hash = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        ((hash >> 61) as usize, 1 << ((hash >> 55) & 63))
-    }
-
-    fn may_hold(&self, name: &str) -> bool {
-        let (word, bit) = Self::bit(name);
-        self.0[word] & bit != 0
-    }
-
-    fn insert(&mut self, name: &str) {
-        let (word, bit) = Self::bit(name);
-        self.0[word] |= bit;
-    }
+    !digits.is_empty()
+        && digits.iter().all(u8::is_ascii_digit)
+        && (digits.len() == 1 || digits[0] != b'0')
 }

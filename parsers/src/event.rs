@@ -130,12 +130,18 @@ impl<'a> Event<'a> {
 
     /// The value of field `name` (exact, case-sensitive).
     pub fn get(&self, name: &str) -> Option<Value<'a>> {
-        self.fields.iter().find(|field| field.name == name).map(|field| field.value)
+        self.fields
+            .iter()
+            .find(|field| field.name == name)
+            .map(|field| field.value)
     }
 
     /// Notes a problem.
     pub fn note(&mut self, kind: ProblemKind, detail: impl Into<Cow<'static, str>>) {
-        self.problems.push(Problem { kind, detail: detail.into() });
+        self.problems.push(Problem {
+            kind,
+            detail: detail.into(),
+        });
     }
 }
 

@@ -1,2 +1,1 @@
 //! EVTX files: each record of the file becomes one record of ours, as event XML.
-

@@ -19,7 +19,10 @@ pub(crate) struct Scratch {
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { json: simd_json::Buffers::default(), tape: simd_json::Tape(Vec::new()) }
+        Self {
+            json: simd_json::Buffers::default(),
+            tape: simd_json::Tape(Vec::new()),
+        }
     }
 }
 
@@ -32,11 +35,19 @@ pub struct Parser {
 impl Parser {
     /// A parser with these settings.
     pub fn new(context: ParseContext) -> Self {
-        Self { context, scratch: Scratch::default() }
+        Self {
+            context,
+            scratch: Scratch::default(),
+        }
     }
 
     /// The events of all records of `batch`, in order, appended to `events`.
-    pub fn parse_batch<'a>(&mut self, batch: &'a RecordBatch, arena: &'a Bump, events: &mut Vec<Event<'a>>) {
+    pub fn parse_batch<'a>(
+        &mut self,
+        batch: &'a RecordBatch,
+        arena: &'a Bump,
+        events: &mut Vec<Event<'a>>,
+    ) {
         events.reserve(batch.len());
         for record in batch.iter() {
             self.parse_record(record, arena, events);
@@ -44,12 +55,20 @@ impl Parser {
     }
 
     /// The events of one record (at least one), appended to `events`.
-    pub fn parse_record<'a>(&mut self, record: Record<'a>, arena: &'a Bump, events: &mut Vec<Event<'a>>) {
+    pub fn parse_record<'a>(
+        &mut self,
+        record: Record<'a>,
+        arena: &'a Bump,
+        events: &mut Vec<Event<'a>>,
+    ) {
         let named = named_format(&record);
         let mut draft = Draft::new(record, arena, &self.context, &mut self.scratch, events);
         let text = text_of(&mut draft);
         if let Named::Unknown(name) = named {
-            draft.note(ProblemKind::FormatMismatch, format!("there is no format `{name}`; detected instead"));
+            draft.note(
+                ProblemKind::FormatMismatch,
+                format!("there is no format `{name}`; detected instead"),
+            );
         }
         let known = match named {
             Named::Format(format) => Some(format),
@@ -64,14 +83,22 @@ impl Parser {
 }
 
 /// The events of all records of `batch`, in order; at least one per record.
-pub fn parse_batch<'a>(batch: &'a RecordBatch, arena: &'a Bump, context: &ParseContext) -> Vec<Event<'a>> {
+pub fn parse_batch<'a>(
+    batch: &'a RecordBatch,
+    arena: &'a Bump,
+    context: &ParseContext,
+) -> Vec<Event<'a>> {
     let mut events = Vec::with_capacity(batch.len());
     Parser::new(context.clone()).parse_batch(batch, arena, &mut events);
     events
 }
 
 /// The events of one record: one, but for formats that wrap many in one.
-pub fn parse_record<'a>(record: Record<'a>, arena: &'a Bump, context: &ParseContext) -> Vec<Event<'a>> {
+pub fn parse_record<'a>(
+    record: Record<'a>,
+    arena: &'a Bump,
+    context: &ParseContext,
+) -> Vec<Event<'a>> {
     let mut events = Vec::with_capacity(1);
     Parser::new(context.clone()).parse_record(record, arena, &mut events);
     events
@@ -95,12 +122,19 @@ fn text_of<'a>(draft: &mut Draft<'a, '_>) -> &'a str {
     let record = draft.event.record;
     let mut raw = record.raw;
     if record.truncated == Truncated::Yes {
-        draft.note(ProblemKind::TooLarge, "the agent cut the record at its bound");
+        draft.note(
+            ProblemKind::TooLarge,
+            "the agent cut the record at its bound",
+        );
     }
     if raw.len() > draft.context.record_bytes_max {
         draft.note(
             ProblemKind::TooLarge,
-            format!("{} bytes; {} are read", raw.len(), draft.context.record_bytes_max),
+            format!(
+                "{} bytes; {} are read",
+                raw.len(),
+                draft.context.record_bytes_max
+            ),
         );
         raw = &raw[..char_boundary(raw, draft.context.record_bytes_max)];
     }
@@ -112,7 +146,10 @@ fn text_of<'a>(draft: &mut Draft<'a, '_>) -> &'a str {
 
 /// The last place at or before `at` that does not cut a UTF-8 character.
 fn char_boundary(raw: &[u8], at: usize) -> usize {
-    (at.saturating_sub(3)..=at).rev().find(|&place| raw[place] & 0xC0 != 0x80).unwrap_or(at)
+    (at.saturating_sub(3)..=at)
+        .rev()
+        .find(|&place| raw[place] & 0xC0 != 0x80)
+        .unwrap_or(at)
 }
 
 fn read_as<'a>(draft: &mut Draft<'a, '_>, format: &'static Format, text: &'a str) -> bool {
@@ -132,7 +169,10 @@ fn read_detected<'a>(draft: &mut Draft<'a, '_>, tried: Option<&'static Format>, 
         (None, true) => {}
         (Some(named), true) => draft.note(
             ProblemKind::FormatMismatch,
-            format!("not {}, as it is said to be; read as {}", named.name, detected.name),
+            format!(
+                "not {}, as it is said to be; read as {}",
+                named.name, detected.name
+            ),
         ),
         (_, false) => {
             let name = tried.map_or(detected.name, |format| format.name);

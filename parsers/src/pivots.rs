@@ -63,40 +63,293 @@ const PIVOT_COUNT: usize = Pivot::Message as usize + 1;
 
 /// Per pivot the fields that mean it, the best first.
 const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
-    (Pivot::User, &[
-        "User", "user", "user.name", "username", "user_name", "cs-username", "userIdentity.userName", "userIdentity.arn",
-        "actor.alternateId", "userPrincipalName", "UserPrincipalName", "UserId", "acct", "TargetUserName", "suser", "usrName", "usr",
-        "duser", "winlog.event_data.TargetUserName", "SubjectUserName", "winlog.event_data.SubjectUserName", "AccountName",
-        "src_user", "srcuser", "UserName", "user.username", "actor", "client", "userName", "_UID", "TargetUser", "user_id",
-    ]),
-    (Pivot::SourceAddress, &[
-        "SourceIp", "c-ip", "src_ip", "source.ip", "client.ip", "SourceAddress", "IpAddress", "ClientAddress", "sourceIPAddress", "id.orig_h",
-        "id_orig_h", "srcip", "src", "SRC", "client_ip", "clientip", "clientIP", "ClientIP", "remote_addr", "remote_ip", "remoteip", "remoteAddr",
-        "rhost", "addr", "ip", "source_ip", "src-ip", "callerIpAddress", "ipAddress", "IPAddress", "sourceIPs", "client.ipAddress", "actor_ip",
-        "request.client_ip", "request.remote_ip", "transaction.client_ip", "httpRequest.clientIp", "RemoteIp", "oip", "rip", "srcaddr", "sip", "saddr",
-    ]),
-    (Pivot::SourcePort, &[
-        "SourcePort", "c-port", "src_port", "source.port", "client.port", "IpPort", "id.orig_p", "id_orig_p", "srcport", "spt", "SPT", "srcPort", "sport", "rport",
-        "transaction.client_port", "request.remote_port",
-    ]),
-    (Pivot::DestinationAddress, &[
-        "DestinationIp", "dst_ip", "s-ip", "destination.ip", "server.ip", "DestAddress", "dest_ip", "id.resp_h", "id_resp_h", "dstip", "dst", "DST",
-        "dstaddr", "dest", "daddr", "lip", "laddr", "host_ip",
-    ]),
-    (Pivot::DestinationPort, &[
-        "DestinationPort", "dst_port", "s-port", "destination.port", "server.port", "DestPort", "dest_port", "id.resp_p", "id_resp_p", "dstport", "dpt", "DPT", "dport",
-    ]),
-    (Pivot::Process, &[
-        "Image", "NewProcessName", "process.executable", "exe", "SourceImage", "ProcessName", "process.name", "Application", "_EXE", "_COMM", "comm", "sproc", "program",
-    ]),
-    (Pivot::ParentProcess, &["ParentImage", "ParentProcessName", "process.parent.executable", "process.parent.name"]),
-    (Pivot::CommandLine, &["CommandLine", "process.command_line", "ProcessCommandLine", "_CMDLINE", "ScriptBlockText", "HostApplication", "cmd", "proctitle"]),
-    (Pivot::Hash, &["Hashes", "Hash", "file.hash.sha256", "sha256", "file.hash.sha1", "sha1", "file.hash.md5", "md5", "fileHash", "hash"]),
-    (Pivot::Url, &["cs-uri", "c-uri", "url", "url.full", "url.original", "request", "uri", "request.uri", "http.url", "requestURI", "RequestUrl", "transaction.request.uri", "QueryName", "query"]),
-    (Pivot::Action, &["action", "event.action", "eventName", "Operation", "operationName", "OperationName", "act", "eventType", "event_type", "verb", "Action", "op", "alert.action", "Event"]),
-    (Pivot::Outcome, &["outcome", "event.outcome", "result", "Result", "res", "outcome.result", "success", "ResultType", "ResultStatus", "Status", "status", "errorCode"]),
-    (Pivot::EventCode, &["EventID", "event_id", "event.code", "winlog.event_id", "signature_id", "alert.signature_id", "error_code", "msgid", "MESSAGE_ID", "logid", "eventid", "sc-status"]),
-    (Pivot::Message, &["message", "Message", "msg", "MESSAGE", "log", "event.original", "alert.signature", "description"]),
+    (
+        Pivot::User,
+        &[
+            "User",
+            "user",
+            "user.name",
+            "username",
+            "user_name",
+            "cs-username",
+            "userIdentity.userName",
+            "userIdentity.arn",
+            "actor.alternateId",
+            "userPrincipalName",
+            "UserPrincipalName",
+            "UserId",
+            "acct",
+            "TargetUserName",
+            "suser",
+            "usrName",
+            "usr",
+            "duser",
+            "winlog.event_data.TargetUserName",
+            "SubjectUserName",
+            "winlog.event_data.SubjectUserName",
+            "AccountName",
+            "src_user",
+            "srcuser",
+            "UserName",
+            "user.username",
+            "actor",
+            "client",
+            "userName",
+            "_UID",
+            "TargetUser",
+            "user_id",
+        ],
+    ),
+    (
+        Pivot::SourceAddress,
+        &[
+            "SourceIp",
+            "c-ip",
+            "src_ip",
+            "source.ip",
+            "client.ip",
+            "SourceAddress",
+            "IpAddress",
+            "ClientAddress",
+            "sourceIPAddress",
+            "id.orig_h",
+            "id_orig_h",
+            "srcip",
+            "src",
+            "SRC",
+            "client_ip",
+            "clientip",
+            "clientIP",
+            "ClientIP",
+            "remote_addr",
+            "remote_ip",
+            "remoteip",
+            "remoteAddr",
+            "rhost",
+            "addr",
+            "ip",
+            "source_ip",
+            "src-ip",
+            "callerIpAddress",
+            "ipAddress",
+            "IPAddress",
+            "sourceIPs",
+            "client.ipAddress",
+            "actor_ip",
+            "request.client_ip",
+            "request.remote_ip",
+            "transaction.client_ip",
+            "httpRequest.clientIp",
+            "RemoteIp",
+            "oip",
+            "rip",
+            "srcaddr",
+            "sip",
+            "saddr",
+        ],
+    ),
+    (
+        Pivot::SourcePort,
+        &[
+            "SourcePort",
+            "c-port",
+            "src_port",
+            "source.port",
+            "client.port",
+            "IpPort",
+            "id.orig_p",
+            "id_orig_p",
+            "srcport",
+            "spt",
+            "SPT",
+            "srcPort",
+            "sport",
+            "rport",
+            "transaction.client_port",
+            "request.remote_port",
+        ],
+    ),
+    (
+        Pivot::DestinationAddress,
+        &[
+            "DestinationIp",
+            "dst_ip",
+            "s-ip",
+            "destination.ip",
+            "server.ip",
+            "DestAddress",
+            "dest_ip",
+            "id.resp_h",
+            "id_resp_h",
+            "dstip",
+            "dst",
+            "DST",
+            "dstaddr",
+            "dest",
+            "daddr",
+            "lip",
+            "laddr",
+            "host_ip",
+        ],
+    ),
+    (
+        Pivot::DestinationPort,
+        &[
+            "DestinationPort",
+            "dst_port",
+            "s-port",
+            "destination.port",
+            "server.port",
+            "DestPort",
+            "dest_port",
+            "id.resp_p",
+            "id_resp_p",
+            "dstport",
+            "dpt",
+            "DPT",
+            "dport",
+        ],
+    ),
+    (
+        Pivot::Process,
+        &[
+            "Image",
+            "NewProcessName",
+            "process.executable",
+            "exe",
+            "SourceImage",
+            "ProcessName",
+            "process.name",
+            "Application",
+            "_EXE",
+            "_COMM",
+            "comm",
+            "sproc",
+            "program",
+        ],
+    ),
+    (
+        Pivot::ParentProcess,
+        &[
+            "ParentImage",
+            "ParentProcessName",
+            "process.parent.executable",
+            "process.parent.name",
+        ],
+    ),
+    (
+        Pivot::CommandLine,
+        &[
+            "CommandLine",
+            "process.command_line",
+            "ProcessCommandLine",
+            "_CMDLINE",
+            "ScriptBlockText",
+            "HostApplication",
+            "cmd",
+            "proctitle",
+        ],
+    ),
+    (
+        Pivot::Hash,
+        &[
+            "Hashes",
+            "Hash",
+            "file.hash.sha256",
+            "sha256",
+            "file.hash.sha1",
+            "sha1",
+            "file.hash.md5",
+            "md5",
+            "fileHash",
+            "hash",
+        ],
+    ),
+    (
+        Pivot::Url,
+        &[
+            "cs-uri",
+            "c-uri",
+            "url",
+            "url.full",
+            "url.original",
+            "request",
+            "uri",
+            "request.uri",
+            "http.url",
+            "requestURI",
+            "RequestUrl",
+            "transaction.request.uri",
+            "QueryName",
+            "query",
+        ],
+    ),
+    (
+        Pivot::Action,
+        &[
+            "action",
+            "event.action",
+            "eventName",
+            "Operation",
+            "operationName",
+            "OperationName",
+            "act",
+            "eventType",
+            "event_type",
+            "verb",
+            "Action",
+            "op",
+            "alert.action",
+            "Event",
+        ],
+    ),
+    (
+        Pivot::Outcome,
+        &[
+            "outcome",
+            "event.outcome",
+            "result",
+            "Result",
+            "res",
+            "outcome.result",
+            "success",
+            "ResultType",
+            "ResultStatus",
+            "Status",
+            "status",
+            "errorCode",
+        ],
+    ),
+    (
+        Pivot::EventCode,
+        &[
+            "EventID",
+            "event_id",
+            "event.code",
+            "winlog.event_id",
+            "signature_id",
+            "alert.signature_id",
+            "error_code",
+            "msgid",
+            "MESSAGE_ID",
+            "logid",
+            "eventid",
+            "sc-status",
+        ],
+    ),
+    (
+        Pivot::Message,
+        &[
+            "message",
+            "Message",
+            "msg",
+            "MESSAGE",
+            "log",
+            "event.original",
+            "alert.signature",
+            "description",
+        ],
+    ),
 ];
 
 const NAME_COUNT: usize = {
@@ -123,7 +376,11 @@ static LENGTH_STARTS: [u16; LENGTH_MAX + 2] = length_starts();
 const LENGTH_MAX: usize = 40;
 
 const fn sorted_by_length() -> [Meaning; NAME_COUNT] {
-    let mut sorted = [Meaning { name: "", pivot: Pivot::User, rank: 0 }; NAME_COUNT];
+    let mut sorted = [Meaning {
+        name: "",
+        pivot: Pivot::User,
+        rank: 0,
+    }; NAME_COUNT];
     let mut filled = 0;
     let mut length = 0;
     while length <= LENGTH_MAX {
@@ -133,7 +390,11 @@ const fn sorted_by_length() -> [Meaning; NAME_COUNT] {
             let mut rank = 0;
             while rank < names.len() {
                 if names[rank].len() == length {
-                    sorted[filled] = Meaning { name: names[rank], pivot: MEANINGS[pivot].0, rank: rank as u8 };
+                    sorted[filled] = Meaning {
+                        name: names[rank],
+                        pivot: MEANINGS[pivot].0,
+                        rank: rank as u8,
+                    };
                     filled += 1;
                 }
                 rank += 1;
@@ -164,7 +425,9 @@ const fn length_starts() -> [u16; LENGTH_MAX + 2] {
 fn meanings_of(name: &str) -> impl Iterator<Item = &'static Meaning> {
     let length = name.len().min(LENGTH_MAX);
     let range = usize::from(LENGTH_STARTS[length])..usize::from(LENGTH_STARTS[length + 1]);
-    BY_LENGTH[range].iter().filter(move |meaning| meaning.name == name)
+    BY_LENGTH[range]
+        .iter()
+        .filter(move |meaning| meaning.name == name)
 }
 
 /// The pivots of an event, by one pass over its fields.
@@ -232,9 +495,8 @@ fn outcome(value: Value<'_>) -> Option<&str> {
 
 fn address(value: Value<'_>) -> Option<IpAddr> {
     match value {
-        Value::Str(text) => {
-            scan::ip(text).or_else(|| scan::ip_and_port(text).and_then(|(address, _)| scan::ip(address)))
-        }
+        Value::Str(text) => scan::ip(text)
+            .or_else(|| scan::ip_and_port(text).and_then(|(address, _)| scan::ip(address))),
         Value::List(values) => values.iter().find_map(|value| address(*value)),
         _ => None,
     }
@@ -267,7 +529,10 @@ mod tests {
         for (place, (pivot, names)) in MEANINGS.iter().enumerate() {
             assert_eq!(place, *pivot as usize);
             for name in *names {
-                assert!(meanings_of(name).any(|meaning| meaning.pivot == *pivot), "{name}");
+                assert!(
+                    meanings_of(name).any(|meaning| meaning.pivot == *pivot),
+                    "{name}"
+                );
             }
         }
     }

@@ -106,25 +106,45 @@ pub struct RecordBatch {
 impl RecordBatch {
     /// An empty batch.
     pub fn new(origin: Arc<Origin>) -> Self {
-        Self { origin, buffer: Vec::new(), spans: Vec::new() }
+        Self {
+            origin,
+            buffer: Vec::new(),
+            spans: Vec::new(),
+        }
     }
 
     /// Appends a record.
     ///
     /// # Panics
     /// When the batch would exceed 4 GiB, which every caller's batch bound rules out.
-    pub fn push(&mut self, raw: &[u8], position: u64, received_at: Timestamp, truncated: Truncated) {
+    pub fn push(
+        &mut self,
+        raw: &[u8],
+        position: u64,
+        received_at: Timestamp,
+        truncated: Truncated,
+    ) {
         let start = u32::try_from(self.buffer.len()).expect("batches are bounded far below 4 GiB");
         self.buffer.extend_from_slice(raw);
         let end = u32::try_from(self.buffer.len()).expect("batches are bounded far below 4 GiB");
-        self.spans.push(RecordSpan { start, end, position, received_at, truncated });
+        self.spans.push(RecordSpan {
+            start,
+            end,
+            position,
+            received_at,
+            truncated,
+        });
     }
 
     /// A batch over a buffer that already holds its records, as a transport decoded it.
     ///
     /// # Errors
     /// When a span lies outside the buffer, or positions do not grow strictly.
-    pub fn from_parts(origin: Arc<Origin>, buffer: Vec<u8>, spans: Vec<RecordSpan>) -> Result<Self, BrokenBatch> {
+    pub fn from_parts(
+        origin: Arc<Origin>,
+        buffer: Vec<u8>,
+        spans: Vec<RecordSpan>,
+    ) -> Result<Self, BrokenBatch> {
         let mut last_position = None;
         for (index, span) in spans.iter().enumerate() {
             if span.start > span.end || span.end as usize > buffer.len() {
@@ -135,7 +155,11 @@ impl RecordBatch {
             }
             last_position = Some(span.position);
         }
-        Ok(Self { origin, buffer, spans })
+        Ok(Self {
+            origin,
+            buffer,
+            spans,
+        })
     }
 
     /// The bytes of all records, as the spans address them.

@@ -75,20 +75,33 @@ pub(crate) fn unescape<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
 
 /// An address, with or without brackets and zone index; IPv4 in IPv6's clothes is given as IPv4.
 pub(crate) fn ip(text: &str) -> Option<IpAddr> {
-    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let text = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
     // The cheapest way to say no to the many words that are none.
-    if !text.as_bytes().first().is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b':') {
+    if !text
+        .as_bytes()
+        .first()
+        .is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b':')
+    {
         return None;
     }
     let text = text.split_once('%').map_or(text, |(address, _)| address);
-    text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    text.parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
 /// An address and a port: `1.2.3.4:80`, `[::1]:80`, `::ffff:1.2.3.4:80`.
 pub(crate) fn ip_and_port(text: &str) -> Option<(&str, &str)> {
     let (address, port) = text.rsplit_once(':')?;
-    let port_ok = !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
-    let address = address.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(address);
+    let port_ok =
+        !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let address = address
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(address);
     (port_ok && ip(address).is_some()).then_some((address, port))
 }
 
@@ -117,12 +130,18 @@ pub(crate) struct Pairs<'t> {
 
 /// Pairs separated by spaces.
 pub(crate) fn pairs(text: &str) -> Pairs<'_> {
-    Pairs { rest: text, separators: &[' '] }
+    Pairs {
+        rest: text,
+        separators: &[' '],
+    }
 }
 
 /// Pairs separated by any of `separators`.
 pub(crate) fn pairs_by<'t>(text: &'t str, separators: &'static [char]) -> Pairs<'t> {
-    Pairs { rest: text, separators }
+    Pairs {
+        rest: text,
+        separators,
+    }
 }
 
 impl<'t> Iterator for Pairs<'t> {
@@ -130,7 +149,9 @@ impl<'t> Iterator for Pairs<'t> {
 
     fn next(&mut self) -> Option<Pair<'t>> {
         loop {
-            let text = self.rest.trim_start_matches(|c: char| c == ' ' || c == '\n' || self.separators.contains(&c));
+            let text = self.rest.trim_start_matches(|c: char| {
+                c == ' ' || c == '\n' || self.separators.contains(&c)
+            });
             if text.is_empty() {
                 return None;
             }
@@ -159,10 +180,15 @@ impl<'t> Pairs<'t> {
         if let Ok((rest, value)) = quoted(text) {
             return (rest, value, Quotes::Double);
         }
-        if let Some((value, rest)) = text.strip_prefix('\'').and_then(|text| text.split_once('\'')) {
+        if let Some((value, rest)) = text
+            .strip_prefix('\'')
+            .and_then(|text| text.split_once('\''))
+        {
             return (rest, value, Quotes::Single);
         }
-        let end = text.find(|c: char| c == '\n' || self.separators.contains(&c)).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| c == '\n' || self.separators.contains(&c))
+            .unwrap_or(text.len());
         (&text[end..], &text[..end], Quotes::None)
     }
 }
@@ -175,11 +201,25 @@ pub(crate) fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<(&
 
 /// Bytes written as hexadecimal digits, if the text is that.
 pub(crate) fn hex<'a>(text: &str, arena: &'a Bump) -> Option<&'a [u8]> {
-    if text.len() < 2 || text.len() % 2 != 0 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if text.len() < 2
+        || !text.len().is_multiple_of(2)
+        || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
         return None;
     }
-    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or(0);
-    Some(arena.alloc_slice_fill_iter(text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1]))))
+    let digit = |byte: u8| {
+        (byte as char)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+            .unwrap_or(0)
+    };
+    Some(
+        arena.alloc_slice_fill_iter(
+            text.as_bytes()
+                .chunks_exact(2)
+                .map(|pair| digit(pair[0]) << 4 | digit(pair[1])),
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -191,7 +231,16 @@ mod tests {
         let read: Vec<_> = pairs(r#"a=1 b="two \"words\"" junk c='x y' d= e=f=g"#)
             .map(|pair| (pair.key, pair.value))
             .collect();
-        assert_eq!(read, [("a", "1"), ("b", r#"two \"words\""#), ("c", "x y"), ("d", ""), ("e", "f=g")]);
+        assert_eq!(
+            read,
+            [
+                ("a", "1"),
+                ("b", r#"two \"words\""#),
+                ("c", "x y"),
+                ("d", ""),
+                ("e", "f=g")
+            ]
+        );
         assert_eq!(quoted("\"never closed \\"), Ok(("", "never closed \\")));
         assert_eq!(quoted("\"x\\é\" y"), Ok((" y", "x\\é")));
     }

@@ -10,8 +10,9 @@ use crate::time::Timestamp;
 /// A time and the text behind it.
 pub(crate) type Read<'t, T> = Option<(T, &'t str)>;
 
-const MONTHS: [&[u8; 3]; 12] =
-    [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+];
 
 /// What a clock on the wall shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,11 @@ impl Civil {
 
     /// Read as UTC plus `offset_seconds`.
     fn at_offset(self, offset_seconds: i64) -> Timestamp {
-        let days = days_from_civil(i64::from(self.year), i64::from(self.month), i64::from(self.day));
+        let days = days_from_civil(
+            i64::from(self.year),
+            i64::from(self.month),
+            i64::from(self.day),
+        );
         let seconds = days * 86_400
             + i64::from(self.hour) * 3_600
             + i64::from(self.minute) * 60
@@ -52,9 +57,17 @@ impl Civil {
         if let Ok(offset) = zone.to_fixed_offset() {
             return self.at_offset(i64::from(offset.seconds()));
         }
-        let wall = DateTime::new(self.year, self.month, self.day, self.hour, self.minute, self.second.min(59), 0)
-            .ok()
-            .and_then(|wall| zone.to_ambiguous_timestamp(wall).compatible().ok());
+        let wall = DateTime::new(
+            self.year,
+            self.month,
+            self.day,
+            self.hour,
+            self.minute,
+            self.second.min(59),
+            0,
+        )
+        .ok()
+        .and_then(|wall| zone.to_ambiguous_timestamp(wall).compatible().ok());
         match wall {
             Some(time) => {
                 let leap = i64::from(self.second == 60);
@@ -110,17 +123,24 @@ impl<'t> Cursor<'t> {
     /// A number of `least` to `most` digits.
     fn digits(&mut self, least: usize, most: usize) -> Option<i32> {
         let bytes = self.0.as_bytes();
-        let count = bytes.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+        let count = bytes
+            .iter()
+            .take(most)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if count < least {
             return None;
         }
-        let number = bytes[..count].iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0'));
+        let number = bytes[..count]
+            .iter()
+            .fold(0, |number, digit| number * 10 + i32::from(digit - b'0'));
         self.0 = &self.0[count..];
         Some(number)
     }
 
     fn small(&mut self, least: usize) -> Option<i8> {
-        self.digits(least, 2).map(|number| i8::try_from(number).expect("two digits fit"))
+        self.digits(least, 2)
+            .map(|number| i8::try_from(number).expect("two digits fit"))
     }
 
     fn month(&mut self) -> Option<i8> {
@@ -157,9 +177,17 @@ impl<'t> Cursor<'t> {
         if !matches!(bytes, [b'.' | b',', digit, ..] if digit.is_ascii_digit()) {
             return 0;
         }
-        let digits = bytes[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = bytes[1..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         let micros = (0..6).fold(0, |micros, place| {
-            micros * 10 + if place < digits { i32::from(bytes[1 + place] - b'0') } else { 0 }
+            micros * 10
+                + if place < digits {
+                    i32::from(bytes[1 + place] - b'0')
+                } else {
+                    0
+                }
         });
         self.0 = &self.0[1 + digits..];
         micros
@@ -191,7 +219,10 @@ impl<'t> Cursor<'t> {
 
     /// ` UTC`, ` GMT`.
     fn utc_word(&mut self) -> Option<i64> {
-        let rest = self.0.strip_prefix(" UTC").or_else(|| self.0.strip_prefix(" GMT"))?;
+        let rest = self
+            .0
+            .strip_prefix(" UTC")
+            .or_else(|| self.0.strip_prefix(" GMT"))?;
         self.0 = rest;
         Some(0)
     }
@@ -216,11 +247,26 @@ pub(crate) fn iso<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
     let day = at.small(1)?;
     at.one_of(b"T t_")?;
     let (hour, minute, second, micros) = at.clock()?;
-    at.finish(Civil { year, month, day, hour, minute, second, micros }, zone)
+    at.finish(
+        Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        },
+        zone,
+    )
 }
 
 /// RFC 3164: `Feb  9 04:55:57`, with or without a fraction, the year in front of or behind the clock, zone behind.
-pub(crate) fn bsd<'t>(text: &'t str, received_at: Timestamp, context: &ParseContext) -> Read<'t, Timestamp> {
+pub(crate) fn bsd<'t>(
+    text: &'t str,
+    received_at: Timestamp,
+    context: &ParseContext,
+) -> Read<'t, Timestamp> {
     let mut at = Cursor(text);
     let month = at.month()?;
     at.spaces()?;
@@ -239,7 +285,15 @@ pub(crate) fn bsd<'t>(text: &'t str, received_at: Timestamp, context: &ParseCont
     if year_behind.is_some() && year_before.is_none() {
         at = ahead;
     }
-    let civil = Civil { year: 0, month, day, hour, minute, second, micros };
+    let civil = Civil {
+        year: 0,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    };
     let dated = |year| Civil { year, ..civil };
     if let Some(year) = year_before.or(year_behind) {
         return at.finish(dated(year), &context.default_zone);
@@ -247,7 +301,10 @@ pub(crate) fn bsd<'t>(text: &'t str, received_at: Timestamp, context: &ParseCont
     let latest = received_at.0 + i64::from(context.clock_ahead_max_hours) * 3_600_000_000;
     let this_year = year_of(latest, &context.default_zone);
     // Far enough back for a leap day around a century without one.
-    (0..=8).find_map(|back| at.finish(dated(this_year - back), &context.default_zone).filter(|(time, _)| time.0 <= latest))
+    (0..=8).find_map(|back| {
+        at.finish(dated(this_year - back), &context.default_zone)
+            .filter(|(time, _)| time.0 <= latest)
+    })
 }
 
 /// The year that a wall clock in `zone` shows.
@@ -265,13 +322,28 @@ pub(crate) fn clf<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
     let year = at.year()?;
     at.byte(b':')?;
     let (hour, minute, second, micros) = at.clock()?;
-    at.finish(Civil { year, month, day, hour, minute, second, micros }, zone)
+    at.finish(
+        Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        },
+        zone,
+    )
 }
 
 /// C's `ctime`: `Mon Jun  8 12:08:44.123456 2020`.
 pub(crate) fn ctime<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
     let (weekday, rest) = text.split_at_checked(4)?;
-    weekday.bytes().take(3).all(|byte| byte.is_ascii_alphabetic()).then_some(())?;
+    weekday
+        .bytes()
+        .take(3)
+        .all(|byte| byte.is_ascii_alphabetic())
+        .then_some(())?;
     let mut at = Cursor(rest);
     let month = at.month()?;
     at.spaces()?;
@@ -280,7 +352,18 @@ pub(crate) fn ctime<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
     let (hour, minute, second, micros) = at.clock()?;
     at.spaces()?;
     let year = at.year()?;
-    at.finish(Civil { year, month, day, hour, minute, second, micros }, zone)
+    at.finish(
+        Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        },
+        zone,
+    )
 }
 
 /// Day first with the month's name: `19-Oct-2022 05:34:02.425`, `14 Oct 2021 15:24:12.023984 UTC`, a weekday may stand before it.
@@ -297,7 +380,18 @@ pub(crate) fn day_first<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestam
     let year = at.year()?;
     at.one_of(b" :T")?;
     let (hour, minute, second, micros) = at.clock()?;
-    at.finish(Civil { year, month, day, hour, minute, second, micros }, zone)
+    at.finish(
+        Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        },
+        zone,
+    )
 }
 
 /// Month first in digits, as Suricata's fast log: `07/11/2022-10:29:01.860293`.
@@ -310,7 +404,18 @@ pub(crate) fn month_first<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timest
     let year = at.year()?;
     at.one_of(b"- ")?;
     let (hour, minute, second, micros) = at.clock()?;
-    at.finish(Civil { year, month, day, hour, minute, second, micros }, zone)
+    at.finish(
+        Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        },
+        zone,
+    )
 }
 
 /// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by their size: each unit is
@@ -318,12 +423,19 @@ pub(crate) fn month_first<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timest
 pub(crate) fn epoch(number: f64) -> Option<Timestamp> {
     const SECONDS_MIN: f64 = 1e8;
     const SECONDS_MAX: f64 = 7.3e9;
-    [1e6, 1e3, 1.0, 1e-3].into_iter().find_map(|micros_per_unit| {
-        let micros = number * micros_per_unit;
-        let seconds = micros / 1e6;
-        #[expect(clippy::cast_possible_truncation, reason = "within the bounds just checked")]
-        (SECONDS_MIN..SECONDS_MAX).contains(&seconds).then_some(Timestamp(micros as i64))
-    })
+    [1e6, 1e3, 1.0, 1e-3]
+        .into_iter()
+        .find_map(|micros_per_unit| {
+            let micros = number * micros_per_unit;
+            let seconds = micros / 1e6;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "within the bounds just checked"
+            )]
+            (SECONDS_MIN..SECONDS_MAX)
+                .contains(&seconds)
+                .then_some(Timestamp(micros as i64))
+        })
 }
 
 /// Whole seconds and digits of their fraction, exactly: `1684329817.579`.
@@ -335,7 +447,9 @@ pub(crate) fn epoch_text(text: &str) -> Option<Timestamp> {
     }
     let whole = seconds.parse::<u64>().ok()?;
     let mut rest = fraction.bytes();
-    let micros = (0..6).fold(0_i64, |micros, _| micros * 10 + i64::from(rest.next().unwrap_or(b'0') - b'0'));
+    let micros = (0..6).fold(0_i64, |micros, _| {
+        micros * 10 + i64::from(rest.next().unwrap_or(b'0') - b'0')
+    });
     (whole > 100_000_000).then(|| Timestamp(i64::try_from(whole).unwrap_or(0) * 1_000_000 + micros))
 }
 
@@ -355,25 +469,55 @@ mod tests {
     use super::*;
 
     fn read(text: &str, received: &str) -> String {
-        let received_at = Timestamp(received.parse::<jiff::Timestamp>().unwrap().as_microsecond());
-        bsd(text, received_at, &ParseContext::default()).map_or("none".to_owned(), |(time, _)| time.to_string())
+        let received_at = Timestamp(
+            received
+                .parse::<jiff::Timestamp>()
+                .unwrap()
+                .as_microsecond(),
+        );
+        bsd(text, received_at, &ParseContext::default())
+            .map_or("none".to_owned(), |(time, _)| time.to_string())
     }
 
     #[test]
     fn a_time_without_year_is_read_near_its_receipt() {
-        assert_eq!(read("Feb 12 14:10:21 h", "2026-02-12T07:10:22Z"), "2026-02-12T07:10:21.000000Z");
+        assert_eq!(
+            read("Feb 12 14:10:21 h", "2026-02-12T07:10:22Z"),
+            "2026-02-12T07:10:21.000000Z"
+        );
         // New year: the record is of the old year, the receiver already in the new one.
-        assert_eq!(read("Dec 31 23:59:59 h", "2026-01-01T00:00:05Z"), "2025-12-31T16:59:59.000000Z");
+        assert_eq!(
+            read("Dec 31 23:59:59 h", "2026-01-01T00:00:05Z"),
+            "2025-12-31T16:59:59.000000Z"
+        );
         // And the other way round, with a clock that is a little ahead.
-        assert_eq!(read("Jan  1 00:00:01 h", "2025-12-31T16:59:50Z"), "2025-12-31T17:00:01.000000Z");
+        assert_eq!(
+            read("Jan  1 00:00:01 h", "2025-12-31T16:59:50Z"),
+            "2025-12-31T17:00:01.000000Z"
+        );
         // A clock a day ahead is skew; one a month ahead is last year's log.
-        assert_eq!(read("Mar  2 10:00:00 h", "2026-03-01T03:00:00Z"), "2026-03-02T03:00:00.000000Z");
-        assert_eq!(read("Apr  2 10:00:00 h", "2026-03-01T03:00:00Z"), "2025-04-02T03:00:00.000000Z");
+        assert_eq!(
+            read("Mar  2 10:00:00 h", "2026-03-01T03:00:00Z"),
+            "2026-03-02T03:00:00.000000Z"
+        );
+        assert_eq!(
+            read("Apr  2 10:00:00 h", "2026-03-01T03:00:00Z"),
+            "2025-04-02T03:00:00.000000Z"
+        );
         // The leap day exists in leap years only.
-        assert_eq!(read("Feb 29 12:00:00 h", "2026-03-01T03:00:00Z"), "2024-02-29T05:00:00.000000Z");
+        assert_eq!(
+            read("Feb 29 12:00:00 h", "2026-03-01T03:00:00Z"),
+            "2024-02-29T05:00:00.000000Z"
+        );
         assert_eq!(read("Feb 30 12:00:00 h", "2026-03-01T03:00:00Z"), "none");
-        assert_eq!(read("Aug  3 2021 12:00:00 h", "2026-03-01T03:00:00Z"), "2021-08-03T05:00:00.000000Z");
-        assert_eq!(read("Aug  3 12:00:00 2021 h", "2026-03-01T03:00:00Z"), "2021-08-03T05:00:00.000000Z");
+        assert_eq!(
+            read("Aug  3 2021 12:00:00 h", "2026-03-01T03:00:00Z"),
+            "2021-08-03T05:00:00.000000Z"
+        );
+        assert_eq!(
+            read("Aug  3 12:00:00 2021 h", "2026-03-01T03:00:00Z"),
+            "2021-08-03T05:00:00.000000Z"
+        );
     }
 
     #[test]
@@ -389,23 +533,46 @@ mod tests {
     fn each_form_is_read() {
         let context = ParseContext::default();
         for (text, wanted) in [
-            ("2024-08-26T01:33:38.572449+00:00", "2024-08-26T01:33:38.572449Z"),
+            (
+                "2024-08-26T01:33:38.572449+00:00",
+                "2024-08-26T01:33:38.572449Z",
+            ),
             ("2024-08-26 01:33:38,572", "2024-08-25T18:33:38.572000Z"),
-            ("2024-08-26T01:33:38.5724491Z", "2024-08-26T01:33:38.572449Z"),
-            ("2022-07-10T23:50:05.533101+0000", "2022-07-10T23:50:05.533101Z"),
+            (
+                "2024-08-26T01:33:38.5724491Z",
+                "2024-08-26T01:33:38.572449Z",
+            ),
+            (
+                "2022-07-10T23:50:05.533101+0000",
+                "2022-07-10T23:50:05.533101Z",
+            ),
             ("2021-09-28 09:22:21.536 UTC", "2021-09-28T09:22:21.536000Z"),
             ("08/Jun/2020:06:49:01 +0700", "2020-06-07T23:49:01.000000Z"),
             ("Mon Jun  8 12:08:44.5 2020", "2020-06-08T05:08:44.500000Z"),
             ("19-Oct-2022 05:34:02.425", "2022-10-18T22:34:02.425000Z"),
-            ("Thu, 14 Oct 2021 15:24:12.023984 UTC", "2021-10-14T15:24:12.023984Z"),
+            (
+                "Thu, 14 Oct 2021 15:24:12.023984 UTC",
+                "2021-10-14T15:24:12.023984Z",
+            ),
             ("07/11/2022-10:29:01.860293", "2022-07-11T03:29:01.860293Z"),
             ("1684329817.579", "2023-05-17T13:23:37.579000Z"),
             ("1684329817579", "2023-05-17T13:23:37.579000Z"),
             ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000000Z"),
         ] {
-            assert_eq!(any(text, &context).map(|time| time.to_string()).as_deref(), Some(wanted), "{text}");
+            assert_eq!(
+                any(text, &context).map(|time| time.to_string()).as_deref(),
+                Some(wanted),
+                "{text}"
+            );
         }
-        for text in ["", "2024-13-01T00:00:00Z", "2024-02-30 00:00:00", "yesterday", "24", "2024-01-01T25:00:00Z"] {
+        for text in [
+            "",
+            "2024-13-01T00:00:00Z",
+            "2024-02-30 00:00:00",
+            "yesterday",
+            "24",
+            "2024-01-01T25:00:00Z",
+        ] {
             assert_eq!(any(text, &context), None, "{text}");
         }
     }

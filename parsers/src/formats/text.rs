@@ -4,8 +4,12 @@ use super::{Fit, Format};
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 
-pub(super) const TEXT: Format =
-    Format { name: "text", description: "plain text: the record is the message", detect: |_| None, read };
+pub(super) const TEXT: Format = Format {
+    name: "text",
+    description: "plain text: the record is the message",
+    detect: |_| None,
+    read,
+};
 
 fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
     let asked_for = &*draft.event.record.origin.format == "text";

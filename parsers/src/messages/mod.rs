@@ -1,1 +1,177 @@
-//! Messages within syslog.
+//! What programs say within syslog: one table of messages per program.
+
+mod accounts;
+mod cron;
+mod firewall;
+mod pam;
+mod pattern;
+mod services;
+mod sshd;
+mod sudo;
+mod systemd;
+
+use crate::draft::Draft;
+use crate::event::Value;
+use crate::formats;
+use pattern::Message;
+
+/// A syslog message, its header taken off.
+#[derive(Clone, Copy)]
+pub(crate) struct Syslog<'a> {
+    /// As written: `sshd`, `postfix/smtpd`, `CRON`; empty when there is none.
+    pub(crate) program: &'a str,
+    pub(crate) facility: Option<&'static str>,
+    pub(crate) message: &'a str,
+}
+
+/// How a program's messages are read.
+enum Reader {
+    Table(&'static [Message]),
+    Grammar(for<'a> fn(&mut Draft<'a, '_>, &'a str) -> bool),
+}
+
+/// A program: its names, its log source, its messages.
+struct Program {
+    names: &'static [&'static str],
+    /// Sigma's service, if it has one of its own.
+    service: &'static str,
+    reader: Reader,
+}
+
+const fn program(names: &'static [&'static str], service: &'static str, reader: Reader) -> Program {
+    Program {
+        names,
+        service,
+        reader,
+    }
+}
+
+static PROGRAMS: &[Program] = &[
+    program(
+        &["sshd", "sshd-session", "sshd-auth"],
+        "sshd",
+        Reader::Table(sshd::MESSAGES),
+    ),
+    program(&["sudo"], "sudo", Reader::Grammar(sudo::read_sudo)),
+    program(&["su"], "su", Reader::Table(sudo::SU_MESSAGES)),
+    program(
+        &["cron", "crond", "crontab", "anacron", "atd"],
+        "cron",
+        Reader::Table(cron::MESSAGES),
+    ),
+    program(&["systemd", "init"], "", Reader::Table(systemd::MESSAGES)),
+    program(
+        &["systemd-logind"],
+        "",
+        Reader::Table(systemd::LOGIND_MESSAGES),
+    ),
+    program(
+        &[
+            "useradd", "userdel", "usermod", "groupadd", "groupdel", "groupmod", "gpasswd",
+            "passwd", "chpasswd", "chage", "chfn", "chsh", "newusers",
+        ],
+        "",
+        Reader::Grammar(accounts::read),
+    ),
+    program(&["kernel", "ulogd"], "", Reader::Grammar(firewall::read)),
+    program(&["dovecot"], "", Reader::Grammar(services::read_dovecot)),
+    program(
+        &["postfix", "postscreen"],
+        "",
+        Reader::Table(services::POSTFIX),
+    ),
+    program(&["proftpd"], "", Reader::Table(services::PROFTPD)),
+    program(&["pure-ftpd"], "", Reader::Table(services::PUREFTPD)),
+    program(&["vsftpd"], "vsftpd", Reader::Table(services::VSFTPD)),
+    program(&["dropbear"], "", Reader::Table(services::DROPBEAR)),
+    program(
+        &["pvedaemon", "pveproxy", "proxmox-backup-api"],
+        "",
+        Reader::Table(services::PROXMOX),
+    ),
+    program(
+        &["clamd", "clamav", "freshclam", "clamav-daemon"],
+        "clamav",
+        Reader::Table(&[]),
+    ),
+    program(&["guacd", "guacamole"], "guacamole", Reader::Table(&[])),
+    program(&["modsecurity"], "modsecurity", Reader::Table(&[])),
+];
+
+/// Programs and facilities that Debian and Red Hat write to auth.log or secure.
+const AUTH_PROGRAMS: [&str; 12] = [
+    "sshd",
+    "sshd-session",
+    "sudo",
+    "su",
+    "systemd-logind",
+    "login",
+    "polkitd",
+    "gdm-password",
+    "useradd",
+    "usermod",
+    "groupadd",
+    "passwd",
+];
+
+/// Reads the message: fields of what is understood, the log source, and what may be wrapped in it.
+pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
+    let message = syslog.message.trim_end();
+    draft.text("message", message);
+    let name = base_name(syslog.program);
+    let known = PROGRAMS.iter().find(|program| {
+        program
+            .names
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    });
+    classify(draft, syslog, name, known);
+    let understood = pam::read(draft, message)
+        || known.is_some_and(|program| match program.reader {
+            Reader::Table(table) => pattern::read(draft, table, message),
+            Reader::Grammar(read) => read(draft, message),
+        });
+    if !understood {
+        draft.nested(|draft| formats::read_inner(draft, name, message));
+    }
+}
+
+fn classify(
+    draft: &mut Draft<'_, '_>,
+    syslog: Syslog<'_>,
+    name: &str,
+    known: Option<&'static Program>,
+) {
+    if let Some(service) = known
+        .map(|program| program.service)
+        .filter(|service| !service.is_empty())
+    {
+        draft.source("linux", "", service);
+    }
+    let is_auth =
+        matches!(syslog.facility, Some("auth" | "authpriv")) || AUTH_PROGRAMS.contains(&name);
+    draft.source("linux", "", if is_auth { "auth" } else { "syslog" });
+}
+
+/// The program's name without path, instance and part: `/usr/sbin/cron`, `postfix/smtpd`, `(systemd)`.
+fn base_name(program: &str) -> &str {
+    if let Some((first, _)) = program.split_once('/')
+        && !first.is_empty()
+    {
+        return first;
+    }
+    let name = program.rsplit('/').next().unwrap_or(program);
+    name.trim_start_matches('(').trim_end_matches(')')
+}
+
+/// Reads `text` by the first fitting message of a table.
+fn read_table<'a>(draft: &mut Draft<'a, '_>, table: &'static [Message], text: &'a str) -> bool {
+    pattern::read(draft, table, text)
+}
+
+/// A named value that is always the same.
+fn put<'a>(draft: &mut Draft<'a, '_>, name: &'static str, text: &'a str) {
+    if !text.is_empty() {
+        draft.set(name, Value::Str(text));
+    }
+}

@@ -1,0 +1,93 @@
+//! Apache's error log: `[time] [module:level] [pid n:tid n] [client a:p] AHnnnnn: message`.
+
+use super::{Fit, Format, NotThisFormat};
+use crate::draft::Draft;
+use crate::event::Value;
+use crate::scan;
+use crate::when;
+
+pub(super) const APACHE_ERROR: Format = Format {
+    name: "apache_error",
+    description: "error log of Apache",
+    detect,
+    read,
+};
+
+fn detect(text: &str) -> Option<&'static str> {
+    let (rest, time) = scan::bracketed(text).ok()?;
+    when::ctime(time, &jiff::tz::TimeZone::UTC)?;
+    rest.starts_with(" [")
+        .then_some("begins with a time and a level in brackets, as Apache's error log")
+}
+
+fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    let (mut rest, time) = scan::bracketed(text).map_err(|_| NotThisFormat)?;
+    let (time, _) = when::ctime(time, &draft.context.default_zone).ok_or(NotThisFormat)?;
+    draft.time(time);
+    while let Ok((behind, part)) = scan::bracketed(rest.trim_start_matches(' ')) {
+        if !bracket(draft, part) {
+            break;
+        }
+        rest = behind;
+    }
+    let message = rest.trim();
+    draft.text("message", message);
+    if let Some((code, _)) = message.split_once(": ").filter(|(code, _)| is_code(code)) {
+        draft.text("error_code", code);
+    }
+    if let Some((_, referer)) = message.rsplit_once(", referer: ") {
+        draft.text("cs-referer", referer);
+    }
+    if let Some((user, _)) =
+        scan::between(message, "user ", ":").filter(|(user, _)| !user.contains(' '))
+    {
+        let failed = message.contains("Password Mismatch")
+            || message.contains("not found")
+            || message.contains("authentication failure");
+        draft.text("cs-username", user);
+        if failed {
+            draft.action("login", "failure");
+        }
+    }
+    draft.source("", "webserver", "apache");
+    draft.source("", "", "apache");
+    Ok(())
+}
+
+/// One `[...]` of the header; false when it belongs to the message already.
+fn bracket<'a>(draft: &mut Draft<'a, '_>, part: &'a str) -> bool {
+    if let Some(client) = part
+        .strip_prefix("client ")
+        .or_else(|| part.strip_prefix("remote "))
+    {
+        match scan::ip_and_port(client) {
+            Some((address, port)) => {
+                draft.text("c-ip", address);
+                draft.number("c-port", port);
+            }
+            None => draft.text("c-ip", client),
+        }
+        return true;
+    }
+    if let Some(pids) = part.strip_prefix("pid ") {
+        let (pid, tid) = pids.split_once(":tid ").unwrap_or((pids, ""));
+        draft.number("pid", pid);
+        draft.number("tid", tid);
+        return true;
+    }
+    let (module, level) = part.split_once(':').unwrap_or(("", part));
+    let known = [
+        "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", "trace",
+    ];
+    if draft.get("level").is_some() || !known.iter().any(|name| level.starts_with(name)) {
+        return false;
+    }
+    draft.push("level", Value::Str(level));
+    draft.text("module", module);
+    true
+}
+
+fn is_code(code: &str) -> bool {
+    code.strip_prefix("AH")
+        .is_some_and(|digits| digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}

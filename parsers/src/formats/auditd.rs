@@ -1,0 +1,409 @@
+//! Linux's audit log: raw or enriched, one line or all lines of a serial in one record.
+//!
+//! The event is what the lines say together: a field of each under its own name, and beside them the fields
+//! of the log sources it also belongs to (process creation, file event, network connection).
+
+use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
+
+use super::sockaddr::internet_address;
+use super::syscalls::syscall_name;
+use super::{Fit, Format, NotThisFormat};
+use crate::draft::Draft;
+use crate::event::{ProblemKind, Value};
+use crate::scan::{self, Pair, Quotes};
+use crate::when;
+
+pub(super) const AUDITD: Format = Format {
+    name: "auditd",
+    description: "Linux audit: raw or enriched, one line or all lines of a serial",
+    detect,
+    read,
+};
+
+/// Separates what the kernel said from what auditd added (log_format = ENRICHED).
+const ENRICHED: char = '\u{1d}';
+
+/// Fields that hold what processes choose: written in quotes, or in hexadecimal when they hold odd bytes.
+const UNTRUSTED: [&str; 20] = [
+    "exe",
+    "comm",
+    "cwd",
+    "name",
+    "proctitle",
+    "key",
+    "cmd",
+    "acct",
+    "dir",
+    "file",
+    "path",
+    "data",
+    "ocomm",
+    "old-disk",
+    "new-disk",
+    "vm",
+    "watch",
+    "sw",
+    "root_dir",
+    "grp",
+];
+
+/// `type=T msg=audit(time:serial): fields`.
+struct Line<'t> {
+    node: &'t str,
+    kind: &'t str,
+    time: &'t str,
+    serial: &'t str,
+    fields: &'t str,
+}
+
+fn line(text: &str) -> Option<Line<'_>> {
+    let (node, text) = match text.strip_prefix("node=") {
+        Some(rest) => rest.split_once(' ')?,
+        None => ("", text),
+    };
+    let text = text.strip_prefix("audit: ").unwrap_or(text);
+    let (kind, rest) = text.strip_prefix("type=")?.split_once(' ')?;
+    let rest = rest.strip_prefix("msg=").unwrap_or(rest);
+    let (stamp, fields) = rest.strip_prefix("audit(")?.split_once(')')?;
+    let (time, serial) = stamp.split_once(':')?;
+    let fields = fields.strip_prefix(':').unwrap_or(fields);
+    Some(Line {
+        node,
+        kind,
+        time,
+        serial,
+        fields,
+    })
+}
+
+fn without_uptime(text: &str) -> &str {
+    text.strip_prefix('[')
+        .and_then(|text| text.split_once("] "))
+        .map_or(text, |(_, rest)| rest)
+}
+
+fn detect(text: &str) -> Option<&'static str> {
+    line(without_uptime(text)).map(|_| "begins with type= and audit(time:serial)")
+}
+
+/// What is gathered over the lines of a record.
+struct Gathered<'a> {
+    arguments: ArenaVec<'a, &'a str>,
+    has_execve: bool,
+    destination: Option<&'a [u8]>,
+    created: Option<&'a str>,
+    deleted: Option<&'a str>,
+}
+
+fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    let first = line(without_uptime(text)).ok_or(NotThisFormat)?;
+    match when::epoch_text(first.time) {
+        Some(time) => draft.time(time),
+        None => draft.note(ProblemKind::BadTime, "the time in audit(...) is none"),
+    }
+    draft.host(first.node);
+    draft.number("serial", first.serial);
+    let mut gathered = Gathered::new(
+        draft,
+        memchr::memmem::find(text.as_bytes(), b"type=EXECVE").is_some(),
+    );
+    for text in text.lines().filter(|text| !text.is_empty()) {
+        match line(without_uptime(text)) {
+            Some(line) if line.serial == first.serial => line_fields(draft, &line, &mut gathered),
+            Some(_) => {
+                draft.note_once(ProblemKind::Partial, "lines of another serial are left out")
+            }
+            None => draft.note_once(ProblemKind::Partial, "a line is not of the audit log"),
+        }
+    }
+    finish(draft, &gathered);
+    Ok(())
+}
+
+fn line_fields<'a>(draft: &mut Draft<'a, '_>, line: &Line<'a>, gathered: &mut Gathered<'a>) {
+    draft.text("type", line.kind);
+    let (fields, inner) = match line.fields.split_once("msg='") {
+        Some((before, inner)) => (
+            before,
+            inner.rsplit_once('\'').map_or(inner, |(inner, _)| inner),
+        ),
+        None => (line.fields, ""),
+    };
+    let is_execve = line.kind == "EXECVE";
+    let mut path = (None, None);
+    let kernel_and_added = fields.split(ENRICHED).chain(
+        line.fields
+            .rsplit_once(ENRICHED)
+            .filter(|_| !inner.is_empty())
+            .map(|(_, added)| added),
+    );
+    for part in kernel_and_added {
+        for pair in scan::pairs_by(part, &[' ', '\u{1d}']) {
+            let Some(value) = value_of(draft, &pair, is_execve) else {
+                continue;
+            };
+            match pair.key {
+                "name" => path.0 = Some(value),
+                "nametype" => path.1 = Some(value),
+                "saddr" => gathered.destination = scan::hex(value, draft.arena),
+                _ => {}
+            }
+            if is_execve && is_argument(pair.key) {
+                argument(draft, &pair, value, gathered);
+            } else if gathered.has_execve && line.kind == "SYSCALL" && is_argument(pair.key) {
+                let name = draft.concat(&["syscall_", pair.key]);
+                draft.text(name, value);
+            } else {
+                field(draft, pair.key, value);
+            }
+        }
+    }
+    for pair in scan::pairs_by(inner, &[' ', ',']) {
+        if let Some(value) = value_of(draft, &pair, false) {
+            field(draft, pair.key, value);
+        }
+    }
+    match path {
+        (Some(name), Some("CREATE")) => gathered.created = Some(name),
+        (Some(name), Some("DELETE")) => gathered.deleted = Some(name),
+        _ => {}
+    }
+}
+
+/// Keys set by rules may be several, joined by a control character.
+fn field<'a>(draft: &mut Draft<'a, '_>, key: &'a str, value: &'a str) {
+    if key == "key" && value.contains('\u{1}') {
+        for one in value.split('\u{1}') {
+            draft.text(key, one);
+        }
+    } else if matches!(key, "a0" | "a1" | "a2" | "a3") {
+        draft.text(key, value);
+    } else {
+        draft.number(key, value);
+    }
+}
+
+/// `a0`, `a12`, `a1[3]`, but not `a1_len`.
+fn is_argument(key: &str) -> bool {
+    key.strip_prefix('a')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && !rest.contains('_'))
+}
+
+/// A long argument is cut into parts `a1[0]`, `a1[1]`, which follow each other.
+fn argument<'a>(
+    draft: &mut Draft<'a, '_>,
+    pair: &Pair<'a>,
+    value: &'a str,
+    gathered: &mut Gathered<'a>,
+) {
+    match pair.key.split_once('[') {
+        Some((name, "0]")) => {
+            draft.text(name, value);
+            gathered.arguments.push(value);
+        }
+        Some((name, _)) => {
+            if let Some(whole) = gathered.arguments.last_mut() {
+                let longer = draft.concat(&[whole, value]);
+                *whole = longer;
+                draft.set(name, Value::Str(longer));
+            }
+        }
+        None => {
+            draft.push(pair.key, Value::Str(value));
+            gathered.arguments.push(value);
+        }
+    }
+}
+
+/// The value as text: quotes off, hexadecimal decoded; `None` for what stands for nothing.
+fn value_of<'a>(draft: &Draft<'a, '_>, pair: &Pair<'a>, is_execve: bool) -> Option<&'a str> {
+    if pair.quotes == Quotes::Double {
+        return Some(pair.value);
+    }
+    let value = pair.value.trim_end_matches(',');
+    if matches!(value, "" | "(null)" | "?" | "(none)" | "\"?\"") {
+        return None;
+    }
+    let may_be_hex = UNTRUSTED.contains(&pair.key) || (is_execve && is_argument(pair.key));
+    if !may_be_hex {
+        return Some(value);
+    }
+    let Some(bytes) = scan::hex(value, draft.arena) else {
+        return Some(value);
+    };
+    let text = ArenaString::from_utf8_lossy_in(bytes, draft.arena).into_bump_str();
+    let text = text.trim_end_matches('\0');
+    if !text.contains('\0') {
+        return Some(text);
+    }
+    let mut spaced = ArenaString::with_capacity_in(text.len(), draft.arena);
+    spaced.extend(text.chars().map(|c| if c == '\0' { ' ' } else { c }));
+    Some(spaced.into_bump_str())
+}
+
+/// What kinds of lines mean. Kinds that are not here are named by their type alone.
+const ACTIONS: [(&str, &str); 17] = [
+    ("USER_LOGIN", "login"),
+    ("USER_AUTH", "authenticate"),
+    ("USER_LOGOUT", "logout"),
+    ("USER_CMD", "sudo"),
+    ("USER_START", "session_open"),
+    ("USER_END", "session_close"),
+    ("USER_ERR", "authenticate"),
+    ("USER_CHAUTHTOK", "password_change"),
+    ("ADD_USER", "user_add"),
+    ("DEL_USER", "user_delete"),
+    ("ADD_GROUP", "group_add"),
+    ("DEL_GROUP", "group_delete"),
+    ("SERVICE_START", "service_start"),
+    ("SERVICE_STOP", "service_stop"),
+    ("CONFIG_CHANGE", "audit_config_change"),
+    ("EXECVE", "execute"),
+    ("ANOM_PROMISCUOUS", "promiscuous_mode"),
+];
+
+/// The same for laurel's JSON, whose fields have the same names.
+pub(super) fn finish_laurel(draft: &mut Draft<'_, '_>) {
+    let kind = draft.get("type");
+    let mut gathered = Gathered::new(draft, has(kind, "EXECVE"));
+    if let Some(Value::Str("CREATE")) = draft.get("nametype") {
+        gathered.created = draft.get_str("name");
+    }
+    finish(draft, &gathered);
+}
+
+impl<'a> Gathered<'a> {
+    fn new(draft: &Draft<'a, '_>, has_execve: bool) -> Self {
+        Self {
+            arguments: ArenaVec::new_in(draft.arena),
+            has_execve,
+            destination: None,
+            created: None,
+            deleted: None,
+        }
+    }
+}
+
+fn finish<'a>(draft: &mut Draft<'a, '_>, gathered: &Gathered<'a>) {
+    let call = call_name(draft);
+    let user = draft.get_str("UID").or_else(|| draft.get_str("acct"));
+    match (user, draft.get("uid")) {
+        (Some(user), _) => draft.push_if_absent("User", Value::Str(user)),
+        (None, Some(uid)) => {
+            let uid = draft.format(format_args!("{uid}"));
+            draft.push_if_absent("User", Value::Str(uid));
+        }
+        (None, None) => {}
+    }
+    if gathered.has_execve || matches!(call, Some("execve" | "execveat")) {
+        process_creation(draft, gathered);
+    }
+    file_and_network(draft, gathered, call);
+    let kind = draft.get("type");
+    let action = ACTIONS
+        .iter()
+        .find(|(name, _)| has(kind, name))
+        .map_or("", |(_, action)| action);
+    let result = draft.get_str("res").or_else(|| draft.get_str("success"));
+    let outcome = match (result, draft.get_int("res")) {
+        (Some("success" | "yes"), _) | (None, Some(1)) => "success",
+        (Some("failed" | "no"), _) | (None, Some(0)) => "failure",
+        _ => "",
+    };
+    draft.action(action, outcome);
+    if action == "sudo" {
+        draft.alias("cmd", "CommandLine");
+    }
+    if let Some(address) = draft
+        .get_str("addr")
+        .filter(|address| scan::ip(address).is_some())
+    {
+        draft.push_if_absent("SourceIp", Value::Str(address));
+    }
+    draft.source("linux", "", "auditd");
+}
+
+fn has(value: Option<Value<'_>>, text: &str) -> bool {
+    match value {
+        Some(Value::Str(value)) => value == text,
+        Some(Value::List(values)) => values.iter().any(|value| value.as_str() == Some(text)),
+        _ => false,
+    }
+}
+
+/// The name of the system call, added as `SYSCALL` where the log is not enriched.
+fn call_name<'a>(draft: &mut Draft<'a, '_>) -> Option<&'a str> {
+    if let Some(name) = draft.get_str("SYSCALL") {
+        return Some(name);
+    }
+    let number = draft
+        .get_int("syscall")
+        .and_then(|number| u16::try_from(number).ok());
+    let name = match number {
+        Some(number) => syscall_name(draft.get_str("arch")?, number)?,
+        None => draft.get_str("syscall")?,
+    };
+    draft.push("SYSCALL", Value::Str(name));
+    Some(name)
+}
+
+fn process_creation<'a>(draft: &mut Draft<'a, '_>, gathered: &Gathered<'a>) {
+    draft.source("linux", "process_creation", "");
+    if gathered.arguments.is_empty() {
+        draft.alias("proctitle", "CommandLine");
+    } else {
+        let mut line = ArenaString::new_in(draft.arena);
+        for (place, argument) in gathered.arguments.iter().enumerate() {
+            if place > 0 {
+                line.push(' ');
+            }
+            line.push_str(argument);
+        }
+        draft.push_if_absent("CommandLine", Value::Str(line.into_bump_str()));
+    }
+    process_fields(draft);
+    draft.alias("cwd", "CurrentDirectory");
+    draft.alias("ppid", "ParentProcessId");
+    draft.alias("auid", "LogonId");
+}
+
+fn process_fields(draft: &mut Draft<'_, '_>) {
+    draft.alias("exe", "Image");
+    draft.alias("pid", "ProcessId");
+}
+
+fn file_and_network<'a>(draft: &mut Draft<'a, '_>, gathered: &Gathered<'a>, call: Option<&str>) {
+    for (name, category) in [
+        (gathered.created, "file_event"),
+        (gathered.deleted, "file_delete"),
+    ] {
+        if let Some(name) = name {
+            let path = absolute(draft, name);
+            draft.push_if_absent("TargetFilename", Value::Str(path));
+            process_fields(draft);
+            draft.source("linux", category, "");
+        }
+    }
+    let Some((address, port)) = gathered.destination.and_then(internet_address) else {
+        return;
+    };
+    if call == Some("connect") {
+        let address = draft.format(format_args!("{address}"));
+        draft.push_if_absent("DestinationIp", Value::Str(address));
+        draft.push_if_absent("DestinationPort", Value::Int(i64::from(port)));
+        draft.push_if_absent("Initiated", Value::Str("true"));
+        process_fields(draft);
+        draft.source("linux", "network_connection", "");
+    }
+}
+
+fn absolute<'a>(draft: &mut Draft<'a, '_>, name: &'a str) -> &'a str {
+    match draft.get_str("cwd") {
+        Some(directory) if !name.starts_with('/') => draft.concat(&[
+            directory.trim_end_matches('/'),
+            "/",
+            name.strip_prefix("./").unwrap_or(name),
+        ]),
+        _ => name,
+    }
+}

@@ -1,0 +1,73 @@
+//! `key=value key="two words"`: logfmt, and the many appliances that write pairs.
+
+use super::{Fit, Format, NotThisFormat};
+use crate::draft::Draft;
+use crate::scan::{self, Quotes};
+use crate::when;
+
+pub(super) const LOGFMT: Format = Format {
+    name: "logfmt",
+    description: "key=value pairs, quoted where needed",
+    detect,
+    read,
+};
+
+/// Pairs that make a line one of pairs.
+const PAIRS_MIN: usize = 3;
+
+fn detect(text: &str) -> Option<&'static str> {
+    let first = text.split([' ', ',']).next().unwrap_or("");
+    let (key, _) = first.split_once('=')?;
+    let is_key = !key.is_empty()
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    (is_key && scan::pairs(text).take(PAIRS_MIN).count() == PAIRS_MIN)
+        .then_some("begins with key=value pairs")
+}
+
+fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    let mut any = false;
+    for pair in scan::pairs(text) {
+        any = true;
+        if pair.quotes == Quotes::Double {
+            let value = scan::unescape(pair.value, draft.arena);
+            draft.text(pair.key, value);
+        } else {
+            draft.number(pair.key, pair.value);
+        }
+    }
+    if !any {
+        return Err(NotThisFormat);
+    }
+    if let Some(time) = ["time", "ts", "t", "timestamp", "eventtime", "@timestamp"]
+        .iter()
+        .find_map(|name| {
+            let text = draft.get(name)?;
+            when::any(draft.format(format_args!("{text}")), draft.context)
+        })
+    {
+        draft.time(time);
+    } else if let (Some(date), Some(time)) = (draft.get_str("date"), draft.get_str("time")) {
+        let both = draft.concat(&[date, " ", time]);
+        if let Some(time) = when::any(both, draft.context) {
+            draft.time(time);
+        }
+    }
+    draft.alias("msg", "message");
+    if draft.get("devid").is_some() && draft.get("logid").is_some() {
+        draft.source("fortigate", "", "event");
+        for (from, to) in [
+            ("srcip", "src_ip"),
+            ("dstip", "dst_ip"),
+            ("srcport", "src_port"),
+            ("dstport", "dst_port"),
+        ] {
+            draft.alias(from, to);
+        }
+        if let Some(host) = draft.get_str("devname") {
+            draft.host(host);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,474 @@
+//! What a JSON object is, by the names of its fields: whose log it is, which log source, and what more it says.
+
+use super::{Fit, Format, NotThisFormat, auditd, docker, json, target_fields, windows};
+use crate::draft::Draft;
+use crate::event::Value;
+use crate::messages::{self, Syslog};
+use crate::time::Timestamp;
+
+/// A kind of JSON log.
+struct Shape {
+    name: &'static str,
+    /// Of each of these lists one name must be there.
+    needs: &'static [&'static [&'static str]],
+    finish: for<'a> fn(&mut Draft<'a, '_>),
+}
+
+const fn shape(
+    name: &'static str,
+    needs: &'static [&'static [&'static str]],
+    finish: for<'a> fn(&mut Draft<'a, '_>),
+) -> Shape {
+    Shape {
+        name,
+        needs,
+        finish,
+    }
+}
+
+static SHAPES: &[Shape] = &[
+    shape(
+        "journald",
+        &[
+            &["MESSAGE"],
+            &["__REALTIME_TIMESTAMP", "_HOSTNAME", "_TRANSPORT"],
+        ],
+        journald,
+    ),
+    shape("docker", &[&["log"], &["stream"], &["time"]], container),
+    shape(
+        "suricata",
+        &[
+            &["event_type"],
+            &["flow_id", "src_ip", "stats.uptime", "in_iface"],
+        ],
+        suricata,
+    ),
+    shape(
+        "zeek",
+        &[&["@stream", "_path"], &["@proc", "ts", "uid", "_write_ts"]],
+        zeek,
+    ),
+    shape(
+        "zeek",
+        &[&["ts"], &["uid"], &["id.orig_h", "id_orig_h"]],
+        zeek,
+    ),
+    shape(
+        "cloudtrail",
+        &[&["eventVersion"], &["eventSource"], &["eventName"]],
+        |draft| draft.source("aws", "", "cloudtrail"),
+    ),
+    shape(
+        "kubernetes_audit",
+        &[&["auditID"], &["verb"], &["requestURI"]],
+        kubernetes,
+    ),
+    shape(
+        "web_json",
+        &[&["request.method"], &["request.uri"], &["status"]],
+        caddy,
+    ),
+    shape(
+        "web_json",
+        &[&["method"], &["path"], &["response_code"]],
+        envoy,
+    ),
+    shape(
+        "web_json",
+        &[
+            &["RequestMethod"],
+            &["RequestPath"],
+            &["DownstreamStatus", "OriginStatus"],
+        ],
+        traefik,
+    ),
+    shape(
+        "web_json",
+        &[
+            &["request_method", "method"],
+            &["request_uri", "uri"],
+            &["status"],
+            &["remote_addr", "remote_ip"],
+        ],
+        nginx_json,
+    ),
+    shape(
+        "json",
+        &[
+            &["legacyEventType", "displayMessage"],
+            &["actor.alternateId"],
+        ],
+        |draft| draft.source("okta", "", "okta"),
+    ),
+    shape(
+        "json",
+        &[
+            &["operationName"],
+            &[
+                "properties.deviceDetail.deviceId",
+                "properties.authenticationRequirement",
+            ],
+        ],
+        |draft| draft.source("azure", "", "signinlogs"),
+    ),
+    shape(
+        "json",
+        &[
+            &["operationName", "OperationName"],
+            &[
+                "properties.targetResources",
+                "properties.activityDisplayName",
+                "LoggedByService",
+            ],
+        ],
+        |draft| {
+            draft.source("azure", "", "auditlogs");
+        },
+    ),
+    shape(
+        "json",
+        &[&["operationName"], &["resourceId", "ResourceId"]],
+        |draft| draft.source("azure", "", "activitylogs"),
+    ),
+    shape(
+        "json",
+        &[&["Workload"], &["Operation"], &["CreationTime"]],
+        |draft| draft.source("m365", "", "audit"),
+    ),
+    shape(
+        "json",
+        &[&["protoPayload.serviceName", "protoPayload.methodName"]],
+        |draft| draft.source("gcp", "", "gcp.audit"),
+    ),
+    shape(
+        "json",
+        &[
+            &["_document_id", "actor_id"],
+            &["action"],
+            &["org", "repo", "org_id"],
+        ],
+        |draft| draft.source("github", "", "audit"),
+    ),
+];
+
+const fn json_format(
+    name: &'static str,
+    description: &'static str,
+    read: for<'a> fn(&mut Draft<'a, '_>, &'a str) -> Fit,
+) -> Format {
+    Format {
+        name,
+        description,
+        detect: |_| None,
+        read,
+    }
+}
+
+/// Reads JSON that is to have the shape of that name.
+macro_rules! shaped {
+    ($name:literal) => {
+        |draft, text| {
+            json::read(draft, text)?;
+            if draft.event.format == $name {
+                Ok(())
+            } else {
+                Err(NotThisFormat)
+            }
+        }
+    };
+}
+
+pub(super) const JOURNALD: Format = json_format(
+    "journald",
+    "systemd's journal as JSON (journalctl -o json)",
+    shaped!("journald"),
+);
+pub(super) const DOCKER: Format = json_format(
+    "docker",
+    "a container's output as Docker's json-file driver writes it",
+    shaped!("docker"),
+);
+pub(super) const LAUREL: Format =
+    json_format("laurel", "Linux audit as laurel's JSON", shaped!("laurel"));
+pub(super) const SURICATA: Format =
+    json_format("suricata", "Suricata's EVE JSON", shaped!("suricata"));
+pub(super) const ZEEK: Format = json_format("zeek", "Zeek's logs as JSON", shaped!("zeek"));
+pub(super) const CLOUDTRAIL: Format =
+    json_format("cloudtrail", "AWS CloudTrail", shaped!("cloudtrail"));
+pub(super) const KUBERNETES_AUDIT: Format = json_format(
+    "kubernetes_audit",
+    "Kubernetes audit events",
+    shaped!("kubernetes_audit"),
+);
+pub(super) const WEB_JSON: Format = json_format(
+    "web_json",
+    "access logs as JSON: Caddy, Envoy, Traefik, nginx",
+    shaped!("web_json"),
+);
+
+/// Names the event by its shape and adds what follows from it.
+pub(super) fn finish(draft: &mut Draft<'_, '_>) {
+    if draft.event.format == "laurel" {
+        auditd::finish_laurel(draft);
+        return;
+    }
+    let outer = draft.event.format;
+    draft.event.format = "json";
+    if windows::is_windows_event(draft) {
+        windows::finish(draft);
+    } else if let Some(found) = SHAPES.iter().find(|shape| fits(draft, shape)) {
+        draft.event.format = found.name;
+        (found.finish)(draft);
+    } else {
+        named_source(draft);
+    }
+    if is_wrapper(outer) {
+        draft.event.format = outer;
+    }
+}
+
+/// Formats whose inner message may be JSON: they keep their name.
+fn is_wrapper(format: &str) -> bool {
+    matches!(format, "syslog" | "cri" | "docker" | "journald")
+}
+
+fn fits(draft: &mut Draft<'_, '_>, shape: &Shape) -> bool {
+    // The fields of the wrapper that an inner object stands in are no sign of that object's shape.
+    if draft.is_nested() && is_wrapper(shape.name) {
+        return false;
+    }
+    shape
+        .needs
+        .iter()
+        .all(|names| names.iter().any(|name| draft.get(name).is_some()))
+}
+
+/// A log that says itself what it is.
+fn named_source<'a>(draft: &mut Draft<'a, '_>) {
+    let mut part = |name| {
+        draft
+            .get_str(name)
+            .filter(|text| text.len() <= 64 && !text.contains(' '))
+            .unwrap_or("")
+    };
+    let source = crate::event::LogSource {
+        product: part("product").into(),
+        category: part("category").into(),
+        service: part("service").into(),
+    };
+    let says_something =
+        !source.product.is_empty() || !source.category.is_empty() || !source.service.is_empty();
+    if says_something {
+        draft.event.log_sources.push(source);
+    }
+}
+
+fn journald<'a>(draft: &mut Draft<'a, '_>) {
+    if let Some(micros) = ["_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"]
+        .iter()
+        .find_map(|name| draft.get_int(name))
+    {
+        draft.time(Timestamp(micros));
+    }
+    for (from, to) in [
+        ("SYSLOG_IDENTIFIER", "program"),
+        ("_COMM", "program"),
+        ("_HOSTNAME", "hostname"),
+        ("_PID", "pid"),
+    ] {
+        draft.alias(from, to);
+    }
+    let message = match draft.get("MESSAGE") {
+        Some(Value::Str(text)) => text,
+        Some(Value::List(bytes)) => text_of_bytes(draft, bytes),
+        _ => "",
+    };
+    let program = draft.get_str("program").unwrap_or("");
+    let facility = match draft.get_int("SYSLOG_FACILITY") {
+        Some(4) => Some("auth"),
+        Some(10) => Some("authpriv"),
+        _ => None,
+    };
+    messages::read(
+        draft,
+        Syslog {
+            program,
+            facility,
+            message,
+        },
+    );
+}
+
+/// The journal gives messages that are not UTF-8 as a list of bytes.
+fn text_of_bytes<'a>(draft: &Draft<'a, '_>, bytes: &[Value<'_>]) -> &'a str {
+    let bytes: &[u8] = draft
+        .arena
+        .alloc_slice_fill_iter(bytes.iter().map(|value| match value {
+            Value::Int(byte) => u8::try_from(*byte).unwrap_or(b'?'),
+            _ => b'?',
+        }));
+    bumpalo::collections::String::from_utf8_lossy_in(bytes, draft.arena).into_bump_str()
+}
+
+fn container<'a>(draft: &mut Draft<'a, '_>) {
+    let message = draft.get_str("log").unwrap_or("").trim_end_matches('\n');
+    docker::container_message(draft, message);
+}
+
+fn suricata(draft: &mut Draft<'_, '_>) {
+    for (from, to) in [("dest_ip", "dst_ip"), ("dest_port", "dst_port")] {
+        draft.alias(from, to);
+    }
+    draft.source("suricata", "", "suricata");
+    match draft.get_str("event_type") {
+        Some("dns") => {
+            draft.alias("dns.rrname", "query");
+            draft.alias("dns.rrtype", "record_type");
+            draft.source("", "dns", "");
+        }
+        Some("alert") => draft.alias("alert.signature", "message"),
+        _ => {}
+    }
+}
+
+fn zeek<'a>(draft: &mut Draft<'a, '_>) {
+    // The Kafka and Splunk writers have `_` where Zeek has a dot.
+    for (from, to) in [
+        ("id_orig_h", "id.orig_h"),
+        ("id_orig_p", "id.orig_p"),
+        ("id_resp_h", "id.resp_h"),
+        ("id_resp_p", "id.resp_p"),
+    ] {
+        draft.alias(from, to);
+    }
+    if let Some(host) = draft.get_str("@system") {
+        draft.host(host);
+    }
+    let stream = draft
+        .get_str("@stream")
+        .or_else(|| draft.get_str("_path"))
+        .unwrap_or("");
+    const SERVICES: [&str; 16] = [
+        "conn",
+        "dns",
+        "http",
+        "smb_files",
+        "smb_mapping",
+        "dce_rpc",
+        "kerberos",
+        "x509",
+        "rdp",
+        "ssl",
+        "ssh",
+        "files",
+        "ftp",
+        "smtp",
+        "weird",
+        "notice",
+    ];
+    let service = SERVICES
+        .iter()
+        .find(|service| **service == stream)
+        .copied()
+        .unwrap_or("");
+    draft.source("zeek", "", service);
+    if service == "dns" {
+        draft.source("", "dns", "");
+    }
+}
+
+fn kubernetes(draft: &mut Draft<'_, '_>) {
+    draft.source("kubernetes", "application", "audit");
+}
+
+/// Sets the names of W3C logs from those of a server's JSON.
+fn web<'a>(draft: &mut Draft<'a, '_>, names: &[(&str, &'static str)], target: &str) {
+    for (from, to) in names {
+        draft.alias(from, to);
+    }
+    if let Some(target) = draft.get_str(target) {
+        target_fields(draft, target);
+    }
+    if let Some(status) = draft.get_int("sc-status") {
+        draft.set("sc-status", Value::Int(status));
+        draft.action("", if status >= 400 { "failure" } else { "success" });
+    }
+    draft.alias("cs-method", "action");
+}
+
+fn caddy(draft: &mut Draft<'_, '_>) {
+    let names = [
+        ("request.client_ip", "c-ip"),
+        ("request.remote_ip", "c-ip"),
+        ("request.method", "cs-method"),
+        ("request.host", "cs-host"),
+        ("request.proto", "cs-version"),
+        ("status", "sc-status"),
+        ("size", "sc-bytes"),
+        ("request.headers.User-Agent", "cs-user-agent"),
+        ("request.headers.Referer", "cs-referer"),
+        ("user_id", "cs-username"),
+        ("duration", "time-taken"),
+    ];
+    web(draft, &names, "request.uri");
+    draft.source("", "webserver", "caddy");
+}
+
+fn envoy(draft: &mut Draft<'_, '_>) {
+    let names = [
+        ("method", "cs-method"),
+        ("authority", "cs-host"),
+        ("protocol", "cs-version"),
+        ("response_code", "sc-status"),
+        ("bytes_sent", "sc-bytes"),
+        ("user_agent", "cs-user-agent"),
+        ("x_forwarded_for", "c-ip"),
+        ("downstream_remote_address", "c-ip"),
+        ("duration", "time-taken"),
+    ];
+    web(draft, &names, "path");
+    draft.source("", "webserver", "envoy");
+}
+
+fn traefik(draft: &mut Draft<'_, '_>) {
+    let names = [
+        ("ClientHost", "c-ip"),
+        ("ClientPort", "c-port"),
+        ("RequestMethod", "cs-method"),
+        ("RequestHost", "cs-host"),
+        ("RequestProtocol", "cs-version"),
+        ("DownstreamStatus", "sc-status"),
+        ("OriginStatus", "sc-status"),
+        ("DownstreamContentSize", "sc-bytes"),
+        ("request_User-Agent", "cs-user-agent"),
+        ("request_Referer", "cs-referer"),
+        ("ClientUsername", "cs-username"),
+    ];
+    web(draft, &names, "RequestPath");
+    draft.source("", "webserver", "traefik");
+}
+
+fn nginx_json(draft: &mut Draft<'_, '_>) {
+    let names = [
+        ("remote_addr", "c-ip"),
+        ("remote_ip", "c-ip"),
+        ("request_method", "cs-method"),
+        ("method", "cs-method"),
+        ("status", "sc-status"),
+        ("body_bytes_sent", "sc-bytes"),
+        ("host", "cs-host"),
+        ("server_name", "cs-host"),
+        ("http_user_agent", "cs-user-agent"),
+        ("http_referer", "cs-referer"),
+        ("remote_user", "cs-username"),
+        ("request_time", "time-taken"),
+    ];
+    let target = if draft.get("request_uri").is_some() {
+        "request_uri"
+    } else {
+        "uri"
+    };
+    web(draft, &names, target);
+    draft.source("", "webserver", "nginx");
+}

@@ -1,0 +1,277 @@
+//! Syslog: RFC 5424, and RFC 3164 as it is really written: with and without `<PRI>`, with times of either
+//! RFC or of ISO 8601 (rsyslog's default file format since Debian 12), with and without a host.
+
+use nom::Parser;
+use nom::bytes::complete::{tag, take_while_m_n};
+use nom::character::complete::char;
+use nom::combinator::opt;
+use nom::sequence::delimited;
+
+use super::{Fit, Format, NotThisFormat};
+use crate::draft::Draft;
+use crate::event::{ProblemKind, Value};
+use crate::messages::{self, Syslog};
+use crate::scan::{self, Scan};
+use crate::when;
+
+pub(super) const SYSLOG: Format = Format {
+    name: "syslog",
+    description: "syslog: RFC 5424, RFC 3164 and its variants, and what the programs behind it say",
+    detect,
+    read,
+};
+
+/// RFC 5424 table 1.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
+/// RFC 5424 table 2.
+const SEVERITIES: [&str; 8] = [
+    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+];
+
+fn detect(text: &str) -> Option<&'static str> {
+    if without_octet_count(text).is_some_and(|text| priority(text).is_ok()) {
+        return Some("begins with a syslog priority");
+    }
+    let context = crate::context::ParseContext::default();
+    let now_is_no_matter = crate::time::Timestamp::from_seconds(1_750_000_000);
+    let bsd_text = text.strip_prefix('*').unwrap_or(text);
+    if let Some((_, rest)) = when::bsd(bsd_text, now_is_no_matter, &context) {
+        return rest
+            .starts_with([' ', ':'])
+            .then_some("begins with a time as in RFC 3164");
+    }
+    // An ISO time begins many logs: a host and a program's tag must follow.
+    let (_, rest) =
+        when::iso(text, &context.default_zone).filter(|_| text.as_bytes()[10] == b'T')?;
+    let (rest, _host) = scan::next_word(rest).ok()?;
+    let (_, tag) = scan::next_word(rest).ok()?;
+    (tag.ends_with(':') && tag.len() > 1).then_some("begins with an ISO time, a host and a program")
+}
+
+fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    let text = without_octet_count(text).unwrap_or(text);
+    let (rest, priority) = opt(priority).parse(text).map_err(|_| NotThisFormat)?;
+    let facility = priority.map(|priority| FACILITIES[usize::from(priority >> 3)]);
+    if let Some(priority) = priority {
+        draft.push(
+            "facility",
+            Value::Str(FACILITIES[usize::from(priority >> 3)]),
+        );
+        draft.push(
+            "severity",
+            Value::Str(SEVERITIES[usize::from(priority & 7)]),
+        );
+        if let Ok((rest, _)) = version(rest) {
+            return rfc5424(draft, rest, facility);
+        }
+    }
+    rfc3164(draft, rest, facility)
+}
+
+/// `123 <34>...`: RFC 6587's framing by octet count, where a collector left it in.
+fn without_octet_count(text: &str) -> Option<&str> {
+    if text.starts_with('<') {
+        return Some(text);
+    }
+    let (count, rest) = text.split_once(' ')?;
+    let is_count =
+        (1..=7).contains(&count.len()) && count.bytes().all(|byte| byte.is_ascii_digit());
+    (is_count && rest.starts_with('<')).then_some(rest)
+}
+
+fn priority(text: &str) -> Scan<'_, u8> {
+    let digits = take_while_m_n(1, 3, |c: char| c.is_ascii_digit());
+    let (rest, digits) = delimited(char('<'), digits, char('>')).parse(text)?;
+    match digits.parse::<u8>() {
+        Ok(priority) if priority <= 191 => Ok((rest, priority)),
+        _ => Err(nom::Err::Error(())),
+    }
+}
+
+fn version(text: &str) -> Scan<'_, &str> {
+    tag("1 ").parse(text)
+}
+
+/// RFC 5424 section 6: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]`.
+fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'static str>) -> Fit {
+    let header = (
+        scan::word,
+        scan::next_word,
+        scan::next_word,
+        scan::next_word,
+        scan::next_word,
+    );
+    let (rest, (time, host, program, pid, message_id)) = { header }
+        .parse(text)
+        .map_err(|_: nom::Err<()>| NotThisFormat)?;
+    match when::iso(time, &draft.context.default_zone) {
+        Some((time, "")) => draft.time(time),
+        _ if time == "-" => {}
+        _ => draft.note(ProblemKind::BadTime, "the time is not as RFC 5424 has it"),
+    }
+    draft.text_or_dash("hostname", host);
+    draft.host(host);
+    draft.text_or_dash("program", program);
+    if pid != "-" {
+        draft.number("pid", pid);
+    }
+    draft.text_or_dash("msgid", message_id);
+    let rest = rest.trim_start_matches(' ');
+    let message = match rest.strip_prefix('-') {
+        Some(message) => message,
+        None => structured_data(draft, rest),
+    };
+    let message = message.strip_prefix(' ').unwrap_or(message);
+    let message = message.strip_prefix('\u{FEFF}').unwrap_or(message);
+    let program = if program == "-" { "" } else { program };
+    messages::read(
+        draft,
+        Syslog {
+            program,
+            facility,
+            message,
+        },
+    );
+    Ok(())
+}
+
+/// `[id name="value" ...][id ...]`; gives what follows.
+fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
+    let mut rest = text;
+    while let Some(element) = rest.strip_prefix('[') {
+        let Some(end_of_id) = element.find([' ', ']']) else {
+            draft.note(ProblemKind::Partial, "structured data is not closed");
+            return rest;
+        };
+        let (id, mut parameters) = element.split_at(end_of_id);
+        while let Some(parameter) = parameters.strip_prefix(' ') {
+            let Some((name, value_text)) = parameter.split_once('=') else {
+                break;
+            };
+            let Ok((after, value)) = scan::quoted(value_text) else {
+                break;
+            };
+            let value = scan::unescape(value, draft.arena);
+            let name = draft.concat(&["sd.", id, ".", name]);
+            draft.push(name, Value::Str(value));
+            parameters = after;
+        }
+        match parameters.strip_prefix(']') {
+            Some(after) => rest = after,
+            None => {
+                draft.note(
+                    ProblemKind::Partial,
+                    "structured data is not as RFC 5424 has it",
+                );
+                return parameters;
+            }
+        }
+    }
+    rest
+}
+
+fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'static str>) -> Fit {
+    let text = text.trim_start_matches([' ', '*']);
+    let received_at = draft.event.record.received_at;
+    let time = when::bsd(text, received_at, draft.context)
+        .or_else(|| when::iso(text, &draft.context.default_zone));
+    let rest = match time {
+        Some((time, rest)) => {
+            draft.time(time);
+            rest
+        }
+        None if facility.is_some() => {
+            draft.note(ProblemKind::BadTime, "no time where RFC 3164 has one");
+            text
+        }
+        None => return Err(NotThisFormat),
+    };
+    let rest = rest
+        .strip_prefix(':')
+        .unwrap_or(rest)
+        .trim_start_matches(' ');
+    let (host, rest) = if time.is_some() {
+        host_of(rest)
+    } else {
+        ("", rest)
+    };
+    draft.text("hostname", host);
+    draft.host(host);
+    let tag = program_tag(rest);
+    draft.text("program", tag.program);
+    if !tag.pid.is_empty() {
+        draft.number("pid", tag.pid);
+    }
+    messages::read(
+        draft,
+        Syslog {
+            program: tag.program,
+            facility,
+            message: tag.message,
+        },
+    );
+    Ok(())
+}
+
+/// The host, unless the first word is a program's tag. Some devices name themselves twice.
+fn host_of(text: &str) -> (&str, &str) {
+    let Some((first, rest)) = text.split_once(' ') else {
+        return ("", text);
+    };
+    if first.ends_with(':')
+        || first.starts_with(['%', '[', '('])
+        || (first.contains('[') && first.contains(']'))
+    {
+        return ("", text);
+    }
+    let rest = rest.trim_start_matches(' ');
+    match rest.split_once(' ') {
+        Some((second, behind)) if second == first => (first, behind.trim_start_matches(' ')),
+        _ => (first, rest),
+    }
+}
+
+struct Tag<'t> {
+    program: &'t str,
+    pid: &'t str,
+    message: &'t str,
+}
+
+/// `program[pid]: message`, `program: message`, or a message only.
+fn program_tag(text: &str) -> Tag<'_> {
+    let none = Tag {
+        program: "",
+        pid: "",
+        message: text,
+    };
+    let Some(end) = text.find([':', '[', ' ']) else {
+        return none;
+    };
+    let (program, rest) = text.split_at(end);
+    // CEF and LEEF begin as a tag does.
+    if program.is_empty() || rest.starts_with(' ') || matches!(program, "CEF" | "LEEF") {
+        return none;
+    }
+    if let Some(rest) = rest.strip_prefix(':') {
+        return Tag {
+            program,
+            pid: "",
+            message: rest.trim_start_matches(' '),
+        };
+    }
+    match scan::bracketed(rest) {
+        Ok((rest, pid)) if !pid.contains(' ') => {
+            let message = rest.strip_prefix(':').unwrap_or(rest);
+            Tag {
+                program,
+                pid,
+                message: message.trim_start_matches(' '),
+            }
+        }
+        _ => none,
+    }
+}

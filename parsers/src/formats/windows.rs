@@ -1,0 +1,196 @@
+//! Windows events, whichever agent wrote them: the names that SigmaHQ's rules use, the log source, and
+//! Security's process creation under Sysmon's names.
+
+use super::windows_sources::classify;
+use super::{Fit, Format, NotThisFormat, json, windows_xml};
+use crate::draft::Draft;
+use crate::event::Value;
+use crate::when;
+
+pub(super) const WINDOWS_JSON: Format = Format {
+    name: "windows_json",
+    description: "Windows events as JSON: NXLog, Winlogbeat, Elastic Agent, Wazuh, Azure Monitor, EVTX dumps",
+    // As JSON it is detected; its shape then says that it is a Windows event.
+    detect: |_| None,
+    read,
+};
+
+fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    json::read(draft, text)?;
+    if draft.event.format == "windows_json" {
+        Ok(())
+    } else {
+        Err(NotThisFormat)
+    }
+}
+
+/// Other agents' names of System's fields, and Sigma's.
+const NAMES: [(&str, &[&str]); 4] = [
+    (
+        "EventID",
+        &[
+            "winlog.event_id",
+            "event_id",
+            "data.win.system.eventID",
+            "event.code",
+            "EventId",
+            "eventid",
+        ],
+    ),
+    (
+        "Provider_Name",
+        &[
+            "SourceName",
+            "winlog.provider_name",
+            "Provider",
+            "EventSourceName",
+            "ProviderName",
+            "Source",
+            "data.win.system.providerName",
+            "source_name",
+            "event.provider",
+        ],
+    ),
+    (
+        "Channel",
+        &[
+            "winlog.channel",
+            "log_name",
+            "data.win.system.channel",
+            "EventLog",
+            "LogName",
+        ],
+    ),
+    (
+        "Computer",
+        &[
+            "winlog.computer_name",
+            "Hostname",
+            "data.win.system.computer",
+            "computer_name",
+            "ComputerName",
+            "MachineName",
+            "host.name",
+        ],
+    ),
+];
+
+/// Whether the fields are those of a Windows event.
+pub(super) fn is_windows_event(draft: &mut Draft<'_, '_>) -> bool {
+    let has = |draft: &mut Draft<'_, '_>, names: &[&str]| {
+        names.iter().any(|name| draft.get(name).is_some())
+    };
+    let [(id, ids), (provider, providers), (channel, channels), _] = NAMES;
+    (has(draft, &[id]) || has(draft, &ids[..3]))
+        && (has(draft, &[channel, provider, "ProviderGuid"])
+            || has(draft, channels)
+            || has(draft, &providers[..6]))
+}
+
+/// Once all fields are there: names, time, host, log sources.
+pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
+    draft.event.format = if draft.event.format == "windows_xml" {
+        "windows_xml"
+    } else {
+        "windows_json"
+    };
+    for (name, others) in NAMES {
+        if let Some(value) = others.iter().find_map(|other| draft.get(other)) {
+            draft.push_if_absent(name, value);
+        }
+    }
+    let event_id = draft.get_int("EventID");
+    if let Some(event_id) = event_id {
+        draft.set("EventID", Value::Int(event_id));
+    }
+    event_data_in_text(draft);
+    if let Some(time) = draft
+        .get_str("TimeCreated_SystemTime")
+        .and_then(|text| when::any(text, draft.context))
+    {
+        draft.time(time);
+    }
+    if let Some(computer) = draft.get_str("Computer") {
+        draft.host(computer);
+    }
+    let channel = draft.get_str("Channel").unwrap_or("");
+    let provider = draft.get_str("Provider_Name").unwrap_or("");
+    classify(draft, channel, provider, event_id.unwrap_or(0));
+    if event_id == Some(4688) && provider == "Microsoft-Windows-Security-Auditing"
+        || channel.eq_ignore_ascii_case("Security") && event_id == Some(4688)
+    {
+        process_creation(draft);
+    }
+    outcome(draft, event_id.unwrap_or(0), channel);
+}
+
+/// Azure Monitor gives EventData as text: XML or JSON.
+fn event_data_in_text<'a>(draft: &mut Draft<'a, '_>) {
+    let Some(text) = draft.get_str("EventData") else {
+        return;
+    };
+    if text.starts_with('{') {
+        // Text that is no JSON stays what it is.
+        let _ = json::object_fields(draft, text);
+    } else if text.starts_with('<') {
+        windows_xml::event_data(draft, text);
+    }
+}
+
+/// SIDs of mandatory labels, as Sysmon names them.
+const INTEGRITY: [(&str, &str); 6] = [
+    ("S-1-16-0", "Untrusted"),
+    ("S-1-16-4096", "Low"),
+    ("S-1-16-8192", "Medium"),
+    ("S-1-16-8448", "Medium"),
+    ("S-1-16-12288", "High"),
+    ("S-1-16-16384", "System"),
+];
+
+fn process_creation(draft: &mut Draft<'_, '_>) {
+    draft.alias("NewProcessName", "Image");
+    draft.alias("ParentProcessName", "ParentImage");
+    draft.alias("SubjectLogonId", "LogonId");
+    if let Some(user) = draft.get_str("SubjectUserName").filter(|user| *user != "-") {
+        let user = match draft
+            .get_str("SubjectDomainName")
+            .filter(|domain| *domain != "-")
+        {
+            Some(domain) => draft.concat(&[domain, "\\", user]),
+            None => user,
+        };
+        draft.push_if_absent("User", Value::Str(user));
+    }
+    let label = draft.get_str("MandatoryLabel").unwrap_or("");
+    if let Some((_, level)) = INTEGRITY.iter().find(|(sid, _)| *sid == label) {
+        draft.push_if_absent("IntegrityLevel", Value::Str(level));
+    }
+}
+
+/// Security's events about signing in and about processes, by id: what was tried and how it ended.
+const OUTCOMES: [(i64, &str, &str); 12] = [
+    (4624, "login", "success"),
+    (4625, "login", "failure"),
+    (4634, "logout", "success"),
+    (4648, "login", ""),
+    (4688, "execute", "success"),
+    (4720, "user_add", "success"),
+    (4726, "user_delete", "success"),
+    (4728, "group_member_add", "success"),
+    (4732, "group_member_add", "success"),
+    (4740, "user_lock", "success"),
+    (4771, "authenticate", "failure"),
+    (1102, "log_clear", "success"),
+];
+
+fn outcome(draft: &mut Draft<'_, '_>, event_id: i64, channel: &str) {
+    if !channel.eq_ignore_ascii_case("Security") {
+        return;
+    }
+    if let Some((_, action, outcome)) = OUTCOMES.iter().find(|(id, ..)| *id == event_id) {
+        draft.push_if_absent("action", Value::Str(action));
+        if !outcome.is_empty() {
+            draft.push_if_absent("outcome", Value::Str(outcome));
+        }
+    }
+}

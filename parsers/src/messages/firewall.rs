@@ -1,0 +1,94 @@
+//! Packets that the kernel logs for iptables, nftables and ufw: `[prefix] IN=eth0 OUT= SRC=.. DST=.. PROTO=TCP SPT=.. DPT=..`.
+
+use crate::draft::Draft;
+use crate::event::Value;
+use crate::scan;
+
+/// Words of a rule's prefix that say what became of the packet.
+const VERDICTS: [(&str, &str); 9] = [
+    ("BLOCK", "block"),
+    ("DROP", "block"),
+    ("REJECT", "block"),
+    ("DENY", "block"),
+    ("DENIED", "block"),
+    ("ALLOW", "allow"),
+    ("ACCEPT", "allow"),
+    ("-D-", "block"),
+    ("-A-", "allow"),
+];
+
+/// The names that Sigma's firewall rules use, beside netfilter's own.
+const NAMES: [(&str, &str); 5] = [
+    ("SRC", "src_ip"),
+    ("DST", "dst_ip"),
+    ("SPT", "src_port"),
+    ("DPT", "dst_port"),
+    ("PROTO", "protocol"),
+];
+
+/// Reads a packet's line, whatever stands before it.
+pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let text = without_uptime(text);
+    let (Some(start), true) = (
+        packet_start(text),
+        text.contains(" SRC=") && text.contains(" DST="),
+    ) else {
+        return false;
+    };
+    let (prefix, packet) = text.split_at(start);
+    // The second LEN is UDP's own.
+    for pair in scan::pairs(packet) {
+        if pair.key != "LEN" || draft.get("LEN").is_none() {
+            draft.number(pair.key, pair.value);
+        }
+    }
+    for (from, to) in NAMES {
+        draft.alias(from, to);
+    }
+    let rule = prefix
+        .trim()
+        .trim_end_matches(':')
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .trim();
+    draft.text("rule", rule);
+    let verdict = VERDICTS
+        .iter()
+        .find(|(word, _)| contains_ignoring_case(rule, word));
+    if let Some((_, action)) = verdict {
+        draft.set("action", Value::Str(action));
+    }
+    draft.source("", "firewall", "");
+    true
+}
+
+fn packet_start(text: &str) -> Option<usize> {
+    if text.starts_with("IN=") {
+        return Some(0);
+    }
+    [" IN=", "]IN=", ":IN="]
+        .iter()
+        .find_map(|mark| text.find(mark))
+        .map(|at| at + 1)
+}
+
+fn contains_ignoring_case(text: &str, upper_word: &str) -> bool {
+    text.as_bytes()
+        .windows(upper_word.len())
+        .any(|window| window.eq_ignore_ascii_case(upper_word.as_bytes()))
+}
+
+/// The kernel's `[82508.100168] ` in front.
+fn without_uptime(text: &str) -> &str {
+    match scan::bracketed(text) {
+        Ok((rest, inner))
+            if inner
+                .trim()
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.') =>
+        {
+            rest.trim_start_matches(' ')
+        }
+        _ => text,
+    }
+}

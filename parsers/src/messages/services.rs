@@ -1,0 +1,295 @@
+//! Mail, file transfer and other services that speak through syslog.
+
+use super::pattern::{Message, message};
+use super::read_table;
+use crate::draft::Draft;
+use crate::scan;
+
+pub(super) static POSTFIX: &[Message] = &[
+    message(
+        "warning: {SourceHostname}[{SourceIp:a}]: SASL {AuthMethod} authentication failed: {reason}, sasl_username={User}$",
+        "login",
+        "failure",
+    ),
+    message(
+        "warning: {SourceHostname}[{SourceIp:a}]: SASL {AuthMethod} authentication failed: {reason}",
+        "login",
+        "failure",
+    ),
+    message(
+        "warning: {SourceHostname}[{SourceIp:a}]: SASL {AuthMethod} authentication failed",
+        "login",
+        "failure",
+    ),
+    message(
+        "NOQUEUE: reject: {smtp_command} from {SourceHostname}[{SourceIp:a}]: {smtp_code:n} {reason}; from=<{sender}> to=<{recipient}>",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "NOQUEUE: reject: {smtp_command} from {SourceHostname}[{SourceIp:a}]:{SourcePort:n}: {smtp_code:n} {reason}",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "NOQUEUE: reject: {smtp_command} from {SourceHostname}[{SourceIp:a}]: {smtp_code:n} {reason}",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "warning: non-SMTP command from {SourceHostname}[{SourceIp:a}]: {request}",
+        "connect",
+        "failure",
+    ),
+    message(
+        "{queue_id}: client={SourceHostname}[{SourceIp:a}], sasl_method={AuthMethod}, sasl_username={User}$",
+        "login",
+        "success",
+    ),
+    message(
+        "{queue_id}: client={SourceHostname}[{SourceIp:a}]",
+        "mail_receive",
+        "success",
+    ),
+    message(
+        "connect from {SourceHostname}[{SourceIp:a}]",
+        "connect",
+        "success",
+    ),
+    message(
+        "disconnect from {SourceHostname}[{SourceIp:a}]",
+        "disconnect",
+        "",
+    ),
+    message(
+        "lost connection after {smtp_command} from {SourceHostname}[{SourceIp:a}]",
+        "disconnect",
+        "",
+    ),
+    message(
+        "PREGREET {_} after {_} from [{SourceIp:a}]:{SourcePort:n}: {request}",
+        "connect",
+        "failure",
+    ),
+    message(
+        "DNSBL rank {rank:n} for [{SourceIp:a}]:{SourcePort:n}",
+        "connect",
+        "failure",
+    ),
+    message(
+        "HANGUP after {_} from [{SourceIp:a}]:{SourcePort:n}",
+        "disconnect",
+        "",
+    ),
+    message(
+        "CONNECT from [{SourceIp:a}]:{SourcePort:n} to [{DestinationIp:a}]:{DestinationPort:n}",
+        "connect",
+        "success",
+    ),
+    message(
+        "warning: hostname {SourceHostname} does not resolve to address {SourceIp:a}",
+        "",
+        "",
+    ),
+];
+
+pub(super) static PROFTPD: &[Message] = &[
+    message(
+        "{_} ({_}[{SourceIp:a}]){_}USER {User*} (Login failed): {reason}",
+        "login",
+        "failure",
+    ),
+    message(
+        "{_} ({_}[{SourceIp:a}]){_}USER {User*}: no such user found",
+        "login",
+        "failure",
+    ),
+    message(
+        "{_} ({_}[{SourceIp:a}]){_}USER {User*}: Login successful",
+        "login",
+        "success",
+    ),
+    message(
+        "{_} ({_}[{SourceIp:a}]){_}FTP session opened",
+        "connect",
+        "success",
+    ),
+    message(
+        "{_} ({_}[{SourceIp:a}]){_}FTP session closed",
+        "disconnect",
+        "",
+    ),
+];
+
+pub(super) static PUREFTPD: &[Message] = &[
+    message(
+        "({_}@{SourceIp:a}) [WARNING] Authentication failed for user [{User*}]",
+        "login",
+        "failure",
+    ),
+    message(
+        "({_}@{SourceIp:a}) [INFO] {User*} is now logged in",
+        "login",
+        "success",
+    ),
+    message(
+        "({_}@{SourceIp:a}) [INFO] New connection from {SourceHostname}",
+        "connect",
+        "success",
+    ),
+    message("({User}@{SourceIp:a}) [INFO] Logout", "logout", "success"),
+    message(
+        "({User}@{SourceIp:a}) [NOTICE] {TargetFilename*} {direction} ({_})",
+        "file_transfer",
+        "success",
+    ),
+];
+
+/// As vsftpd writes them behind its time and process: `[user] FAIL LOGIN: Client "::ffff:1.2.3.4"`.
+pub(crate) static VSFTPD: &[Message] = &[
+    message(
+        "[{User}] FAIL LOGIN: Client \"{SourceIp:a}\"",
+        "login",
+        "failure",
+    ),
+    message(
+        "[{User}] OK LOGIN: Client \"{SourceIp:a}\"",
+        "login",
+        "success",
+    ),
+    message(
+        "[{User}] FTP response: Client \"{SourceIp:a}\", \"530 {reason}\"",
+        "login",
+        "failure",
+    ),
+    message(
+        "[{User}] OK {command}: Client \"{SourceIp:a}\", \"{TargetFilename}\"",
+        "file_transfer",
+        "success",
+    ),
+    message(
+        "[{User}] FAIL {command}: Client \"{SourceIp:a}\", \"{TargetFilename}\"",
+        "file_transfer",
+        "failure",
+    ),
+    message("[{User}] {_}: Client \"{SourceIp:a}\"", "", ""),
+    message("CONNECT: Client \"{SourceIp:a}\"", "connect", "success"),
+];
+
+pub(crate) static DROPBEAR: &[Message] = &[
+    message(
+        "Bad PAM password attempt for '{User*}' from {SourceIp:a}:{SourcePort:n}",
+        "login",
+        "failure",
+    ),
+    message(
+        "Bad password attempt for '{User*}' from {SourceIp:a}:{SourcePort:n}",
+        "login",
+        "failure",
+    ),
+    message(
+        "Login attempt for nonexistent user '{User*}' from {SourceIp:a}:{SourcePort:n}",
+        "login",
+        "failure",
+    ),
+    message(
+        "Login attempt for nonexistent user from {SourceIp:a}:{SourcePort:n}",
+        "login",
+        "failure",
+    ),
+    message(
+        "Login attempt with wrong user {User*} from {SourceIp:a}:{SourcePort:n}",
+        "login",
+        "failure",
+    ),
+    message(
+        "Password auth succeeded for '{User*}' from {SourceIp:a}:{SourcePort:n}",
+        "login",
+        "success",
+    ),
+    message(
+        "Pubkey auth succeeded for '{User*}' with {KeyType} key {KeyFingerprint} from {SourceIp:a}:{SourcePort:n}",
+        "login",
+        "success",
+    ),
+    message(
+        "Exit before auth from <{SourceIp:a}:{SourcePort:n}>: {reason}",
+        "disconnect",
+        "failure",
+    ),
+    message(
+        "Exit before auth (user '{User*}', {_} fails): {reason}",
+        "disconnect",
+        "failure",
+    ),
+    message(
+        "Child connection from {SourceIp:a}:{SourcePort:n}",
+        "connect",
+        "success",
+    ),
+];
+
+pub(super) static PROXMOX: &[Message] = &[
+    message(
+        "authentication failure; rhost={SourceIp:a} user={User*} msg={reason}",
+        "login",
+        "failure",
+    ),
+    message(
+        "<{User}> successful auth for user '{_}'",
+        "login",
+        "success",
+    ),
+    message("successful auth for user '{User}'", "login", "success"),
+];
+
+static DOVECOT_AUTH: &[Message] = &[
+    message(
+        "{AuthMethod}({User*},{SourceIp:a},<{session}>): {reason}",
+        "login",
+        "failure",
+    ),
+    message(
+        "{AuthMethod}({User*},{SourceIp:a}): {reason}",
+        "login",
+        "failure",
+    ),
+];
+
+/// `imap-login: Login: user=<u>, rip=1.2.3.4, ...` and what auth and its workers say.
+pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let Some((part, rest)) = text.split_once(": ") else {
+        return false;
+    };
+    let rest = rest.strip_prefix("Info: ").unwrap_or(rest);
+    if part.starts_with("auth") {
+        // Workers name their connection first: `conn unix:auth-worker (pid=..): auth-worker<4>: sql(...)`.
+        let said = rest
+            .rsplit_once(">: ")
+            .filter(|(before, _)| before.starts_with("conn "))
+            .map_or(rest, |(_, said)| said);
+        return read_table(draft, DOVECOT_AUTH, said);
+    }
+    if !part.ends_with("-login") && !part.contains('(') {
+        return false;
+    }
+    draft.text("service", part);
+    for pair in scan::pairs_by(rest, &[',', ' ']) {
+        let value = pair.value.trim_start_matches('<').trim_end_matches('>');
+        match pair.key {
+            "user" => draft.text("User", value),
+            "rip" => draft.text("SourceIp", value),
+            "lip" => draft.text("DestinationIp", value),
+            "method" => draft.text("AuthMethod", value),
+            key => draft.text(key, value),
+        }
+    }
+    if rest.starts_with("Login: ") {
+        draft.action("login", "success");
+    } else if rest.contains("auth failed") {
+        draft.action("login", "failure");
+    } else if rest.starts_with("Disconnected") || rest.starts_with("Aborted") {
+        draft.action("disconnect", "");
+    }
+    true
+}

@@ -1,0 +1,57 @@
+//! sudo and su.
+
+use super::pattern::{Message, message};
+use super::put;
+use crate::draft::Draft;
+
+pub(super) static SU_MESSAGES: &[Message] = &[
+    message("(to {TargetUser}) {User} on {tty}", "su", "success"),
+    message(
+        "FAILED SU (to {TargetUser}) {User} on {tty}",
+        "su",
+        "failure",
+    ),
+    message("Successful su for {TargetUser} by {User}", "su", "success"),
+    message("FAILED su for {TargetUser} by {User}", "su", "failure"),
+    message("+ {tty} {User}:{TargetUser}", "su", "success"),
+    message("- {tty} {User}:{TargetUser}", "su", "failure"),
+];
+
+/// `user : [reason ;] TTY=.. ; PWD=.. ; USER=.. ; COMMAND=..`: the command comes last and may hold anything.
+pub(super) fn read_sudo<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let Some((user, details)) = text.split_once(" : ") else {
+        return false;
+    };
+    let (head, command) = match details.split_once("COMMAND=") {
+        Some((head, command)) => (head, Some(command)),
+        None => (details, None),
+    };
+    if user.trim().contains(' ') || (command.is_none() && !details.contains(" ; ")) {
+        return false;
+    }
+    draft.text("User", user.trim());
+    let mut outcome = "success";
+    for part in head
+        .split(" ; ")
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        match part.split_once('=') {
+            Some((
+                name @ ("TTY" | "PWD" | "USER" | "GROUP" | "TSID" | "CHROOT" | "ENV"),
+                value,
+            )) => draft.text(name, value),
+            _ => {
+                outcome = "failure";
+                draft.text("reason", part);
+            }
+        }
+    }
+    draft.alias("USER", "TargetUser");
+    if let Some(command) = command {
+        draft.text("COMMAND", command);
+        put(draft, "CommandLine", command);
+    }
+    draft.action("sudo", outcome);
+    true
+}
