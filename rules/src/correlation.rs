@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::millionths::millionths_of_number;
 use crate::rule::{CompareOp, Meta, Number, Position, RuleId};
 
 /// A correlation: what several matches must have in common (Sigma Correlation Rules Specification).
@@ -80,12 +81,13 @@ pub enum CorrelationKind {
         /// What it must be.
         condition: Vec<Bound>,
     },
-    /// A percentile of a field's values (nearest rank).
+    /// A percentile of a field's values, linearly interpolated between ranks.
     ValuePercentile {
-        /// Field or alias; values that are not numbers are not counted.
+        /// Field or alias.
         field: Arc<str>,
-        /// Which percentile, above 0 and at most 100; 50 is the median.
-        percentile: f64,
+        /// Which percentile of the numeric values, in millionths of a percent (50,000,000 is the
+        /// median; at most 100,000,000). `None`: README.md, "value_percentile".
+        percentile: Option<i128>,
         /// What it must be.
         condition: Vec<Bound>,
     },
@@ -133,7 +135,7 @@ pub struct RuleRef {
 }
 
 /// What a reference means: an index into the rule set that holds the correlation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RuleTarget {
     /// `RuleSet::rules[index]`.
     Rule {
@@ -172,5 +174,43 @@ impl Correlation {
                 .map(|(_, field)| &**field),
             None => Some(name),
         }
+    }
+}
+
+impl CorrelationKind {
+    /// Whether more matches never make the condition false, so that it can be answered at once
+    /// (README.md, "Windows").
+    pub fn is_monotone(&self) -> bool {
+        match self {
+            Self::EventCount { condition }
+            | Self::ValueCount { condition, .. }
+            | Self::ValueSum { condition, .. }
+            | Self::Temporal { condition }
+            | Self::TemporalOrdered { condition } => condition
+                .iter()
+                .all(|bound| matches!(bound.op, CompareOp::Greater | CompareOp::GreaterOrEqual)),
+            Self::TemporalExtended { condition, .. } => !condition.has_not(),
+            Self::ValueAvg { .. } | Self::ValuePercentile { .. } => false,
+        }
+    }
+}
+
+impl RuleExpr {
+    fn has_not(&self) -> bool {
+        match self {
+            Self::Rule(_) => false,
+            Self::Not(_) => true,
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::has_not),
+        }
+    }
+}
+
+impl Bound {
+    /// Whether `sum / count` passes, both exact: `sum` in millionths. With `count` 1 it is a plain comparison.
+    pub fn holds(&self, sum_millionths: i128, count: i128) -> bool {
+        // The reader has made sure that bounds are within ±10^18.
+        let bound = millionths_of_number(self.number).unwrap_or(0);
+        self.op
+            .holds(sum_millionths.cmp(&bound.saturating_mul(count)))
     }
 }

@@ -52,7 +52,9 @@ mod tests {
         let all: String = ('\u{80}'..=char::MAX)
             .filter(|&c| fold_char(c) != c)
             .collect();
-        for c in all.chars() {
+        // The standard library may know a newer Unicode than the crate.
+        let unassigned = regex::Regex::new(r"\p{Cn}").unwrap();
+        for c in all.chars().filter(|c| !unassigned.is_match(&c.to_string())) {
             let folded = fold_char(c);
             let regex =
                 regex::Regex::new(&format!("(?i)^{}$", regex::escape(&c.to_string()))).unwrap();

@@ -7,9 +7,20 @@
 //! Source: Sigma specification 2.1.0 (2025-08-02). Where it leaves room, README.md beside this
 //! crate says what we decided.
 
+pub mod condition;
 pub mod correlation;
+pub mod error;
 pub mod fold;
+mod load;
+pub mod millionths;
+mod pcre;
+pub mod reference;
 pub mod rule;
+#[doc(hidden)]
+pub mod vectors;
+mod yaml;
 
 pub use correlation::{Correlation, CorrelationKind};
+pub use error::{ErrorKind, RuleError};
+pub use load::{FILE_BYTES_MAX, LoadOptions, RuleSet, RuleSource};
 pub use rule::{Expr, FieldTest, Rule, RuleId, Test};

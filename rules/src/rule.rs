@@ -124,7 +124,8 @@ pub struct Meta {
     pub position: Position,
     /// The rule as it was written: its own YAML document, without those beside it.
     pub text: Arc<str>,
-    /// SHA-256 of `text` (and of the texts of the filters applied, in their order), lower-case hexadecimal.
+    /// SHA-256 of `text`, lower-case hexadecimal; with filters, for each in turn SHA-256 of the hash so far
+    /// and the filter's text: which version of rule and filters matched.
     pub content_hash: Arc<str>,
     /// Whether matches of this rule alone become alerts. A rule that a correlation refers to has
     /// none of its own, unless a correlation that refers to it says `generate: true`
@@ -353,14 +354,24 @@ pub enum Shape<'a> {
 }
 
 /// A regular expression in the syntax of the `regex` crate, translated from the PCRE that the rule
-/// has, and known to compile there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// has, and compiled there.
+#[derive(Clone, Debug)]
 pub struct RegexPattern {
     /// As written in the rule.
     pub source: Arc<str>,
     /// Translated, with the flags in front: `(?is)...`.
     pub pattern: Arc<str>,
+    /// Compiled from `pattern`.
+    pub regex: regex::Regex,
 }
+
+impl PartialEq for RegexPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.pattern == other.pattern
+    }
+}
+
+impl Eq for RegexPattern {}
 
 /// An IP network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,264 @@
+//! What can be wrong with a rule: where, what, and what to do about it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::rule::{Position, RuleId};
+
+/// A rule, correlation or filter that could not be loaded, or not fully.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{path}:{position}: {kind}")]
+pub struct RuleError {
+    /// The file.
+    pub path: Arc<str>,
+    /// The place in the file.
+    pub position: Position,
+    /// The rule's title, as far as it could be read.
+    pub title: Option<Arc<str>>,
+    /// The rule's id, as far as it could be read.
+    pub id: Option<RuleId>,
+    /// What is wrong.
+    pub kind: ErrorKind,
+}
+
+/// What is wrong with a rule. The texts say what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ErrorKind {
+    /// The file is larger than the bound.
+    #[error(
+        "the file has {bytes} bytes, more than the {bytes_max} that a rule file may have; split it"
+    )]
+    FileTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// Not YAML.
+    #[error("not valid YAML: {reason}")]
+    Yaml {
+        /// In the words of the YAML scanner.
+        reason: String,
+    },
+    /// Structure nested deeper than the bound.
+    #[error("nested deeper than {depth_max} levels; rules need far fewer")]
+    TooDeep {
+        /// The bound.
+        depth_max: usize,
+    },
+    /// More nodes than the bound, aliases expanded.
+    #[error(
+        "the document has more than {nodes_max} values once its aliases are expanded; write it without aliases or split it"
+    )]
+    TooManyNodes {
+        /// The bound.
+        nodes_max: usize,
+    },
+    /// A key twice in one map.
+    #[error(
+        "the key {key:?} is written twice in this map (first in line {first_line}); join the two or rename one"
+    )]
+    DuplicateKey {
+        /// The key.
+        key: String,
+        /// Line of the first.
+        first_line: u32,
+    },
+    /// A mandatory key is missing.
+    #[error("the key {key:?} is missing in {within}{}", suggest(.suggestion.as_deref()))]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// In what.
+        within: &'static str,
+        /// A key that looks like it.
+        suggestion: Option<String>,
+    },
+    /// A key that means nothing here.
+    #[error("unknown key {key:?} in {within}{}", suggest(.suggestion.as_deref()))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// In what.
+        within: &'static str,
+        /// The nearest known key.
+        suggestion: Option<String>,
+    },
+    /// A value of the wrong kind.
+    #[error("{what} must be {expected}, but is {found}")]
+    WrongType {
+        /// Of what.
+        what: String,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A value outside a fixed set.
+    #[error("{value:?} is no {what}{}", suggest(.suggestion.as_deref()))]
+    UnknownValue {
+        /// Of what.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// The nearest known value, or all of them.
+        suggestion: Option<String>,
+    },
+    /// A modifier that does not exist.
+    #[error("unknown modifier {modifier:?}{}", suggest(.suggestion.as_deref()))]
+    UnknownModifier {
+        /// The modifier.
+        modifier: String,
+        /// The nearest known one.
+        suggestion: Option<String>,
+    },
+    /// A modifier that cannot be used so.
+    #[error("the modifier {modifier:?} {reason}")]
+    Modifier {
+        /// The modifier.
+        modifier: &'static str,
+        /// Why not, and what to write.
+        reason: String,
+    },
+    /// A value that cannot be used so.
+    #[error("{value:?}: {reason}")]
+    Value {
+        /// The value.
+        value: String,
+        /// Why not, and what to write.
+        reason: String,
+    },
+    /// A regular expression that does not compile or cannot run in linear time.
+    #[error("regular expression {regex:?}: {reason}")]
+    Regex {
+        /// The expression as written.
+        regex: String,
+        /// Why not, and what to write.
+        reason: String,
+    },
+    /// A placeholder that the configuration has no value for.
+    #[error(
+        "the placeholder %{placeholder}% has no value; set it in the configuration (placeholders) or leave the rule out"
+    )]
+    Placeholder {
+        /// Its name without the percent signs.
+        placeholder: String,
+    },
+    /// One item stands for more patterns than the bound.
+    #[error("this item stands for {patterns} patterns, more than {patterns_max}; split it")]
+    TooManyPatterns {
+        /// How many.
+        patterns: usize,
+        /// The bound.
+        patterns_max: usize,
+    },
+    /// A condition that cannot be read.
+    #[error("condition: {reason}")]
+    Condition {
+        /// Why not, and what to write.
+        reason: String,
+    },
+    /// A condition speaks of a search that does not exist.
+    #[error("the condition speaks of {name:?}, but there is no such search{}", suggest(.suggestion.as_deref()))]
+    UnknownSearch {
+        /// The name.
+        name: String,
+        /// The nearest search.
+        suggestion: Option<String>,
+    },
+    /// A pattern of a condition that fits no search.
+    #[error(
+        "no search fits {pattern:?} (names that begin with _ are left out of patterns); rename the searches or correct the pattern"
+    )]
+    NoSearchFits {
+        /// The pattern.
+        pattern: String,
+    },
+    /// An id or name that another rule has.
+    #[error("the {what} {value:?} belongs to the rule at {first} already; give this rule another")]
+    Duplicate {
+        /// `id`, `name` or `title` (of rules without either).
+        what: &'static str,
+        /// Its value.
+        value: String,
+        /// Path, line and column of the first.
+        first: String,
+    },
+    /// A reference to a rule that is not there.
+    #[error("no rule that was loaded has the id or name {reference:?}{}", suggest(.suggestion.as_deref()))]
+    UnknownRule {
+        /// The reference.
+        reference: String,
+        /// The nearest name.
+        suggestion: Option<String>,
+    },
+    /// Correlations that refer to each other in a circle.
+    #[error("correlations refer to each other in a circle: {circle}; break it")]
+    Cycle {
+        /// Their names in order.
+        circle: String,
+    },
+    /// A filter whose log source does not cover a rule that it names.
+    #[error(
+        "the filter names the rule {rule:?}, but its logsource does not cover that rule's; correct one of them"
+    )]
+    FilterLogSource {
+        /// The rule as the filter names it.
+        rule: String,
+    },
+}
+
+impl ErrorKind {
+    /// Whether the rule itself is fine and only the configuration lacks a value for it.
+    pub fn is_missing_placeholder(&self) -> bool {
+        matches!(self, Self::Placeholder { .. })
+    }
+}
+
+/// An error on its way to the place that knows file and rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) position: Position,
+    pub(crate) kind: ErrorKind,
+}
+
+impl Problem {
+    pub(crate) fn new(position: Position, kind: ErrorKind) -> Self {
+        Self { position, kind }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+fn suggest(suggestion: Option<&str>) -> String {
+    suggestion
+        .map(|word| format!("; did you mean {word:?}?"))
+        .unwrap_or_default()
+}
+
+/// The candidate nearest to `word`, if it is near enough to be meant.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|&(distance, candidate)| {
+            distance <= 1 + candidate.chars().count().min(lower.chars().count()) / 4
+        })
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate.to_owned())
+}

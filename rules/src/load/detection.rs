@@ -1,0 +1,148 @@
+//! The `detection` section: named searches and conditions (rules specification, "Detection").
+
+use std::sync::Arc;
+
+use super::LoadOptions;
+use super::modifiers::Item;
+use crate::condition;
+use crate::error::{ErrorKind, Problem};
+use crate::rule::{ConditionText, Expr, Search};
+use crate::yaml::{Entry, Kind, Node, Resolved};
+
+/// A detection once read.
+pub(super) struct Detection {
+    pub(super) searches: Vec<Search>,
+    pub(super) condition: Expr,
+    pub(super) conditions: Vec<ConditionText>,
+}
+
+/// Reads the section of a rule.
+pub(super) fn read(node: &Node, options: &LoadOptions) -> Result<Detection, Problem> {
+    let entries = node.entries("detection")?;
+    read_entries(entries, node, "detection", options)
+}
+
+/// Reads searches and the condition among `entries`.
+pub(super) fn read_entries(
+    entries: &[Entry],
+    node: &Node,
+    within: &'static str,
+    options: &LoadOptions,
+) -> Result<Detection, Problem> {
+    let mut searches = Vec::new();
+    let mut condition_node = None;
+    for entry in entries {
+        match entry.key.as_str() {
+            "condition" => condition_node = Some(&entry.value),
+            "timeframe" => {
+                let reason = "a timeframe belongs to the aggregations of old rules; write a correlation with timespan";
+                return Err(Problem::new(
+                    entry.position,
+                    ErrorKind::Value {
+                        value: entry.key.clone(),
+                        reason: reason.to_owned(),
+                    },
+                ));
+            }
+            name => searches.push(Search {
+                name: Arc::from(name),
+                expr: read_search(&entry.value, options)?,
+                position: entry.position,
+            }),
+        }
+    }
+    let Some(condition_node) = condition_node else {
+        let names = entries.iter().map(|entry| entry.key.as_str());
+        let suggestion = crate::error::nearest("condition", names);
+        return Err(Problem::new(
+            node.position,
+            ErrorKind::MissingKey {
+                key: "condition",
+                within,
+                suggestion,
+            },
+        ));
+    };
+    if searches.is_empty() {
+        let reason =
+            "a detection without a search can never hold; add one, for example `selection:`"
+                .to_owned();
+        return Err(Problem::new(node.position, ErrorKind::Condition { reason }));
+    }
+    // A list of conditions is linked with OR (rules specification, "Condition").
+    let texts = condition_node.texts("condition")?;
+    let mut conditions = Vec::new();
+    let mut parts = Vec::new();
+    for (text, position) in texts {
+        let condition = condition::parse(text, position)?;
+        parts.push(condition::inline(&condition, &searches, position)?);
+        conditions.push(ConditionText {
+            text: Arc::from(text),
+            position,
+        });
+    }
+    let condition = match parts.len() {
+        0 => return Err(condition_node.wrong("condition", "text or a list of texts")),
+        1 => parts.remove(0),
+        _ => Expr::Or(parts),
+    };
+    Ok(Detection {
+        searches,
+        condition,
+        conditions,
+    })
+}
+
+/// A search: a map (And), a list of maps (Or), a list of keywords (Or), or one keyword.
+fn read_search(node: &Node, options: &LoadOptions) -> Result<Expr, Problem> {
+    match &node.kind {
+        Kind::Map(entries) => read_map(entries, node, options),
+        Kind::List(items) if items.is_empty() => {
+            Err(node.wrong("a search", "a list of at least one value or map"))
+        }
+        Kind::List(items) => {
+            let parts = items
+                .iter()
+                .map(|item| match &item.kind {
+                    Kind::Map(entries) => read_map(entries, item, options),
+                    Kind::Scalar(_) => Item::keyword().lower(item, options),
+                    Kind::List(_) => Err(item.wrong("an item of a search", "a value or a map")),
+                })
+                .collect::<Result<Vec<Expr>, Problem>>()?;
+            Ok(or(parts))
+        }
+        Kind::Scalar(scalar) if scalar.value == Resolved::Null => {
+            Err(node.wrong("a search", "a map, or a list of values or maps"))
+        }
+        Kind::Scalar(_) => Item::keyword().lower(node, options),
+    }
+}
+
+fn read_map(entries: &[Entry], node: &Node, options: &LoadOptions) -> Result<Expr, Problem> {
+    if entries.is_empty() {
+        return Err(node.wrong("a search", "a map with at least one field"));
+    }
+    let parts = entries
+        .iter()
+        .map(|entry| Item::parse(&entry.key, entry.position)?.lower(&entry.value, options))
+        .collect::<Result<Vec<Expr>, Problem>>()?;
+    Ok(and(parts))
+}
+
+/// And of the parts; one part stands for itself.
+pub(super) fn and(mut parts: Vec<Expr>) -> Expr {
+    if parts.len() == 1 {
+        parts.remove(0)
+    } else {
+        Expr::And(parts)
+    }
+}
+
+/// Or of the parts; one part stands for itself.
+pub(super) fn or(mut parts: Vec<Expr>) -> Expr {
+    if parts.len() == 1 {
+        parts.remove(0)
+    } else {
+        Expr::Or(parts)
+    }
+}

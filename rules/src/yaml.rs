@@ -1,0 +1,463 @@
+//! YAML with positions and bounds: a text becomes nodes that know where they are written.
+//!
+//! Rule files come from the internet. So nesting, the number of nodes and what aliases expand to are
+//! bounded, and an alias bomb is found by counting, never by expanding it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+use crate::error::{ErrorKind, Problem};
+use crate::rule::{Number, Position};
+
+/// Rule files have a handful of levels; this leaves room and keeps recursion over nodes safe.
+pub(crate) const DEPTH_MAX: usize = 64;
+/// The largest SigmaHQ rule has about 2,000.
+pub(crate) const NODES_MAX: usize = 1_000_000;
+
+/// A value with its place.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) position: Position,
+    pub(crate) kind: Kind,
+    /// Number of nodes in it, itself included, aliases expanded.
+    nodes: usize,
+    /// Levels below it, itself included.
+    depth: usize,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Scalar(Scalar),
+    List(Vec<Rc<Node>>),
+    Map(Vec<Entry>),
+}
+
+/// A key with its value.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) position: Position,
+    pub(crate) value: Rc<Node>,
+}
+
+/// A scalar: what it resolves to (YAML 1.2 core schema) and how it is written.
+#[derive(Debug)]
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    pub(crate) value: Resolved,
+}
+
+/// What a scalar resolves to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Resolved {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text,
+}
+
+/// A document of a file: its root and its own text.
+#[derive(Debug)]
+pub(crate) struct Document<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) position: Position,
+    pub(crate) root: Result<Rc<Node>, Problem>,
+}
+
+/// Reads all documents of a file. Each stands for itself: one that is broken leaves the others whole.
+pub(crate) fn read_documents(text: &str) -> Vec<Document<'_>> {
+    let mut documents = Vec::new();
+    for (line, piece) in split_documents(text) {
+        let content = piece.lines().any(|line| {
+            let line = line.trim();
+            !line.is_empty() && !line.starts_with(['#', '%']) && line != "---" && line != "..."
+        });
+        if content {
+            let root = Builder::new(line).build(piece);
+            let position = match &root {
+                Ok(node) => node.position,
+                Err(problem) => problem.position,
+            };
+            documents.push(Document {
+                text: piece
+                    .trim_start_matches("---")
+                    .trim_start_matches(['\n', '\r']),
+                position,
+                root,
+            });
+        }
+    }
+    documents
+}
+
+/// Cuts a file at its `---` lines, which begin a document wherever they stand (YAML 1.2.2 section 9.1.2).
+/// Yields the number of lines before each piece.
+fn split_documents(text: &str) -> Vec<(u32, &str)> {
+    let mut pieces = Vec::new();
+    let (mut start, mut start_line, mut offset) = (0, 0, 0);
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let marker = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        if marker && offset > start {
+            pieces.push((start_line, &text[start..offset]));
+            start = offset;
+            start_line = u32::try_from(index).unwrap_or(u32::MAX);
+        }
+        offset += line.len();
+    }
+    pieces.push((start_line, &text[start..]));
+    pieces
+}
+
+/// Builds nodes from the parser's events.
+struct Builder {
+    lines_before: u32,
+    anchors: HashMap<usize, Rc<Node>>,
+    /// Open lists and maps, outermost first.
+    open: Vec<Open>,
+    nodes: usize,
+    root: Option<Rc<Node>>,
+}
+
+struct Open {
+    position: Position,
+    anchor: usize,
+    items: Items,
+}
+
+enum Items {
+    List(Vec<Rc<Node>>),
+    Map {
+        entries: Vec<Entry>,
+        seen: HashMap<String, u32>,
+        key: Option<(String, Position)>,
+    },
+}
+
+impl Builder {
+    fn new(lines_before: u32) -> Self {
+        Self {
+            lines_before,
+            anchors: HashMap::new(),
+            open: Vec::new(),
+            nodes: 0,
+            root: None,
+        }
+    }
+
+    fn build(mut self, text: &str) -> Result<Rc<Node>, Problem> {
+        let mut parser = Parser::new_from_str(text);
+        while let Some(next) = parser.next_event() {
+            let (event, span) = next.map_err(|error| {
+                let marker = error.marker();
+                Problem::new(
+                    self.position(marker.line(), marker.col()),
+                    ErrorKind::Yaml {
+                        reason: error.info().to_owned(),
+                    },
+                )
+            })?;
+            self.take(event, span)?;
+        }
+        let empty = Problem::new(
+            self.position(1, 0),
+            ErrorKind::Yaml {
+                reason: "the document is empty".to_owned(),
+            },
+        );
+        self.root.ok_or(empty)
+    }
+
+    fn position(&self, line: usize, column: usize) -> Position {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Position {
+            line: count(line).saturating_add(self.lines_before),
+            column: count(column).saturating_add(1),
+        }
+    }
+
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
+        let position = self.position(span.start.line(), span.start.col());
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_string = tag.is_some_and(|tag| tag.suffix == "str");
+                let value = if style == ScalarStyle::Plain && !is_string {
+                    resolve(&text)
+                } else {
+                    Resolved::Text
+                };
+                let kind = Kind::Scalar(Scalar {
+                    text: text.into_owned(),
+                    value,
+                });
+                self.add(
+                    Rc::new(Node {
+                        position,
+                        kind,
+                        nodes: 1,
+                        depth: 1,
+                    }),
+                    anchor,
+                    position,
+                )
+            }
+            Event::SequenceStart(anchor, _) => self.open(Open {
+                position,
+                anchor,
+                items: Items::List(Vec::new()),
+            }),
+            Event::MappingStart(anchor, _) => self.open(Open {
+                position,
+                anchor,
+                items: Items::Map {
+                    entries: Vec::new(),
+                    seen: HashMap::new(),
+                    key: None,
+                },
+            }),
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor).cloned().ok_or_else(|| {
+                    let reason =
+                        "an alias that refers to nothing before it, or to what it stands in"
+                            .to_owned();
+                    Problem::new(position, ErrorKind::Yaml { reason })
+                })?;
+                self.add(node, 0, position)
+            }
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn open(&mut self, open: Open) -> Result<(), Problem> {
+        if self.open.len() >= DEPTH_MAX {
+            return Err(Problem::new(
+                open.position,
+                ErrorKind::TooDeep {
+                    depth_max: DEPTH_MAX,
+                },
+            ));
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Problem> {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
+        let children: Vec<&Rc<Node>> = match &open.items {
+            Items::List(items) => items.iter().collect(),
+            Items::Map { entries, .. } => entries.iter().map(|entry| &entry.value).collect(),
+        };
+        let nodes = children
+            .iter()
+            .fold(1usize, |sum, child| sum.saturating_add(child.nodes));
+        let depth = 1 + children.iter().map(|child| child.depth).max().unwrap_or(0);
+        let kind = match open.items {
+            Items::List(items) => Kind::List(items),
+            Items::Map { entries, .. } => Kind::Map(entries),
+        };
+        self.add(
+            Rc::new(Node {
+                position: open.position,
+                kind,
+                nodes,
+                depth,
+            }),
+            open.anchor,
+            open.position,
+        )
+    }
+
+    /// Puts a finished node where it belongs. `position` is where it is used, which for an alias is
+    /// not where it is written.
+    fn add(&mut self, node: Rc<Node>, anchor: usize, position: Position) -> Result<(), Problem> {
+        self.nodes = self.nodes.saturating_add(1);
+        if self.nodes > NODES_MAX || node.nodes > NODES_MAX {
+            return Err(Problem::new(
+                position,
+                ErrorKind::TooManyNodes {
+                    nodes_max: NODES_MAX,
+                },
+            ));
+        }
+        if self.open.len() + node.depth > DEPTH_MAX {
+            return Err(Problem::new(
+                position,
+                ErrorKind::TooDeep {
+                    depth_max: DEPTH_MAX,
+                },
+            ));
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        match self.open.last_mut().map(|open| &mut open.items) {
+            None if self.root.is_none() => self.root = Some(node),
+            None => {
+                let reason = "a second document without --- before it".to_owned();
+                return Err(Problem::new(position, ErrorKind::Yaml { reason }));
+            }
+            Some(Items::List(items)) => items.push(node),
+            Some(Items::Map { entries, seen, key }) => match key.take() {
+                None => *key = Some((key_text(&node, position)?, position)),
+                Some((key, position)) if key == "<<" => merge(entries, seen, &node, position)?,
+                Some((key, position)) => {
+                    if let Some(&first_line) = seen.get(&key) {
+                        return Err(Problem::new(
+                            position,
+                            ErrorKind::DuplicateKey { key, first_line },
+                        ));
+                    }
+                    // A key of its own wins over a merged one.
+                    entries.retain(|entry| entry.key != key || seen.contains_key(&entry.key));
+                    seen.insert(key.clone(), position.line);
+                    entries.push(Entry {
+                        key,
+                        position,
+                        value: node,
+                    });
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+fn key_text(node: &Node, position: Position) -> Result<String, Problem> {
+    match &node.kind {
+        Kind::Scalar(scalar) => Ok(scalar.text.clone()),
+        Kind::List(_) | Kind::Map(_) => Err(Problem::new(
+            position,
+            ErrorKind::WrongType {
+                what: "a key".to_owned(),
+                expected: "text",
+                found: node.describe(),
+            },
+        )),
+    }
+}
+
+/// The merge key `<<` of YAML 1.1: entries of another map, or of several, that are not there yet.
+fn merge(
+    entries: &mut Vec<Entry>,
+    seen: &HashMap<String, u32>,
+    node: &Node,
+    position: Position,
+) -> Result<(), Problem> {
+    match &node.kind {
+        Kind::Map(others) => {
+            for other in others {
+                if !seen.contains_key(&other.key)
+                    && !entries.iter().any(|entry| entry.key == other.key)
+                {
+                    entries.push(other.clone());
+                }
+            }
+            Ok(())
+        }
+        Kind::List(nodes) => nodes
+            .iter()
+            .try_for_each(|node| merge(entries, seen, node, position)),
+        Kind::Scalar(_) => Err(Problem::new(
+            position,
+            ErrorKind::WrongType {
+                what: "what << merges".to_owned(),
+                expected: "a map",
+                found: node.describe(),
+            },
+        )),
+    }
+}
+
+/// The core schema of YAML 1.2 (section 10.3.2); `.inf` and `.nan` stay text.
+fn resolve(text: &str) -> Resolved {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Resolved::Null,
+        "true" | "True" | "TRUE" => return Resolved::Bool(true),
+        "false" | "False" | "FALSE" => return Resolved::Bool(false),
+        _ => {}
+    }
+    let radix = |prefix: &str, radix| {
+        text.strip_prefix(prefix)
+            .and_then(|digits| u64::from_str_radix(digits, radix).ok())
+    };
+    if let Some(number) = radix("0x", 16).or_else(|| radix("0o", 8)) {
+        return Resolved::Number(Number::Int(number.into()));
+    }
+    // `+1`, `1.` and `.5` are numbers in YAML, too.
+    let unsigned = text.strip_prefix('+').unwrap_or(text);
+    let filled = match unsigned.strip_prefix('-') {
+        _ if unsigned.starts_with('.') => format!("0{unsigned}"),
+        Some(rest) if rest.starts_with('.') => format!("-0{rest}"),
+        _ if unsigned.ends_with('.') => format!("{unsigned}0"),
+        _ => unsigned.to_owned(),
+    };
+    Number::parse(&filled).map_or(Resolved::Text, Resolved::Number)
+}
+
+impl Node {
+    /// What it is, for error messages.
+    pub(crate) fn describe(&self) -> &'static str {
+        match &self.kind {
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a map",
+            Kind::Scalar(scalar) => match scalar.value {
+                Resolved::Null => "empty",
+                Resolved::Bool(_) => "true or false",
+                Resolved::Number(_) => "a number",
+                Resolved::Text => "text",
+            },
+        }
+    }
+
+    /// The entries, if it is a map.
+    pub(crate) fn entries(&self, what: &str) -> Result<&[Entry], Problem> {
+        match &self.kind {
+            Kind::Map(entries) => Ok(entries),
+            _ => Err(self.wrong(what, "a map of keys and values")),
+        }
+    }
+
+    /// The text of a scalar that is not null, whatever it resolves to.
+    pub(crate) fn text(&self, what: &str) -> Result<&str, Problem> {
+        match &self.kind {
+            Kind::Scalar(scalar) if scalar.value != Resolved::Null => Ok(&scalar.text),
+            _ => Err(self.wrong(what, "text")),
+        }
+    }
+
+    /// The texts of a list, or of a scalar as a list of one; nothing for null.
+    pub(crate) fn texts(&self, what: &str) -> Result<Vec<(&str, Position)>, Problem> {
+        match &self.kind {
+            Kind::List(items) => items
+                .iter()
+                .map(|item| Ok((item.text(what)?, item.position)))
+                .collect(),
+            Kind::Scalar(scalar) if scalar.value == Resolved::Null => Ok(Vec::new()),
+            Kind::Scalar(scalar) => Ok(vec![(scalar.text.as_str(), self.position)]),
+            Kind::Map(_) => Err(self.wrong(what, "text or a list of texts")),
+        }
+    }
+
+    /// The error that this should be something else.
+    pub(crate) fn wrong(&self, what: &str, expected: &'static str) -> Problem {
+        Problem::new(
+            self.position,
+            ErrorKind::WrongType {
+                what: what.to_owned(),
+                expected,
+                found: self.describe(),
+            },
+        )
+    }
+}
