@@ -373,6 +373,13 @@ impl PartialEq for RegexPattern {
 
 impl Eq for RegexPattern {}
 
+impl std::hash::Hash for RegexPattern {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.source.hash(state);
+        self.pattern.hash(state);
+    }
+}
+
 /// An IP network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CidrBlock {
