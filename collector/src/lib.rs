@@ -6,11 +6,23 @@
 //! - Batches of one stream keep their order, and positions grow strictly within a stream.
 //! - Everything that is dropped, cut or tried again is counted.
 
+pub mod agent;
 mod clock;
+pub mod config;
 pub mod delivery;
 pub mod frame;
+pub mod kafka;
+mod lock;
 mod prefix;
+pub mod sink;
+pub mod sources;
 pub mod spool;
+pub mod status;
 
+pub use agent::{Agent, AgentHandle, AgentMonitor};
+pub use config::{AgentConfig, ConfigError};
 pub use delivery::{Delivery, Receipt};
+pub use sink::Sink;
+pub use sources::files::FilesConfig;
 pub use spool::{Spool, SpoolLimits, SpoolReader, SpoolWriter};
+pub use status::AgentStatus;

@@ -22,8 +22,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +33,7 @@ use position::PositionFile;
 use segment::ActiveSegment;
 use state::Shared;
 
-const LOCK_ATTEMPTS: u32 = 50;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
+use crate::lock::{self, LockError};
 
 /// Bounds of a spool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,24 +177,15 @@ impl Spool {
 }
 
 fn take_lock(dir: &Path) -> Result<File, SpoolError> {
-    let path = dir.join("lock");
-    let lock = File::create(&path).map_err(SpoolError::io("create", &path))?;
-    // A spool that was just closed is let go by its threads a moment later.
-    for _ in 0..LOCK_ATTEMPTS {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(fs::TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-            Err(fs::TryLockError::Error(source)) => {
-                return Err(SpoolError::Io {
-                    what: "lock",
-                    path,
-                    source,
-                });
-            }
-        }
-    }
-    Err(SpoolError::Locked {
-        dir: dir.to_owned(),
+    lock::take(dir).map_err(|error| match error {
+        LockError::Taken => SpoolError::Locked {
+            dir: dir.to_owned(),
+        },
+        LockError::Io(source) => SpoolError::Io {
+            what: "lock",
+            path: dir.to_owned(),
+            source,
+        },
     })
 }
 

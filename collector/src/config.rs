@@ -1,0 +1,246 @@
+//! The agent's configuration, and errors that say where and what to do.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::kafka::ProducerConfig;
+use crate::sources::files::FilesConfig;
+
+/// What an agent reads and where it sends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentConfig {
+    /// The agent's name, unique in the city: with stream and position it identifies a record for
+    /// ever. The host's name by default.
+    pub name: String,
+    /// The host its records speak of. The host's name by default.
+    pub host: String,
+    /// The office, where no certificate vouches for another.
+    pub unit: String,
+    /// Where positions are kept.
+    pub state_dir: PathBuf,
+    /// Most records in a batch.
+    pub batch_records_max: usize,
+    /// A batch is sent when it has this many bytes.
+    pub batch_bytes_max: usize,
+    /// The files to read.
+    pub files: Vec<FilesConfig>,
+    /// The Kafka topic to send to.
+    pub kafka: Option<ProducerConfig>,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        let host = host_name();
+        Self {
+            name: host.clone(),
+            host,
+            unit: "local".into(),
+            state_dir: "citywatch-data/agent".into(),
+            batch_records_max: 4096,
+            batch_bytes_max: 1 << 20,
+            files: Vec::new(),
+            kafka: None,
+        }
+    }
+}
+
+/// What is wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{}: cannot read the configuration: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// It is not TOML, or has keys or values that are not known.
+    #[error("{path}:{line}:{column}: {message}", path = .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong, and what was meant.
+        message: String,
+    },
+    /// Values that make no sense, all of them.
+    #[error("{}", .problems.join("\n"))]
+    Invalid {
+        /// One sentence each, naming the key.
+        problems: Vec<String>,
+    },
+}
+
+impl AgentConfig {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let config: Self = parse_toml(&text, path)?;
+        let problems = config.problems();
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Invalid { problems })
+        }
+    }
+
+    /// What makes no sense, one sentence each, naming the key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.name.is_empty() {
+            problems.push(
+                "name: empty; give the agent a name that no other agent of the city has".into(),
+            );
+        }
+        for (key, value, max) in [
+            ("batch_records_max", self.batch_records_max, 100_000),
+            ("batch_bytes_max", self.batch_bytes_max, 16 << 20),
+        ] {
+            if value == 0 || value > max {
+                problems.push(format!("{key}: {value} is out of range; choose 1 to {max}"));
+            }
+        }
+        for (index, group) in self.files.iter().enumerate() {
+            if group.paths.is_empty() {
+                problems.push(format!(
+                    "files[{index}].paths: empty; name the files to read, or remove the group"
+                ));
+            }
+            for pattern in group.paths.iter().chain(&group.exclude) {
+                if let Err(error) = glob::Pattern::new(pattern) {
+                    problems.push(format!(
+                        "files[{index}]: pattern `{pattern}`: {} at character {}",
+                        error.msg,
+                        error.pos + 1
+                    ));
+                }
+            }
+        }
+        if let Some(kafka) = &self.kafka {
+            problems.extend(
+                kafka
+                    .problems()
+                    .into_iter()
+                    .map(|problem| format!("kafka.{problem}")),
+            );
+        }
+        problems
+    }
+}
+
+/// Reads TOML into a configuration. A key that is not known is answered with the nearest one that is.
+///
+/// # Errors
+/// [`ConfigError::Syntax`].
+pub fn parse_toml<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let (line, column) = line_and_column(text, error.span());
+        ConfigError::Syntax {
+            path: path.to_owned(),
+            line,
+            column,
+            message: with_nearest(error.message()),
+        }
+    })
+}
+
+fn line_and_column(text: &str, span: Option<Range<usize>>) -> (usize, usize) {
+    let before = text
+        .get(..span.map_or(0, |span| span.start))
+        .unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    (line, column)
+}
+
+/// ``unknown field `pathz`, expected one of `paths`, `format` `` and the like, said for people.
+fn with_nearest(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let (kind, found) = match (message.split_once(" `"), quoted.next()) {
+        (Some(("unknown field", _)), Some(found)) => ("key", found),
+        (Some(("unknown variant", _)), Some(found)) => ("value", found),
+        _ => return message.trim_end().replace('\n', "; "),
+    };
+    let known: Vec<&str> = quoted.collect();
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a, found).total_cmp(&strsim::jaro_winkler(b, found)));
+    match nearest {
+        Some(nearest) if strsim::jaro_winkler(nearest, found) > 0.7 => {
+            format!("unknown {kind} `{found}`; did you mean `{nearest}`?")
+        }
+        _ => format!("unknown {kind} `{found}`; known here: {}", known.join(", ")),
+    }
+}
+
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        "localhost".into()
+    } else {
+        name.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        parse_toml::<AgentConfig>(text, Path::new("agent.toml"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn defaults_need_no_file() {
+        let config: AgentConfig = parse_toml("", Path::new("agent.toml")).unwrap();
+        assert_eq!(config, AgentConfig::default());
+        assert_eq!(config.problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn unknown_keys_are_answered_with_the_nearest() {
+        assert_eq!(
+            error("name = 'a'\n[[files]]\npathz = ['x']\n"),
+            "agent.toml:3:1: unknown key `pathz`; did you mean `paths`?"
+        );
+        assert_eq!(
+            error("[[files]]\npaths = ['x']\nmultiline = 'audit'\n"),
+            "agent.toml:3:13: unknown value `audit`; did you mean `auditd`?"
+        );
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let config: AgentConfig = parse_toml(
+            "name = ''\n[[files]]\npaths = ['/var/[']\n[[files]]\npaths = []\n",
+            Path::new("a"),
+        )
+        .unwrap();
+        let problems = config.problems();
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+}

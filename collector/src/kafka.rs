@@ -1,0 +1,194 @@
+//! Kafka: what agents send to and engines read from, through librdkafka.
+//!
+//! Invariants:
+//! - A producer lets nothing pass after a failure: with idempotence and the gapless guarantee a
+//!   stream in a topic has repetitions at worst, never holes.
+//! - A consumer's committed offset lies behind the longest acknowledged prefix of each partition.
+//! - What arrives is hostile: a message that cannot be read becomes a dead letter, never an end.
+
+mod connection;
+mod consumer;
+mod lanes;
+mod producer;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rdkafka::ClientConfig;
+use serde::{Deserialize, Serialize};
+
+pub use connection::{Connection, ConnectionState};
+pub use consumer::{ConsumeError, Consumer, ConsumerMonitor, ConsumerStatus, ConsumerTask};
+pub use producer::{ProduceError, Producer, ProducerMonitor, ProducerStatus, Ticket};
+
+/// Message header: how the payload is packed; see [`crate::frame::FRAMING_PACKED`].
+pub(crate) const HEADER_FRAMING: &str = "framing";
+/// Message header: the agent.
+pub(crate) const HEADER_AGENT: &str = "agent";
+/// Message header: the agent's stream.
+pub(crate) const HEADER_STREAM: &str = "stream";
+/// Message header: the records' format.
+pub(crate) const HEADER_FORMAT: &str = "format";
+
+/// Where an agent sends its batches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProducerConfig {
+    /// `host:port`, several joined by commas.
+    pub brokers: String,
+    /// The topic.
+    #[serde(default = "default_topic")]
+    pub topic: String,
+    /// Largest message in bytes; the topic's `max.message.bytes` must allow it.
+    #[serde(default = "default_message_bytes_max")]
+    pub message_bytes_max: usize,
+    /// Certificates for mutual TLS; without them the connection is plain.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
+    /// Further librdkafka properties, by name.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+/// Where an engine reads from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerConfig {
+    /// `host:port`, several joined by commas.
+    pub brokers: String,
+    /// Topics with the settings of each.
+    #[serde(default = "default_topics")]
+    pub topics: BTreeMap<String, TopicConfig>,
+    /// The engines' consumer group: they share the partitions.
+    #[serde(default = "default_group")]
+    pub group: String,
+    /// Certificates for mutual TLS; without them the connection is plain.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
+    /// Further librdkafka properties, by name.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+/// What is known of messages that other agents wrote to a topic, one record each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopicConfig {
+    /// The office they come from.
+    pub unit: String,
+    /// Their format, unless the message's header `format` names it.
+    pub format: String,
+}
+
+impl Default for TopicConfig {
+    fn default() -> Self {
+        Self {
+            unit: "local".into(),
+            format: "auto".into(),
+        }
+    }
+}
+
+/// Files for mutual TLS, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The authority that signed the brokers' certificates.
+    pub ca: PathBuf,
+    /// This side's certificate.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl ProducerConfig {
+    /// What makes no sense, one sentence each, naming the key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = connection_problems(&self.brokers, self.tls.as_ref());
+        if self.topic.is_empty() {
+            problems.push("topic: empty; name the topic to send to".into());
+        }
+        if !(16 << 10..=64 << 20).contains(&self.message_bytes_max) {
+            problems.push(format!(
+                "message_bytes_max: {} is out of range; choose 16384 to 67108864",
+                self.message_bytes_max
+            ));
+        }
+        problems
+    }
+}
+
+impl ConsumerConfig {
+    /// What makes no sense, one sentence each, naming the key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = connection_problems(&self.brokers, self.tls.as_ref());
+        if self.topics.is_empty() {
+            problems.push("topics: empty; name at least one topic to read".into());
+        }
+        if self.group.is_empty() {
+            problems.push("group: empty; name the engines' consumer group".into());
+        }
+        problems
+    }
+}
+
+fn connection_problems(brokers: &str, tls: Option<&TlsConfig>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for broker in brokers.split(',').map(str::trim) {
+        let port = broker
+            .rsplit_once(':')
+            .and_then(|(host, port)| (!host.is_empty()).then(|| port.parse::<u16>().ok())?);
+        if port.is_none() {
+            problems.push(format!("brokers: `{broker}` is not `host:port`"));
+        }
+    }
+    let files = tls.map(|tls| {
+        [
+            ("ca", &tls.ca),
+            ("certificate", &tls.certificate),
+            ("key", &tls.key),
+        ]
+    });
+    for (key, path) in files.into_iter().flatten() {
+        if let Err(error) = std::fs::File::open(path) {
+            problems.push(format!("tls.{key}: {}: {error}", path.display()));
+        }
+    }
+    problems
+}
+
+fn client_config(brokers: &str, tls: Option<&TlsConfig>) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", brokers);
+    client.set("client.id", "citywatch");
+    client.set("statistics.interval.ms", "5000");
+    client.set("reconnect.backoff.ms", "200");
+    client.set("reconnect.backoff.max.ms", "10000");
+    if let Some(tls) = tls {
+        client.set("security.protocol", "ssl");
+        client.set("ssl.ca.location", tls.ca.to_string_lossy());
+        client.set(
+            "ssl.certificate.location",
+            tls.certificate.to_string_lossy(),
+        );
+        client.set("ssl.key.location", tls.key.to_string_lossy());
+    }
+    client
+}
+
+fn default_topic() -> String {
+    "citywatch-records".into()
+}
+
+fn default_topics() -> BTreeMap<String, TopicConfig> {
+    BTreeMap::from([(default_topic(), TopicConfig::default())])
+}
+
+fn default_group() -> String {
+    "citywatch-engine".into()
+}
+
+/// Below Kafka's own default of 1,048,588 bytes for a message with its headers.
+fn default_message_bytes_max() -> usize {
+    1_000_000
+}

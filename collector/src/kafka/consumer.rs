@@ -1,0 +1,583 @@
+//! Kafka to the engine: one thread that polls, collects, delivers and commits.
+//!
+//! librdkafka calls its callbacks from within `poll`, on that same thread, so what they share with
+//! it is locked without contention. The thread always goes on polling, even while the engine is
+//! busy: who does not poll for `max.poll.interval.ms` loses its partitions without a word.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use citywatch_parsers::{Origin, RecordBatch, Timestamp};
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Headers, Message, OwnedMessage};
+use rdkafka::types::RDKafkaErrorCode;
+use serde::Serialize;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{Connection, ConnectionWatch};
+use super::lanes::{Collected, Lanes, Partition, position_of};
+use super::{ConsumerConfig, HEADER_FORMAT, HEADER_FRAMING, client_config};
+use crate::clock;
+use crate::delivery::{Acknowledged, Delivery, Receipt};
+use crate::frame::{self, DecodeLimits, FRAMING_PACKED};
+
+/// How long others' records are collected into a batch.
+const COLLECT_FOR: Duration = Duration::from_millis(100);
+const POLL_FOR: Duration = Duration::from_millis(50);
+/// A busy engine is waited for this long before the partitions are paused.
+const BUSY_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a partition that goes to another engine waits for its records to be stored here.
+const REVOKE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the end waits for the engine's answers.
+const END_PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Why a consumer cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumeError {
+    /// librdkafka refuses the configuration.
+    #[error("Kafka consumer: {0}; check `kafka.options` and the topics' names")]
+    Config(#[from] KafkaError),
+    /// No thread can be started.
+    #[error("cannot start the Kafka consumer's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// How a consumer stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConsumerStatus {
+    /// Whether the brokers are there, and the lag.
+    pub connection: Connection,
+    /// Partitions assigned to this engine.
+    pub partitions: usize,
+    /// Records delivered since this start.
+    pub records: u64,
+    /// Messages that could not be decoded since this start.
+    pub undecodable: u64,
+    /// How often the engine was so busy that partitions were paused since this start.
+    pub pauses: u64,
+}
+
+/// Reads topics; see [`Consumer::start`].
+#[derive(Debug)]
+pub struct Consumer;
+
+/// A consumer at work.
+#[derive(Debug)]
+pub struct ConsumerTask {
+    monitor: ConsumerMonitor,
+    ended: oneshot::Receiver<()>,
+}
+
+/// Tells how a consumer stands, from anywhere.
+#[derive(Clone, Debug)]
+pub struct ConsumerMonitor(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    connection: ConnectionWatch,
+    partitions: AtomicU64,
+    records: AtomicU64,
+    undecodable: AtomicU64,
+    pauses: AtomicU64,
+}
+
+impl Consumer {
+    /// Reads the topics of `config` as part of its group, at most `deliveries_max` batches ahead of
+    /// the receiver, until `shutdown`. Messages that cannot be decoded come as batches of the format
+    /// [`frame::UNDECODABLE`].
+    ///
+    /// # Errors
+    /// [`ConsumeError`]; brokers that are not there are no error, they are waited for.
+    pub fn start(
+        config: &ConsumerConfig,
+        deliveries_max: usize,
+        shutdown: CancellationToken,
+    ) -> Result<(mpsc::Receiver<Delivery>, ConsumerTask), ConsumeError> {
+        let counts = Arc::new(Counts::default());
+        let (answers, answered) = mpsc::unbounded_channel();
+        let context = Context {
+            counts: Arc::clone(&counts),
+            shared: Mutex::new(SharedState {
+                lanes: Lanes::default(),
+                answered,
+            }),
+        };
+        let consumer: BaseConsumer<Context> = native_config(config).create_with_context(context)?;
+        let topics: Vec<&str> = config.topics.keys().map(String::as_str).collect();
+        consumer.subscribe(&topics)?;
+
+        let (deliveries, receiver) = mpsc::channel(deliveries_max);
+        let (end, ended) = oneshot::channel();
+        let poller = Poller {
+            consumer,
+            config: config.clone(),
+            deliveries,
+            answers,
+            counts: Arc::clone(&counts),
+            overflow: VecDeque::new(),
+            limits: DecodeLimits::default(),
+        };
+        thread::Builder::new()
+            .name("kafka-consumer".into())
+            .spawn(move || {
+                poller.run(&shutdown);
+                // No one may wait for the end.
+                let _ = end.send(());
+            })
+            .map_err(ConsumeError::Thread)?;
+        Ok((
+            receiver,
+            ConsumerTask {
+                monitor: ConsumerMonitor(counts),
+                ended,
+            },
+        ))
+    }
+}
+
+impl ConsumerTask {
+    /// For asking how the consumer stands.
+    pub fn monitor(&self) -> ConsumerMonitor {
+        self.monitor.clone()
+    }
+
+    /// Waits until the consumer has ended: after its shutdown, once every receipt has been
+    /// acknowledged or dropped (for 30 s at most) and the offsets are committed.
+    pub async fn ended(self) {
+        // An error means that the thread is gone, which is what was waited for.
+        let _ = self.ended.await;
+    }
+}
+
+impl ConsumerMonitor {
+    /// How the consumer stands now.
+    pub fn status(&self) -> ConsumerStatus {
+        let counts = &self.0;
+        ConsumerStatus {
+            connection: counts.connection.get(),
+            partitions: counts.partitions.load(Ordering::Relaxed) as usize,
+            records: counts.records.load(Ordering::Relaxed),
+            undecodable: counts.undecodable.load(Ordering::Relaxed),
+            pauses: counts.pauses.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn native_config(config: &ConsumerConfig) -> rdkafka::ClientConfig {
+    let mut client = client_config(&config.brokers, config.tls.as_ref());
+    client.set("group.id", &config.group);
+    client.set("auto.offset.reset", "earliest");
+    client.set("enable.auto.commit", "true");
+    client.set("auto.commit.interval.ms", "1000");
+    client.set("enable.auto.offset.store", "false");
+    client.set("partition.assignment.strategy", "cooperative-sticky");
+    // The default of 1000 holds a fast loop to 200,000 messages/s.
+    client.set("fetch.queue.backoff.ms", "5");
+    // What lies in memory ahead of the engine, however far it lags.
+    client.set("queued.max.messages.kbytes", "32768");
+    for (name, value) in &config.options {
+        client.set(name, value);
+    }
+    client
+}
+
+/// The polling thread.
+struct Poller {
+    consumer: BaseConsumer<Context>,
+    config: ConsumerConfig,
+    deliveries: mpsc::Sender<Delivery>,
+    answers: UnboundedSender<Acknowledged>,
+    counts: Arc<Counts>,
+    /// Messages that came while the partitions were being paused.
+    overflow: VecDeque<OwnedMessage>,
+    limits: DecodeLimits,
+}
+
+/// The engine has gone, or the shutdown has come: nothing more is delivered.
+struct Over;
+
+impl Poller {
+    fn run(mut self, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() && !self.deliveries.is_closed() {
+            if self.step(shutdown).is_err() {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    fn step(&mut self, shutdown: &CancellationToken) -> Result<(), Over> {
+        let consumer = &self.consumer;
+        consumer.context().store_answered(consumer);
+        if let Some(message) = self.overflow.pop_front() {
+            self.take(&message, shutdown)?;
+        } else if let Some(polled) = self.poll(POLL_FOR) {
+            self.take(&polled, shutdown)?;
+        }
+        self.deliver_due(shutdown)
+    }
+
+    /// One message, detached from librdkafka only when it must outlive the next poll.
+    fn poll(&self, patience: Duration) -> Option<OwnedMessage> {
+        match self.consumer.poll(patience)? {
+            Ok(message) => Some(message.detach()),
+            Err(error) => {
+                self.counts.connection.failed(&error.to_string());
+                tracing::warn!(%error, "Kafka cannot be read, trying again");
+                metrics::counter!("citywatch_kafka_errors_total").increment(1);
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, message: &OwnedMessage, shutdown: &CancellationToken) -> Result<(), Over> {
+        let partition: Partition = (message.topic().into(), message.partition());
+        let Some(payload) = message.payload() else {
+            // A tombstone: nothing to store, so it is answered as soon as it is read.
+            return self.deliver(&partition, None, message.offset() + 1, shutdown);
+        };
+        if is_packed(message, payload) {
+            self.deliver_collected(&partition, shutdown)?;
+            let batch = frame::decode(payload, &self.limits).unwrap_or_else(|error| {
+                self.counts.undecodable.fetch_add(1, Ordering::Relaxed);
+                metrics::counter!("citywatch_undecodable_frames_total").increment(1);
+                tracing::warn!(%error, topic = message.topic(), partition = message.partition(), offset = message.offset(), "a message cannot be decoded, it goes to the dead letters");
+                let stream = message.partition().to_string();
+                frame::undecodable(&agent_of(message.topic()), &stream, position_of(message.offset()), payload, clock::now())
+            });
+            return self.deliver(&partition, Some(batch), message.offset() + 1, shutdown);
+        }
+        let origin = self.foreign_origin(message);
+        let received_at = received_at(message);
+        let (before, full) = {
+            let mut shared = self.consumer.context().lock();
+            let lane = shared.lanes.lane(&partition);
+            (
+                lane.collect(origin, payload, message.offset(), received_at),
+                lane.take_full(),
+            )
+        };
+        for Collected {
+            batch, next_offset, ..
+        } in before.into_iter().chain(full)
+        {
+            self.deliver(&partition, Some(batch), next_offset, shutdown)?;
+        }
+        Ok(())
+    }
+
+    fn foreign_origin(&self, message: &OwnedMessage) -> Origin {
+        let topic = self
+            .config
+            .topics
+            .get(message.topic())
+            .cloned()
+            .unwrap_or_default();
+        let named =
+            header(message, HEADER_FORMAT).and_then(|format| std::str::from_utf8(format).ok());
+        // A name that only the transport may give.
+        let format = named
+            .filter(|format| *format != frame::UNDECODABLE)
+            .unwrap_or(&topic.format);
+        Origin {
+            unit: topic.unit.as_str().into(),
+            agent: agent_of(message.topic()).as_str().into(),
+            stream: message.partition().to_string().as_str().into(),
+            format: format.into(),
+            ..Origin::default()
+        }
+    }
+
+    fn deliver_due(&mut self, shutdown: &CancellationToken) -> Result<(), Over> {
+        let deadline = Instant::now().checked_sub(COLLECT_FOR);
+        let due = deadline
+            .map(|deadline| self.consumer.context().lock().lanes.due(deadline))
+            .unwrap_or_default();
+        due.iter()
+            .try_for_each(|partition| self.deliver_collected(partition, shutdown))
+    }
+
+    fn deliver_collected(
+        &mut self,
+        partition: &Partition,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Over> {
+        let collected = self
+            .consumer
+            .context()
+            .lock()
+            .lanes
+            .lane(partition)
+            .take_collected();
+        let Some(Collected {
+            batch, next_offset, ..
+        }) = collected
+        else {
+            return Ok(());
+        };
+        self.deliver(partition, Some(batch), next_offset, shutdown)
+    }
+
+    fn deliver(
+        &mut self,
+        partition: &Partition,
+        batch: Option<RecordBatch>,
+        next_offset: i64,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Over> {
+        let (lane, sequence) = {
+            let mut shared = self.consumer.context().lock();
+            let lane = shared.lanes.lane(partition);
+            (lane.number, lane.hand_out(next_offset))
+        };
+        let receipt = Receipt::new(lane, sequence, self.answers.clone());
+        let Some(batch) = batch.filter(|batch| !batch.is_empty()) else {
+            receipt.acknowledge();
+            return Ok(());
+        };
+        let records = batch.len() as u64;
+        self.send(Delivery { batch, receipt }, shutdown)?;
+        self.counts.records.fetch_add(records, Ordering::Relaxed);
+        metrics::counter!("citywatch_kafka_records_total").increment(records);
+        Ok(())
+    }
+
+    /// Hands a delivery over. While the engine is busy the partitions are paused and polling goes on.
+    fn send(&mut self, mut delivery: Delivery, shutdown: &CancellationToken) -> Result<(), Over> {
+        let since = Instant::now();
+        let mut paused = false;
+        loop {
+            delivery = match self.deliveries.try_send(delivery) {
+                Ok(()) => break,
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(Over),
+                Err(mpsc::error::TrySendError::Full(delivery)) => delivery,
+            };
+            if shutdown.is_cancelled() {
+                return Err(Over);
+            }
+            if since.elapsed() < BUSY_PATIENCE {
+                thread::sleep(LOOK_AGAIN);
+                continue;
+            }
+            if !paused {
+                self.counts.pauses.fetch_add(1, Ordering::Relaxed);
+                metrics::counter!("citywatch_kafka_pauses_total").increment(1);
+            }
+            paused = true;
+            // Again each time: partitions may have been assigned in the meantime.
+            if let Ok(assignment) = self.consumer.assignment() {
+                self.warn_on(self.consumer.pause(&assignment));
+            }
+            let polled = self.poll(POLL_FOR);
+            self.overflow.extend(polled);
+            self.consumer.context().store_answered(&self.consumer);
+            if !self
+                .consumer
+                .context()
+                .lock()
+                .lanes
+                .holds(delivery.receipt.lane())
+            {
+                // Its partition went to another engine, which reads it again.
+                break;
+            }
+        }
+        if paused && let Ok(assignment) = self.consumer.assignment() {
+            self.warn_on(self.consumer.resume(&assignment));
+        }
+        Ok(())
+    }
+
+    fn warn_on(&self, result: Result<(), KafkaError>) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "Kafka");
+        }
+    }
+
+    /// Waits for the engine's answers, commits and leaves the group.
+    fn end(self) {
+        let Self {
+            consumer,
+            deliveries,
+            answers,
+            ..
+        } = self;
+        // The senders left are the receipts'.
+        drop((deliveries, answers));
+        let partitions = consumer.context().lock().lanes.partitions();
+        consumer
+            .context()
+            .settle(&consumer, &partitions, END_PATIENCE);
+        drop(consumer);
+    }
+}
+
+/// What the polling thread and librdkafka's callbacks on it share.
+struct SharedState {
+    lanes: Lanes,
+    answered: UnboundedReceiver<Acknowledged>,
+}
+
+struct Context {
+    counts: Arc<Counts>,
+    shared: Mutex<SharedState>,
+}
+
+impl Context {
+    fn lock(&self) -> MutexGuard<'_, SharedState> {
+        // One thread uses it; after its panic no one does.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores the offsets that the engine's answers have released; librdkafka commits them each second.
+    fn store_answered(&self, consumer: &BaseConsumer<Self>) -> Answers {
+        let mut offsets = std::collections::HashMap::new();
+        let mut shared = self.lock();
+        let answers = loop {
+            match shared.answered.try_recv() {
+                Ok(answer) => offsets.extend(shared.lanes.answer(answer)),
+                Err(mpsc::error::TryRecvError::Empty) => break Answers::MayCome,
+                Err(mpsc::error::TryRecvError::Disconnected) => break Answers::Over,
+            }
+        };
+        drop(shared);
+        for ((topic, partition), offset) in offsets {
+            if let Err(error) = consumer.store_offset(&topic, partition, offset - 1) {
+                tracing::debug!(%error, %topic, partition, offset, "the offset cannot be stored: the partition has gone");
+            }
+        }
+        answers
+    }
+
+    /// Waits for the answers of `partitions`, commits what they release, and forgets them.
+    fn settle(&self, consumer: &BaseConsumer<Self>, partitions: &[Partition], patience: Duration) {
+        let deadline = Instant::now() + patience;
+        for partition in partitions {
+            // Not delivered: whoever gets the partition reads it again.
+            let _ = self.lock().lanes.lane(partition).take_collected();
+        }
+        while self.store_answered(consumer) == Answers::MayCome
+            && self.lock().lanes.outstanding(partitions) > 0
+        {
+            if Instant::now() >= deadline {
+                tracing::warn!(
+                    "records were not stored in time before their partition went: they are delivered again"
+                );
+                break;
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        match consumer.commit_consumer_state(CommitMode::Sync) {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(error) => {
+                tracing::warn!(%error, "offsets could not be committed: records are delivered again")
+            }
+        }
+        let mut shared = self.lock();
+        partitions
+            .iter()
+            .for_each(|partition| shared.lanes.remove(partition));
+    }
+}
+
+/// Whether more answers may come.
+#[derive(PartialEq, Eq)]
+enum Answers {
+    MayCome,
+    Over,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.counts.connection.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.counts.connection.stats_raw(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.counts.connection.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(partitions) = rebalance else {
+            return;
+        };
+        let partitions = names(partitions);
+        // Lost partitions are another engine's already: nothing can be committed for them.
+        let patience = if consumer.assignment_lost() {
+            Duration::ZERO
+        } else {
+            REVOKE_PATIENCE
+        };
+        tracing::info!(
+            partitions = partitions.len(),
+            "partitions go to another engine"
+        );
+        self.settle(consumer, &partitions, patience);
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, _rebalance: &Rebalance<'_>) {
+        let assigned = consumer
+            .assignment()
+            .map_or(0, |assignment| assignment.count());
+        tracing::info!(partitions = assigned, "partitions of this engine");
+        self.counts
+            .partitions
+            .store(assigned as u64, Ordering::Relaxed);
+        metrics::gauge!("citywatch_kafka_partitions").set(assigned as f64);
+    }
+
+    fn commit_callback(&self, result: Result<(), KafkaError>, _offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(error) => tracing::warn!(%error, "offsets could not be committed, trying again"),
+        }
+    }
+}
+
+fn names(partitions: &TopicPartitionList) -> Vec<Partition> {
+    partitions
+        .elements()
+        .iter()
+        .map(|element| (element.topic().into(), element.partition()))
+        .collect()
+}
+
+fn agent_of(topic: &str) -> String {
+    format!("kafka/{topic}")
+}
+
+fn header<'a>(message: &'a OwnedMessage, key: &str) -> Option<&'a [u8]> {
+    message
+        .headers()?
+        .iter()
+        .find(|header| header.key == key)?
+        .value
+}
+
+fn is_packed(message: &OwnedMessage, payload: &[u8]) -> bool {
+    header(message, HEADER_FRAMING).is_some_and(|framing| framing == FRAMING_PACKED.as_bytes())
+        || frame::peek(payload).is_ok()
+}
+
+/// The broker's time where the topic has it; a producer's own claim is not believed.
+fn received_at(message: &OwnedMessage) -> Timestamp {
+    match message.timestamp() {
+        rdkafka::Timestamp::LogAppendTime(millis) => Timestamp::from_millis(millis),
+        _ => clock::now(),
+    }
+}

@@ -1,0 +1,99 @@
+//! Tailing files: what is read, how it is cut into records, and what is remembered of it.
+//!
+//! A file is known by its device, inode and first bytes, never by its name: a renamed file goes on
+//! under the same stream, and new content under an old name is a new stream. Positions are byte
+//! offsets, so they grow strictly within a stream, and the same content read again has the same
+//! positions: the engine drops what it has.
+
+pub(crate) mod checkpoints;
+pub(crate) mod discovery;
+pub(crate) mod identity;
+pub(crate) mod lines;
+pub(crate) mod tailed;
+pub(crate) mod tailer;
+
+use serde::{Deserialize, Serialize};
+
+use citywatch_parsers::LogSource;
+
+/// A group of files that are read alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilesConfig {
+    /// Paths; `*`, `?`, `[...]` and `**` match as in a shell.
+    pub paths: Vec<String>,
+    /// What to leave out: patterns for the file's name, or for the path if they contain `/`.
+    #[serde(default = "default_exclude")]
+    pub exclude: Vec<String>,
+    /// Name of the format in the parsers' table, or `auto`.
+    #[serde(default = "default_format")]
+    pub format: String,
+    /// The host the files speak of; the agent's own if absent.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The office, where one agent reads for several; the agent's own if absent.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// What is known of the log source; the rest is found out by the parsers.
+    #[serde(default)]
+    pub log_source: LogSource<'static>,
+    /// How lines are joined into records.
+    #[serde(default)]
+    pub multiline: Joining,
+    /// Where reading begins in files that are there when the agent first sees this group.
+    #[serde(default)]
+    pub read_from: ReadFrom,
+}
+
+/// How lines are joined into records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Joining {
+    /// A line is a record.
+    #[default]
+    None,
+    /// Consecutive lines of one audit event (`msg=audit(TIME:SERIAL)`) are a record.
+    Auditd,
+    /// A line that begins with a blank or a tab belongs to the record before it.
+    Indent,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadFrom {
+    /// At the first byte.
+    #[default]
+    Beginning,
+    /// At the end: only what is written from now on.
+    End,
+}
+
+impl Default for FilesConfig {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            exclude: default_exclude(),
+            format: default_format(),
+            host: None,
+            unit: None,
+            log_source: LogSource::default(),
+            multiline: Joining::None,
+            read_from: ReadFrom::Beginning,
+        }
+    }
+}
+
+/// Compressed leftovers of rotation: they were read before they were compressed.
+fn default_exclude() -> Vec<String> {
+    ["*.gz", "*.bz2", "*.xz", "*.zst"]
+        .map(String::from)
+        .to_vec()
+}
+
+fn default_format() -> String {
+    "auto".into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! What an agent says of itself.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::kafka::ProducerStatus;
+use crate::spool::SpoolStatus;
+
+/// How an agent stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentStatus {
+    /// The agent's name.
+    pub name: String,
+    /// The program's version.
+    pub version: &'static str,
+    /// Each file that is being read.
+    pub sources: Vec<SourceStatus>,
+    /// Patterns that match nothing and directories that cannot be read.
+    pub problems: Vec<String>,
+    /// Where the records go.
+    pub sink: SinkStatus,
+    /// Why positions cannot be saved at the moment, if so.
+    pub checkpoint_error: Option<String>,
+    /// Batches on their way to the sink.
+    pub in_flight: usize,
+    /// How often sending failed and began again since this start.
+    pub send_retries: u64,
+}
+
+/// How one source stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceStatus {
+    /// The file.
+    pub path: PathBuf,
+    /// Its stream's name; empty while the first line is being written.
+    pub stream: String,
+    /// What it does.
+    pub state: SourceState,
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Bytes that are durable downstream.
+    pub durable_bytes: u64,
+    /// Bytes there are.
+    pub size_bytes: u64,
+    /// Bytes that are not durable downstream yet.
+    pub lag_bytes: u64,
+    /// Records read since this start.
+    pub records: u64,
+    /// Records cut at 1 MiB since this start.
+    pub truncated_records: u64,
+    /// Failed attempts since this start.
+    pub retries: u64,
+    /// Why it cannot be read at the moment, if so.
+    pub last_error: Option<String>,
+}
+
+/// What a source does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// There is more than has been sent.
+    Reading,
+    /// Everything is sent.
+    CaughtUp,
+    /// It was rotated away and is read to its end.
+    Draining,
+    /// It cannot be read; it is tried again.
+    Unreadable,
+}
+
+/// How the sink stands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkStatus {
+    /// The spool.
+    Spool(SpoolStatus),
+    /// Kafka.
+    Kafka(ProducerStatus),
+}
