@@ -42,7 +42,7 @@ pub use config::{
     TlsConfig,
 };
 pub use database::DatabaseError;
-pub use incidents::State;
+pub use incidents::{State, Verdict};
 pub use server::{ServeError, Server};
 pub use severity::{Severity, UnknownSeverity};
 pub use status::{AlertingStatus, LastError};

@@ -62,6 +62,50 @@ impl Conditions {
             .push(format!("{column} IN ({})", places.join(", ")));
     }
 
+    /// The column has one of these numbers.
+    pub(crate) fn one_of_numbers(
+        &mut self,
+        column: &'static str,
+        values: impl Iterator<Item = i64>,
+    ) {
+        let places: Vec<String> = values
+            .map(|value| self.place(Value::Number(value)))
+            .collect();
+        self.in_list(column, &places);
+    }
+
+    fn in_list(&mut self, column: &'static str, places: &[String]) {
+        // An empty list holds nothing; PostgreSQL has no empty list.
+        let list = if places.is_empty() {
+            "NULL".to_owned()
+        } else {
+            places.join(", ")
+        };
+        self.parts.push(format!("{column} IN ({list})"));
+    }
+
+    /// The incident names this entity.
+    pub(crate) fn entity(&mut self, kind: &str, value: &str) {
+        let kind = self.place(Value::Text(kind.to_owned()));
+        let value = self.place(Value::Text(value.to_owned()));
+        self.parts.push(format!(
+            "id IN (SELECT incident_id FROM incident_entities WHERE kind = {kind} AND value = {value})"
+        ));
+    }
+
+    /// The column is among what a query gives: `query` ends where its one value goes, `rest` follows it.
+    pub(crate) fn within(
+        &mut self,
+        column: &'static str,
+        query: &'static str,
+        value: impl Into<Value>,
+        rest: &'static str,
+    ) {
+        let place = self.place(value.into());
+        self.parts
+            .push(format!("{column} IN ({query} {place} {rest})"));
+    }
+
     /// The unit in that column is one that may be seen.
     pub(crate) fn scope(&mut self, column: &'static str, scope: &Scope) {
         if let Scope::Subtree(root) = scope {

@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 
 use super::problem::Problem;
 use super::{Access, App};
-use crate::accounts::{Scope, Session, User};
+use crate::accounts::{Scope, Session};
 
 /// The cookie's name under HTTPS: browsers accept `__Host-` only with Secure, Path=/ and no Domain.
 const COOKIE_SECURE: &str = "__Host-citywatch";
@@ -26,8 +26,9 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn user(&self) -> &User {
-        &self.session.user
+    /// The name that stands in histories.
+    pub(crate) fn name(&self) -> &str {
+        &self.session.user.name
     }
 
     /// What the caller may see.

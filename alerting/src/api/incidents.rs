@@ -1,19 +1,17 @@
-//! Incidents: the list, one of them, and what people change about it.
+//! Incidents: the list, and one of them.
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::App;
 use super::caller::Caller;
-use super::problem::{JsonBody, Params, Problem};
-use crate::database::Counter;
-use crate::incidents::{
-    self, ChangeError, IncidentFilter, Stamp, State as IncidentState, StateChange,
-};
+use super::problem::{Params, Problem};
+use crate::incidents::{self, IncidentFilter, State as IncidentState};
+use crate::severity::Severity;
 
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 500;
@@ -23,7 +21,17 @@ const LIMIT_MAX: u32 = 500;
 pub(super) struct ListParams {
     limit: Option<u32>,
     cursor: Option<String>,
+    /// Names joined by commas.
     state: Option<String>,
+    /// Names joined by commas.
+    severity: Option<String>,
+    assignee: Option<String>,
+    verdict: Option<String>,
+    unit: Option<String>,
+    host: Option<String>,
+    rule_id: Option<String>,
+    /// `kind:value`.
+    entity: Option<String>,
 }
 
 /// `GET /api/v1/incidents`: newest first. The cursor is the number of the last incident of a page, so
@@ -42,6 +50,7 @@ pub(super) async fn list(
     }
     let before = params
         .cursor
+        .as_deref()
         .filter(|cursor| !cursor.is_empty())
         .map(|cursor| {
             cursor.parse().map_err(|_| {
@@ -49,9 +58,7 @@ pub(super) async fn list(
             })
         });
     let before: Option<i64> = before.transpose()?;
-    let filter = IncidentFilter {
-        states: states(params.state.as_deref().unwrap_or(""))?,
-    };
+    let filter = filter(params)?;
     let pool = app.database.pool();
     // Read before the rows: a stream that goes on from here misses nothing.
     let change = crate::changes::latest(&app.database).await?;
@@ -70,28 +77,55 @@ pub(super) async fn list(
     .into_response())
 }
 
-/// States from a list joined by commas; `open` stands for those that wait for somebody.
-fn states(text: &str) -> Result<Vec<IncidentState>, Problem> {
-    let mut states = Vec::new();
-    for name in text
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-    {
+fn filter(params: ListParams) -> Result<IncidentFilter, Problem> {
+    let mut filter = IncidentFilter::default();
+    for name in names(params.state.as_deref()) {
+        // Those that wait for somebody.
         if name == "open" {
-            states.extend([
+            filter.states.extend([
                 IncidentState::New,
                 IncidentState::Acknowledged,
                 IncidentState::InProgress,
             ]);
-            continue;
+        } else {
+            filter.states.push(state(name)?);
         }
-        states.push(state(name)?);
     }
-    Ok(states)
+    for name in names(params.severity.as_deref()) {
+        let severity = name.parse::<Severity>();
+        filter
+            .severities
+            .push(severity.map_err(|error| Problem::field("severity", error.to_string()))?);
+    }
+    if let Some(entity) = params.entity.filter(|entity| !entity.is_empty()) {
+        let (kind, value) = entity
+            .split_once(':')
+            .ok_or_else(|| Problem::field("entity", "write it like address:203.0.113.7"))?;
+        filter.entity = Some((kind.to_owned(), value.to_owned()));
+    }
+    let equal = [
+        ("assignee", params.assignee),
+        ("verdict", params.verdict),
+        ("unit", params.unit),
+        ("host", params.host),
+        ("rule_id", params.rule_id),
+    ];
+    filter.equal = equal
+        .into_iter()
+        .filter_map(|(column, value)| Some((column, value?)))
+        .collect();
+    Ok(filter)
 }
 
-fn state(name: &str) -> Result<IncidentState, Problem> {
+fn names(list: Option<&str>) -> impl Iterator<Item = &str> {
+    list.unwrap_or("")
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+}
+
+/// The state of that name.
+pub(super) fn state(name: &str) -> Result<IncidentState, Problem> {
     IncidentState::of_name(name).ok_or_else(|| {
         let known: Vec<_> = IncidentState::ALL
             .iter()
@@ -119,84 +153,31 @@ pub(super) async fn show(
     ))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Change {
-    state: String,
-}
-
-/// `PATCH /api/v1/incidents/{id}` with `If-Match`.
-pub(super) async fn change(
+/// `GET /api/v1/incidents/{id}/similar`
+pub(super) async fn similar(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    JsonBody(change): JsonBody<Change>,
 ) -> Result<Response, Problem> {
-    let seen_version = seen_version(&headers)?;
-    let state = state(&change.state)?;
     let pool = app.database.pool();
-    if incidents::one(pool, &id, caller.scope()).await?.is_none() {
-        return Err(Problem::missing("incident"));
-    }
-    let mut write = app.database.write().await?;
-    let change = write.next(Counter::Change).await?;
-    let stamp = Stamp {
-        at: app.clock.now(),
-        who: &caller.user().name,
-        change,
-    };
-    incidents::change_state(
-        &mut write,
-        StateChange {
-            id: &id,
-            seen_version,
-            state,
-        },
-        stamp,
-    )
-    .await?;
-    write.commit().await?;
-    app.changes.announce(change);
-    let incident = incidents::one(pool, &id, caller.scope())
+    let incident = visible(&app, &caller, &id).await?;
+    let items = incidents::similar(pool, &incident, caller.scope()).await?;
+    Ok(Json(json!({ "items": items })).into_response())
+}
+
+/// The incident, if it exists and the caller may see it.
+pub(super) async fn visible(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<incidents::Incident, Problem> {
+    incidents::one(app.database.pool(), id, caller.scope())
         .await?
-        .ok_or_else(|| Problem::missing("incident"))?;
-    Ok(tagged(incident.version, Json(incident).into_response()))
+        .ok_or_else(|| Problem::missing("incident"))
 }
 
-impl From<ChangeError> for Problem {
-    fn from(error: ChangeError) -> Self {
-        match error {
-            ChangeError::Missing => Self::missing("incident"),
-            ChangeError::Merged { into } => Self::merged(into),
-            ChangeError::Conflict { current } => Self::conflict(current),
-            ChangeError::Database(error) => error.into(),
-        }
-    }
-}
-
-/// The version in `If-Match`, as `ETag` gave it, with or without quotes.
-fn seen_version(headers: &HeaderMap) -> Result<i64, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else {
-        return Err(Problem::new(
-            StatusCode::PRECONDITION_REQUIRED,
-            "The header If-Match is missing: send the version of the incident that you saw.",
-        ));
-    };
-    let text = value.to_str().unwrap_or("").trim();
-    text.strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .unwrap_or(text)
-        .parse()
-        .map_err(|_| {
-            Problem::field(
-                "If-Match",
-                "must be the version of the incident that you saw, a number",
-            )
-        })
-}
-
-fn tagged(version: i64, mut response: Response) -> Response {
+/// Adds the version, to be sent back in `If-Match`.
+pub(super) fn tagged(version: i64, mut response: Response) -> Response {
     let tag = HeaderValue::try_from(format!("\"{version}\"")).expect("a number is plain ASCII");
     response.headers_mut().insert(header::ETAG, tag);
     response

@@ -14,6 +14,7 @@ mod problem;
 mod session;
 mod status;
 mod stream;
+mod triage;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -124,36 +125,23 @@ const fn route(
 const VIEWER: Access = Access::AtLeast(Role::Viewer);
 const ANALYST: Access = Access::AtLeast(Role::Analyst);
 
-/// Every route of the API.
+/// Every route of the API. A table: one line each, however long.
+#[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
-    route(Method::POST, "/api/v1/session", Access::Public, || {
-        post(session::sign_in)
-    }),
-    route(Method::GET, "/api/v1/session", VIEWER, || {
-        get(session::show)
-    }),
-    route(Method::DELETE, "/api/v1/session", VIEWER, || {
-        delete(session::sign_out)
-    }),
-    route(Method::GET, "/api/v1/incidents", VIEWER, || {
-        get(incidents::list)
-    }),
-    route(Method::GET, "/api/v1/incidents/{id}", VIEWER, || {
-        get(incidents::show)
-    }),
-    route(Method::PATCH, "/api/v1/incidents/{id}", ANALYST, || {
-        patch(incidents::change)
-    }),
-    route(Method::GET, "/api/v1/events", VIEWER, || {
-        get(events::search)
-    }),
-    route(Method::GET, "/api/v1/events/{id}", VIEWER, || {
-        get(events::show)
-    }),
+    route(Method::POST, "/api/v1/session", Access::Public, || post(session::sign_in)),
+    route(Method::GET, "/api/v1/session", VIEWER, || get(session::show)),
+    route(Method::DELETE, "/api/v1/session", VIEWER, || delete(session::sign_out)),
+    route(Method::GET, "/api/v1/incidents", VIEWER, || get(incidents::list)),
+    route(Method::POST, "/api/v1/incidents/bulk", ANALYST, || post(triage::change_many)),
+    route(Method::GET, "/api/v1/incidents/{id}", VIEWER, || get(incidents::show)),
+    route(Method::PATCH, "/api/v1/incidents/{id}", ANALYST, || patch(triage::change)),
+    route(Method::GET, "/api/v1/incidents/{id}/similar", VIEWER, || get(incidents::similar)),
+    route(Method::POST, "/api/v1/incidents/{id}/comments", ANALYST, || post(triage::comment)),
+    route(Method::POST, "/api/v1/incidents/{id}/merge", ANALYST, || post(triage::merge)),
+    route(Method::GET, "/api/v1/events", VIEWER, || get(events::search)),
+    route(Method::GET, "/api/v1/events/{id}", VIEWER, || get(events::show)),
     route(Method::GET, "/api/v1/status", VIEWER, || get(status::show)),
-    route(Method::GET, "/api/v1/stream", VIEWER, || {
-        get(stream::follow)
-    }),
+    route(Method::GET, "/api/v1/stream", VIEWER, || get(stream::follow)),
 ];
 
 /// The whole site: API and console, behind its guards.

@@ -1,17 +1,76 @@
 //! What people change about an incident.
 
-use super::{IncidentRow, Stamp, State, note};
-use crate::database::Write;
+use serde::{Deserialize, Serialize};
 
-/// A wish to move an incident on in its life.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StateChange<'a> {
-    /// The incident.
-    pub(crate) id: &'a str,
-    /// The version that was seen; a later one is not overwritten.
-    pub(crate) seen_version: i64,
-    /// The new state.
-    pub(crate) state: State,
+use super::{IncidentRow, Stamp, State, note};
+use crate::config::IncidentsConfig;
+use crate::database::{Write, storable};
+
+/// What an incident turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// An attack.
+    TruePositive,
+    /// The rule was right, and what happened was allowed.
+    BenignTruePositive,
+    /// The rule was wrong.
+    FalsePositive,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::TruePositive,
+        Self::BenignTruePositive,
+        Self::FalsePositive,
+    ];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TruePositive => "true_positive",
+            Self::BenignTruePositive => "benign_true_positive",
+            Self::FalsePositive => "false_positive",
+        }
+    }
+
+    /// The verdict of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.name() == name)
+    }
+}
+
+/// What to do with a field that may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Edit<T> {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Empty it.
+    Clear,
+    /// Write this.
+    Set(T),
+}
+
+impl<T> Edit<T> {
+    fn apply(self, current: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => current,
+            Self::Clear => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
+/// A wish to change an incident.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Change {
+    pub(crate) state: Option<State>,
+    pub(crate) verdict: Edit<Verdict>,
+    pub(crate) verdict_reason: Edit<String>,
+    /// A person's name.
+    pub(crate) assignee: Edit<String>,
 }
 
 /// Why it was not changed.
@@ -32,45 +91,138 @@ pub(crate) enum ChangeError {
         /// Its version now.
         current: i64,
     },
+    /// An incident cannot take itself in.
+    #[error("an incident cannot be merged into itself")]
+    Itself,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
 
-/// Changes an incident's state; returns the incident as it is then.
-pub(crate) async fn change_state(
+/// Changes an incident if its version still is `seen_version`; returns it as it is then. A wish that
+/// changes nothing counts as no change.
+pub(crate) async fn change(
     write: &mut Write,
-    change: StateChange<'_>,
+    id: &str,
+    seen_version: i64,
+    change: Change,
     stamp: Stamp<'_>,
 ) -> Result<IncidentRow, ChangeError> {
-    let row = locked(write, change.id, change.seen_version).await?;
-    if row.state == change.state.name() {
-        return Ok(row);
+    let before = locked(write, id, seen_version).await?;
+    let after = changed(&before, change, stamp);
+    if after == before {
+        return Ok(before);
     }
-    let now = Some(stamp.at.as_micros());
-    // Times of its life: set once on the way up, taken back when it is opened again.
-    let (acknowledged_at, resolved_at, closed_at) = match change.state {
-        State::New => (None, None, None),
-        State::Acknowledged | State::InProgress => (row.acknowledged_at.or(now), None, None),
-        State::Resolved => (row.acknowledged_at.or(now), row.resolved_at.or(now), None),
-        State::Closed => (row.acknowledged_at.or(now), row.resolved_at.or(now), now),
-    };
     sqlx::query(
         "UPDATE incidents SET state = $1, acknowledged_at = $2, resolved_at = $3, closed_at = $4, \
-         updated_at = $5, change_sequence = $6, version = version + 1 WHERE id = $7",
+         assignee = $5, verdict = $6, verdict_reason = $7, updated_at = $8, change_sequence = $9, \
+         version = version + 1 WHERE id = $10",
     )
-    .bind(change.state.name())
-    .bind(acknowledged_at)
-    .bind(resolved_at)
-    .bind(closed_at)
+    .bind(after.state.as_str())
+    .bind(after.acknowledged_at)
+    .bind(after.resolved_at)
+    .bind(after.closed_at)
+    .bind(after.assignee.as_deref())
+    .bind(after.verdict.as_deref())
+    .bind(after.verdict_reason.as_deref())
     .bind(stamp.at.as_micros())
     .bind(stamp.change)
-    .bind(change.id)
+    .bind(id)
     .execute(&mut **write)
     .await?;
-    let what = format!("state: {} -> {}", row.state, change.state.name());
-    note(write, change.id, stamp, "state", &what).await?;
-    Ok(super::row(write, change.id).await?)
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+    let lines = [
+        ("state", before.state.clone(), after.state.clone()),
+        ("assignee", text(&before.assignee), text(&after.assignee)),
+        ("verdict", text(&before.verdict), text(&after.verdict)),
+        (
+            "verdict_reason",
+            text(&before.verdict_reason),
+            text(&after.verdict_reason),
+        ),
+    ];
+    for (kind, from, to) in lines {
+        if from != to {
+            note(
+                write,
+                id,
+                stamp,
+                kind,
+                &format!("{}: {from} -> {to}", kind.replace('_', " ")),
+            )
+            .await?;
+        }
+    }
+    Ok(super::row(write, id).await?)
+}
+
+fn changed(before: &IncidentRow, change: Change, stamp: Stamp<'_>) -> IncidentRow {
+    let mut after = before.clone();
+    after.assignee = change.assignee.apply(after.assignee);
+    let verdict = match change.verdict {
+        Edit::Keep => Edit::Keep,
+        Edit::Clear => Edit::Clear,
+        Edit::Set(verdict) => Edit::Set(verdict.name().to_owned()),
+    };
+    after.verdict = verdict.apply(after.verdict);
+    after.verdict_reason = change
+        .verdict_reason
+        .apply(after.verdict_reason)
+        .map(|reason| storable(&reason).into_owned());
+    if let Some(state) = change.state.filter(|state| state.name() != before.state) {
+        let now = Some(stamp.at.as_micros());
+        after.state = state.name().to_owned();
+        // Times of its life: set once on the way up, taken back when it is opened again.
+        let acknowledged_at = before.acknowledged_at.or(now);
+        (after.acknowledged_at, after.resolved_at, after.closed_at) = match state {
+            State::New => (None, None, None),
+            State::Acknowledged | State::InProgress => (acknowledged_at, None, None),
+            State::Resolved => (acknowledged_at, before.resolved_at.or(now), None),
+            State::Closed => (acknowledged_at, before.resolved_at.or(now), now),
+        };
+    }
+    after
+}
+
+/// Adds a comment. Comments only ever add, so they need no version and change none.
+pub(crate) async fn comment(
+    write: &mut Write,
+    id: &str,
+    text: &str,
+    stamp: Stamp<'_>,
+) -> Result<(), ChangeError> {
+    let updated =
+        sqlx::query("UPDATE incidents SET updated_at = $1, change_sequence = $2 WHERE id = $3")
+            .bind(stamp.at.as_micros())
+            .bind(stamp.change)
+            .bind(id)
+            .execute(&mut **write)
+            .await?;
+    if updated.rows_affected() == 0 {
+        return Err(ChangeError::Missing);
+    }
+    Ok(note(write, id, stamp, "comment", &storable(text)).await?)
+}
+
+/// Lets an incident take in others.
+pub(crate) async fn take_in(
+    write: &mut Write,
+    id: &str,
+    seen_version: i64,
+    others: &[String],
+    stamp: Stamp<'_>,
+    config: &IncidentsConfig,
+) -> Result<IncidentRow, ChangeError> {
+    let mut into = locked(write, id, seen_version).await?;
+    for other in others {
+        if other == id {
+            return Err(ChangeError::Itself);
+        }
+        let from = found(write, other).await?;
+        super::merge(write, &into, &from, stamp, config).await?;
+        into = super::row(write, id).await?;
+    }
+    Ok(into)
 }
 
 /// The incident, if it still is what was seen.
@@ -79,18 +231,24 @@ async fn locked(
     id: &str,
     seen_version: i64,
 ) -> Result<IncidentRow, ChangeError> {
-    let row: Option<IncidentRow> = sqlx::query_as("SELECT * FROM incidents WHERE id = $1")
-        .bind(id)
-        .fetch_optional(&mut **write)
-        .await?;
-    let row = row.ok_or(ChangeError::Missing)?;
-    if let Some(into) = row.merged_into {
-        return Err(ChangeError::Merged { into });
-    }
+    let row = found(write, id).await?;
     if row.version != seen_version {
         return Err(ChangeError::Conflict {
             current: row.version,
         });
     }
     Ok(row)
+}
+
+/// The incident, if it is not part of another.
+async fn found(write: &mut Write, id: &str) -> Result<IncidentRow, ChangeError> {
+    let row: Option<IncidentRow> = sqlx::query_as("SELECT * FROM incidents WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&mut **write)
+        .await?;
+    let row = row.ok_or(ChangeError::Missing)?;
+    match row.merged_into {
+        Some(into) => Err(ChangeError::Merged { into }),
+        None => Ok(row),
+    }
 }

@@ -34,6 +34,7 @@ pub(crate) async fn merge(
         "INSERT INTO incident_entities (incident_id, kind, value) \
          SELECT $1, kind, value FROM incident_entities WHERE incident_id = $2 ON CONFLICT DO NOTHING",
         "UPDATE alerts SET incident_id = $1 WHERE incident_id = $2",
+        "UPDATE incidents SET merged_into = $1 WHERE merged_into = $2",
     ] {
         sqlx::query(statement)
             .bind(into.id.as_str())

@@ -10,12 +10,16 @@ mod change;
 mod merge;
 mod read;
 mod row;
+mod similar;
 mod view;
 
-pub(crate) use change::{ChangeError, StateChange, change_state};
+pub use change::Verdict;
+pub(crate) use change::{Change, ChangeError, Edit, change, comment, take_in};
 pub(crate) use merge::merge;
-pub(crate) use read::{IncidentFilter, changed_after, count, detail, list, one};
+pub(crate) use read::{IncidentFilter, changed_after, count, detail, list, one, visible_ids};
 pub(crate) use row::{IncidentRow, insert, row};
+pub(crate) use similar::similar;
+pub(crate) use view::Incident;
 
 use citywatch_parsers::Timestamp;
 use serde::{Deserialize, Serialize};

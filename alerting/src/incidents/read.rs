@@ -1,6 +1,6 @@
 //! Reads incidents, bounded to the units that a person may see.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 use sqlx::any::AnyRow;
@@ -23,6 +23,12 @@ const DETAIL_ROWS_MAX: i64 = 1_000;
 pub(crate) struct IncidentFilter {
     /// In one of these states; empty: in any.
     pub(crate) states: Vec<State>,
+    /// Of one of these severities; empty: of any.
+    pub(crate) severities: Vec<Severity>,
+    /// Whose column has this value: name of the column and value.
+    pub(crate) equal: Vec<(&'static str, String)>,
+    /// Naming this entity: kind and value.
+    pub(crate) entity: Option<(String, String)>,
 }
 
 fn conditions(filter: &IncidentFilter, scope: &Scope) -> Conditions {
@@ -30,6 +36,18 @@ fn conditions(filter: &IncidentFilter, scope: &Scope) -> Conditions {
     conditions.push("merged_into IS NULL");
     if !filter.states.is_empty() {
         conditions.one_of("state", filter.states.iter().map(|state| state.name()));
+    }
+    if !filter.severities.is_empty() {
+        conditions.one_of_numbers(
+            "severity",
+            filter.severities.iter().map(|severity| severity.rank()),
+        );
+    }
+    for (column, value) in &filter.equal {
+        conditions.compare(column, "=", value.clone());
+    }
+    if let Some((kind, value)) = &filter.entity {
+        conditions.entity(kind, value);
     }
     conditions.scope("unit", scope);
     conditions
@@ -91,7 +109,7 @@ pub(crate) async fn changed_after(
         .collect())
 }
 
-async fn with_entities(
+pub(super) async fn with_entities(
     pool: &AnyPool,
     rows: Vec<IncidentRow>,
 ) -> Result<Vec<Incident>, sqlx::Error> {
@@ -136,6 +154,20 @@ pub(crate) async fn one(
     let sql = format!("SELECT * FROM incidents{}", conditions.clause());
     let rows = conditions.query_as(sql).fetch_all(pool).await?;
     Ok(with_entities(pool, rows).await?.pop())
+}
+
+/// Those of the incidents that the person may see.
+pub(crate) async fn visible_ids<'a>(
+    pool: &AnyPool,
+    ids: impl Iterator<Item = &'a str>,
+    scope: &Scope,
+) -> Result<HashSet<String>, sqlx::Error> {
+    let mut conditions = Conditions::default();
+    conditions.one_of("id", ids);
+    conditions.scope("unit", scope);
+    let sql = format!("SELECT id FROM incidents{}", conditions.clause());
+    let rows = conditions.query(sql).fetch_all(pool).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// One incident with all that belongs to it.

@@ -240,7 +240,12 @@ impl Commit<'_> {
         let near: Vec<IncidentRow> = sqlx::query_as(
             "SELECT * FROM incidents WHERE group_key = $1 AND last_event_at >= $2 \
              AND first_event_at <= $3 AND state IN ('new', 'acknowledged', 'in_progress') \
-             AND merged_into IS NULL ORDER BY number",
+             AND merged_into IS NULL \
+             UNION SELECT into_.* FROM incidents AS from_ JOIN incidents AS into_ \
+             ON into_.id = from_.merged_into WHERE from_.group_key = $1 \
+             AND from_.merged_into IS NOT NULL AND into_.last_event_at >= $2 \
+             AND into_.first_event_at <= $3 \
+             AND into_.state IN ('new', 'acknowledged', 'in_progress') ORDER BY number",
         )
         .bind(draft.group_key.as_str())
         .bind(first.as_micros().saturating_sub(gap))

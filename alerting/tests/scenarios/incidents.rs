@@ -207,3 +207,207 @@ pub async fn bad_requests_name_field_and_reason(place: Place) {
     assert_eq!(reply.status, 413, "{reply:?}");
     site.stop().await;
 }
+
+/// Ids of the incidents, the newest first.
+fn ids(client: &super::support::Client) -> Vec<String> {
+    let list = client.get("/api/v1/incidents").body;
+    list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+pub async fn a_verdict_an_assignee_and_comments_are_kept(place: Place) {
+    let site = Site::start(&place).await;
+    send(
+        &site.alerting.intake(),
+        vec![found(&rule("guess", "high"), "web-01", at(0), 1)],
+    )
+    .await;
+    let client = site.admin();
+    let path = format!("/api/v1/incidents/{}", ids(&client)[0]);
+    let patch = |body: Value, version: &str| {
+        client.send("PATCH", &path, Some(body), &[("if-match", version)])
+    };
+    let reply = patch(json!({ "assignee": "Admin", "state": "in_progress" }), "1");
+    assert_eq!(
+        (reply.status, &reply.body["assignee"]),
+        (200, &json!("admin")),
+        "{reply:?}"
+    );
+    let wish =
+        json!({ "verdict": "false_positive", "verdict_reason": "a backup job", "assignee": null });
+    let reply = patch(wish.clone(), "2");
+    assert_eq!(reply.body["verdict"], "false_positive", "{reply:?}");
+    assert_eq!(
+        (&reply.body["assignee"], &reply.body["state"]),
+        (&Value::Null, &json!("in_progress"))
+    );
+    assert_eq!(patch(wish, "3").body["version"], 3, "nothing changed");
+    for (wish, field) in [
+        (json!({ "verdict": "maybe" }), "verdict"),
+        (json!({ "assignee": "nobody" }), "assignee"),
+        (json!({ "state": "asleep" }), "state"),
+        (json!({ "sate": "new" }), "sate"),
+    ] {
+        let reply = patch(wish, "3");
+        assert_eq!(
+            (reply.status, &reply.body["errors"][0]["field"]),
+            (400, &json!(field)),
+            "{reply:?}"
+        );
+    }
+    let comments = format!("{path}/comments");
+    let text = "**Seen** <script>alert(1)</script>";
+    assert_eq!(
+        client
+            .send("POST", &comments, Some(json!({ "text": text })), &[])
+            .status,
+        201
+    );
+    assert_eq!(
+        client
+            .send("POST", &comments, Some(json!({ "text": " " })), &[])
+            .status,
+        400
+    );
+    let detail = client.get(&path).body;
+    let history = detail["history"].as_array().unwrap();
+    let lines: Vec<String> = history
+        .iter()
+        .map(|line| format!("{} {}: {}", line["who"], line["kind"], line["what"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        lines[1..],
+        [
+            "admin state: state: new -> in_progress",
+            "admin assignee: assignee: none -> admin",
+            "admin assignee: assignee: admin -> none",
+            "admin verdict: verdict: none -> false_positive",
+            "admin verdict_reason: verdict reason: none -> a backup job",
+            "admin comment: **Seen** <script>alert(1)</script>",
+        ]
+    );
+    assert_eq!(
+        detail["version"], 3,
+        "a comment is no change of the incident"
+    );
+    site.stop().await;
+}
+
+pub async fn many_change_at_once_and_failures_are_listed(place: Place) {
+    let site = Site::start(&place).await;
+    let guess = rule("guess", "high");
+    let matches = (0..5)
+        .map(|number| found(&guess, &format!("web-{number}"), at(0), number))
+        .collect();
+    send(&site.alerting.intake(), matches).await;
+    let client = site.admin();
+    let ids = ids(&client);
+    let path = format!("/api/v1/incidents/{}", ids[2]);
+    client.send(
+        "PATCH",
+        &path,
+        Some(json!({ "state": "acknowledged" })),
+        &[("if-match", "1")],
+    );
+    let mut items: Vec<Value> = ids
+        .iter()
+        .map(|id| json!({ "id": id, "version": 1 }))
+        .collect();
+    items.push(json!({ "id": "none", "version": 1 }));
+    let body =
+        json!({ "items": items, "change": { "state": "closed", "verdict": "false_positive" } });
+    let reply = client.send("POST", "/api/v1/incidents/bulk", Some(body), &[]);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.body["changed"].as_array().unwrap().len(), 4);
+    let reasons: Vec<&str> = reply.body["failed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failed| failed["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "the incident was changed since you read it",
+            "there is no such incident"
+        ]
+    );
+    for (query, expected) in [
+        ("state=closed", 4),
+        ("state=open", 1),
+        ("state=closed,acknowledged", 5),
+        ("verdict=false_positive&host=web-1", 1),
+        ("severity=critical", 0),
+        ("severity=high,low", 5),
+        ("entity=address:203.0.113.7", 5),
+        ("entity=address:203.0.113.8", 0),
+        ("rule_id=guess&unit=unit-1", 5),
+    ] {
+        let list = client.get(&format!("/api/v1/incidents?{query}")).body;
+        assert_eq!(
+            (&list["total"], list["items"].as_array().unwrap().len()),
+            (&json!(expected), expected)
+        );
+    }
+    site.stop().await;
+}
+
+pub async fn a_merge_leaves_a_trace_and_later_alerts_follow_it(place: Place) {
+    let site = Site::start(&place).await;
+    let (guess, shell) = (rule("guess", "medium"), rule("shell", "critical"));
+    let intake = site.alerting.intake();
+    send(
+        &intake,
+        vec![
+            found(&guess, "web-01", at(0), 1),
+            found(&shell, "web-01", at(60), 2),
+        ],
+    )
+    .await;
+    let client = site.admin();
+    let (first, second) = (ids(&client)[1].clone(), ids(&client)[0].clone());
+    let similar = client
+        .get(&format!("/api/v1/incidents/{first}/similar"))
+        .body;
+    assert_eq!(
+        (
+            &similar["items"][0]["id"],
+            &similar["items"][0]["shared_entities"]
+        ),
+        (&json!(second), &json!(3))
+    );
+    let merge = |from: &str, version: &str| {
+        let path = format!("/api/v1/incidents/{first}/merge");
+        client.send(
+            "POST",
+            &path,
+            Some(json!({ "from": [from] })),
+            &[("if-match", version)],
+        )
+    };
+    assert_eq!(merge(&first, "1").status, 400, "into itself");
+    assert_eq!(merge(&second, "7").status, 412);
+    let merged = merge(&second, "1");
+    assert_eq!(merged.status, 200, "{merged:?}");
+    assert_eq!(
+        (&merged.body["severity"], &merged.body["alert_count"]),
+        (&json!("critical"), &json!(2))
+    );
+    let reply = merge(&second, "2");
+    assert_eq!(
+        (reply.status, &reply.body["merged_into"]),
+        (409, &json!(first))
+    );
+    // Alerts of the group that was merged join the incident that took it in.
+    send(&intake, vec![found(&shell, "web-01", at(3600), 3)]).await;
+    let list = client.get("/api/v1/incidents").body;
+    assert_eq!(
+        (&list["total"], &list["items"][0]["event_count"]),
+        (&json!(1), &json!(3))
+    );
+    site.stop().await;
+}

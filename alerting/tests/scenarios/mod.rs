@@ -66,6 +66,9 @@ scenarios! {
     incidents::an_incident_shows_all_that_belongs_to_it,
     incidents::two_analysts_do_not_overwrite_each_other,
     incidents::bad_requests_name_field_and_reason,
+    incidents::a_verdict_an_assignee_and_comments_are_kept,
+    incidents::many_change_at_once_and_failures_are_listed,
+    incidents::a_merge_leaves_a_trace_and_later_alerts_follow_it,
     stream::changes_arrive_and_resume,
     stream::changes_of_another_process_arrive,
 }

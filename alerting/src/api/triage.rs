@@ -1,0 +1,276 @@
+//! What people do with incidents: states, verdicts, assignees, comments, merging; one or many at once.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::App;
+use super::caller::Caller;
+use super::incidents::{state, tagged, visible};
+use super::problem::{JsonBody, Problem};
+use crate::database::Counter;
+use crate::incidents::{self, Change, ChangeError, Edit, Stamp, Verdict};
+
+const TEXT_BYTES_MAX: usize = 20_000;
+/// Incidents of one bulk action.
+const BULK_MAX: usize = 1_000;
+
+/// Null empties a field, an absent field is left as it is.
+#[derive(Clone, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Wish {
+    state: Option<String>,
+    #[serde(deserialize_with = "present")]
+    verdict: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    verdict_reason: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    assignee: Option<Option<String>>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+fn edit(wish: Option<Option<String>>) -> Edit<String> {
+    match wish {
+        None => Edit::Keep,
+        Some(None) => Edit::Clear,
+        Some(Some(value)) => Edit::Set(value),
+    }
+}
+
+impl Wish {
+    async fn check(self, app: &App) -> Result<Change, Problem> {
+        let verdict = match edit(self.verdict) {
+            Edit::Keep => Edit::Keep,
+            Edit::Clear => Edit::Clear,
+            Edit::Set(name) => Edit::Set(verdict(&name)?),
+        };
+        let verdict_reason = edit(self.verdict_reason);
+        if let Edit::Set(reason) = &verdict_reason {
+            check_text("verdict_reason", reason)?;
+        }
+        let mut assignee = edit(self.assignee);
+        if let Edit::Set(name) = &assignee {
+            let user = app.users.find(name).await?.filter(|user| !user.disabled);
+            let user = user
+                .ok_or_else(|| Problem::field("assignee", format!("nobody is called {name:?}")))?;
+            assignee = Edit::Set(user.name);
+        }
+        let state = self.state.as_deref().map(state).transpose()?;
+        Ok(Change {
+            state,
+            verdict,
+            verdict_reason,
+            assignee,
+        })
+    }
+}
+
+fn verdict(name: &str) -> Result<Verdict, Problem> {
+    Verdict::of_name(name).ok_or_else(|| {
+        let known: Vec<_> = Verdict::ALL.iter().map(|verdict| verdict.name()).collect();
+        Problem::field(
+            "verdict",
+            format!("unknown verdict {name:?}; one of {}", known.join(", ")),
+        )
+    })
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), Problem> {
+    if text.trim().is_empty() {
+        return Err(Problem::field(field, "must not be empty"));
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(Problem::field(
+            field,
+            format!("must not be longer than {TEXT_BYTES_MAX} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+/// `PATCH /api/v1/incidents/{id}` with `If-Match`.
+pub(super) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    JsonBody(wish): JsonBody<Wish>,
+) -> Result<Response, Problem> {
+    let seen_version = seen_version(&headers)?;
+    let change = wish.check(&app).await?;
+    visible(&app, &caller, &id).await?;
+    let mut write = app.database.write().await?;
+    let sequence = write.next(Counter::Change).await?;
+    let stamp = Stamp {
+        at: app.clock.now(),
+        who: caller.name(),
+        change: sequence,
+    };
+    incidents::change(&mut write, &id, seen_version, change, stamp).await?;
+    write.commit().await?;
+    app.changes.announce(sequence);
+    let incident = visible(&app, &caller, &id).await?;
+    Ok(tagged(incident.version, Json(incident).into_response()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bulk {
+    items: Vec<BulkItem>,
+    change: Wish,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BulkItem {
+    id: String,
+    version: i64,
+}
+
+/// `POST /api/v1/incidents/bulk`: each incident for itself, in one transaction; what could not be changed
+/// is listed with the reason.
+pub(super) async fn change_many(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(bulk): JsonBody<Bulk>,
+) -> Result<Response, Problem> {
+    if bulk.items.len() > BULK_MAX {
+        return Err(Problem::field(
+            "items",
+            format!("at most {BULK_MAX} at once"),
+        ));
+    }
+    let change = bulk.change.check(&app).await?;
+    let ids = bulk.items.iter().map(|item| item.id.as_str());
+    let may_see = incidents::visible_ids(app.database.pool(), ids, caller.scope()).await?;
+    let mut write = app.database.write().await?;
+    let sequence = write.next(Counter::Change).await?;
+    let stamp = Stamp {
+        at: app.clock.now(),
+        who: caller.name(),
+        change: sequence,
+    };
+    let (mut changed, mut failed): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
+    for item in &bulk.items {
+        let outcome = if may_see.contains(&item.id) {
+            incidents::change(&mut write, &item.id, item.version, change.clone(), stamp).await
+        } else {
+            Err(ChangeError::Missing)
+        };
+        match outcome {
+            Ok(row) => changed.push(json!({ "id": row.id, "version": row.version })),
+            Err(ChangeError::Database(error)) => return Err(error.into()),
+            Err(error) => failed.push(json!({ "id": item.id, "reason": error.to_string() })),
+        }
+    }
+    write.commit().await?;
+    app.changes.announce(sequence);
+    Ok(Json(json!({ "changed": changed, "failed": failed })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Comment {
+    /// Markdown; kept as it was written, made safe where it is shown.
+    text: String,
+}
+
+/// `POST /api/v1/incidents/{id}/comments`
+pub(super) async fn comment(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(comment): JsonBody<Comment>,
+) -> Result<Response, Problem> {
+    check_text("text", &comment.text)?;
+    visible(&app, &caller, &id).await?;
+    let mut write = app.database.write().await?;
+    let sequence = write.next(Counter::Change).await?;
+    let stamp = Stamp {
+        at: app.clock.now(),
+        who: caller.name(),
+        change: sequence,
+    };
+    incidents::comment(&mut write, &id, &comment.text, stamp).await?;
+    write.commit().await?;
+    app.changes.announce(sequence);
+    Ok(StatusCode::CREATED.into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Merge {
+    /// Ids of the incidents to take in.
+    from: Vec<String>,
+}
+
+/// `POST /api/v1/incidents/{id}/merge` with `If-Match`: this one takes the others in.
+pub(super) async fn merge(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    JsonBody(merge): JsonBody<Merge>,
+) -> Result<Response, Problem> {
+    let seen_version = seen_version(&headers)?;
+    if merge.from.is_empty() || merge.from.len() > 100 {
+        return Err(Problem::field("from", "must name from 1 to 100 incidents"));
+    }
+    for id in merge.from.iter().chain([&id]) {
+        visible(&app, &caller, id).await?;
+    }
+    let mut write = app.database.write().await?;
+    let sequence = write.next(Counter::Change).await?;
+    let stamp = Stamp {
+        at: app.clock.now(),
+        who: caller.name(),
+        change: sequence,
+    };
+    incidents::take_in(
+        &mut write,
+        &id,
+        seen_version,
+        &merge.from,
+        stamp,
+        &app.config.incidents,
+    )
+    .await?;
+    write.commit().await?;
+    app.changes.announce(sequence);
+    let incident = visible(&app, &caller, &id).await?;
+    Ok(tagged(incident.version, Json(incident).into_response()))
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Missing => Self::missing("incident"),
+            ChangeError::Merged { into } => Self::merged(into),
+            ChangeError::Conflict { current } => Self::conflict(current),
+            ChangeError::Itself => Self::field("from", error.to_string()),
+            ChangeError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// The version in `If-Match`, as `ETag` gave it, with or without quotes.
+pub(super) fn seen_version(headers: &HeaderMap) -> Result<i64, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "The header If-Match is missing: send the version that you saw.",
+        ));
+    };
+    let text = value.to_str().unwrap_or("").trim();
+    text.strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| Problem::field("If-Match", "must be the version that you saw, a number"))
+}
