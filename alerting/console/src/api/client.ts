@@ -10,12 +10,15 @@ import type { Problem, Session } from './types';
 export class ApiError extends Error {
   readonly status: number;
   readonly problem: Problem;
+  /** From `Retry-After`; 0 when the server names no time. */
+  readonly retryAfterSeconds: number;
 
-  constructor(status: number, problem: Problem) {
+  constructor(status: number, problem: Problem, retryAfterSeconds = 0) {
     super(problem.detail ?? problem.title ?? `HTTP ${status}`);
     this.name = 'ApiError';
     this.status = status;
     this.problem = problem;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
@@ -128,7 +131,8 @@ async function problemOf(response: Response): Promise<ApiError> {
       // A broken body tells no more than the status does.
     }
   }
-  return new ApiError(response.status, problem);
+  const retryAfter = Number(response.headers.get('Retry-After') ?? 0);
+  return new ApiError(response.status, problem, Number.isFinite(retryAfter) ? retryAfter : 0);
 }
 
 async function read<T>(response: Response): Promise<T> {

@@ -4,7 +4,7 @@
  * ever moves under the cursor.
  */
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
-import { incidentPage, type StateFilter } from './queries';
+import { incidentPage, lets, type StateFilter } from './queries';
 import { type LiveStream, liveStream } from './stream';
 import type { Incident, IncidentDetail, IncidentPage } from './types';
 
@@ -145,7 +145,6 @@ export function newFor(
     }
   }
   return [...waiting.values()].filter(
-    (incident) =>
-      incident.number > newest && !ids.has(incident.id) && (state === 'all' || incident.state === state),
+    (incident) => incident.number > newest && !ids.has(incident.id) && lets(state, incident.state),
   );
 }

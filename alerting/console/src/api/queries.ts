@@ -9,11 +9,20 @@ import type {
   IncidentState,
   SystemStatus,
 } from './types';
+import { INCIDENT_STATES } from './types';
 
 const INCIDENTS_PER_PAGE = 50;
 const EVENTS_PER_PAGE = 100;
 
-export type StateFilter = IncidentState | 'all';
+/** One state, those that wait for somebody, or all. */
+export const STATE_FILTERS = ['all', 'open', ...INCIDENT_STATES] as const;
+export type StateFilter = (typeof STATE_FILTERS)[number];
+
+/** Whether an incident in this state belongs to what the filter lets through. */
+export function lets(filter: StateFilter, state: IncidentState): boolean {
+  if (filter === 'open') return state !== 'resolved' && state !== 'closed';
+  return filter === 'all' || filter === state;
+}
 
 export function incidentPage(state: StateFilter, cursor: string | null, signal?: AbortSignal) {
   return call<IncidentPage>(

@@ -44,6 +44,14 @@ export interface Incident {
   last_event_at: string;
   created_at: string;
   updated_at: string;
+  assignee?: string | null;
+  verdict?: string | null;
+  verdict_reason?: string | null;
+  acknowledged_at?: string | null;
+  resolved_at?: string | null;
+  closed_at?: string | null;
+  /** The incident that took this one in. */
+  merged_into?: string | null;
   /** Counts changes; sent back as `If-Match`. */
   version: number;
 }
@@ -53,7 +61,9 @@ export interface Alert {
   rule_id: string;
   rule_title: string;
   severity: Severity;
+  /** Of its first event. */
   event_time: string;
+  last_event_time?: string;
   /** Only of a correlation. */
   window: { start: string; end: string } | null;
   group: NamedValue[];
@@ -89,6 +99,8 @@ export interface RuleText {
 export interface HistoryEntry {
   at: string;
   who: string;
+  /** `opened`, `state`, `merged`, ... */
+  kind?: string;
   what: string;
 }
 
@@ -118,9 +130,15 @@ export interface EventRow {
   service?: string | null;
   user?: string | null;
   source_address?: string | null;
+  source_port?: number | null;
   destination_address?: string | null;
+  destination_port?: number | null;
   process?: string | null;
+  parent_process?: string | null;
   command_line?: string | null;
+  hash?: string | null;
+  url?: string | null;
+  event_code?: string | null;
   action?: string | null;
   outcome?: string | null;
   message?: string | null;
@@ -129,6 +147,8 @@ export interface EventRow {
 
 export interface EventDetail extends EventRow {
   fields: NamedValue[];
+  /** What was wrong with the record. */
+  problems?: string[];
 }
 
 export interface EventPage {

@@ -5,7 +5,7 @@ import { Empty } from './parts';
 export function NotFound() {
   const { t } = useLingui();
   return (
-    <Empty title={t`There is no such page`}>
+    <Empty title={<h1>{t`There is no such page`}</h1>}>
       <Link to="/incidents">
         <Trans>To the incidents</Trans>
       </Link>

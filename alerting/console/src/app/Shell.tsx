@@ -24,7 +24,7 @@ export function Shell() {
         <Trans>Skip to the content</Trans>
       </a>
       <header className={classes.header}>
-        <Link to="/incidents" className={classes.brand}>
+        <Link to="/incidents" className={classes.brand} aria-label="Citywatch">
           <Logo />
           <span>Citywatch</span>
         </Link>
@@ -36,7 +36,7 @@ export function Shell() {
           <Person />
         </div>
       </header>
-      <main id="content" className={classes.main} tabIndex={-1}>
+      <main id="content" className={classes.main}>
         <Outlet />
       </main>
     </div>

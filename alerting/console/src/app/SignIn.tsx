@@ -1,4 +1,4 @@
-import { Trans, useLingui } from '@lingui/react/macro';
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { type Absence, ApiError, signIn } from '../api/client';
@@ -103,7 +103,14 @@ function SignInFailure({ error }: { error: unknown }) {
     return <Trans>User name or password is wrong.</Trans>;
   }
   if (error instanceof ApiError && error.status === 429) {
-    return <Trans>Too many attempts. Wait a minute, then try again.</Trans>;
+    const minutes = Math.max(1, Math.ceil(error.retryAfterSeconds / 60));
+    return (
+      <Plural
+        value={minutes}
+        one="Too many attempts. Try again in # minute."
+        other="Too many attempts. Try again in # minutes."
+      />
+    );
   }
   const failure = failureOf(error);
   return <>{[t(failure.what), failure.detail].filter(Boolean).join(' ')}</>;

@@ -59,10 +59,10 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
   );
 }
 
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+export function Empty({ title, children }: { title: ReactNode; children?: ReactNode }) {
   return (
     <div className={classes.empty}>
-      <p className={classes.emptyTitle}>{title}</p>
+      <div className={classes.emptyTitle}>{title}</div>
       {children}
     </div>
   );

@@ -6,8 +6,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
-import type { StateFilter } from '../api/queries';
-import { INCIDENT_STATES } from '../api/types';
+import { STATE_FILTERS, type StateFilter } from '../api/queries';
 import { NotFound } from './NotFound';
 import { Failed, Loading } from './parts';
 import { Shell } from './Shell';
@@ -56,7 +55,7 @@ export const incidentsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/incidents',
   validateSearch: (search): IncidentsSearch => {
-    const state = INCIDENT_STATES.find((each) => each === search.state);
+    const state = STATE_FILTERS.find((each) => each === search.state && each !== 'all');
     return given({ state, at: text(search, 'at') });
   },
   component: lazyRouteComponent(() => import('../incidents/IncidentsPage'), 'IncidentsPage'),

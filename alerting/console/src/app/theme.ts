@@ -14,6 +14,20 @@ const harbour: MantineColorsTuple = [
   '#054e82',
 ];
 
+/** The dark theme's greys, leaning to the blue of the rest. */
+const dark: MantineColorsTuple = [
+  '#dde4ea',
+  '#b4c0cb',
+  '#9aa8b5',
+  '#64727f',
+  '#3d4a57',
+  '#2e3944',
+  '#212b35',
+  '#1a2129',
+  '#141a21',
+  '#0e1318',
+];
+
 /** Fonts of the machine: nothing is loaded from elsewhere, and all of them know Vietnamese. */
 const SANS =
   'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", "DejaVu Sans", sans-serif';
@@ -21,7 +35,7 @@ const MONO =
   'ui-monospace, SFMono-Regular, Menlo, Consolas, "Noto Sans Mono", "Liberation Mono", "DejaVu Sans Mono", monospace';
 
 export const theme = createTheme({
-  colors: { harbour },
+  colors: { harbour, dark },
   primaryColor: 'harbour',
   primaryShade: { light: 7, dark: 7 },
   fontFamily: SANS,
@@ -30,14 +44,7 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   focusRing: 'auto',
-  headings: {
-    fontFamily: SANS,
-    fontWeight: '600',
-    sizes: {
-      h1: { fontSize: '1.375rem', lineHeight: '1.3' },
-      h2: { fontSize: '1.0625rem', lineHeight: '1.4' },
-    },
-  },
+  headings: { fontFamily: SANS, fontWeight: '600' },
 });
 
 export const colorSchemeManager = localStorageColorSchemeManager({ key: 'citywatch.theme' });

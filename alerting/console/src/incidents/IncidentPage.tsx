@@ -95,10 +95,12 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               <dt>{t`Unit`}</dt>
               <dd>{plain(incident.unit) || '–'}</dd>
               <dt>{t`Host`}</dt>
-              <dd>{plain(incident.host) || '–'}</dd>
-              {incident.entities.map((entity) => (
-                <Entity key={`${entity.kind} ${entity.value}`} kind={entity.kind} value={entity.value} />
-              ))}
+              <dd>{incident.host ? <SearchLink value={incident.host} /> : '–'}</dd>
+              {incident.entities
+                .filter(({ value }) => value !== incident.host)
+                .map((entity) => (
+                  <Entity key={`${entity.kind} ${entity.value}`} kind={entity.kind} value={entity.value} />
+                ))}
             </dl>
             {incident.tags.length > 0 && (
               <div className={classes.tags}>
@@ -141,10 +143,17 @@ function Entity({ kind, value }: { kind: string; value: string }) {
     <>
       <dt>{word ? t(word) : plain(kind)}</dt>
       <dd>
-        <Link to="/search" search={{ q: `"${value}"`, range: '7d' }} title={t`Search for it`}>
-          <bdi>{plain(value)}</bdi>
-        </Link>
+        <SearchLink value={value} />
       </dd>
     </>
+  );
+}
+
+function SearchLink({ value }: { value: string }) {
+  const { t } = useLingui();
+  return (
+    <Link to="/search" search={{ q: `"${value}"`, range: '7d' }} title={t`Search for it`}>
+      <bdi>{plain(value)}</bdi>
+    </Link>
   );
 }

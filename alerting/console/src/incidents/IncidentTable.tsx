@@ -83,9 +83,11 @@ function marksOf(incident: Incident) {
 function useColumnVisibility(): Record<string, boolean> {
   const middle = useMediaQuery('(min-width: 62em)', true, { getInitialValueInEffect: false });
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
-  const wide = useMediaQuery('(min-width: 88em)', true, { getInitialValueInEffect: false });
+  const wide = useMediaQuery('(min-width: 105em)', true, { getInitialValueInEffect: false });
   return useMemo(
     () => ({
+      severity: !narrow,
+      state: !narrow,
       unit: !narrow,
       host: !narrow,
       alert_count: middle,
@@ -110,6 +112,10 @@ function TitleCell({ incident, index }: { incident: Incident; index: number }) {
         <span className={classes.number}>#{incident.number}</span> {plain(incident.title)}
       </Link>
       <div className={classes.below}>
+        <div className={classes.badges}>
+          <SeverityBadge severity={incident.severity} />
+          <StateBadge state={incident.state} />
+        </div>
         {plain(incident.unit)} · {plain(incident.host)} · <Time at={incident.created_at} />
       </div>
     </>

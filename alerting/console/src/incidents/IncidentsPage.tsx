@@ -5,7 +5,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useCallback, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import { newFor } from '../api/live';
-import { incidentsQuery, type StateFilter } from '../api/queries';
+import { incidentsQuery, STATE_FILTERS, type StateFilter } from '../api/queries';
 import { INCIDENT_STATES } from '../api/types';
 import { Icon } from '../app/icons';
 import { useLive } from '../app/liveContext';
@@ -28,7 +28,7 @@ export function IncidentsPage() {
   const total = list.data?.pages[0]?.total;
 
   const choose = (chosen: string) => {
-    const filter = INCIDENT_STATES.find((each) => each === chosen);
+    const filter = STATE_FILTERS.find((each) => each === chosen && each !== 'all');
     void navigate({ search: filter ? { state: filter } : {} });
   };
   const remember = useCallback(
@@ -57,6 +57,7 @@ export function IncidentsPage() {
           onChange={(event) => choose(event.currentTarget.value)}
           data={[
             { value: 'all', label: t`All states` },
+            { value: 'open', label: t`Open` },
             ...INCIDENT_STATES.map((each) => ({ value: each, label: t(STATE_WORDS[each]) })),
           ]}
         />

@@ -78,13 +78,18 @@ function Loaded({ event, pattern, onSearch }: LoadedProps) {
           Received <Time at={event.received_at} precision="milliseconds" />
         </Trans>
       </p>
+      {event.problems && event.problems.length > 0 && (
+        <p className={classes.problems}>
+          <Trans>Not read in full:</Trans> <LogText text={event.problems.join('; ')} />
+        </p>
+      )}
       <h3 className={classes.part}>
         <Trans>As it was written</Trans> <CopyButton text={event.raw ?? ''} />
       </h3>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
-      <section className={classes.raw} tabIndex={0} aria-label={t`As it was written`}>
+      <div className={classes.raw} role="group" tabIndex={0} aria-label={t`As it was written`}>
         <LogText text={event.raw ?? ''} pattern={pattern} />
-      </section>
+      </div>
       <h3 className={classes.part}>
         <Trans>Fields</Trans> <span className={classes.soft}>{event.fields.length}</span>
       </h3>

@@ -57,7 +57,7 @@ export function EventTable({ rows, pattern, open, search, footer }: EventTablePr
         column.accessor('user', { header: () => <Trans>User</Trans>, cell: cellText }),
         column.accessor('source_address', { header: () => <Trans>From address</Trans>, cell: cellText }),
         column.accessor('process', { header: () => <Trans>Process</Trans>, cell: cellText }),
-        column.accessor(snippet, {
+        column.accessor((row) => snippet(row, pattern), {
           id: 'text',
           header: () => <Trans>Event</Trans>,
           cell: ({ row, getValue }) => (
@@ -95,11 +95,22 @@ function idOf(row: EventRow): string {
   return row.id;
 }
 
-/** What says most about the event on one line. */
-function snippet(row: EventRow): string {
-  return (row.message || row.command_line || row.raw || row.action || '')
-    .slice(0, SNIPPET_CHARS)
-    .replace(/\s+/g, ' ');
+/** What says most about the event in a line or two; where the search found something, that. */
+function snippet(row: EventRow, pattern: RegExp | null): string {
+  const texts = [row.message, row.command_line, row.raw, row.action].filter((text) => !!text) as string[];
+  for (const text of texts) {
+    const found = pattern ? text.search(pattern) : -1;
+    if (found >= 0) return excerpt(text, found);
+  }
+  return excerpt(texts[0] ?? '', 0);
+}
+
+/** Keeps this much of what stands before a finding. */
+const BEFORE_CHARS = 40;
+
+function excerpt(text: string, found: number): string {
+  const start = found > 2 * BEFORE_CHARS ? found - BEFORE_CHARS : 0;
+  return (start > 0 ? '… ' : '') + text.slice(start, start + SNIPPET_CHARS).replace(/\s+/g, ' ');
 }
 
 function cellText({ getValue }: { getValue: () => unknown }): ReactNode {

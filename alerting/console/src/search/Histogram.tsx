@@ -75,7 +75,7 @@ function options(element: HTMLElement, widthMillis: number, choose: Choose): uPl
   return {
     width: element.clientWidth,
     height: HEIGHT_PX,
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,

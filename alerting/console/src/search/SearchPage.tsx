@@ -71,7 +71,7 @@ export function SearchPage() {
 
   return (
     <div className={classes.page}>
-      <div className={classes.main}>
+      <div className={classes.main} aria-busy={found.isPlaceholderData}>
         <h1 className="cw-only-heard">
           <Trans>Search over events</Trans>
         </h1>
@@ -139,18 +139,14 @@ function PanelPlace(props: { open: boolean; onClose: () => void; children: React
   const { t } = useLingui();
   const beside = useMediaQuery('(min-width: 75em)', true, { getInitialValueInEffect: false });
   if (beside) return props.open ? <aside className={classes.panel}>{props.children}</aside> : null;
+  if (!props.open) return null;
   return (
-    <Drawer
-      opened={props.open}
-      onClose={props.onClose}
-      position="right"
-      size="min(40rem, 100%)"
-      withCloseButton={false}
-      padding={0}
-      aria-label={t`Event`}
-    >
-      {props.children}
-    </Drawer>
+    <Drawer.Root opened onClose={props.onClose} position="right" size="min(40rem, 100%)">
+      <Drawer.Overlay />
+      <Drawer.Content aria-label={t`Event`}>
+        <Drawer.Body p={0}>{props.children}</Drawer.Body>
+      </Drawer.Content>
+    </Drawer.Root>
   );
 }
 

@@ -2,7 +2,7 @@ import { Trans, useLingui } from '@lingui/react/macro';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { statusQuery } from '../api/queries';
-import type { FieldValue } from '../api/types';
+import type { FieldValue, SystemStatus } from '../api/types';
 import { Failed, Loading } from '../app/parts';
 import { plain } from '../text/hostile';
 import classes from './StatusPage.module.css';
@@ -13,15 +13,16 @@ export function StatusPage() {
   useDocumentTitle(`${t`Status`} · Citywatch`);
   const { data, error, isPending, refetch } = useQuery(statusQuery);
   return (
-    <div className={classes.page}>
-      <h1 className={classes.title}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <div className={classes.page} role="region" tabIndex={0} aria-labelledby="status-title">
+      <h1 id="status-title" className={classes.title}>
         <Trans>System status</Trans>
       </h1>
       {isPending && <Loading />}
       {error && <Failed error={error} retry={() => void refetch()} />}
       {data && (
         <div className={classes.parts}>
-          {Object.entries(data).map(([name, value]) => (
+          {partsOf(data, t`Overview`).map(([name, value]) => (
             <section key={name} className={classes.part}>
               <h2 className={classes.name}>{words(name)}</h2>
               <Value value={value} depth={0} />
@@ -33,16 +34,34 @@ export function StatusPage() {
   );
 }
 
+/** Single values in one part, each group in its own. */
+function partsOf(status: SystemStatus, overview: string): [string, FieldValue][] {
+  const entries = Object.entries(status);
+  const single = entries.filter(([, value]) => value === null || typeof value !== 'object');
+  const groups = entries.filter(([, value]) => value !== null && typeof value === 'object');
+  return single.length > 0 ? [[overview, Object.fromEntries(single)], ...groups] : groups;
+}
+
 const DEPTH_MAX = 6;
 
 function Value({ value, depth }: { value: FieldValue; depth: number }) {
   if (value === null || typeof value !== 'object' || depth >= DEPTH_MAX) return <Scalar value={value} />;
-  const entries = Array.isArray(value)
-    ? value.map((item, at): [string, FieldValue] => [String(at + 1), item])
-    : Object.entries(value);
+  if (Array.isArray(value) && value.length > 0) {
+    return (
+      <ul className={classes.items}>
+        {value.map((item, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the server's list has no other names
+          <li key={at}>
+            <Value value={item} depth={depth + 1} />
+          </li>
+        ))}
+      </ul>
+    );
+  }
+  const entries = Object.entries(value);
   if (entries.length === 0) return <span className={classes.none}>–</span>;
   return (
-    <dl className={classes.list} data-nested={depth > 0 || undefined}>
+    <dl className={classes.list}>
       {entries.map(([name, item]) => (
         <div key={name} className={classes.row}>
           <dt>{words(name)}</dt>

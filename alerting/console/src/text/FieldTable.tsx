@@ -52,7 +52,9 @@ export const FieldTable = memo(function FieldTable(props: FieldTableProps) {
             // biome-ignore lint/suspicious/noArrayIndexKey: a keyword's name is empty and may occur twice
             <tr key={`${field.name} ${at}`} data-matched={isMatched || undefined}>
               <th scope="row">
-                {field.name === '' ? <Trans>anywhere in the text</Trans> : plain(field.name)}
+                <div className={classes.name}>
+                  {field.name === '' ? <Trans>anywhere in the text</Trans> : plain(field.name)}
+                </div>
               </th>
               <td>
                 {onSearch && text !== '' ? (

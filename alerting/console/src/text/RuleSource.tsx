@@ -15,7 +15,7 @@ export function RuleSource({ text, matched, label }: RuleSourceProps) {
   const lines = useMemo(() => yamlLines(text), [text]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section className={classes.source} tabIndex={0} aria-label={label}>
+    <div className={classes.source} role="group" tabIndex={0} aria-label={label}>
       <pre className={classes.lines}>
         {lines.map((line, number) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: lines have no other name and never move
@@ -30,6 +30,6 @@ export function RuleSource({ text, matched, label }: RuleSourceProps) {
           </span>
         ))}
       </pre>
-    </section>
+    </div>
   );
 }

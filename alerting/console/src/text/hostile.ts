@@ -76,10 +76,16 @@ function codePointName(code: number): string {
   return name ? `${number} ${name}` : number;
 }
 
-/** The picture of a control character (U+2400 block), or its number in brackets. */
+/** ASCII's own abbreviations: the pictures of U+2400 are missing in many fonts. */
+const ABBREVIATIONS =
+  'NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US'.split(
+    ' ',
+  );
+
+/** A control character's abbreviation or number, in brackets. */
 function shownFor(code: number): string {
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  if (code === 0x7f) return '\u2421';
+  if (code < 0x20) return `[${ABBREVIATIONS[code]}]`;
+  if (code === 0x7f) return '[DEL]';
   return `[U+${code.toString(16).toUpperCase().padStart(4, '0')}]`;
 }
 

@@ -1,0 +1,42 @@
+import { defineConfig } from '@playwright/test';
+import { baseUrl, SESSION_FILE } from './tests/server';
+
+/** Against a running `citywatch up`; see tests/server.ts for what it is told by. */
+export default defineConfig({
+  testDir: 'tests',
+  outputDir: 'test-results',
+  reporter: [['list']],
+  // One server whose incidents the tests change: one at a time, in order.
+  workers: 1,
+  fullyParallel: false,
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
+  use: {
+    baseURL: baseUrl(),
+    // On an address other than loopback the server has a certificate of its own.
+    ignoreHTTPSErrors: true,
+    screenshot: 'only-on-failure',
+    viewport: { width: 1440, height: 900 },
+    launchOptions: {
+      executablePath: process.env.CITYWATCH_CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+  projects: [
+    { name: 'sign in', testMatch: 'sign-in.spec.ts' },
+    {
+      name: 'pages',
+      testIgnore: 'sign-in.spec.ts',
+      dependencies: ['sign in'],
+      use: { storageState: SESSION_FILE },
+    },
+  ],
+});

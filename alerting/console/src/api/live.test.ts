@@ -1,0 +1,61 @@
+import { QueryClient } from '@tanstack/react-query';
+import { expect, test } from 'vitest';
+import { LiveIncidents, newFor } from './live';
+import { incidentsQuery, lets } from './queries';
+import type { Incident, IncidentState } from './types';
+
+function incident(number: number, state: IncidentState, version: number): Incident {
+  return { id: `i${number}`, number, state, version } as Incident;
+}
+
+function listOf(...items: Incident[]) {
+  return { pages: [{ items, next_cursor: null, total: items.length }], pageParams: [null] };
+}
+
+function setUp() {
+  const queries = new QueryClient();
+  const key = incidentsQuery('all').queryKey;
+  queries.setQueryData(key, listOf(incident(2, 'new', 1), incident(1, 'new', 3)));
+  const live = new LiveIncidents(queries);
+  const shown = () => queries.getQueryData(key)?.pages[0]?.items.map(({ id, state }) => `${id} ${state}`);
+  const waiting = (filter: 'all' | 'open' | 'resolved') =>
+    newFor(queries.getQueryData(key), filter, live.get());
+  return { live, shown, waiting };
+}
+
+test('a shown incident changes where it stands', () => {
+  const { live, shown, waiting } = setUp();
+  live.observe(incident(1, 'resolved', 4));
+  expect(shown()).toEqual(['i2 new', 'i1 resolved']);
+  expect(waiting('all')).toEqual([]);
+});
+
+test('an older change that comes late changes nothing', () => {
+  const { live, shown } = setUp();
+  live.observe(incident(1, 'resolved', 2));
+  expect(shown()).toEqual(['i2 new', 'i1 new']);
+});
+
+test('a new incident waits, once, and only for lists that would show it', () => {
+  const { live, shown, waiting } = setUp();
+  live.observe(incident(3, 'new', 1));
+  live.observe(incident(3, 'acknowledged', 2));
+  expect(shown()).toEqual(['i2 new', 'i1 new']);
+  expect(waiting('all').map(({ version }) => version)).toEqual([2]);
+  expect(waiting('open').length).toBe(1);
+  expect(waiting('resolved')).toEqual([]);
+});
+
+test('a change of one far down the list is not new', () => {
+  const { live, waiting } = setUp();
+  live.observe(incident(0, 'new', 9));
+  expect(waiting('all')).toEqual([]);
+});
+
+test('open means that somebody has to do something', () => {
+  expect(
+    ['new', 'acknowledged', 'in_progress', 'resolved', 'closed'].map((state) =>
+      lets('open', state as IncidentState),
+    ),
+  ).toEqual([true, true, true, false, false]);
+});

@@ -1,0 +1,118 @@
+import { expect, test } from '@playwright/test';
+import { changeState, incidentOf, listIncidents, watchTrouble } from './server';
+
+test('at least five incidents, one of them from a correlation', async ({ page }) => {
+  const trouble = watchTrouble(page);
+  await page.goto('/incidents');
+  await expect(page.getByTestId('connection')).toContainText('Live');
+  await expect.poll(() => page.locator('a[data-row]').count(), { timeout: 60_000 }).toBeGreaterThanOrEqual(5);
+  const { items } = await listIncidents(page.request);
+  expect(new Set(items.map((incident) => incident.rule.id)).size).toBeGreaterThanOrEqual(5);
+  expect(items.some((incident) => incident.rule.correlation)).toBe(true);
+  expect(trouble).toEqual([]);
+});
+
+test('an incident shows what happened, its events with what matched, and the rule', async ({ page }) => {
+  const trouble = watchTrouble(page);
+  const { items } = await listIncidents(page.request);
+  for (const incident of [
+    items.find((each) => each.rule.correlation),
+    items.find((each) => !each.rule.correlation),
+  ]) {
+    if (!incident) throw new Error('the demo has incidents of rules and of correlations');
+    await page.goto('/incidents');
+    await page.locator(`a[data-id="${incident.id}"]`).click();
+    await expect(page).toHaveURL(new RegExp(`/incidents/${incident.id}`));
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText(incident.title);
+    await expect(page.getByTestId('story')).toContainText(incident.host);
+    await expect(page.getByTestId('timeline-event').first().locator('mark').first()).toBeVisible();
+    const detail = await incidentOf(page.request, incident.id);
+    const firstLine = detail.rules[0]?.text.split('\n').find((line) => line.trim() !== '') ?? '';
+    await expect(page.getByTestId('rule').first()).toContainText(firstLine.trim());
+  }
+  expect(trouble).toEqual([]);
+});
+
+test('an open event has an address', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  await page.goto(`/incidents/${items[0]?.id}`);
+  const event = page.getByTestId('timeline-event').first();
+  await event.getByRole('button', { name: /All \d+ fields/ }).click();
+  await expect(page).toHaveURL(/event=/);
+  await page.reload();
+  await expect(event.getByRole('button', { name: 'Only what matched' })).toBeVisible();
+});
+
+test('a change of state is kept and told in the history', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  const incident = items[1];
+  if (!incident) throw new Error('the demo has incidents');
+  if (incident.state !== 'new' && incident.state !== 'acknowledged') {
+    await changeState(page.request, incident.id, 'in_progress');
+  }
+  await page.goto(`/incidents/${incident.id}`);
+  const history = page.getByRole('region', { name: 'History' }).getByRole('listitem');
+  await expect(page.getByTestId('story')).toBeVisible();
+  const before = await history.count();
+  await page.getByRole('button', { name: 'Resolve' }).click();
+  await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();
+  await expect.poll(() => history.count()).toBeGreaterThan(before);
+  await page.reload();
+  await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();
+  await page.getByRole('button', { name: 'Reopen' }).click();
+  await expect(page.getByRole('button', { name: 'Resolve' })).toBeVisible();
+});
+
+test('two people cannot overwrite each other unseen', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  const incident = items[2];
+  if (!incident) throw new Error('the demo has incidents');
+  await changeState(page.request, incident.id, 'in_progress').catch(() => undefined);
+  await page.goto(`/incidents/${incident.id}`);
+  await expect(page.getByRole('button', { name: 'Resolve' })).toBeVisible();
+  let faster = false;
+  await page.route(`**/api/v1/incidents/${incident.id}`, async (route) => {
+    if (route.request().method() === 'PATCH' && !faster) {
+      faster = true;
+      await changeState(page.request, incident.id, 'resolved');
+    }
+    await route.continue();
+  });
+  await page.getByRole('button', { name: 'Resolve' }).click();
+  await expect(page.getByText('Somebody else has changed this incident')).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();
+});
+
+test('by keyboard alone: down the list, in, and back to the same row', async ({ page }) => {
+  await page.goto('/incidents');
+  await page.locator('a[data-row="0"]').focus();
+  await page.keyboard.press('j');
+  await page.keyboard.press('ArrowDown');
+  const row = page.locator('a[data-row="2"]');
+  await expect(row).toBeFocused();
+  await expect(page).toHaveURL(/at=/);
+  const id = await row.getAttribute('data-id');
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(new RegExp(`/incidents/${id}`));
+  await page.goBack();
+  await expect(page.locator(`a[data-id="${id}"]`)).toBeFocused();
+});
+
+test('a new incident is announced and moves no row', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  const first = items[0];
+  if (!first) throw new Error('the demo has incidents');
+  const heard = { ...first, id: 'f'.repeat(32), number: first.number + 1_000, version: 1, state: 'new' };
+  let connections = 0;
+  await page.route('**/api/v1/stream', async (route) => {
+    connections += 1;
+    // One event, then the connection ends: the page must say so and try again.
+    const body = `id: 1\nevent: incident\ndata: ${JSON.stringify(heard)}\n\n`;
+    await route.fulfill({ status: 200, contentType: 'text/event-stream', body });
+  });
+  await page.goto('/incidents');
+  await expect(page.getByRole('button', { name: '1 new incident' })).toBeVisible();
+  await expect(page.locator('a[data-row="0"]')).toHaveAttribute('data-id', first.id);
+  await expect(page.getByTestId('connection')).toContainText('Connection lost');
+  await expect.poll(() => connections).toBeGreaterThan(1);
+});

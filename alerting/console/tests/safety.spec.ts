@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { expect, type Page, test } from '@playwright/test';
+import type { EventDetail } from '../src/api/types';
+import { listIncidents, watchTrouble } from './server';
+
+const HOSTILE = [
+  '<script>window.hurt = 1</script>',
+  '<img src=x onerror="window.hurt = 2">',
+  '<svg onload="window.hurt = 3"></svg>',
+  'javascript:alert(4)',
+  'invoice\u202efdp.exe',
+  '\u001b[31mred\u001b[0m\u001b]0;title\u0007',
+  '=cmd|calc',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: an attack on template engines
+  '${{constructor.constructor("window.hurt = 5")()}}',
+].join(' ');
+
+const EVENT: EventDetail = {
+  id: 'a'.repeat(32),
+  event_time: '2026-11-22T00:00:00.000001Z',
+  received_at: '2026-11-22T00:00:01Z',
+  host: `host ${HOSTILE}`,
+  unit: `unit ${HOSTILE}`,
+  format: 'syslog',
+  user: HOSTILE,
+  message: HOSTILE,
+  raw: `${HOSTILE} ${'A'.repeat(1_000_000)}`,
+  fields: [
+    { name: HOSTILE, value: HOSTILE },
+    { name: 'list', value: [HOSTILE, 1, null, { [HOSTILE]: HOSTILE }] },
+  ],
+};
+
+test('hostile content of logs is text', async ({ page }) => {
+  const trouble = watchTrouble(page);
+  await page.route('**/api/v1/events?*', (route) =>
+    route.fulfill({ json: { items: [EVENT], next_cursor: null, elapsed_ms: 1 } }),
+  );
+  await page.route('**/api/v1/events/*', (route) => route.fulfill({ json: EVENT }));
+  await page.goto(`/search?range=all&event=${EVENT.id}`);
+  const panel = page.getByTestId('event-panel');
+  await expect(panel.getByRole('table', { name: 'Fields' })).toBeVisible();
+  await expect(panel).toContainText('<script>window.hurt = 1</script>');
+  await expect(panel).toContainText('invoice[U+202E]fdp.exe');
+  await expect(panel).toContainText('[ESC][31mred');
+  await expect(panel).toContainText('more characters');
+  const shown = (await page.locator('body').textContent()) ?? '';
+  for (const character of ['\u202e', '\u001b', '\u0007']) expect(shown.includes(character)).toBe(false);
+  expect(await page.evaluate(() => 'hurt' in window)).toBe(false);
+  expect(trouble).toEqual([]);
+});
+
+test('the page forbids scripts that are not its own', async ({ page }) => {
+  const response = await page.goto('/incidents');
+  const policy = response?.headers()['content-security-policy'] ?? '';
+  const scripts =
+    /(?:^|;)\s*script-src ([^;]*)/.exec(policy)?.[1] ?? /default-src ([^;]*)/.exec(policy)?.[1] ?? '';
+  expect(scripts).toContain("'self'");
+  expect(scripts).not.toMatch(/unsafe-inline|unsafe-eval|\*|https?:/);
+});
+
+test('nothing is fetched from elsewhere', async ({ page, baseURL }) => {
+  const elsewhere: string[] = [];
+  page.on('request', (request) => {
+    if (!request.url().startsWith(baseURL ?? '')) elsewhere.push(request.url());
+  });
+  for (const path of ['/incidents', '/search?range=all', '/status']) {
+    await page.goto(path);
+    await expect(page.getByTestId('connection')).toContainText('Live');
+  }
+  expect(elsewhere).toEqual([]);
+});
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Runs axe past the page's policy, which would refuse it, and gives the violations. */
+async function violations(page: Page): Promise<string[]> {
+  const protocol = await page.context().newCDPSession(page);
+  const run = `${AXE}; axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    .then((found) => found.violations.map((each) => each.id + ': ' + each.nodes[0].html.slice(0, 200)))`;
+  const answer = await protocol.send('Runtime.evaluate', {
+    expression: run,
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  if (answer.exceptionDetails) throw new Error(answer.exceptionDetails.text);
+  return answer.result.value;
+}
+
+for (const theme of ['light', 'dark']) {
+  for (const width of [1440, 390]) {
+    test(`every page is accessible: ${theme}, ${width} px`, async ({ page }) => {
+      await page.setViewportSize({ width, height: 900 });
+      await page.addInitScript((chosen) => localStorage.setItem('citywatch.theme', chosen), theme);
+      const { items } = await listIncidents(page.request);
+      for (const path of [
+        '/incidents',
+        `/incidents/${items[0]?.id}`,
+        '/search?range=all',
+        '/status',
+        '/nowhere',
+      ]) {
+        await page.goto(path);
+        await expect(page.getByTestId('connection')).toContainText('Live');
+        await expect(page.getByRole('status').filter({ hasText: 'Loading' })).toHaveCount(0);
+        expect(await violations(page), path).toEqual([]);
+      }
+    });
+  }
+}
