@@ -1,1 +1,82 @@
-fn main() {}
+//! `citywatch`: one command for all of Citywatch. This file reads the command line; each subcommand
+//! lives in a file of its own under `commands/`.
+
+mod commands;
+mod config;
+mod input;
+mod logging;
+mod monitor;
+mod parts;
+mod report;
+mod rule_files;
+mod shutdown;
+mod store_process;
+mod system;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The log pipeline and detector of a city's security operations center.
+#[derive(Debug, Parser)]
+#[command(name = "citywatch", version, max_term_width = 110, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  citywatch up                          run the whole system on this machine, data in ./citywatch-data
+  citywatch up --config citywatch.toml  the same with your own settings
+  citywatch status                      what runs, how fast, how far behind
+  citywatch rules eval --rules rules/library events.ndjson
+                                        match a file against rules, one line per match";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole system in one command: agent, spool, engine, store, alerting, console
+    Up(commands::up::UpArgs),
+    /// Run the engine alone: records from Kafka in, events, matches and alerts out
+    Engine(ConfigArgs),
+    /// Run the console and the HTTP API alone, on the incidents that engines raise
+    Serve(ConfigArgs),
+    /// Run the embedded event store alone: the ClickHouse engine behind a local HTTP endpoint
+    Store(commands::store::StoreArgs),
+    /// Show what runs, how fast, how far behind, and what is being retried
+    Status(commands::status::StatusArgs),
+    /// Work with Sigma rules
+    #[command(subcommand)]
+    Rules(commands::rules::RulesCommand),
+    /// Work with people's accounts
+    #[command(subcommand)]
+    User(commands::user::UserCommand),
+}
+
+/// Where the settings come from.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML); every setting has a default
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Up(args) => commands::up::run(&args),
+        Command::Engine(args) => commands::engine::run(&args),
+        Command::Serve(args) => commands::serve::run(&args),
+        Command::Store(args) => commands::store::run(&args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Rules(command) => commands::rules::run(&command),
+        Command::User(command) => commands::user::run(&command),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("citywatch: {error:#}");
+            report::exit_code(&error)
+        }
+    }
+}

@@ -1,1 +1,31 @@
-fn main() {}
+//! Reproducible measurements of Citywatch. Each prints what it found and writes it, with host,
+//! command and a hash of what it read, to `bench/results/`.
+
+mod input;
+mod pipeline;
+mod result;
+
+use clap::{Parser, Subcommand};
+
+/// Measure Citywatch. Build with --release: a debug build measures nothing.
+#[derive(Debug, Parser)]
+#[command(name = "citywatch-bench")]
+struct Cli {
+    #[command(subcommand)]
+    measurement: Measurement,
+}
+
+#[derive(Debug, Subcommand)]
+enum Measurement {
+    /// Events per second through the whole embedded pipeline: file, spool, parser, matcher, store, alerting
+    Pipeline(pipeline::PipelineArgs),
+}
+
+fn main() -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        eprintln!("citywatch-bench: this is a debug build; its figures mean nothing: use cargo run --release");
+    }
+    match Cli::parse().measurement {
+        Measurement::Pipeline(args) => pipeline::measure(&args),
+    }
+}

@@ -9,6 +9,7 @@
 
 pub mod detect;
 pub mod matches;
+pub mod pipeline;
 pub mod store;
 
 pub use matches::{EventId, EventSnapshot, Evidence, Match, MatchDelivery, MatchId, MatchedField, RuleInfo};

@@ -33,6 +33,13 @@ pub struct Counts {
     pub dead_letters: u64,
 }
 
+impl std::fmt::Debug for Store {
+    /// Where it is; never the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("url", &self.config().url).finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// A client for the store that `config` names. Nothing is sent yet: see [`Store::ping`].
     ///

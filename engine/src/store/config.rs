@@ -15,7 +15,7 @@ const RETENTION_DAYS_MAX: u32 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// Address of ClickHouse's HTTP interface, `http://host:port`. Embedded, `citywatch up` sets it
+    /// Address of ClickHouse's HTTP interface, `http://host:port`. Empty: `citywatch up` sets it
     /// to the store process that it starts.
     pub url: String,
     /// User to sign in as.
@@ -42,7 +42,7 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self {
-            url: "http://127.0.0.1:8123".into(),
+            url: String::new(),
             user: "default".into(),
             password: Password::default(),
             database: "citywatch".into(),

@@ -372,6 +372,22 @@ pub struct DeadLetterRow {
 }
 
 impl DeadLetterRow {
+    /// The row of an event that the store refused for `reason`.
+    pub fn from_event_row(row: &EventRow, kind: &str, reason: &str) -> Self {
+        Self {
+            agent: row.agent.to_string(),
+            stream: row.stream.to_string(),
+            position: row.position,
+            received_at: row.received_at,
+            unit: row.unit.to_string(),
+            host: row.host.clone(),
+            format: row.format.into(),
+            kind: kind.into(),
+            reason: reason.into(),
+            raw: row.raw.to_vec(),
+        }
+    }
+
     /// The row of `record`, which could not be handled for `reason`.
     pub fn from_record(record: &citywatch_parsers::Record<'_>, kind: &str, reason: &str) -> Self {
         Self {

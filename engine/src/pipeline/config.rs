@@ -1,0 +1,89 @@
+//! What can be set about the pipeline: section `[engine]` of `citywatch.toml`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use citywatch_parsers::ParseContext;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use super::PipelineError;
+use crate::detect::LogSourceMode;
+
+/// Settings of the pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PipelineConfig {
+    /// Sigma rules: files, or directories that are read with all below them.
+    pub rules: Vec<PathBuf>,
+    /// How a rule's log source is held against an event's.
+    pub logsource: LogSourceRouting,
+    /// Threads that parse and match; 0: one less than the machine has cores, at least one.
+    pub threads: usize,
+    /// Most rows in one insert.
+    pub block_rows_max: usize,
+    /// Most bytes of raw records in one insert.
+    pub block_bytes_max: usize,
+    /// Longest time that a row waits for its block to fill, in milliseconds.
+    pub flush_interval_ms: u64,
+    /// How late an event may come behind the newest of its stream and still be correlated in order, in seconds.
+    pub lateness_s: u64,
+    /// Time zone of records that name none (IANA name).
+    pub time_zone: String,
+}
+
+/// How a rule's log source is held against an event's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogSourceRouting {
+    /// One of the event's log sources equals the rule's on every part that the rule names.
+    #[default]
+    Strict,
+    /// A rule applies unless a part is set on both sides and differs.
+    Loose,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            logsource: LogSourceRouting::Strict,
+            threads: 0,
+            block_rows_max: 50_000,
+            block_bytes_max: 64 * 1024 * 1024,
+            flush_interval_ms: 1_000,
+            lateness_s: 300,
+            time_zone: "Asia/Ho_Chi_Minh".to_owned(),
+        }
+    }
+}
+
+impl PipelineConfig {
+    /// Number of worker threads.
+    pub(super) fn worker_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
+            threads => threads,
+        }
+    }
+
+    /// Longest wait of a row for its block.
+    pub(super) fn flush_interval(&self) -> Duration {
+        Duration::from_millis(self.flush_interval_ms.max(1))
+    }
+
+    /// Settings of the parsers.
+    pub(super) fn parse_context(&self) -> Result<ParseContext, PipelineError> {
+        let default_zone = TimeZone::get(&self.time_zone)
+            .map_err(|_| PipelineError::TimeZone { name: self.time_zone.clone() })?;
+        Ok(ParseContext { default_zone, ..ParseContext::default() })
+    }
+
+    /// The matcher's word for [`Self::logsource`].
+    pub fn log_source_mode(&self) -> LogSourceMode {
+        match self.logsource {
+            LogSourceRouting::Strict => LogSourceMode::Strict,
+            LogSourceRouting::Loose => LogSourceMode::Loose,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Gives each delivery to the worker of its stream, with what the store already has of it.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use citywatch_collector::Delivery;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::positions::{Known, Positions, StreamKey};
+use super::status::StatusHandle;
+use crate::store::{Store, StoreError};
+
+/// Wait before the store is asked again.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+/// A delivery with what the store has of its stream.
+#[derive(Debug)]
+pub(super) struct Assigned {
+    pub(super) delivery: Delivery,
+    pub(super) known: Known,
+}
+
+/// Spreads streams over workers.
+pub(super) struct Dispatcher {
+    store: Store,
+    workers: Vec<mpsc::Sender<Assigned>>,
+    positions: Positions,
+    status: StatusHandle,
+}
+
+impl Dispatcher {
+    pub(super) fn new(store: Store, workers: Vec<mpsc::Sender<Assigned>>, status: StatusHandle) -> Self {
+        Self { store, workers, positions: Positions::default(), status }
+    }
+
+    /// Runs until the transport ends or `shutdown`. Dropping the workers' channels ends them in turn.
+    pub(super) async fn run(mut self, mut deliveries: mpsc::Receiver<Delivery>, shutdown: CancellationToken) {
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                delivery = deliveries.recv() => match delivery {
+                    Some(delivery) => delivery,
+                    None => return,
+                },
+            };
+            self.status.records_in(delivery.batch.len());
+            self.status.bytes_in(delivery.batch.bytes());
+            let key = StreamKey::of(&delivery.batch.origin);
+            let Some(known) = self.known(&key, &shutdown).await else { return };
+            if let Some(last) = delivery.batch.last_position() {
+                self.positions.advance(&key, last, Instant::now());
+            }
+            let worker = self.worker_of(&key);
+            if self.workers[worker].send(Assigned { delivery, known }).await.is_err() {
+                tracing::error!(worker, "a worker thread ended: the engine stops taking records");
+                return;
+            }
+        }
+    }
+
+    /// What is known of a stream; asks the store until it answers. `None` at shutdown.
+    async fn known(&mut self, key: &StreamKey, shutdown: &CancellationToken) -> Option<Known> {
+        if let Some(known) = self.positions.get(key) {
+            return Some(known.clone());
+        }
+        loop {
+            match self.look_up(key).await {
+                Ok(known) => {
+                    self.status.waiting_for(None);
+                    self.positions.insert(key.clone(), known.clone(), Instant::now());
+                    return Some(known);
+                }
+                Err(error) => {
+                    self.status.retries(1);
+                    self.status.waiting_for(Some(format!("what is stored of {}/{}: {error}", key.agent, key.stream)));
+                    tracing::warn!(%error, agent = %key.agent, stream = %key.stream, "cannot look up what is stored");
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return None,
+                () = tokio::time::sleep(RETRY_WAIT) => {}
+            }
+        }
+    }
+
+    async fn look_up(&self, key: &StreamKey) -> Result<Known, StoreError> {
+        let position = self.store.highest_position(&key.agent, &key.stream).await?;
+        let matches_ahead = self.store.match_ids_after(&key.agent, &key.stream, position).await?;
+        Ok(Known { position, matches_ahead: Arc::new(matches_ahead) })
+    }
+
+    fn worker_of(&self, key: &StreamKey) -> usize {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        (hash % self.workers.len() as u64) as usize
+    }
+}

@@ -1,0 +1,124 @@
+//! The stream from the transport's door to the store: dispatch, parse and match, correlate, write.
+//!
+//! ```text
+//! Delivery -> dispatch (which positions are stored already?)
+//!          -> worker threads, one stream always on the same (parse, match)
+//!          -> writer (correlate, hand matches to alerting, collect blocks, insert, acknowledge)
+//! ```
+//!
+//! Every arrow is a bounded channel, so a slow store slows the transport down and memory stays
+//! bounded. A block is inserted in the order matches, dead letters, events: the `events` rows are
+//! its commit record. What a crash leaves behind is found again by [`positions`]: records at or
+//! below a stream's highest stored position are dropped, and matches that were stored ahead of
+//! their events are not stored again.
+
+mod block;
+mod config;
+mod correlate;
+mod dispatch;
+mod positions;
+mod rules;
+mod status;
+mod worker;
+mod writer;
+
+use std::sync::Arc;
+
+use citywatch_collector::Delivery;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{LogSourceRouting, PipelineConfig};
+pub use rules::{LoadedRules, RulesError};
+pub use status::{PipelineStatus, StatusHandle};
+
+use crate::matches::MatchDelivery;
+use crate::store::Store;
+
+/// Deliveries that wait before each worker, and results that wait before the writer.
+const QUEUE_BATCHES: usize = 4;
+
+/// What a pipeline works with.
+#[derive(Debug)]
+pub struct PipelineParts {
+    /// Records from the transport.
+    pub deliveries: mpsc::Receiver<Delivery>,
+    /// Where events, matches and dead letters go.
+    pub store: Store,
+    /// The rules.
+    pub rules: Arc<LoadedRules>,
+    /// Where matches that raise alerts go.
+    pub alerts: mpsc::Sender<MatchDelivery>,
+}
+
+/// Why a pipeline cannot start.
+#[derive(Debug, Error)]
+pub enum PipelineError {
+    /// `time_zone` is no IANA name.
+    #[error("[engine] time_zone \"{name}\" is not known: use a name such as Asia/Ho_Chi_Minh")]
+    TimeZone {
+        /// As configured.
+        name: String,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A running pipeline.
+#[derive(Debug)]
+pub struct Pipeline {
+    status: StatusHandle,
+    writer: JoinHandle<()>,
+}
+
+impl Pipeline {
+    /// Starts the pipeline's threads and tasks. It ends when `deliveries` closes or `shutdown` is
+    /// cancelled, after what it holds is stored and acknowledged.
+    ///
+    /// # Errors
+    /// When a worker thread cannot be started, or the configuration names an unknown time zone.
+    pub fn start(
+        config: &PipelineConfig,
+        parts: PipelineParts,
+        shutdown: CancellationToken,
+    ) -> Result<Self, PipelineError> {
+        let context = config.parse_context()?;
+        let status = StatusHandle::default();
+        let (processed, results) = mpsc::channel(QUEUE_BATCHES);
+        let mut workers = Vec::new();
+        for number in 0..config.worker_threads() {
+            let (work, assigned) = mpsc::channel(QUEUE_BATCHES);
+            let worker = worker::Worker::new(&context, &parts.rules, status.clone());
+            let processed = processed.clone();
+            std::thread::Builder::new()
+                .name(format!("engine-{number}"))
+                .spawn(move || worker.run(assigned, &processed))
+                .map_err(PipelineError::Thread)?;
+            workers.push(work);
+        }
+        drop(processed);
+        let dispatcher = dispatch::Dispatcher::new(parts.store.clone(), workers, status.clone());
+        tokio::spawn(dispatcher.run(parts.deliveries, shutdown));
+        let correlation = correlate::Correlation::new(&parts.rules, config);
+        let writer =
+            writer::Writer::new(config, parts.store, &parts.rules, correlation, parts.alerts, status.clone());
+        let writer = tokio::spawn(writer.run(results));
+        Ok(Self { status, writer })
+    }
+
+    /// Its counters.
+    pub fn status(&self) -> StatusHandle {
+        self.status.clone()
+    }
+
+    /// Waits until the pipeline has ended.
+    ///
+    /// # Panics
+    /// When the writer panicked, so that the process ends instead of going on without storing.
+    pub async fn ended(self) {
+        self.writer.await.expect("the writer does not panic: its errors are retried or counted");
+    }
+}

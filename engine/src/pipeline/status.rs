@@ -1,0 +1,84 @@
+//! What the pipeline counts, for `citywatch status` and for metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident => $metric:literal),* $(,)?) => {
+        /// Counters since the start.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct PipelineStatus {
+            $($(#[$doc])* pub $name: u64,)*
+            /// What the pipeline is waiting for while something it needs fails; `None` when all is well.
+            pub waiting_for: Option<String>,
+        }
+
+        #[derive(Debug, Default)]
+        struct Counters {
+            $($name: AtomicU64,)*
+            waiting_for: Mutex<Option<String>>,
+        }
+
+        impl StatusHandle {
+            $(
+                $(#[$doc])*
+                pub(super) fn $name(&self, by: usize) {
+                    self.0.$name.fetch_add(by as u64, Ordering::Relaxed);
+                    metrics::counter!($metric).increment(by as u64);
+                }
+            )*
+
+            /// The counters now.
+            pub fn snapshot(&self) -> PipelineStatus {
+                PipelineStatus {
+                    $($name: self.0.$name.load(Ordering::Relaxed),)*
+                    waiting_for: self.lock_waiting().clone(),
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Records taken from the transport.
+    records_in => "citywatch_engine_records_total",
+    /// Bytes of them.
+    bytes_in => "citywatch_engine_bytes_total",
+    /// Records that the store had already: sent again after a restart.
+    records_known => "citywatch_engine_records_known_total",
+    /// Events parsed.
+    events => "citywatch_engine_events_total",
+    /// Events with a problem.
+    events_with_problems => "citywatch_engine_events_with_problems_total",
+    /// Matches found.
+    matches => "citywatch_engine_matches_total",
+    /// Matches of correlations among them.
+    correlation_matches => "citywatch_engine_correlation_matches_total",
+    /// Matches handed to alerting and committed there.
+    matches_alerted => "citywatch_engine_matches_alerted_total",
+    /// Rows of events stored.
+    events_stored => "citywatch_engine_events_stored_total",
+    /// Records that could not be processed and were kept as dead letters.
+    dead_letters => "citywatch_engine_dead_letters_total",
+    /// Blocks inserted.
+    blocks => "citywatch_engine_blocks_total",
+    /// Calls to the store or to alerting that failed and were made again.
+    retries => "citywatch_engine_retries_total",
+}
+
+/// The pipeline's counters; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct StatusHandle(Arc<Counters>);
+
+impl StatusHandle {
+    /// Notes what the pipeline waits for, or that it no longer does.
+    pub(super) fn waiting_for(&self, what: Option<String>) {
+        *self.lock_waiting() = what;
+    }
+
+    fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.0.waiting_for.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,245 @@
+//! The end of the pipeline: correlates, hands matches to alerting, collects blocks and inserts them.
+//!
+//! Order is everything here. Matches reach alerting at once, before their block fills; a delivery is
+//! acknowledged only when alerting has committed its matches and its rows are stored, `events` last.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::block::{Block, PendingAlerts};
+use super::config::PipelineConfig;
+use super::correlate::Correlation;
+use super::rules::LoadedRules;
+use super::status::StatusHandle;
+use super::worker::{Found, Processed};
+use crate::matches::{Match, MatchDelivery, MatchId};
+use crate::store::{DeadLetterRow, EventRow, MatchRow, Store, StoreError};
+
+const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Collects and writes.
+pub(super) struct Writer {
+    store: Store,
+    rules: Arc<LoadedRules>,
+    correlation: Correlation,
+    alerts: mpsc::Sender<MatchDelivery>,
+    status: StatusHandle,
+    flush_interval: Duration,
+    block_rows_max: usize,
+    block_bytes_max: usize,
+    block: Block,
+    /// When the block must be inserted, set by its first row.
+    deadline: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        config: &PipelineConfig,
+        store: Store,
+        rules: &Arc<LoadedRules>,
+        correlation: Correlation,
+        alerts: mpsc::Sender<MatchDelivery>,
+        status: StatusHandle,
+    ) -> Self {
+        Self {
+            store,
+            rules: Arc::clone(rules),
+            correlation,
+            alerts,
+            status,
+            flush_interval: config.flush_interval(),
+            block_rows_max: config.block_rows_max.max(1),
+            block_bytes_max: config.block_bytes_max.max(1),
+            block: Block::default(),
+            deadline: None,
+        }
+    }
+
+    /// Runs until the workers have ended and everything they gave is stored.
+    pub(super) async fn run(mut self, mut results: mpsc::Receiver<Processed>) {
+        self.rebuild_correlation().await;
+        loop {
+            let deadline = self.deadline;
+            let due = async move {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                result = results.recv() => match result {
+                    Some(processed) => self.take(processed).await,
+                    None => break,
+                },
+                () = due => self.flush().await,
+            }
+        }
+        self.flush().await;
+    }
+
+    /// Correlation starts where the last run left it: with the matches that open windows may need.
+    async fn rebuild_correlation(&mut self) {
+        if self.correlation.is_idle() {
+            return;
+        }
+        let (store, correlation) = (&self.store, &self.correlation);
+        let stored = retry(&self.status, "reading the matches of open correlation windows", || {
+            correlation.stored_matches(store)
+        })
+        .await;
+        match stored {
+            Ok(stored) => self.correlation.replay(stored),
+            Err(error) => {
+                tracing::error!(%error, "correlation starts without the matches of the last run: windows open then may not fill");
+                metrics::counter!("citywatch_engine_correlation_rebuild_failures_total").increment(1);
+            }
+        }
+    }
+
+    async fn take(&mut self, mut processed: Processed) {
+        if self.block.must_precede(&processed) {
+            self.flush().await;
+        }
+        let found = std::mem::take(&mut processed.matches);
+        let correlated = self.correlation.observe(&processed.stream, &found, processed.newest_event);
+        self.status.correlation_matches(correlated.first_seen.len());
+        self.keep_matches(&found, &correlated.first_seen, &processed.matches_ahead);
+        let mut alerting: Vec<Match> =
+            found.into_iter().filter(|found| self.rules.alerts(found.rule)).map(|found| found.found).collect();
+        alerting.extend(correlated.alerting);
+        self.alert(alerting).await;
+        self.block.add(processed);
+        let deadline = Instant::now() + self.flush_interval;
+        self.deadline.get_or_insert(deadline);
+        if self.block.rows() >= self.block_rows_max || self.block.bytes() >= self.block_bytes_max {
+            self.flush().await;
+        }
+    }
+
+    fn keep_matches(&mut self, found: &[Found], correlated: &[Match], ahead: &HashSet<MatchId>) {
+        let own = found.iter().map(|found| &found.found);
+        for found in own.chain(correlated).filter(|found| !ahead.contains(&found.id)) {
+            self.block.add_match(MatchRow::from_match(found));
+        }
+    }
+
+    /// Gives matches to alerting; whether it committed them is asked before the block is acknowledged.
+    async fn alert(&mut self, matches: Vec<Match>) {
+        if matches.is_empty() {
+            return;
+        }
+        let (done, committed) = oneshot::channel();
+        // Alerting outlives the engine: a closed channel means the process is ending, and the
+        // unanswered `done` keeps the block from being acknowledged.
+        let _ = self.alerts.send(MatchDelivery { matches: matches.clone(), done }).await;
+        self.block.alerting.push(PendingAlerts { matches, committed });
+    }
+
+    /// Inserts the block and acknowledges what it came from. Tries until it is done: a store that
+    /// is away stops the stream, it does not lose from it.
+    async fn flush(&mut self) {
+        self.deadline = None;
+        let block = std::mem::take(&mut self.block);
+        if block.is_empty() {
+            return;
+        }
+        let begun = std::time::Instant::now();
+        let Block { events, matches, dead_letters, alerting, receipts, .. } = block;
+        if !self.settle_alerts(alerting).await {
+            tracing::warn!("alerting has ended: a block is left unacknowledged and comes again after a restart");
+            return;
+        }
+        let (status, store) = (&self.status, &self.store);
+        for rows in matches.into_values() {
+            retry_for_ever(status, "storing matches", || store.insert_matches(&rows)).await;
+        }
+        for rows in dead_letters.into_values() {
+            retry_for_ever(status, "storing dead letters", || store.insert_dead_letters(&rows)).await;
+        }
+        for rows in events.into_values() {
+            self.insert_events(&rows).await;
+        }
+        receipts.into_iter().for_each(citywatch_collector::Receipt::acknowledge);
+        self.status.blocks(1);
+        metrics::histogram!("citywatch_engine_flush_seconds").record(begun.elapsed().as_secs_f64());
+    }
+
+    /// Waits until alerting has committed; gives it again what it lost. `false` when alerting has ended.
+    async fn settle_alerts(&mut self, alerting: Vec<PendingAlerts>) -> bool {
+        for PendingAlerts { matches, mut committed } in alerting {
+            while committed.await.is_err() {
+                self.status.retries(1);
+                let (done, again) = oneshot::channel();
+                if self.alerts.send(MatchDelivery { matches: matches.clone(), done }).await.is_err() {
+                    return false;
+                }
+                committed = again;
+                tokio::time::sleep(RETRY_WAIT_MIN).await;
+            }
+            self.status.matches_alerted(matches.len());
+        }
+        true
+    }
+
+    /// Stores events; rows that the store refuses for good become dead letters, so that they neither
+    /// stop their stream nor are lost.
+    async fn insert_events(&self, rows: &[EventRow]) {
+        let (status, store) = (&self.status, &self.store);
+        match retry(status, "storing events", || store.insert_events(rows)).await {
+            Ok(()) => status.events_stored(rows.len()),
+            Err(error) => {
+                tracing::error!(%error, rows = rows.len(), "the store refuses events: they are kept as dead letters");
+                let buried: Vec<DeadLetterRow> =
+                    rows.iter().map(|row| DeadLetterRow::from_event_row(row, "not_stored", &error.to_string())).collect();
+                retry_for_ever(status, "storing dead letters", || store.insert_dead_letters(&buried)).await;
+                status.dead_letters(buried.len());
+            }
+        }
+    }
+}
+
+/// Makes a call again while its error may pass, with growing waits; what it waits for is shown by
+/// `citywatch status`.
+async fn retry<T, F: Future<Output = Result<T, StoreError>>>(
+    status: &StatusHandle,
+    what: &str,
+    mut call: impl FnMut() -> F,
+) -> Result<T, StoreError> {
+    let mut wait = RETRY_WAIT_MIN;
+    loop {
+        match call().await {
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, what, again_in = ?wait, "the store is not to be had");
+                status.retries(1);
+                status.waiting_for(Some(format!("{what}: {error}")));
+            }
+            outcome => {
+                status.waiting_for(None);
+                return outcome;
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY_WAIT_MAX);
+    }
+}
+
+/// As [`retry`], but also when the error will not pass by itself: somebody has to mend the store, and
+/// until then the stream waits.
+async fn retry_for_ever<F: Future<Output = Result<(), StoreError>>>(
+    status: &StatusHandle,
+    what: &str,
+    mut call: impl FnMut() -> F,
+) {
+    while let Err(error) = retry(status, what, &mut call).await {
+        tracing::error!(%error, what, "the store refuses; the stream waits until it is mended");
+        status.retries(1);
+        status.waiting_for(Some(format!("{what}: {error}")));
+        tokio::time::sleep(RETRY_WAIT_MAX).await;
+    }
+}

@@ -1,0 +1,65 @@
+//! `citywatch engine`: records from Kafka in; events and matches to ClickHouse, alerts to the incidents' database.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use citywatch_engine::pipeline::{Pipeline, PipelineParts};
+use tokio_util::sync::CancellationToken;
+
+use crate::ConfigArgs;
+use crate::config::Config;
+use crate::input::start_consumer;
+use crate::monitor::Monitor;
+use crate::parts::{PartState, Parts};
+use crate::report::UsageError;
+use crate::system::{self, SystemReporter};
+
+/// Runs until Ctrl-C or SIGTERM.
+pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    let mut config = Config::load(args.config.as_deref())?;
+    config.complete();
+    if config.store.url.is_empty() {
+        return Err(UsageError(
+            "'citywatch engine' stores events in ClickHouse: set [store] url (for everything on one machine there is 'citywatch up')"
+                .to_owned(),
+        )
+        .into());
+    }
+    crate::logging::start("engine");
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(engine(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn engine(config: Config) -> anyhow::Result<()> {
+    let signal = crate::shutdown::on_signal()?;
+    let parts = Parts::default();
+    let monitor = Monitor::install(parts.clone())?;
+    let stop_monitor = CancellationToken::new();
+    monitor.listen(config.monitor.listen, stop_monitor.clone()).await?;
+    system::make_data_dir(&config.data.dir)?;
+    let rules = system::load_rules(&config.engine, &parts)?;
+    let Some(store) = system::connect_store(&config.store, &parts, &signal).await? else { return Ok(()) };
+    let alerting = Arc::new(system::open_alerting(&config.alerting, Some(store.clone()), &config.data.dir).await?);
+    let (consumer, deliveries) = start_consumer(&config, &parts, &signal)?;
+    let kafka = consumer.monitor();
+    let inputs = PipelineParts { deliveries, store: store.clone(), rules, alerts: alerting.intake() };
+    let pipeline = Pipeline::start(&config.engine, inputs, signal.clone())?;
+    parts.set("engine", PartState::Running, "parses, matches, correlates, stores");
+    system::watch_store(store, config.store.url.clone(), parts.clone(), signal.clone());
+    monitor.report_from(SystemReporter {
+        pipeline: Some(pipeline.status()),
+        details: vec![
+            ("kafka", Box::new(move || serde_json::to_value(kafka.status()).unwrap_or_default())),
+            ("alerting", system::alerting_details(&alerting)),
+        ],
+    });
+    tracing::info!("the engine takes records from Kafka");
+    signal.cancelled().await;
+    pipeline.ended().await;
+    consumer.ended().await;
+    alerting.close().await;
+    stop_monitor.cancel();
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! One file per subcommand.
+
+pub mod engine;
+pub mod rules;
+pub mod serve;
+pub mod status;
+pub mod store;
+pub mod up;
+pub mod user;

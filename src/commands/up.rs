@@ -1,0 +1,147 @@
+//! `citywatch up`: the whole system in one command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use citywatch_engine::pipeline::{LoadedRules, Pipeline, PipelineParts};
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::ConfigArgs;
+use crate::config::Config;
+use crate::input::Input;
+use crate::monitor::Monitor;
+use crate::parts::{PartState, Parts};
+use crate::store_process::{self, StoreProcess};
+use crate::system::{self, SystemReporter};
+
+/// Options of `citywatch up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Folder for all data, instead of [data] dir
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the console listens, instead of [alerting] listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Where metrics, health and status answer, instead of [monitor] listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    monitor: Option<SocketAddr>,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
+    let mut config = Config::load(args.config.config.as_deref())?;
+    if let Some(dir) = &args.data {
+        config.data.dir.clone_from(dir);
+    }
+    if let Some(listen) = args.listen {
+        config.alerting.listen = listen;
+    }
+    if let Some(listen) = args.monitor {
+        config.monitor.listen = listen;
+    }
+    config.complete();
+    crate::logging::start("up");
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(up(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tokens in the order in which the parts end: each stops taking, finishes what it holds, and only
+/// then the next one is told.
+#[derive(Default)]
+struct Stops {
+    agent: CancellationToken,
+    engine: CancellationToken,
+    console: CancellationToken,
+    store: CancellationToken,
+}
+
+async fn up(mut config: Config) -> anyhow::Result<()> {
+    let signal = crate::shutdown::on_signal()?;
+    let lock = system::claim_data_dir(&config.data.dir)?;
+    let parts = Parts::default();
+    let monitor = Monitor::install(parts.clone())?;
+    let rules = system::load_rules(&config.engine, &parts)?;
+    let stops = Stops::default();
+    config.monitor.listen = monitor.listen(config.monitor.listen, stops.store.clone()).await?;
+
+    let store_process = start_store(&mut config, &parts, &stops.store)?;
+    let outcome = run_parts(&config, &parts, &monitor, rules, &signal, &stops).await;
+    stops.store.cancel();
+    if let Some(process) = store_process {
+        process.await.context("the store's keeper")?;
+    }
+    drop(lock);
+    outcome
+}
+
+/// Starts the embedded store unless the configuration names another.
+fn start_store(
+    config: &mut Config,
+    parts: &Parts,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<tokio::task::JoinHandle<()>>> {
+    if !config.store.url.is_empty() {
+        return Ok(None);
+    }
+    let embedded = &config.embedded_store;
+    // A missing library is said before anything runs, with its remedy.
+    citywatch_engine::store::endpoint::find_library(embedded.library.as_deref())?;
+    let process = StoreProcess::new(config.data.dir.join("store"), embedded.library.clone(), embedded.listen)?;
+    config.store.url = format!("http://{}", process.listen);
+    config.store.user = store_process::USER.to_owned();
+    config.store.password = process.password.clone().into();
+    Ok(Some(process.keep_running(parts.clone(), stop.clone())))
+}
+
+async fn run_parts(
+    config: &Config,
+    parts: &Parts,
+    monitor: &Monitor,
+    rules: Arc<LoadedRules>,
+    signal: &CancellationToken,
+    stops: &Stops,
+) -> anyhow::Result<()> {
+    let Some(store) = system::connect_store(&config.store, parts, signal).await? else { return Ok(()) };
+    let alerting = Arc::new(system::open_alerting(&config.alerting, Some(store.clone()), &config.data.dir).await?);
+    let console = alerting.bind(config.alerting.listen)?;
+    let address = console.url();
+    let served = tokio::spawn(console.run(stops.console.clone()));
+    parts.set("console", PartState::Running, address.clone());
+
+    let (mut input, deliveries) = Input::open(config, parts, &stops.agent, &stops.engine)?;
+    let engine = PipelineParts { deliveries, store: store.clone(), rules, alerts: alerting.intake() };
+    let pipeline = Pipeline::start(&config.engine, engine, stops.engine.clone())?;
+    parts.set("engine", PartState::Running, "parses, matches, correlates, stores");
+    system::watch_store(store, config.store.url.clone(), parts.clone(), signal.clone());
+    let (agent, transport) = (input.monitor(), input.monitor());
+    monitor.report_from(SystemReporter {
+        pipeline: Some(pipeline.status()),
+        details: vec![
+            ("agent", Box::new(move || agent.agent())),
+            ("transport", Box::new(move || transport.transport())),
+            ("alerting", system::alerting_details(&alerting)),
+        ],
+    });
+    let status = monitor.clone();
+    alerting.provide_status(move || serde_json::to_value(status.status()).unwrap_or_default());
+    system::print_welcome(&address, &config.data.dir, config.monitor.listen)?;
+
+    signal.cancelled().await;
+    stops.agent.cancel();
+    input.agent_ended().await;
+    stops.engine.cancel();
+    pipeline.ended().await;
+    input.transport_ended().await;
+    stops.console.cancel();
+    served.await.context("the console's task")??;
+    alerting.close().await;
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! How records reach the engine within `citywatch up`: an agent on one side, a transport in the middle.
+
+use anyhow::Context;
+use citywatch_collector::agent::AgentMonitor;
+use citywatch_collector::kafka::{Consumer, ConsumerMonitor, ConsumerTask, Producer};
+use citywatch_collector::spool::{SpoolMonitor, SpoolTask};
+use citywatch_collector::{Agent, AgentHandle, Delivery, Sink, Spool};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Transport};
+use crate::parts::{PartState, Parts};
+use crate::report::UsageError;
+
+/// Deliveries that the transport hands out ahead of the engine.
+const DELIVERIES_AHEAD: usize = 8;
+
+/// Agent and transport, running.
+pub struct Input {
+    agent: Option<AgentHandle>,
+    transport: TransportTask,
+}
+
+enum TransportTask {
+    Spool { task: SpoolTask, monitor: SpoolMonitor },
+    Kafka { task: ConsumerTask, monitor: ConsumerMonitor },
+}
+
+/// What can be asked of agent and transport from elsewhere.
+pub struct InputMonitor {
+    agent: Option<AgentMonitor>,
+    transport: TransportMonitor,
+}
+
+enum TransportMonitor {
+    Spool(SpoolMonitor),
+    Kafka(ConsumerMonitor),
+}
+
+impl Input {
+    /// Starts both. The agent ends with `stop_agent`; the transport hands out nothing new after
+    /// `stop_transport`.
+    pub fn open(
+        config: &Config,
+        parts: &Parts,
+        stop_agent: &CancellationToken,
+        stop_transport: &CancellationToken,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
+        match config.input.from {
+            Transport::Spool => Self::over_spool(config, parts, stop_agent, stop_transport),
+            Transport::Kafka => Self::over_kafka(config, parts, stop_agent, stop_transport),
+        }
+    }
+
+    fn over_spool(
+        config: &Config,
+        parts: &Parts,
+        stop_agent: &CancellationToken,
+        stop_transport: &CancellationToken,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
+        if config.agent.kafka.is_some() {
+            let words = "[agent.kafka] is set, but the engine takes records from the spool: set [input] from = \"kafka\", or remove [agent.kafka]";
+            return Err(UsageError(words.to_owned()).into());
+        }
+        let (writer, reader) = Spool::open(&config.data.dir.join("spool"), config.spool.clone()).context("the spool")?;
+        let monitor = reader.monitor();
+        let (deliveries, task) =
+            reader.start(DELIVERIES_AHEAD, stop_transport.clone()).context("the spool's reader")?;
+        parts.set("spool", PartState::Running, config.data.dir.join("spool").display().to_string());
+        let agent = start_agent(config, Sink::Spool(writer), parts, stop_agent)?;
+        Ok((Self { agent: Some(agent), transport: TransportTask::Spool { task, monitor } }, deliveries))
+    }
+
+    fn over_kafka(
+        config: &Config,
+        parts: &Parts,
+        stop_agent: &CancellationToken,
+        stop_transport: &CancellationToken,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
+        let agent = match &config.agent.kafka {
+            None => None,
+            Some(kafka) => {
+                let producer = Producer::new(kafka).context("[agent.kafka]")?;
+                Some(start_agent(config, Sink::Kafka(producer), parts, stop_agent)?)
+            }
+        };
+        let (task, deliveries) = start_consumer(config, parts, stop_transport)?;
+        let monitor = task.monitor();
+        Ok((Self { agent, transport: TransportTask::Kafka { task, monitor } }, deliveries))
+    }
+
+    /// For asking how agent and transport stand.
+    pub fn monitor(&self) -> InputMonitor {
+        InputMonitor {
+            agent: self.agent.as_ref().map(AgentHandle::monitor),
+            transport: match &self.transport {
+                TransportTask::Spool { monitor, .. } => TransportMonitor::Spool(monitor.clone()),
+                TransportTask::Kafka { monitor, .. } => TransportMonitor::Kafka(monitor.clone()),
+            },
+        }
+    }
+
+    /// Waits until the agent has ended, its positions saved.
+    pub async fn agent_ended(&mut self) {
+        if let Some(agent) = self.agent.take() {
+            agent.ended().await;
+        }
+    }
+
+    /// Waits until the transport has ended, every acknowledgement written.
+    pub async fn transport_ended(self) {
+        match self.transport {
+            TransportTask::Spool { task, .. } => task.ended().await,
+            TransportTask::Kafka { task, .. } => task.ended().await,
+        }
+    }
+}
+
+/// Starts taking records from Kafka, shown in the register as part `kafka`.
+pub fn start_consumer(
+    config: &Config,
+    parts: &Parts,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<(ConsumerTask, mpsc::Receiver<Delivery>)> {
+    let kafka = config.kafka.as_ref().ok_or_else(|| {
+        UsageError("records are to come from Kafka, but there is no [kafka] section: set brokers and topics there".to_owned())
+    })?;
+    let (deliveries, task) = Consumer::start(kafka, DELIVERIES_AHEAD, shutdown.clone()).context("[kafka]")?;
+    parts.set("kafka", PartState::Starting, kafka.brokers.clone());
+    let (monitor, parts, shutdown) = (task.monitor(), parts.clone(), shutdown.clone());
+    let brokers = kafka.brokers.clone();
+    tokio::spawn(async move {
+        let mut shown = None;
+        while !shutdown.is_cancelled() {
+            let error = monitor.status().connection.last_error;
+            if shown.as_ref() != Some(&error) {
+                match &error {
+                    None => parts.set("kafka", PartState::Running, brokers.clone()),
+                    Some(error) => parts.set("kafka", PartState::Retrying, error.clone()),
+                }
+                shown = Some(error);
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    });
+    Ok((task, deliveries))
+}
+
+fn start_agent(
+    config: &Config,
+    sink: Sink,
+    parts: &Parts,
+    stop: &CancellationToken,
+) -> anyhow::Result<AgentHandle> {
+    let agent = Agent::start(&config.agent, sink, stop.clone()).context("the agent")?;
+    let groups = config.agent.files.len();
+    let detail = match groups {
+        0 => "reads nothing: name files with [[agent.files]] paths".to_owned(),
+        1 => "reads 1 group of files".to_owned(),
+        groups => format!("reads {groups} groups of files"),
+    };
+    parts.set("agent", PartState::Running, detail);
+    Ok(agent)
+}
+
+impl InputMonitor {
+    /// How the agent stands: what lags, what cannot be read.
+    pub fn agent(&self) -> serde_json::Value {
+        let Some(agent) = &self.agent else { return serde_json::Value::Null };
+        let status = agent.status();
+        let lag_bytes: u64 = status.sources.iter().map(|source| source.lag_bytes).sum();
+        let unreadable = status.sources.iter().filter(|source| source.last_error.is_some()).count();
+        let mut value = serde_json::to_value(&status).unwrap_or_default();
+        if let Some(map) = value.as_object_mut() {
+            map.insert("lag_bytes".to_owned(), lag_bytes.into());
+            map.insert("unreadable".to_owned(), unreadable.into());
+        }
+        value
+    }
+
+    /// How the transport stands.
+    pub fn transport(&self) -> serde_json::Value {
+        match &self.transport {
+            TransportMonitor::Spool(monitor) => json!({ "spool": monitor.status() }),
+            TransportMonitor::Kafka(monitor) => json!({ "kafka": monitor.status() }),
+        }
+    }
+}

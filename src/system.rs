@@ -1,0 +1,215 @@
+//! The parts and how they are put together: what `up`, `engine` and `serve` have in common.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use citywatch_alerting::{Alerting, AlertingConfig};
+use citywatch_engine::pipeline::{LoadedRules, PipelineConfig, StatusHandle};
+use citywatch_engine::store::{Store, StoreConfig};
+use citywatch_rules::{LoadOptions, RuleSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::monitor::Reporter;
+use crate::parts::{PartState, Parts};
+use crate::report::UsageError;
+
+/// Where the first administrator's password is left, for the first sign-in.
+const FIRST_SIGN_IN: &str = "first-sign-in.txt";
+const STORE_WAIT_MIN: Duration = Duration::from_millis(100);
+const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A lock on the data folder, held as long as it lives.
+#[derive(Debug)]
+pub struct DataLock {
+    _file: File,
+}
+
+/// Makes the data folder, readable by its owner only.
+pub fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| {
+        UsageError(format!("cannot make the data folder {}: {error}; set [data] dir", dir.display())).into()
+    })
+}
+
+/// Makes the data folder and claims it: two processes on the same data
+/// would undo each other's positions.
+pub fn claim_data_dir(dir: &Path) -> anyhow::Result<DataLock> {
+    make_data_dir(dir)?;
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| UsageError(format!("cannot write to the data folder: {}: {error}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(DataLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(UsageError(format!(
+            "another citywatch works on {}: stop it, or choose another folder with --data or [data] dir",
+            dir.display()
+        ))
+        .into()),
+        Err(TryLockError::Error(error)) => Err(error).context(format!("cannot lock {}", path.display())),
+    }
+}
+
+/// Reads and compiles the rules. What is wrong with single rules is logged and counted; the others go on.
+pub fn load_rules(config: &PipelineConfig, parts: &Parts) -> anyhow::Result<Arc<LoadedRules>> {
+    let (sources, unreadable) = crate::rule_files::read(&config.rules)?;
+    let set = RuleSet::load(sources, &LoadOptions::default());
+    for problem in &set.problems {
+        tracing::error!(%problem, "a rule is left out");
+    }
+    for problem in &unreadable {
+        tracing::error!(%problem, "a rule file is left out");
+    }
+    let left_out = set.problems.len() + unreadable.len();
+    metrics::gauge!("citywatch_rules_left_out").set(left_out as f64);
+    let rules = LoadedRules::new(set, config.log_source_mode()).context("rules")?;
+    metrics::gauge!("citywatch_rules_loaded").set(rules.len() as f64);
+    let detail = match (rules.len(), left_out) {
+        (0, 0) => "no rules: set [engine] rules to files or folders of Sigma rules".to_owned(),
+        (count, 0) => format!("{count} loaded"),
+        (count, left_out) => format!("{count} loaded, {left_out} left out (the log says why)"),
+    };
+    parts.set("rules", PartState::Running, detail);
+    Ok(Arc::new(rules))
+}
+
+/// Connects to the store and makes its tables, however long the store takes to come up. `None` at shutdown.
+pub async fn connect_store(
+    config: &StoreConfig,
+    parts: &Parts,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Store>> {
+    let store = Store::connect(config).map_err(|error| UsageError(format!("[store]: {error}")))?;
+    let begun = std::time::Instant::now();
+    let mut wait = STORE_WAIT_MIN;
+    loop {
+        match store.migrate().await {
+            Ok(()) => {
+                parts.set("store", PartState::Running, config.url.clone());
+                return Ok(Some(store));
+            }
+            Err(error) if error.is_retryable() => {
+                // A store that is just starting is no fault yet.
+                let state = if begun.elapsed() < STORE_WAIT_MAX { PartState::Starting } else { PartState::Retrying };
+                if state == PartState::Retrying {
+                    tracing::warn!(%error, again_in = ?wait, "the store is not to be had");
+                }
+                parts.set("store", state, error.to_string());
+            }
+            Err(error) => return Err(error).context("the store cannot be used"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            () = tokio::time::sleep(wait) => {}
+        }
+        wait = (wait * 2).min(STORE_WAIT_MAX);
+    }
+}
+
+/// Keeps the register's word on the store true while the system runs.
+pub fn watch_store(store: Store, url: String, parts: Parts, shutdown: CancellationToken) {
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(Duration::from_secs(2));
+        let mut well = true;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = every.tick() => {}
+            }
+            match store.ping().await {
+                Ok(()) if !well => {
+                    well = true;
+                    parts.set("store", PartState::Running, url.clone());
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    well = false;
+                    parts.set("store", PartState::Retrying, error.to_string());
+                }
+            }
+        }
+    });
+}
+
+/// Opens incidents and accounts, and makes the first administrator where there is none.
+pub async fn open_alerting(config: &AlertingConfig, store: Option<Store>, data_dir: &Path) -> anyhow::Result<Alerting> {
+    let alerting = Alerting::open(config.clone(), store).await.context("incidents and accounts")?;
+    if let Some(first) = alerting.ensure_administrator().await.context("the first administrator")? {
+        let path = data_dir.join(FIRST_SIGN_IN);
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        writeln!(file, "user: {}\npassword: {}", first.user, first.password)?;
+        file.sync_all()?;
+    }
+    Ok(alerting)
+}
+
+/// Prints where the console is and how to sign in.
+pub fn print_welcome(console: &str, data_dir: &Path, monitor: std::net::SocketAddr) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\nCitywatch is running.\n")?;
+    writeln!(out, "  console   {console}")?;
+    let path = data_dir.join(FIRST_SIGN_IN);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("").trim().to_owned();
+            writeln!(out, "  sign-in   {}  {}", value("user:"), value("password:"))?;
+            writeln!(out, "            (kept in {}: delete it once you have another)", path.display())?;
+        }
+        Err(_) => writeln!(out, "  sign-in   as before; 'citywatch user reset' makes a new password")?,
+    }
+    writeln!(out, "  status    citywatch status --monitor {monitor}")?;
+    writeln!(out, "  stop      Ctrl-C\n")?;
+    out.flush()
+}
+
+/// Something that reports itself as JSON.
+pub type Details = Box<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// How alerting stands, as far as it can be said without asking its database.
+pub fn alerting_details(alerting: &Arc<Alerting>) -> Details {
+    let alerting = Arc::clone(alerting);
+    Box::new(move || serde_json::to_value(alerting.tally()).unwrap_or_default())
+}
+
+/// Totals from the pipeline, details from whoever gave them.
+pub struct SystemReporter {
+    /// The engine's counters, where an engine runs.
+    pub pipeline: Option<StatusHandle>,
+    /// Further parts by name.
+    pub details: Vec<(&'static str, Details)>,
+}
+
+impl Reporter for SystemReporter {
+    fn totals(&self) -> BTreeMap<String, u64> {
+        let Some(pipeline) = &self.pipeline else { return BTreeMap::new() };
+        let counters = serde_json::to_value(pipeline.snapshot()).unwrap_or_default();
+        let counters = counters.as_object().cloned().unwrap_or_default();
+        counters.into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?))).collect()
+    }
+
+    fn details(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut details: serde_json::Map<_, _> =
+            self.details.iter().map(|(name, detail)| ((*name).to_owned(), detail())).collect();
+        if let Some(waiting) = self.pipeline.as_ref().and_then(|pipeline| pipeline.snapshot().waiting_for) {
+            details.insert("engine_waits_for".to_owned(), waiting.into());
+        }
+        details
+    }
+}

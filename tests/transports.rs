@@ -1,0 +1,132 @@
+//! The same records over both transports give the same rows: embedded over the spool with `citywatch
+//! up`, and over a real Kafka broker with `citywatch-agent` and `citywatch engine`.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Running, StoreServer, citywatch, free_port, have_chdb, project, sibling, wait_for};
+
+/// What may differ: when the agent read the line, and where Kafka put it.
+const EVENTS: &str = "SELECT * EXCEPT (received_at, topic, partition, offset) FROM citywatch.events ORDER BY agent, stream, position, sub_index FORMAT JSONEachRow";
+const MATCHES: &str = "SELECT match_id, rule_id, rule_hash, unit, host, event_time, group, window_start, window_end FROM citywatch.matches ORDER BY match_id FORMAT JSONEachRow";
+
+/// A broker of the test's own.
+struct Broker {
+    dir: PathBuf,
+    port: u16,
+}
+
+impl Broker {
+    fn start(dir: &Path) -> Option<Self> {
+        let script = project().join("deploy/kafka-dev.sh");
+        if !Command::new(&script).arg("check").output().is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: the Kafka broker is not fetched; deploy/setup.sh --for test does it");
+            return None;
+        }
+        let broker = Self { dir: dir.join("kafka"), port: free_port() };
+        let output = Command::new(script).arg("start").arg(&broker.dir).arg(broker.port.to_string()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(broker)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = Command::new(project().join("deploy/kafka-dev.sh")).arg("stop").arg(&self.dir).output();
+    }
+}
+
+/// The demo's recordings as an agent's configuration, `prefix` before each key.
+fn agent_toml(prefix: &str, state_dir: &Path) -> String {
+    let demo = project().join("deploy/demo");
+    let text = std::fs::read_to_string(demo.join("citywatch.toml")).unwrap();
+    let config: toml::Table = text.parse().unwrap();
+    let mut agent = config["agent"].as_table().unwrap().clone();
+    agent.insert("state_dir".into(), state_dir.to_str().unwrap().into());
+    for files in agent["files"].as_array_mut().unwrap() {
+        for path in files["paths"].as_array_mut().unwrap() {
+            *path = demo.join(path.as_str().unwrap()).to_str().unwrap().into();
+        }
+    }
+    if prefix.is_empty() {
+        return toml::to_string(&agent).unwrap();
+    }
+    let mut whole = toml::Table::new();
+    whole.insert(prefix.to_owned(), agent.into());
+    toml::to_string(&whole).unwrap()
+}
+
+fn write(path: &Path, text: &str) -> PathBuf {
+    std::fs::write(path, text).unwrap();
+    path.to_owned()
+}
+
+fn engine_toml() -> String {
+    format!("[engine]\nrules = [\"{}\"]\nflush_interval_ms = 200\n", project().join("rules/library").display())
+}
+
+/// Waits until the number of rows stays the same for two seconds and is not 0.
+fn settled_rows(store: &StoreServer) -> String {
+    let mut last = (String::new(), 0);
+    wait_for("all rows to be stored", || {
+        std::thread::sleep(std::time::Duration::from_millis(250));
+        let tables = store.query("SELECT count() FROM system.tables WHERE database = 'citywatch' AND name = 'events'");
+        if tables != ["1"] {
+            return None;
+        }
+        let rows = store.query("SELECT (SELECT count() FROM citywatch.events), (SELECT count() FROM citywatch.matches)").join("");
+        last = if rows == last.0 { (rows, last.1 + 1) } else { (rows, 0) };
+        (last.1 >= 8 && !last.0.starts_with("0\t")).then(|| last.0.clone())
+    })
+}
+
+#[test]
+fn spool_and_kafka_give_the_same_rows() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let Some(broker) = Broker::start(dir) else { return };
+
+    let embedded = StoreServer::start(&dir.join("store-a"), dir, "store-a");
+    let config = agent_toml("agent", &dir.join("agent-a")) + &engine_toml() + &embedded.config();
+    let up = support::Up::start(&dir.join(""), &write(&dir.join("up.toml"), &config));
+    let rows_embedded = settled_rows(&embedded);
+    up.running.stop();
+
+    let clustered = StoreServer::start(&dir.join("store-b"), dir, "store-b");
+    let topic = "citywatch.records";
+    let kafka = format!("brokers = \"127.0.0.1:{}\"\n", broker.port);
+    let config = format!(
+        "[data]\ndir = \"{}\"\n[monitor]\nlisten = \"127.0.0.1:{}\"\n[kafka]\n{kafka}topics = [\"{topic}\"]\n{}{}",
+        dir.join("engine-data").display(),
+        free_port(),
+        engine_toml(),
+        clustered.config()
+    );
+    let mut engine = Command::new(citywatch());
+    engine.arg("engine").arg("--config").arg(write(&dir.join("engine.toml"), &config));
+    let engine = Running::start(&mut engine, "engine", dir);
+    let config = agent_toml("", &dir.join("agent-b")) + &format!("\n[kafka]\n{kafka}topic = \"{topic}\"\n");
+    let mut agent = Command::new(sibling("citywatch-agent"));
+    agent.arg("run").arg("--config").arg(write(&dir.join("agent.toml"), &config));
+    let agent = Running::start(&mut agent, "agent", dir);
+    let rows_clustered = settled_rows(&clustered);
+    agent.stop();
+    engine.stop();
+
+    assert_eq!(rows_embedded, rows_clustered, "events and matches");
+    for sql in [EVENTS, MATCHES] {
+        let (a, b) = (embedded.query(sql), clustered.query(sql));
+        let first_difference = a.iter().zip(&b).find(|(a, b)| a != b);
+        assert_eq!(first_difference, None, "{sql}");
+        assert_eq!(a.len(), b.len(), "{sql}");
+        assert!(!a.is_empty(), "{sql}");
+    }
+    eprintln!("events and matches over both transports: {rows_embedded}");
+    embedded.running.stop();
+    clustered.running.stop();
+}

@@ -1,0 +1,118 @@
+//! `citywatch up` as a person meets it: the demo's recordings become incidents, and whenever it is
+//! stopped or killed, nothing is lost and nothing is there twice.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use support::{Session, StoreServer, Up, have_chdb, project, wait_for};
+
+#[test]
+fn the_demo_raises_its_incidents() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    let up = Up::start(dir.path(), &project().join("deploy/demo/citywatch.toml"));
+    let session = Session::first(&up, dir.path());
+    let incidents = wait_for("five kinds of incidents, a correlation among them", || {
+        let page = session.get("/api/v1/incidents?limit=50");
+        let incidents = page["items"].as_array().unwrap().clone();
+        let kinds: BTreeSet<&str> = incidents.iter().filter_map(|incident| incident["rule"]["id"].as_str()).collect();
+        let correlated = incidents.iter().any(|incident| incident["rule"]["correlation"] == true);
+        (kinds.len() >= 5 && correlated).then_some(incidents)
+    });
+    eprintln!("{} incidents {:.1} s after the start", incidents.len(), begun.elapsed().as_secs_f64());
+    for incident in &incidents {
+        let incident = session.get(&format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap()));
+        let title = incident["title"].as_str().unwrap();
+        let events = incident["events"].as_array().unwrap();
+        assert!(!events.is_empty(), "{title} has no events");
+        assert!(
+            events.iter().any(|event| !event["matched"].as_array().unwrap().is_empty()),
+            "{title}: no event says what matched"
+        );
+        let rule = &incident["rules"][0];
+        assert!(rule["text"].as_str().unwrap().contains("title:"), "{title} has no rule text");
+    }
+    let found = wait_for("a search to find the brute force", || {
+        let page = session.get("/api/v1/events?q=failed%20password&limit=100");
+        let count = page["items"].as_array().unwrap().len();
+        (count > 0).then_some(count)
+    });
+    assert!(found > 5, "only {found} events say \"Failed password\"");
+    let status = up.status().unwrap();
+    assert_eq!(status["totals"]["dead_letters"], 0, "{status}");
+    up.running.stop();
+}
+
+/// Lines with an id each, as sshd writes them.
+fn append_lines(path: &Path, ids: std::ops::Range<u32>) {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    let mut text = String::new();
+    for id in ids {
+        text.push_str(&format!(
+            "2026-11-20T08:{:02}:{:02}.{:06}+07:00 bastion-01 sshd[{id}]: Failed password for invalid user u{id} from 203.0.113.9 port 40022 ssh2\n",
+            id / 60 % 60,
+            id % 60,
+            id
+        ));
+    }
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+fn write_config(dir: &Path) -> PathBuf {
+    let path = dir.join("citywatch.toml");
+    let text = format!(
+        "[agent]\nname = \"test-agent\"\nunit = \"test-unit\"\n\n[[agent.files]]\npaths = [\"{0}/logs/*.log\"]\nformat = \"syslog\"\nread_from = \"beginning\"\n\n\
+         [engine]\nrules = [\"{1}/rules/library\"]\nflush_interval_ms = 200\n",
+        dir.display(),
+        project().display()
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Stops or kills it at many moments while lines keep coming; at the end every line is there once.
+#[test]
+fn nothing_is_lost_and_nothing_twice_however_it_ends() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("logs")).unwrap();
+    let log = dir.path().join("logs/auth.log");
+    let config = write_config(dir.path());
+    let rounds = 6;
+    let per_round = 2_000;
+    for round in 0..rounds {
+        let up = Up::start_unready(dir.path(), &config);
+        append_lines(&log, round * per_round..(round + 1) * per_round);
+        // Early, amid the start, and late, amid the stream.
+        std::thread::sleep(Duration::from_millis(u64::from(round) * 900 + 300));
+        if round % 2 == 0 { up.running.kill() } else { up.running.stop() }
+    }
+    let total = rounds * per_round;
+    let up = Up::start(dir.path(), &config);
+    wait_for("the agent to have read everything", || {
+        let status = up.status()?;
+        let lag = status["details"]["agent"]["lag_bytes"].as_u64()?;
+        (lag == 0 && status["totals"]["records_in"].as_u64()? > 0).then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(1_500));
+    let session = Session::first(&up, dir.path());
+    let incidents = session.get("/api/v1/incidents?limit=50");
+    assert!(!incidents["items"].as_array().unwrap().is_empty(), "thousands of failed passwords and no incident");
+    up.running.stop();
+
+    let store = StoreServer::start(&dir.path().join("data/store"), dir.path(), "store");
+    let count = store.query("SELECT count(), uniqExact(position), uniqExact(event_id), uniqExact(user) FROM citywatch.events");
+    assert_eq!(count, [format!("{total}\t{total}\t{total}\t{total}")], "events, positions, ids, users");
+    let matches = store.query("SELECT count() = uniqExact(match_id) FROM citywatch.matches");
+    assert_eq!(matches, ["1"], "a match is stored twice");
+    store.running.stop();
+}
