@@ -16,6 +16,7 @@ pub mod millionths;
 mod pcre;
 pub mod reference;
 pub mod rule;
+pub mod rule_tests;
 #[doc(hidden)]
 pub mod vectors;
 mod yaml;

@@ -66,7 +66,7 @@ pub struct VectorEvent {
 pub const EPOCH: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
 #[derive(Clone, Debug)]
-enum Json {
+pub(crate) enum Json {
     Null,
     Bool(bool),
     Number(Number),
@@ -97,7 +97,7 @@ impl VectorEvent {
 }
 
 impl Json {
-    fn to_value<'a>(&self, arena: &'a Bump) -> Value<'a> {
+    pub(crate) fn to_value<'a>(&self, arena: &'a Bump) -> Value<'a> {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(*value),
@@ -298,7 +298,7 @@ fn read_event(node: &Node) -> Result<VectorEvent, String> {
     Ok(event)
 }
 
-fn flatten(name: &str, node: &Node, fields: &mut Vec<(String, Json)>) {
+pub(crate) fn flatten(name: &str, node: &Node, fields: &mut Vec<(String, Json)>) {
     match &node.kind {
         Kind::Map(entries) => {
             entries

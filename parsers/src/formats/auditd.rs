@@ -102,6 +102,9 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         None => draft.note(ProblemKind::BadTime, "the time in audit(...) is none"),
     }
     draft.host(first.node);
+    // Correlations group by it, as by syslog's; an audit record alone does not say where it was written.
+    let host = draft.event.host;
+    draft.text("hostname", host);
     draft.number("serial", first.serial);
     let mut gathered = Gathered::new(
         draft,
