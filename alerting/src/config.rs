@@ -31,6 +31,8 @@ pub struct AlertingConfig {
     pub sessions: SessionsConfig,
     /// How many wrong passwords are too many.
     pub sign_in: SignInConfig,
+    /// Where heads of the audit log go.
+    pub audit: AuditConfig,
 }
 
 impl Default for AlertingConfig {
@@ -45,6 +47,7 @@ impl Default for AlertingConfig {
             incidents: IncidentsConfig::default(),
             sessions: SessionsConfig::default(),
             sign_in: SignInConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 }
@@ -200,6 +203,15 @@ impl Default for SignInConfig {
             window_minutes: 15,
         }
     }
+}
+
+/// Where heads of the audit log go, beside this program's own log.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// A file that gets a line each hour and at the end; belongs on another machine, by a mount or a
+    /// shipper: with it, `citywatch audit verify` finds a cut tail.
+    pub head_file: Option<PathBuf>,
 }
 
 #[cfg(test)]

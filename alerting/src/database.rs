@@ -163,6 +163,7 @@ impl Write {
         let name = match counter {
             Counter::Change => "change",
             Counter::Incident => "incident",
+            Counter::Audit => "audit",
         };
         sqlx::query_scalar("UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value")
             .bind(name)
@@ -192,6 +193,8 @@ pub(crate) enum Counter {
     Change,
     /// Numbers of incidents.
     Incident,
+    /// Entries of the audit log.
+    Audit,
 }
 
 /// PostgreSQL cannot store a NUL in a text, and log content may hold any: it is shown as U+FFFD.

@@ -10,6 +10,7 @@
 mod accounts;
 mod api;
 mod assets;
+mod audit;
 mod changes;
 mod clock;
 mod config;
@@ -35,11 +36,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use accounts::{FirstPassword, Role, UserError};
-pub use api::{Access, ROUTES, Route};
+pub use api::{Access, ROUTES, Recorded, Route};
+pub use audit::{AuditHead, AuditKeyError, AuditProblem, AuditReport};
 pub use clock::Clock;
 pub use config::{
-    AlertingConfig, AlertsConfig, DatabaseUrl, IncidentsConfig, SessionsConfig, SignInConfig,
-    TlsConfig,
+    AlertingConfig, AlertsConfig, AuditConfig, DatabaseUrl, IncidentsConfig, SessionsConfig,
+    SignInConfig, TlsConfig,
 };
 pub use database::DatabaseError;
 pub use incidents::{State, Verdict};
@@ -48,8 +50,9 @@ pub use severity::{Severity, UnknownSeverity};
 pub use status::{AlertingStatus, LastError};
 pub use tls::TlsError;
 
-use accounts::{Passwords, Sessions, SignInLimits, Users};
+use accounts::{Passwords, Sessions, SignInLimits, Tokens, Units, Users};
 use api::{App, AppInner, Followers, StatusSource};
+use audit::{Audit, AuditKey};
 use changes::Changes;
 use database::Database;
 use intake::{Committer, Intake};
@@ -64,6 +67,9 @@ pub enum AlertingError {
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// There is no key to sign the audit log with.
+    #[error(transparent)]
+    AuditKey(#[from] AuditKeyError),
     /// The database failed after it was opened.
     #[error("the database of incidents failed: {0}")]
     Query(#[from] sqlx::Error),
@@ -105,6 +111,12 @@ impl Alerting {
         clock: Clock,
     ) -> Result<Self, AlertingError> {
         let database = Database::open(&config.data_dir, config.database_url.as_ref()).await?;
+        let key = Arc::new(AuditKey::open(&config.data_dir)?);
+        let audit = Audit {
+            database: database.clone(),
+            clock: clock.clone(),
+            key,
+        };
         let config = Arc::new(config);
         let tally = Arc::new(Tally::new(clock.clone()));
         let changes = Changes::new(changes::latest(&database).await?);
@@ -128,7 +140,12 @@ impl Alerting {
                 .clone()
                 .follow(database.clone(), tally.clone(), shutdown.clone()),
         );
-        tasks.spawn(housekeeping(committer, tally.clone(), shutdown.clone()));
+        tasks.spawn(housekeeping(
+            committer,
+            audit.clone(),
+            tally.clone(),
+            shutdown.clone(),
+        ));
         let app = App::new(AppInner {
             users: Users {
                 database: database.clone(),
@@ -140,6 +157,15 @@ impl Alerting {
                 clock: clock.clone(),
                 config: config.sessions.clone(),
             },
+            tokens: Tokens {
+                database: database.clone(),
+                clock: clock.clone(),
+            },
+            units: Units {
+                database: database.clone(),
+                clock: clock.clone(),
+            },
+            audit,
             sign_in_limits: SignInLimits::new(config.sign_in.clone()),
             followers: Followers::new(),
             status: StatusSource::default(),
@@ -178,6 +204,14 @@ impl Alerting {
     /// When nobody has that name, or the database fails.
     pub async fn reset_user(&self, name: &str) -> Result<FirstPassword, UserError> {
         self.app.users.reset(name).await
+    }
+
+    /// The end of the audit log's chain, to be kept elsewhere; none as long as the log is empty.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn audit_head(&self) -> Result<Option<AuditHead>, AlertingError> {
+        Ok(self.app.audit.head().await?)
     }
 
     /// Says where `GET /api/v1/status` gets its answer.
@@ -254,11 +288,42 @@ fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
-async fn housekeeping(committer: Committer, tally: Arc<Tally>, shutdown: CancellationToken) {
+/// Reads the whole audit log and tells what is wrong with it. Keys in `trusted_keys` (hexadecimal, beside
+/// this machine's own) may have signed it; `heads` were kept elsewhere and show a cut tail.
+///
+/// # Errors
+/// When database or key cannot be opened, or the database fails.
+pub async fn verify_audit(
+    config: &AlertingConfig,
+    trusted_keys: &[String],
+    heads: &[AuditHead],
+) -> Result<AuditReport, AlertingError> {
+    let database = Database::open(&config.data_dir, config.database_url.as_ref()).await?;
+    let own = AuditKey::open(&config.data_dir)?.public_key().to_owned();
+    let trusted = trusted_keys.iter().cloned().chain([own]).collect();
+    let report = audit::verify(database.pool(), &trusted, heads).await;
+    database.close().await;
+    Ok(report?)
+}
+
+/// Until shutdown: forgets old matches, and tells the head of the audit log, a last time at the end.
+async fn housekeeping(
+    committer: Committer,
+    audit: Audit,
+    tally: Arc<Tally>,
+    shutdown: CancellationToken,
+) {
+    let head_file = committer.config.audit.head_file.clone();
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => {}
-            () = shutdown.cancelled() => return,
+        let ended = tokio::select! {
+            () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => false,
+            () = shutdown.cancelled() => true,
+        };
+        if let Err(error) = audit.export_head(head_file.as_deref()).await {
+            tally.failed("exporting the head of the audit log", &error);
+        }
+        if ended {
+            return;
         }
         match committer.forget_old_matches().await {
             Ok(0) => {}

@@ -137,9 +137,9 @@ fn own_certificate(
     };
     crate::database::create_private_folder(data_dir).map_err(|error| failed(error.to_string()))?;
     let (certificate, key) = make(&names).map_err(|error| failed(error.to_string()))?;
-    write_private(&files.1, &key)
-        .and_then(|()| write_private(&files.0, &certificate))
-        .and_then(|()| write_private(&names_file, &names.join("\n")))
+    write_private(&files.1, key.as_bytes())
+        .and_then(|()| write_private(&files.0, certificate.as_bytes()))
+        .and_then(|()| write_private(&names_file, names.join("\n").as_bytes()))
         .map_err(|error| failed(error.to_string()))?;
     tracing::info!(certificate = %files.0.display(), ?names, "made a certificate; browsers will warn of it");
     Ok(files)
@@ -178,12 +178,13 @@ fn make(names: &[String]) -> Result<(String, String), rcgen::Error> {
     Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a file that nobody else on the machine reads, and makes it durable.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content)?;
     file.sync_all()
 }

@@ -5,13 +5,19 @@
 //! - Passwords are kept as argon2id hashes, session tokens as SHA-256; neither ever reaches a log.
 
 mod password;
+mod people;
 mod rate;
 mod session;
+mod tokens;
+mod units;
 mod users;
 
 pub(crate) use password::{Passwords, random_password, random_token};
+pub(crate) use people::{Person, PersonChange};
 pub(crate) use rate::{SignInLimits, Verdict};
 pub(crate) use session::{Session, Sessions};
+pub(crate) use tokens::{NewToken, Token, Tokens};
+pub(crate) use units::{ImportError, Units};
 pub use users::UserError;
 pub(crate) use users::{User, Users, normalised};
 

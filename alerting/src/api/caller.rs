@@ -1,15 +1,19 @@
-//! Who calls: finds the session, checks role and CSRF token before a handler runs.
+//! Who calls: finds the session or the token, checks role and CSRF token, and writes into the audit log
+//! what is asked for before a handler does it.
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use ring::digest::{SHA256, digest};
+use serde_json::Value;
 
 use super::problem::Problem;
-use super::{Access, App};
-use crate::accounts::{Scope, Session};
+use super::{Access, App, BODY_BYTES_MAX, Peer, Recorded, Route};
+use crate::accounts::{Role, Scope, Session, Token};
+use crate::audit::Entry;
 
 /// The cookie's name under HTTPS: browsers accept `__Host-` only with Secure, Path=/ and no Domain.
 const COOKIE_SECURE: &str = "__Host-citywatch";
@@ -17,23 +21,81 @@ const COOKIE_SECURE: &str = "__Host-citywatch";
 const COOKIE_PLAIN: &str = "citywatch";
 
 /// Header in which mutating requests carry the session's CSRF token.
-pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
+const CSRF_HEADER: &str = "x-csrf-token";
+
+/// Keys of bodies whose values reach no log.
+const SECRET_KEYS: &[&str] = &["password", "current_password", "new_password", "token"];
 
 /// Who makes a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    pub(crate) session: Session,
+    name: String,
+    pub(crate) role: Role,
+    scope: Scope,
+    pub(crate) proof: Proof,
+}
+
+/// How a caller proved who it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Proof {
+    /// A person in a browser.
+    Session(Session),
+    /// A program; the token's id.
+    Token(String),
+}
+
+impl From<Session> for Caller {
+    fn from(session: Session) -> Self {
+        let user = session.user.clone();
+        Self {
+            name: user.name,
+            role: user.role,
+            scope: user.scope,
+            proof: Proof::Session(session),
+        }
+    }
+}
+
+impl From<Token> for Caller {
+    fn from(token: Token) -> Self {
+        let name = format!("token:{}", token.name);
+        Self {
+            name,
+            role: token.role,
+            scope: token.scope,
+            proof: Proof::Token(token.id),
+        }
+    }
 }
 
 impl Caller {
-    /// The name that stands in histories.
+    /// The name that stands in histories: a person's, or `token:` and a token's.
     pub(crate) fn name(&self) -> &str {
-        &self.session.user.name
+        &self.name
     }
 
     /// What the caller may see.
     pub(crate) fn scope(&self) -> &Scope {
-        &self.session.user.scope
+        &self.scope
+    }
+
+    /// The session; a token has none.
+    pub(crate) fn session(&self) -> Result<&Session, Problem> {
+        match &self.proof {
+            Proof::Session(session) => Ok(session),
+            Proof::Token(_) => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "This is for people, not for tokens.",
+            )),
+        }
+    }
+
+    /// Whether the caller may still do what it was let in for.
+    pub(crate) async fn holds(&self, app: &App) -> Result<bool, sqlx::Error> {
+        match &self.proof {
+            Proof::Session(session) => app.sessions.holds(&session.token_hash).await,
+            Proof::Token(id) => app.tokens.holds(id).await,
+        }
     }
 }
 
@@ -69,38 +131,142 @@ impl Transport {
 
 /// Lets a request through to its handler if its caller may use the route.
 pub(crate) async fn admit(
-    State((app, access)): State<(App, Access)>,
-    mut request: Request,
+    State((app, route)): State<(App, &'static Route)>,
+    request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let Access::AtLeast(role) = access else {
+    let Access::AtLeast(role) = route.access else {
         return Ok(next.run(request).await);
     };
-    let transport = *request
-        .extensions()
+    let (mut parts, body) = request.into_parts();
+    let caller = caller(&app, &parts).await?;
+    let record = Record::new(&app, route, &caller, &parts);
+    if caller.role < role {
+        record.append("refused: the role is too low").await?;
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            format!(
+                "This needs the role {role}; yours is {}. Ask an administrator.",
+                caller.role
+            ),
+        ));
+    }
+    let (body, detail) = with_detail(&parts.method, body).await?;
+    let sequence = match route.recorded {
+        Recorded::Yes => Some(record.append(&detail).await?),
+        Recorded::No => None,
+    };
+    parts.extensions.insert(caller.clone());
+    let response = next.run(Request::from_parts(parts, body)).await;
+    let status = response.status();
+    if let Some(sequence) = sequence
+        && !status.is_success()
+    {
+        record
+            .append(&format!("entry {sequence} failed: {status}"))
+            .await?;
+    }
+    Ok(response)
+}
+
+async fn caller(app: &App, parts: &Parts) -> Result<Caller, Problem> {
+    if let Some(secret) = bearer(&parts.headers) {
+        // No browser adds this header by itself, so no page can make one send it: no CSRF token needed.
+        return app
+            .tokens
+            .find(secret)
+            .await?
+            .map(Caller::from)
+            .ok_or_else(Problem::signed_out);
+    }
+    let transport = *parts
+        .extensions
         .get::<Transport>()
         .ok_or_else(Problem::signed_out)?;
-    let token =
-        cookie(request.headers(), transport.cookie_name()).ok_or_else(Problem::signed_out)?;
+    let token = cookie(&parts.headers, transport.cookie_name()).ok_or_else(Problem::signed_out)?;
     let session = app
         .sessions
         .find(token)
         .await?
         .ok_or_else(Problem::signed_out)?;
-    if is_mutating(request.method()) {
-        check_csrf(request.headers(), &session.csrf)?;
+    if is_mutating(&parts.method) {
+        check_csrf(&parts.headers, &session.csrf)?;
     }
-    if session.user.role < role {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            format!(
-                "This needs the role {role}; yours is {}. Ask an administrator.",
-                session.user.role
-            ),
-        ));
+    Ok(session.into())
+}
+
+/// What the audit log tells of a request.
+struct Record<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    action: String,
+    subject: String,
+    address: String,
+}
+
+impl<'a> Record<'a> {
+    fn new(app: &'a App, route: &Route, caller: &'a Caller, parts: &Parts) -> Self {
+        let subject = parts.uri.path_and_query().map_or("", |path| path.as_str());
+        Self {
+            app,
+            caller,
+            action: format!("{} {}", route.method, route.path),
+            subject: subject.chars().take(2_000).collect(),
+            address: parts
+                .extensions
+                .get::<Peer>()
+                .map_or_else(String::new, |Peer(ip)| ip.to_string()),
+        }
     }
-    request.extensions_mut().insert(Caller { session });
-    Ok(next.run(request).await)
+
+    async fn append(&self, detail: &str) -> Result<i64, Problem> {
+        let entry = Entry {
+            who: self.caller.name(),
+            role: self.caller.role.name(),
+            address: &self.address,
+            action: &self.action,
+            subject: &self.subject,
+            detail,
+        };
+        Ok(self.app.audit.append(entry).await?)
+    }
+}
+
+/// The body, read, and what of it may be told.
+async fn with_detail(method: &Method, body: Body) -> Result<(Body, String), Problem> {
+    if !is_mutating(method) {
+        return Ok((body, String::new()));
+    }
+    let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("The request is longer than {BODY_BYTES_MAX} bytes."),
+        )
+    })?;
+    let detail = match serde_json::from_slice::<Value>(&bytes) {
+        Ok(mut value) => {
+            redact(&mut value);
+            value.to_string()
+        }
+        Err(_) => String::from_utf8_lossy(&bytes).into_owned(),
+    };
+    Ok((Body::from(bytes), detail))
+}
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                if SECRET_KEYS.contains(&key.as_str()) {
+                    *value = "***".into();
+                } else {
+                    redact(value);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(redact),
+        _ => {}
+    }
 }
 
 /// Whether a request changes something.
@@ -122,8 +288,17 @@ fn check_csrf(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
     ))
 }
 
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Bearer ")
+        .map(str::trim)
+}
+
 /// The value of a cookie.
-pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()

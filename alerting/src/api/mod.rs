@@ -10,6 +10,7 @@ mod caller;
 mod events;
 mod guard;
 mod incidents;
+mod people;
 mod problem;
 mod session;
 mod status;
@@ -25,7 +26,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use citywatch_engine::store::Store;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
@@ -36,7 +37,8 @@ pub(crate) use guard::{CertificateOrigin, Doors};
 pub(crate) use status::StatusSource;
 pub(crate) use stream::Followers;
 
-use crate::accounts::{Role, Sessions, SignInLimits, Users};
+use crate::accounts::{Role, Sessions, SignInLimits, Tokens, Units, Users};
+use crate::audit::Audit;
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::config::AlertingConfig;
@@ -60,6 +62,9 @@ pub(crate) struct AppInner {
     pub(crate) database: Database,
     pub(crate) users: Users,
     pub(crate) sessions: Sessions,
+    pub(crate) tokens: Tokens,
+    pub(crate) units: Units,
+    pub(crate) audit: Audit,
     pub(crate) sign_in_limits: SignInLimits,
     pub(crate) changes: Changes,
     pub(crate) followers: Followers,
@@ -97,6 +102,16 @@ pub enum Access {
     AtLeast(Role),
 }
 
+/// Whether the audit log tells of a route's use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It does, before the route does anything.
+    Yes,
+    /// What pages ask for by themselves, again and again, is not told; nor what changes nothing and shows
+    /// no event.
+    No,
+}
+
 /// A route of the API.
 pub struct Route {
     /// Its method.
@@ -105,10 +120,13 @@ pub struct Route {
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
+    /// Whether the audit log tells of it.
+    pub recorded: Recorded,
     handler: fn() -> MethodRouter<App>,
 }
 
-const fn route(
+/// A route that the audit log tells of.
+const fn told(
     method: Method,
     path: &'static str,
     access: Access,
@@ -118,37 +136,68 @@ const fn route(
         method,
         path,
         access,
+        recorded: Recorded::Yes,
+        handler,
+    }
+}
+
+/// A route that it does not tell of.
+const fn quiet(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    handler: fn() -> MethodRouter<App>,
+) -> Route {
+    Route {
+        method,
+        path,
+        access,
+        recorded: Recorded::No,
         handler,
     }
 }
 
 const VIEWER: Access = Access::AtLeast(Role::Viewer);
 const ANALYST: Access = Access::AtLeast(Role::Analyst);
+const ADMINISTRATOR: Access = Access::AtLeast(Role::Administrator);
 
 /// Every route of the API. A table: one line each, however long.
 #[rustfmt::skip]
-pub const ROUTES: &[Route] = &[
-    route(Method::POST, "/api/v1/session", Access::Public, || post(session::sign_in)),
-    route(Method::GET, "/api/v1/session", VIEWER, || get(session::show)),
-    route(Method::DELETE, "/api/v1/session", VIEWER, || delete(session::sign_out)),
-    route(Method::GET, "/api/v1/incidents", VIEWER, || get(incidents::list)),
-    route(Method::POST, "/api/v1/incidents/bulk", ANALYST, || post(triage::change_many)),
-    route(Method::GET, "/api/v1/incidents/{id}", VIEWER, || get(incidents::show)),
-    route(Method::PATCH, "/api/v1/incidents/{id}", ANALYST, || patch(triage::change)),
-    route(Method::GET, "/api/v1/incidents/{id}/similar", VIEWER, || get(incidents::similar)),
-    route(Method::POST, "/api/v1/incidents/{id}/comments", ANALYST, || post(triage::comment)),
-    route(Method::POST, "/api/v1/incidents/{id}/merge", ANALYST, || post(triage::merge)),
-    route(Method::GET, "/api/v1/events", VIEWER, || get(events::search)),
-    route(Method::GET, "/api/v1/events/{id}", VIEWER, || get(events::show)),
-    route(Method::GET, "/api/v1/status", VIEWER, || get(status::show)),
-    route(Method::GET, "/api/v1/stream", VIEWER, || get(stream::follow)),
+pub static ROUTES: &[Route] = &[
+    // Signing in is told by its handler, which knows the name and whether the password was right.
+    quiet(Method::POST, "/api/v1/session", Access::Public, || post(session::sign_in)),
+    quiet(Method::GET, "/api/v1/session", VIEWER, || get(session::show)),
+    told(Method::DELETE, "/api/v1/session", VIEWER, || delete(session::sign_out)),
+    told(Method::PUT, "/api/v1/session/password", VIEWER, || put(session::change_password)),
+    quiet(Method::GET, "/api/v1/incidents", VIEWER, || get(incidents::list)),
+    told(Method::POST, "/api/v1/incidents/bulk", ANALYST, || post(triage::change_many)),
+    told(Method::GET, "/api/v1/incidents/{id}", VIEWER, || get(incidents::show)),
+    told(Method::PATCH, "/api/v1/incidents/{id}", ANALYST, || patch(triage::change)),
+    quiet(Method::GET, "/api/v1/incidents/{id}/similar", VIEWER, || get(incidents::similar)),
+    told(Method::POST, "/api/v1/incidents/{id}/comments", ANALYST, || post(triage::comment)),
+    told(Method::POST, "/api/v1/incidents/{id}/merge", ANALYST, || post(triage::merge)),
+    quiet(Method::GET, "/api/v1/assignees", ANALYST, || get(people::assignees)),
+    told(Method::GET, "/api/v1/events", VIEWER, || get(events::search)),
+    told(Method::GET, "/api/v1/events/{id}", VIEWER, || get(events::show)),
+    quiet(Method::GET, "/api/v1/status", VIEWER, || get(status::show)),
+    quiet(Method::GET, "/api/v1/stream", VIEWER, || get(stream::follow)),
+    quiet(Method::GET, "/api/v1/units", VIEWER, || get(people::units)),
+    told(Method::PUT, "/api/v1/units", ADMINISTRATOR, || put(people::import_units)),
+    told(Method::GET, "/api/v1/users", ADMINISTRATOR, || get(people::list)),
+    told(Method::POST, "/api/v1/users", ADMINISTRATOR, || post(people::make)),
+    told(Method::PATCH, "/api/v1/users/{id}", ADMINISTRATOR, || patch(people::change)),
+    told(Method::POST, "/api/v1/users/{id}/password", ADMINISTRATOR, || post(people::reset)),
+    told(Method::GET, "/api/v1/tokens", ADMINISTRATOR, || get(people::tokens)),
+    told(Method::POST, "/api/v1/tokens", ADMINISTRATOR, || post(people::make_token)),
+    told(Method::DELETE, "/api/v1/tokens/{id}", ADMINISTRATOR, || delete(people::revoke_token)),
+    told(Method::GET, "/api/v1/audit", ADMINISTRATOR, || get(people::audit)),
 ];
 
 /// The whole site: API and console, behind its guards.
 pub(crate) fn site(app: App, doors: Doors) -> Router {
     let mut api = Router::new();
     for route in ROUTES {
-        let guard = middleware::from_fn_with_state((app.clone(), route.access), caller::admit);
+        let guard = middleware::from_fn_with_state((app.clone(), route), caller::admit);
         api = api.route(route.path, (route.handler)().layer(guard));
     }
     let api = api

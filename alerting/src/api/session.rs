@@ -1,5 +1,7 @@
 //! Signing in and out.
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,10 +12,13 @@ use serde_json::{Value, json};
 use super::caller::{Caller, Transport};
 use super::problem::{JsonBody, Problem};
 use super::{App, Peer};
-use crate::accounts::{Session, Verdict};
+use crate::accounts::Verdict;
+use crate::audit::Entry;
 
 /// Longer ones are nobody's.
 const NAME_BYTES_MAX: usize = 256;
+/// NIST SP 800-63B asks for 8 at least, and for no rules about their kinds.
+const PASSWORD_CHARACTERS_MIN: usize = 12;
 /// Hashing takes time by length, too.
 const PASSWORD_BYTES_MAX: usize = 1024;
 
@@ -58,6 +63,7 @@ pub(super) async fn sign_in(
     let Some(user) = user.filter(|_| right) else {
         metrics::counter!("citywatch_sign_ins_total", "result" => "failed").increment(1);
         tracing::warn!(%address, "sign-in failed");
+        record(&app, &name, "", address, "failed").await?;
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "Name or password is wrong.",
@@ -65,19 +71,20 @@ pub(super) async fn sign_in(
     };
     app.sign_in_limits.succeeded(&name, address);
     metrics::counter!("citywatch_sign_ins_total", "result" => "succeeded").increment(1);
+    record(&app, &user.name, user.role.name(), address, "succeeded").await?;
     let (token, session) = app.sessions.begin(user, &address.to_string()).await?;
     let lifetime = i64::from(app.config.sessions.absolute_hours.max(1)) * 3600;
     Ok(with_cookie(
         transport,
         &token,
         lifetime,
-        Json(description(&session)).into_response(),
+        Json(description(&session.into())).into_response(),
     ))
 }
 
 /// `GET /api/v1/session`
 pub(super) async fn show(caller: Caller) -> Json<Value> {
-    Json(description(&caller.session))
+    Json(description(&caller))
 }
 
 /// `DELETE /api/v1/session`
@@ -86,7 +93,7 @@ pub(super) async fn sign_out(
     Extension(transport): Extension<Transport>,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    app.sessions.end(&caller.session.token_hash).await?;
+    app.sessions.end(&caller.session()?.token_hash).await?;
     Ok(with_cookie(
         transport,
         "",
@@ -95,11 +102,75 @@ pub(super) async fn sign_out(
     ))
 }
 
-fn description(session: &Session) -> Value {
-    json!({
-        "user": { "name": session.user.name, "role": session.user.role.name() },
-        "csrf": session.csrf,
-    })
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasswordChange {
+    current_password: String,
+    new_password: String,
+}
+
+/// `PUT /api/v1/session/password`: the caller's own.
+pub(super) async fn change_password(
+    State(app): State<App>,
+    Extension(Peer(address)): Extension<Peer>,
+    caller: Caller,
+    JsonBody(change): JsonBody<PasswordChange>,
+) -> Result<StatusCode, Problem> {
+    let session = caller.session()?;
+    let length = change.new_password.chars().count();
+    if length < PASSWORD_CHARACTERS_MIN || change.new_password.len() > PASSWORD_BYTES_MAX {
+        let reason = format!("must have {PASSWORD_CHARACTERS_MIN} characters or more");
+        return Err(Problem::field("new_password", reason));
+    }
+    // Who finds an open browser guesses no faster than who stands before the door.
+    if let Verdict::RetryAfter { seconds } =
+        app.sign_in_limits
+            .begin(caller.name(), address, app.clock.now())
+    {
+        return Err(Problem::too_many(
+            "Too many wrong passwords. Try again later.",
+            seconds,
+        ));
+    }
+    let expected = Some(session.user.password_hash.clone());
+    if !app
+        .users
+        .passwords
+        .verify(change.current_password, expected)
+        .await
+    {
+        return Err(Problem::field("current_password", "is wrong"));
+    }
+    app.sign_in_limits.succeeded(caller.name(), address);
+    app.users
+        .set_password(&session.user.id, change.new_password, &session.token_hash)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn record(
+    app: &App,
+    who: &str,
+    role: &str,
+    address: IpAddr,
+    detail: &str,
+) -> Result<(), Problem> {
+    let address = address.to_string();
+    let entry = Entry {
+        who,
+        role,
+        address: &address,
+        action: "POST /api/v1/session",
+        subject: "/api/v1/session",
+        detail,
+    };
+    app.audit.append(entry).await?;
+    Ok(())
+}
+
+fn description(caller: &Caller) -> Value {
+    let csrf = caller.session().ok().map(|session| session.csrf.as_str());
+    json!({ "user": { "name": caller.name(), "role": caller.role.name() }, "csrf": csrf })
 }
 
 fn with_cookie(

@@ -117,7 +117,7 @@ impl Follower {
                 changed = self.watch.changed() => changed.ok()?,
                 () = self.app.shutdown.cancelled() => return None,
                 () = tokio::time::sleep(PING_INTERVAL) => {
-                    let holds = self.app.sessions.holds(&self.caller.session.token_hash).await.ok()?;
+                    let holds = self.caller.holds(&self.app).await.ok()?;
                     return holds.then(|| Event::default().event("ping").data("{}"));
                 }
             }

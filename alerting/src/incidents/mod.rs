@@ -19,7 +19,7 @@ pub(crate) use merge::merge;
 pub(crate) use read::{IncidentFilter, changed_after, count, detail, list, one, visible_ids};
 pub(crate) use row::{IncidentRow, insert, row};
 pub(crate) use similar::similar;
-pub(crate) use view::Incident;
+pub(crate) use view::{Incident, rfc3339};
 
 use citywatch_parsers::Timestamp;
 use serde::{Deserialize, Serialize};

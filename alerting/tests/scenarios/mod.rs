@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 pub mod support;
 
+pub mod audit;
 pub mod incidents;
 pub mod intake;
+pub mod people;
 pub mod sign_in;
 pub mod stream;
 
@@ -69,6 +71,12 @@ scenarios! {
     incidents::a_verdict_an_assignee_and_comments_are_kept,
     incidents::many_change_at_once_and_failures_are_listed,
     incidents::a_merge_leaves_a_trace_and_later_alerts_follow_it,
+    people::every_route_as_every_role_inside_and_outside,
+    people::people_see_their_subtree,
+    people::people_are_managed,
+    people::tokens_work_until_they_end,
+    audit::what_people_do_is_told_without_secrets,
+    audit::a_touched_log_is_found_out,
     stream::changes_arrive_and_resume,
     stream::changes_of_another_process_arrive,
 }

@@ -74,7 +74,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut response = match body {
+        let response = match body {
             Some(body) => {
                 let request = request
                     .header("content-type", "application/json")
@@ -83,6 +83,10 @@ impl Client {
             }
             None => self.agent.run(request.body(()).unwrap()).unwrap(),
         };
+        Self::reply(response)
+    }
+
+    fn reply(mut response: ureq::http::Response<ureq::Body>) -> Reply {
         let text = response.body_mut().read_to_string().unwrap();
         Reply {
             status: response.status().as_u16(),
@@ -90,6 +94,19 @@ impl Client {
             body: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,
         }
+    }
+
+    /// Sends a text that is no JSON.
+    pub fn send_text(&self, method: &str, path: &str, text: &str) -> Reply {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("content-type", "text/csv")
+            .header("cookie", self.cookie.as_deref().unwrap_or(""))
+            .header("x-csrf-token", self.csrf.as_deref().unwrap_or(""))
+            .body(text.to_owned())
+            .unwrap();
+        Self::reply(self.agent.run(request).unwrap())
     }
 
     pub fn get(&self, path: &str) -> Reply {

@@ -1,0 +1,291 @@
+//! The tree of units: names and places change, ids never do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use sqlx::Row;
+
+use super::Scope;
+use crate::clock::Clock;
+use crate::database::{Database, Write, storable};
+use crate::sql::Conditions;
+
+/// Units of one import.
+const UNITS_MAX: usize = 20_000;
+
+/// A unit as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Unit {
+    /// Immutable: events carry it.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// The unit above it; empty at the top.
+    pub(crate) parent: String,
+}
+
+/// Why an import was refused. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImportError {
+    /// The text is not what it should be.
+    #[error("line {line}: {reason}")]
+    Line { line: usize, reason: String },
+    /// The tree would not be one.
+    #[error("{0}")]
+    Tree(String),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Units in the database.
+#[derive(Clone, Debug)]
+pub(crate) struct Units {
+    pub(crate) database: Database,
+    pub(crate) clock: Clock,
+}
+
+impl Units {
+    /// The units of a scope, by id.
+    pub(crate) async fn list(&self, scope: &Scope) -> Result<Vec<Unit>, sqlx::Error> {
+        let mut conditions = Conditions::default();
+        conditions.push("valid_to IS NULL");
+        conditions.scope("id", scope);
+        let sql = format!(
+            "SELECT id, name, parent FROM units{} ORDER BY id",
+            conditions.clause()
+        );
+        let rows = conditions
+            .query(sql)
+            .fetch_all(self.database.pool())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Unit {
+                    id: row.try_get("id")?,
+                    name: row.try_get("name")?,
+                    parent: row.try_get("parent")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Whether a scope covers the subtree of `root`; empty stands for the whole city.
+    pub(crate) async fn covers(&self, scope: &Scope, root: &str) -> Result<bool, sqlx::Error> {
+        let Scope::Subtree(own) = scope else {
+            return Ok(true);
+        };
+        if own == root {
+            return Ok(true);
+        }
+        let found: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM unit_ancestors WHERE ancestor = $1 AND unit = $2",
+        )
+        .bind(own.as_str())
+        .bind(root)
+        .fetch_one(self.database.pool())
+        .await?;
+        Ok(found > 0)
+    }
+
+    /// Takes units in from CSV with the columns id, name and parent. Units that are new are added, others
+    /// renamed and moved; what they were stays known with its dates. A unit that was merged is put below
+    /// the one that took it in: its old events stay visible there. Returns how many changed.
+    pub(crate) async fn import(&self, csv: &str) -> Result<usize, ImportError> {
+        let wanted = parse(csv)?;
+        let mut write = self.database.write().await?;
+        let mut tree: BTreeMap<String, Unit> = BTreeMap::new();
+        for row in sqlx::query("SELECT id, name, parent FROM units WHERE valid_to IS NULL")
+            .fetch_all(&mut *write)
+            .await?
+        {
+            let unit = Unit {
+                id: row.try_get("id")?,
+                name: row.try_get("name")?,
+                parent: row.try_get("parent")?,
+            };
+            tree.insert(unit.id.clone(), unit);
+        }
+        let changed: Vec<Unit> = wanted
+            .into_iter()
+            .filter(|unit| tree.get(&unit.id) != Some(unit))
+            .collect();
+        tree.extend(changed.iter().map(|unit| (unit.id.clone(), unit.clone())));
+        let ancestors = ancestors(&tree)?;
+        for unit in &changed {
+            self.replace(&mut write, unit).await?;
+        }
+        sqlx::query("DELETE FROM unit_ancestors")
+            .execute(&mut *write)
+            .await?;
+        for (ancestor, unit) in &ancestors {
+            sqlx::query("INSERT INTO unit_ancestors (ancestor, unit) VALUES ($1, $2)")
+                .bind(ancestor.as_str())
+                .bind(unit.as_str())
+                .execute(&mut *write)
+                .await?;
+        }
+        write.commit().await?;
+        Ok(changed.len())
+    }
+
+    async fn replace(&self, write: &mut Write, unit: &Unit) -> Result<(), sqlx::Error> {
+        let now = self.clock.now().as_micros();
+        // Twice within a microsecond: the later one stands.
+        sqlx::query("DELETE FROM units WHERE id = $1 AND valid_from = $2")
+            .bind(unit.id.as_str())
+            .bind(now)
+            .execute(&mut **write)
+            .await?;
+        sqlx::query("UPDATE units SET valid_to = $1 WHERE id = $2 AND valid_to IS NULL")
+            .bind(now)
+            .bind(unit.id.as_str())
+            .execute(&mut **write)
+            .await?;
+        sqlx::query("INSERT INTO units (id, name, parent, valid_from) VALUES ($1, $2, $3, $4)")
+            .bind(unit.id.as_str())
+            .bind(unit.name.as_str())
+            .bind(unit.parent.as_str())
+            .bind(now)
+            .execute(&mut **write)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Each unit with each above it, itself included; an error where the tree is none.
+fn ancestors(tree: &BTreeMap<String, Unit>) -> Result<BTreeSet<(String, String)>, ImportError> {
+    let mut pairs = BTreeSet::new();
+    for unit in tree.values() {
+        let mut above = unit;
+        for depth in 0.. {
+            if depth > 32 {
+                return Err(ImportError::Tree(format!(
+                    "the unit {:?} is its own ancestor, or deeper than 32 levels",
+                    unit.id
+                )));
+            }
+            pairs.insert((above.id.clone(), unit.id.clone()));
+            if above.parent.is_empty() {
+                break;
+            }
+            above = tree.get(&above.parent).ok_or_else(|| {
+                ImportError::Tree(format!(
+                    "the unit {:?} has the unknown parent {:?}",
+                    above.id, above.parent
+                ))
+            })?;
+        }
+    }
+    Ok(pairs)
+}
+
+fn parse(csv: &str) -> Result<Vec<Unit>, ImportError> {
+    let mut units = Vec::new();
+    let mut seen = BTreeSet::new();
+    let csv = csv.strip_prefix('\u{feff}').unwrap_or(csv);
+    for (number, line) in csv.lines().enumerate() {
+        let line_number = number + 1;
+        let wrong = |reason: &str| ImportError::Line {
+            line: line_number,
+            reason: reason.to_owned(),
+        };
+        let fields = fields(line).ok_or_else(|| wrong("a quote is not closed"))?;
+        if number == 0 {
+            if fields != ["id", "name", "parent"] {
+                return Err(wrong("the first line must be: id,name,parent"));
+            }
+            continue;
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        let [id, name, parent] =
+            <[String; 3]>::try_from(fields).map_err(|_| wrong("three fields are needed"))?;
+        if id.is_empty() || name.is_empty() {
+            return Err(wrong("id and name must not be empty"));
+        }
+        if !seen.insert(id.clone()) {
+            return Err(wrong("this id stood in an earlier line"));
+        }
+        if units.len() >= UNITS_MAX {
+            return Err(wrong("too many units"));
+        }
+        units.push(Unit { id, name, parent });
+    }
+    Ok(units)
+}
+
+/// Fields of a line (RFC 4180, but for line ends within quotes); none when a quote is not closed.
+fn fields(line: &str) -> Option<Vec<String>> {
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        let field = fields.last_mut().expect("there is always one");
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            other => field.push(other),
+        }
+    }
+    (!quoted).then(|| {
+        fields
+            .iter()
+            .map(|field| storable(field.trim()).into_owned())
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_with_quotes_is_read() {
+        let units =
+            parse("\u{feff}id,name,parent\r\nu1,\"Phường \"\"1\"\", cũ\",\r\n\nu2, Ward 2 ,u1\n")
+                .unwrap();
+        assert_eq!(units[0].name, "Phường \"1\", cũ");
+        assert_eq!(
+            (units[1].name.as_str(), units[1].parent.as_str()),
+            ("Ward 2", "u1")
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (csv, expected) in [
+            (
+                "name,id\n",
+                "line 1: the first line must be: id,name,parent",
+            ),
+            ("id,name,parent\na,b\n", "line 2: three fields are needed"),
+            ("id,name,parent\na,\"b,\n", "line 2: a quote is not closed"),
+            (
+                "id,name,parent\na,b,\na,c,\n",
+                "line 3: this id stood in an earlier line",
+            ),
+        ] {
+            assert_eq!(parse(csv).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_circle_is_no_tree() {
+        let units = parse("id,name,parent\na,A,b\nb,B,a\n").unwrap();
+        let tree = units
+            .into_iter()
+            .map(|unit| (unit.id.clone(), unit))
+            .collect();
+        assert!(
+            ancestors(&tree)
+                .unwrap_err()
+                .to_string()
+                .contains("its own ancestor")
+        );
+    }
+}
