@@ -9,7 +9,8 @@ use clickhouse::{Client, Compression, Row, RowOwned, RowRead, RowWrite};
 use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::endpoint::ROWS_HEADER;
+use super::endpoint::{ROWS_HEADER, ROWS_LOST_CODE};
+use super::native;
 use super::rows::{DeadLetterRow, EventRow, MatchRow};
 use super::schema::{self, SCHEMA_VERSION};
 use super::{StoreConfig, StoreError};
@@ -36,7 +37,9 @@ pub struct Counts {
 impl std::fmt::Debug for Store {
     /// Where it is; never the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("url", &self.config().url).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("url", &self.config().url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,7 +118,7 @@ impl Store {
             self.statement(&client, &note).await?;
             tracing::info!(version, database = %self.config.database, "store schema migrated");
         }
-        for statement in schema::retention(&self.config) {
+        for statement in schema::settings(&self.config) {
             self.statement(&client, &statement).await?;
         }
         Ok(())
@@ -185,8 +188,31 @@ impl Store {
                 second: format!("{:?}", other.partition()),
             });
         }
+        if rows.is_empty() {
+            return Ok(());
+        }
         let token = token("events", rows.iter().map(|row| row.event_id.to_le_bytes()));
-        self.insert("events", rows, token).await
+        let wait = Some(Duration::from_secs(self.config.insert_timeout_seconds));
+        let sent = rows.len() as u64;
+        let call = async {
+            let client = self
+                .client
+                .clone()
+                .with_header(ROWS_HEADER, sent.to_string());
+            let mut insert = client
+                .insert_formatted_with(native::insert_statement())
+                .with_timeouts(wait, wait)
+                .with_setting("insert_deduplication_token", token);
+            for (name, value) in ONE_BLOCK {
+                insert = insert.with_setting(*name, *value);
+            }
+            for piece in native::pieces(rows) {
+                insert.send(piece.into()).await?;
+            }
+            insert.end().await
+        };
+        call.await
+            .map_err(|error| self.insert_error("events", sent, error))
     }
 
     /// Stores matches. A match stored before, or a correlation with fewer events, adds nothing that
@@ -262,18 +288,27 @@ impl Store {
             insert.end().await
         };
         call.await
-            .map_err(|error| match self.error("insert", error) {
-                StoreError::Refused {
-                    code: super::endpoint::ROWS_LOST_CODE,
-                    message,
-                    ..
-                } => StoreError::RowsLost {
-                    table,
-                    sent,
-                    written: first_number(&message),
-                },
-                other => other,
-            })
+            .map_err(|error| self.insert_error(table, sent, error))
+    }
+
+    fn insert_error(
+        &self,
+        table: &'static str,
+        sent: u64,
+        error: clickhouse::error::Error,
+    ) -> StoreError {
+        match self.error("insert", error) {
+            StoreError::Refused {
+                code: ROWS_LOST_CODE,
+                message,
+                ..
+            } => StoreError::RowsLost {
+                table,
+                sent,
+                written: written_rows(&message),
+            },
+            other => other,
+        }
     }
 
     async fn statement(&self, client: &Client, sql: &str) -> Result<(), StoreError> {
@@ -336,10 +371,14 @@ fn token<Id: AsRef<[u8]>>(table: &str, ids: impl Iterator<Item = Id>) -> String 
     format!("{table}:{:032x}", hasher.digest128())
 }
 
-/// The first whole number in a message.
-fn first_number(message: &str) -> u64 {
-    let digits = message
-        .split(|letter: char| !letter.is_ascii_digit())
-        .find(|part| !part.is_empty());
-    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+/// What the endpoint says: `Code: 91001. DB::Exception: 5 rows written of 10 sent`.
+fn written_rows(message: &str) -> u64 {
+    let count = message
+        .split_once(" rows written of ")
+        .map_or("", |(before, _)| before);
+    count
+        .rsplit(' ')
+        .next()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
 }

@@ -33,6 +33,8 @@ pub struct StoreConfig {
     pub match_retention_days: u32,
     /// Days for which dead letters are kept.
     pub dead_letter_retention_days: u32,
+    /// Whether an insert is on the disk itself when it is acknowledged.
+    pub sync_to_disk: SyncToDisk,
     /// Longest wait for an answer to an insert, in seconds.
     pub insert_timeout_seconds: u64,
     /// Longest wait for an answer to a query, in seconds.
@@ -50,10 +52,23 @@ impl Default for StoreConfig {
             retention_classes: BTreeMap::new(),
             match_retention_days: 730,
             dead_letter_retention_days: 90,
+            sync_to_disk: SyncToDisk::Always,
             insert_timeout_seconds: 120,
             query_timeout_seconds: 60,
         }
     }
+}
+
+/// What an acknowledged insert survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncToDisk {
+    /// A power cut: parts are synced when they are written and when they are merged.
+    #[default]
+    Always,
+    /// The end of the process, but not of the machine: for replicated servers, where another
+    /// replica has the part.
+    Never,
 }
 
 impl StoreConfig {

@@ -15,6 +15,7 @@ mod config;
 pub mod endpoint;
 mod error;
 mod fold;
+mod native;
 mod query;
 mod rows;
 mod schema;
@@ -22,7 +23,7 @@ mod search;
 mod words;
 
 pub use client::{Counts, Store};
-pub use config::{Password, StoreConfig};
+pub use config::{Password, StoreConfig, SyncToDisk};
 pub use error::StoreError;
 pub use fold::fold_into;
 pub use query::{EventCursor, EventQuery, EventSummary, StoredEvent, StoredMatch};

@@ -3,7 +3,7 @@
 //! The same statements run on chDB and on a ClickHouse server. Each migration can run twice: a
 //! crash between a statement and the note that it ran does no harm.
 
-use super::StoreConfig;
+use super::{StoreConfig, SyncToDisk};
 
 /// Version of the schema that this program writes.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -21,8 +21,26 @@ pub(super) fn migration(version: u32, config: &StoreConfig) -> Vec<String> {
     }
 }
 
-/// Settings that follow the configuration, applied at each start: what is kept for how long.
-pub(super) fn retention(config: &StoreConfig) -> Vec<String> {
+/// What follows the configuration, applied at each start: what is kept for how long, and how sure
+/// an acknowledged insert is. Statements that change nothing only rewrite metadata.
+pub(super) fn settings(config: &StoreConfig) -> Vec<String> {
+    let mut statements = retention(config);
+    let on = match config.sync_to_disk {
+        SyncToDisk::Always => 1,
+        SyncToDisk::Never => 0,
+    };
+    let database = identifier(&config.database);
+    // The last is the size from which a merged part is synced: all, or none.
+    statements.extend(["events", "matches", "dead_letters"].map(|table| {
+        format!(
+            "ALTER TABLE {database}.{table} MODIFY SETTING fsync_after_insert = {on}, \
+             fsync_part_directory = {on}, min_compressed_bytes_to_fsync_after_merge = {on}"
+        )
+    }));
+    statements
+}
+
+fn retention(config: &StoreConfig) -> Vec<String> {
     let database = identifier(&config.database);
     vec![
         format!(
@@ -40,8 +58,6 @@ pub(super) fn retention(config: &StoreConfig) -> Vec<String> {
     ]
 }
 
-/// The TTL clause as `SHOW CREATE TABLE` would show it is not compared: MODIFY TTL to the same
-/// clause only rewrites metadata.
 fn ttl(column: &str, days: u32) -> String {
     format!("toDateTime({column}) + toIntervalDay({days})")
 }
@@ -95,7 +111,7 @@ fn events(config: &StoreConfig) -> String {
     action LowCardinality(String),
     outcome LowCardinality(String),
     event_code LowCardinality(String),
-    fields Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    fields Map(String, String) CODEC(ZSTD(1)),
     field_kinds LowCardinality(String),
     text String CODEC(ZSTD(1)),
     raw String CODEC(ZSTD(1)),

@@ -27,6 +27,7 @@ async fn keeps_what_it_is_given() {
     searches(&store).await;
     gives_an_event_back(&store).await;
     matches_and_dead_letters(&store).await;
+    columns_and_rows_store_the_same(&process, &store).await;
     tells_errors_apart(&process, &store).await;
     let counts = store.counts().await.unwrap();
     assert!(process.stop(), "a clean stop");
@@ -160,6 +161,46 @@ async fn searches(store: &Store) {
         assert_eq!(found(text).await, expected, "{text}");
     }
     units_and_pages(store).await;
+}
+
+/// The official client's typed rows are the second opinion on our Native blocks.
+async fn columns_and_rows_store_the_same(process: &StoreProcess, store: &Store) {
+    let mut config = process.config();
+    config.database = "second".into();
+    let second = Store::connect(&config).unwrap();
+    second.migrate().await.unwrap();
+    let mut block = tales();
+    block.extend(rows("both", 0, 3));
+    block[1].raw = b"\xff\x00 any bytes".to_vec();
+    block[2].text = "x".repeat(100_000);
+    block[3].problems = vec!["bad_time: x".into(), "partial: y".into()];
+    block[3].other_log_sources = vec!["windows//sysmon".into()];
+    second.insert_events(&block).await.unwrap();
+    let client = clickhouse::Client::default()
+        .with_url(process.config().url)
+        .with_user(crate::process::USER)
+        .with_password(crate::process::PASSWORD)
+        .with_compression(clickhouse::Compression::None)
+        .with_database("second");
+    client
+        .query("CREATE TABLE typed AS events")
+        .execute()
+        .await
+        .unwrap();
+    let mut typed = client.insert::<EventRow>("typed").await.unwrap();
+    for row in &block {
+        typed.write(row).await.unwrap();
+    }
+    typed.end().await.unwrap();
+    let both = "SELECT count() FROM (SELECT * FROM events UNION ALL SELECT * FROM typed)";
+    assert_eq!(client.query(both).fetch_one::<u64>().await.unwrap(), 12);
+    let distinct = "SELECT count() FROM (SELECT * FROM events UNION DISTINCT SELECT * FROM typed)";
+    assert_eq!(client.query(distinct).fetch_one::<u64>().await.unwrap(), 6);
+    assert_eq!(
+        store.counts().await.unwrap().events,
+        100_003,
+        "databases are apart"
+    );
 }
 
 async fn units_and_pages(store: &Store) {
@@ -338,7 +379,7 @@ async fn matches_and_dead_letters(store: &Store) {
     let mut batch = RecordBatch::new(origin("tales"));
     batch.push(b"\xff\xfe not text", 7, DAY, Truncated::No);
     let letter = DeadLetterRow::from_record(&batch.get(0).unwrap(), "not_stored", "why");
-    store.insert_dead_letters(&[letter.clone()]).await.unwrap();
+    store.insert_dead_letters(std::slice::from_ref(&letter)).await.unwrap();
     store.insert_dead_letters(&[letter]).await.unwrap();
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.matches, counts.dead_letters), (3, 1));

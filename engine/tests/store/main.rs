@@ -2,6 +2,12 @@
 //!
 //! Skipped, visibly, where libchdb is not fetched (deploy/chdb-fetch.sh).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests stop at the first surprise"
+)]
+
 mod client;
 mod crash;
 mod http;
