@@ -107,13 +107,15 @@ impl StoreProcess {
 
 /// Waits for the end of the process: `None` when it was asked to stop, otherwise what happened.
 async fn watch(mut child: Child, shutdown: &CancellationToken) -> Option<String> {
+    // Waiting for a child closes its standard input unless that is held apart.
+    let stdin = child.stdin.take();
     tokio::select! {
         status = child.wait() => Some(match status {
             Ok(status) => format!("it ended by itself ({status})"),
             Err(error) => format!("it was lost: {error}"),
         }),
         () = shutdown.cancelled() => {
-            drop(child.stdin.take());
+            drop(stdin);
             if tokio::time::timeout(STOP_WAIT, child.wait()).await.is_err() {
                 tracing::error!("the embedded store did not close in {} s and is killed", STOP_WAIT.as_secs());
                 if let Err(error) = child.kill().await {

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -182,10 +182,27 @@ pub fn print_welcome(console: &str, data_dir: &Path, monitor: std::net::SocketAd
 /// Something that reports itself as JSON.
 pub type Details = Box<dyn Fn() -> serde_json::Value + Send + Sync>;
 
-/// How alerting stands, as far as it can be said without asking its database.
-pub fn alerting_details(alerting: &Arc<Alerting>) -> Details {
-    let alerting = Arc::clone(alerting);
-    Box::new(move || serde_json::to_value(alerting.tally()).unwrap_or_default())
+/// How alerting stands, asked every other second: a status must not wait for a database.
+pub fn alerting_details(alerting: &Arc<Alerting>, shutdown: &CancellationToken) -> Details {
+    let latest = Arc::new(Mutex::new(serde_json::to_value(alerting.tally()).unwrap_or_default()));
+    let (alerting, shutdown, shared) = (Arc::clone(alerting), shutdown.clone(), Arc::clone(&latest));
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(Duration::from_secs(2));
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = every.tick() => {}
+            }
+            // A database that fails is told by the tally's own last error.
+            let status = alerting.status().await.unwrap_or_else(|_| alerting.tally());
+            *lock(&shared) = serde_json::to_value(status).unwrap_or_default();
+        }
+    });
+    Box::new(move || lock(&latest).clone())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Totals from the pipeline, details from whoever gave them.

@@ -52,7 +52,7 @@ async fn engine(config: Config) -> anyhow::Result<()> {
         pipeline: Some(pipeline.status()),
         details: vec![
             ("kafka", Box::new(move || serde_json::to_value(kafka.status()).unwrap_or_default())),
-            ("alerting", system::alerting_details(&alerting)),
+            ("alerting", system::alerting_details(&alerting, &signal)),
         ],
     });
     tracing::info!("the engine takes records from Kafka");

@@ -47,7 +47,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     parts.set("console", PartState::Running, address.clone());
     monitor.report_from(SystemReporter {
         pipeline: None,
-        details: vec![("alerting", system::alerting_details(&alerting))],
+        details: vec![("alerting", system::alerting_details(&alerting, &signal))],
     });
     let status = monitor.clone();
     alerting.provide_status(move || serde_json::to_value(status.status()).unwrap_or_default());

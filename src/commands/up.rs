@@ -127,7 +127,7 @@ async fn run_parts(
         details: vec![
             ("agent", Box::new(move || agent.agent())),
             ("transport", Box::new(move || transport.transport())),
-            ("alerting", system::alerting_details(&alerting)),
+            ("alerting", system::alerting_details(&alerting, signal)),
         ],
     });
     let status = monitor.clone();
