@@ -98,6 +98,10 @@ const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
             "_UID",
             "TargetUser",
             "user_id",
+            "attr.principalName",
+            "meta.user",
+            "account",
+            "AccountID",
         ],
     ),
     (
@@ -137,6 +141,8 @@ const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
             "client.ipAddress",
             "actor_ip",
             "request.client_ip",
+            "attr.remote",
+            "req.remoteAddress",
             "request.remote_ip",
             "transaction.client_ip",
             "httpRequest.clientIp",
@@ -477,7 +483,7 @@ fn put<T>(place: &mut Option<T>, found: Option<T>) -> bool {
 
 fn text(value: Value<'_>) -> Option<&str> {
     match value {
-        Value::Str("" | "-" | "(null)" | "?") => None,
+        Value::Str("" | "-" | "--" | "(null)" | "?") => None,
         Value::Str(text) => Some(text),
         Value::List(values) => values.iter().find_map(|value| text(*value)),
         _ => None,
@@ -495,8 +501,12 @@ fn outcome(value: Value<'_>) -> Option<&str> {
 
 fn address(value: Value<'_>) -> Option<IpAddr> {
     match value {
-        Value::Str(text) => scan::ip(text)
-            .or_else(|| scan::ip_and_port(text).and_then(|(address, _)| scan::ip(address))),
+        Value::Str(text) => {
+            // Proxies list all whom a request came through, the client first.
+            let text = text.split(',').next().unwrap_or(text).trim();
+            scan::ip(text)
+                .or_else(|| scan::ip_and_port(text).and_then(|(address, _)| scan::ip(address)))
+        }
         Value::List(values) => values.iter().find_map(|value| address(*value)),
         _ => None,
     }

@@ -210,7 +210,8 @@ impl<'t> Cursor<'t> {
         let colon = ahead.byte(b':').is_some();
         let minutes = match ahead.digits(2, 2) {
             Some(minutes) => minutes,
-            None if !colon && !spaced => 0,
+            // PostgreSQL writes ` +07 `.
+            None if !colon && (!spaced || matches!(ahead.peek(), None | Some(b' '))) => 0,
             None => return None,
         };
         *self = ahead;
@@ -246,7 +247,31 @@ pub(crate) fn iso<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
     at.byte(separator)?;
     let day = at.small(1)?;
     at.one_of(b"T t_")?;
+    // MySQL pads the hour.
+    at.0 = at.0.trim_start_matches(' ');
     let (hour, minute, second, micros) = at.clock()?;
+    at.finish(
+        Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        },
+        zone,
+    )
+}
+
+/// MySQL before 5.7: `221128 14:49:17`, the hour padded with a space.
+pub(crate) fn compact<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
+    let mut at = Cursor(text);
+    let year = at.digits(2, 2)?;
+    let (month, day) = (at.small(2)?, at.small(2)?);
+    at.spaces()?;
+    let (hour, minute, second, micros) = at.clock()?;
+    let year = i16::try_from(2000 + year).ok()?;
     at.finish(
         Civil {
             year,

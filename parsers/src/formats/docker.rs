@@ -35,5 +35,5 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
 /// The line that a container wrote, in whatever format it wrote it.
 pub(super) fn container_message<'a>(draft: &mut Draft<'a, '_>, message: &'a str) {
     draft.text("message", message);
-    draft.nested(|draft| read_inner(draft, "", message));
+    draft.nested(|draft| read_inner(draft, message));
 }

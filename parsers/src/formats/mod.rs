@@ -5,6 +5,7 @@ use crate::draft::Draft;
 mod apache_error;
 mod auditd;
 mod cef;
+mod columns;
 mod docker;
 mod json;
 mod laurel;
@@ -16,13 +17,17 @@ mod sockaddr;
 mod syscalls;
 mod syslog;
 mod text;
+mod text_log_tables;
+mod text_logs;
 mod web_access;
 mod windows;
 mod windows_json;
 mod windows_sources;
 mod windows_xml;
+mod zeek_tsv;
 
-pub(crate) use web_access::target_fields;
+pub(crate) use text_log_tables::{BIND, BIND_HEADERS, HAPROXY};
+pub(crate) use web_access::{request_fields, status_fields, target_fields};
 
 /// A grammar does not fit the record; the caller tries another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +61,34 @@ pub static FORMATS: &[Format] = &[
     apache_error::APACHE_ERROR,
     nginx_error::NGINX_ERROR,
     web_access::WEB_ACCESS,
+    zeek_tsv::ZEEK_TSV,
+    text_logs::format::<0>(),
+    text_logs::format::<1>(),
+    text_logs::format::<2>(),
+    text_logs::format::<3>(),
+    text_logs::format::<4>(),
+    text_logs::format::<5>(),
+    text_logs::format::<6>(),
+    text_logs::format::<7>(),
+    text_logs::format::<8>(),
+    text_logs::format::<9>(),
+    text_logs::format::<10>(),
+    text_logs::format::<11>(),
+    text_logs::format::<12>(),
+    text_logs::format::<13>(),
+    text_logs::format::<14>(),
+    text_logs::format::<15>(),
+    text_logs::format::<16>(),
+    text_logs::format::<17>(),
+    text_logs::format::<18>(),
+    text_logs::format::<19>(),
+    columns::format::<0>(),
+    columns::format::<1>(),
+    columns::format::<2>(),
+    columns::format::<3>(),
+    columns::format::<4>(),
     logfmt::LOGFMT,
+    syslog::BARE_SYSLOG,
     text::TEXT,
     shapes::JOURNALD,
     shapes::DOCKER,
@@ -76,11 +108,12 @@ pub fn format_by_name(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-/// Reads a message that is wrapped in another format, if it has a format of its own. `program` names who
-/// wrote it, where that is known.
-pub(crate) fn read_inner<'a>(draft: &mut Draft<'a, '_>, program: &str, text: &'a str) {
+/// Reads a message that is wrapped in another format, if it has a format of its own.
+pub(crate) fn read_inner<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
     /// What may stand in a syslog message or a container's line: formats that cannot be mistaken.
-    const INNER: [&Format; 7] = [
+    use text_log_tables::ENVOY;
+    const INNER: [&Format; 8] = [
+        &text_logs::format::<ENVOY>(),
         &auditd::AUDITD,
         &cef::CEF,
         &leef::LEEF,
@@ -89,7 +122,6 @@ pub(crate) fn read_inner<'a>(draft: &mut Draft<'a, '_>, program: &str, text: &'a
         &web_access::WEB_ACCESS,
         &nginx_error::NGINX_ERROR,
     ];
-    let _ = program;
     if let Some(format) = INNER.iter().find(|format| (format.detect)(text).is_some()) {
         // An inner message that does not fit leaves the outer one as it is.
         let _ = (format.read)(draft, text);

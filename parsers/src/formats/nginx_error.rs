@@ -2,6 +2,7 @@
 
 use super::{Fit, Format, NotThisFormat, target_fields};
 use crate::draft::Draft;
+use crate::messages::{Message, message, read_table};
 use crate::scan;
 use crate::when;
 
@@ -11,6 +12,31 @@ pub(super) const NGINX_ERROR: Format = Format {
     detect,
     read,
 };
+
+static MESSAGES: &[Message] = &[
+    message(
+        "user \"{cs-username*}\": password mismatch",
+        "login",
+        "failure",
+    ),
+    message(
+        "user \"{cs-username*}\" was not found in",
+        "login",
+        "failure",
+    ),
+    message(
+        "client {c-ip:i}:{c-port:n} connected to",
+        "connect",
+        "success",
+    ),
+    message(
+        "client login failed: \"{reason*}\" while in http auth state",
+        "login",
+        "failure",
+    ),
+    message("client logged in, ", "login", "success"),
+    message("access forbidden by rule", "access", "failure"),
+];
 
 fn detect(text: &str) -> Option<&'static str> {
     let (_, rest) =
@@ -52,15 +78,7 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         detail(draft, name, value.trim_matches('"'));
         head = before;
     }
-    let lower = message;
-    if lower.starts_with("user \"")
-        && (lower.contains("password mismatch") || lower.contains("was not found"))
-    {
-        if let Some((user, _)) = scan::between(message, "user \"", "\"") {
-            draft.text("cs-username", user);
-        }
-        draft.action("login", "failure");
-    }
+    read_table(draft, MESSAGES, message);
     draft.source("", "webserver", "nginx");
     draft.source("", "", "nginx");
     Ok(())
@@ -82,6 +100,7 @@ fn detail<'a>(draft: &mut Draft<'a, '_>, name: &'a str, value: &'a str) {
             );
         }
         "upstream" => draft.text("upstream", value),
+        "login" => draft.text("cs-username", value),
         _ => {}
     }
 }

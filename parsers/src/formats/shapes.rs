@@ -3,7 +3,7 @@
 use super::{Fit, Format, NotThisFormat, auditd, docker, json, target_fields, windows};
 use crate::draft::Draft;
 use crate::event::Value;
-use crate::messages::{self, Syslog};
+use crate::messages::{self, Message, Syslog, message, read_table};
 use crate::time::Timestamp;
 
 /// A kind of JSON log.
@@ -71,7 +71,11 @@ static SHAPES: &[Shape] = &[
     ),
     shape(
         "web_json",
-        &[&["method"], &["path"], &["response_code"]],
+        &[
+            &["method"],
+            &["path", "x-envoy-origin-path"],
+            &["response_code"],
+        ],
         envoy,
     ),
     shape(
@@ -92,6 +96,16 @@ static SHAPES: &[Shape] = &[
             &["remote_addr", "remote_ip"],
         ],
         nginx_json,
+    ),
+    shape(
+        "json",
+        &[&["reqId"], &["remoteAddr"], &["message"]],
+        nextcloud,
+    ),
+    shape(
+        "json",
+        &[&["attr.remote"], &["attr.principalName"]],
+        mongodb,
     ),
     shape(
         "json",
@@ -151,6 +165,46 @@ static SHAPES: &[Shape] = &[
         |draft| draft.source("github", "", "audit"),
     ),
 ];
+
+static NEXTCLOUD: &[Message] = &[
+    message(
+        "Login failed: '{User*}' (Remote IP: '{SourceIp:i}'",
+        "login",
+        "failure",
+    ),
+    message(
+        "Login failed: {User*} (Remote IP: {SourceIp:i}",
+        "login",
+        "failure",
+    ),
+    message(
+        "Bruteforce attempt from \"{SourceIp:i}\" detected",
+        "login_limit",
+        "failure",
+    ),
+    message(
+        "Trusted domain error. \"{SourceIp:i}\" tried to access",
+        "access",
+        "failure",
+    ),
+];
+
+fn mongodb(draft: &mut Draft<'_, '_>) {
+    match draft.get_str("msg") {
+        Some("Authentication failed") => draft.action("login", "failure"),
+        Some("Authentication succeeded" | "Successfully authenticated") => {
+            draft.action("login", "success")
+        }
+        _ => {}
+    }
+    draft.source("mongodb", "database", "");
+}
+
+fn nextcloud(draft: &mut Draft<'_, '_>) {
+    let text = draft.get_str("message").unwrap_or("");
+    read_table(draft, NEXTCLOUD, text);
+    draft.source("", "application", "nextcloud");
+}
 
 const fn json_format(
     name: &'static str,
@@ -418,6 +472,9 @@ fn caddy(draft: &mut Draft<'_, '_>) {
 fn envoy(draft: &mut Draft<'_, '_>) {
     let names = [
         ("method", "cs-method"),
+        (":authority", "cs-host"),
+        ("user-agent", "cs-user-agent"),
+        ("x-forwarded-for", "c-ip"),
         ("authority", "cs-host"),
         ("protocol", "cs-version"),
         ("response_code", "sc-status"),
@@ -427,6 +484,7 @@ fn envoy(draft: &mut Draft<'_, '_>) {
         ("downstream_remote_address", "c-ip"),
         ("duration", "time-taken"),
     ];
+    draft.alias("x-envoy-origin-path", "path");
     web(draft, &names, "path");
     draft.source("", "webserver", "envoy");
 }

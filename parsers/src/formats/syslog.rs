@@ -21,6 +21,18 @@ pub(super) const SYSLOG: Format = Format {
     read,
 };
 
+/// Asked last: a time as rsyslog writes it and a host are all that lines without a program's tag have.
+pub(super) const BARE_SYSLOG: Format = Format {
+    detect: detect_bare,
+    ..SYSLOG
+};
+
+fn detect_bare(text: &str) -> Option<&'static str> {
+    let (_, rest) = when::iso(text, &jiff::tz::TimeZone::UTC)?;
+    let is_rfc3339 = text.as_bytes()[10] == b'T' && text.len() - rest.len() > 19;
+    (is_rfc3339 && rest.starts_with(' ')).then_some("begins with a time as rsyslog writes it")
+}
+
 /// RFC 5424 table 1.
 const FACILITIES: [&str; 24] = [
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",

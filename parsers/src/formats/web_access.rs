@@ -125,7 +125,8 @@ fn tail<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
     }
 }
 
-fn status_fields(draft: &mut Draft<'_, '_>, status: &str) {
+/// A status code and what it says about the outcome.
+pub(crate) fn status_fields(draft: &mut Draft<'_, '_>, status: &str) {
     if let Ok(status) = status.parse::<i64>() {
         draft.push("sc-status", Value::Int(status));
         draft.action("", if status >= 400 { "failure" } else { "success" });
@@ -133,7 +134,7 @@ fn status_fields(draft: &mut Draft<'_, '_>, status: &str) {
 }
 
 /// `GET /path?query HTTP/1.1`; what is no request is kept whole.
-fn request_fields<'a>(draft: &mut Draft<'a, '_>, request: &'a str) {
+pub(crate) fn request_fields<'a>(draft: &mut Draft<'a, '_>, request: &'a str) {
     let request = scan::unescape(request, draft.arena);
     let method_and_rest = request.split_once(' ').filter(|(method, _)| {
         !method.is_empty()

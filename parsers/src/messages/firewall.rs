@@ -1,5 +1,6 @@
 //! Packets that the kernel logs for iptables, nftables and ufw: `[prefix] IN=eth0 OUT= SRC=.. DST=.. PROTO=TCP SPT=.. DPT=..`.
 
+use super::{Message, message, read_table};
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan;
@@ -25,6 +26,39 @@ const NAMES: [(&str, &str); 5] = [
     ("DPT", "dst_port"),
     ("PROTO", "protocol"),
 ];
+
+static KERNEL: &[Message] = &[
+    message(
+        "wireguard: {interface}: Invalid handshake initiation from {SourceIp:i}:{SourcePort:n}",
+        "connect",
+        "failure",
+    ),
+    message(
+        "wireguard: {interface}: Packet has unallowed src IP ({claimed_ip}) from peer {peer} ({SourceIp:i}:{SourcePort:n})",
+        "connect",
+        "failure",
+    ),
+    message(
+        "{process}[{pid:n}]: segfault at {address} ip {instruction} sp {stack} error {error_code:n}",
+        "crash",
+        "",
+    ),
+    message(
+        "device {interface} entered promiscuous mode",
+        "promiscuous_mode",
+        "success",
+    ),
+    message(
+        "Out of memory: Killed process {pid:n} ({process})",
+        "kill",
+        "success",
+    ),
+];
+
+/// What the kernel says: packets, and some other things that matter.
+pub(super) fn read_kernel<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    read(draft, text) || read_table(draft, KERNEL, without_uptime(text))
+}
 
 /// Reads a packet's line, whatever stands before it.
 pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {

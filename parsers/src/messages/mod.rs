@@ -1,8 +1,9 @@
 //! What programs say within syslog: one table of messages per program.
 
 mod accounts;
+mod appliances;
 mod cron;
-mod firewall;
+pub(crate) mod firewall;
 mod pam;
 mod pattern;
 mod services;
@@ -13,7 +14,8 @@ mod systemd;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::formats;
-use pattern::Message;
+pub(crate) use pattern::{Message, is_fit, message, read as read_table, read_header};
+pub(crate) use services::{DROPBEAR, EXIM, PROFTPD, PROXMOX, VSFTPD};
 
 /// A syslog message, its header taken off.
 #[derive(Clone, Copy)]
@@ -73,7 +75,29 @@ static PROGRAMS: &[Program] = &[
         "",
         Reader::Grammar(accounts::read),
     ),
-    program(&["kernel", "ulogd"], "", Reader::Grammar(firewall::read)),
+    program(
+        &["kernel", "ulogd"],
+        "",
+        Reader::Grammar(firewall::read_kernel),
+    ),
+    program(
+        &["filterlog"],
+        "",
+        Reader::Grammar(appliances::read_filterlog),
+    ),
+    program(&["exim", "exim4"], "", Reader::Table(services::EXIM)),
+    program(
+        &["charon", "ipsec", "strongswan"],
+        "",
+        Reader::Table(services::CHARON),
+    ),
+    program(
+        &["mailscanner", "amavis"],
+        "",
+        Reader::Table(services::MAIL_FILTERS),
+    ),
+    program(&["named"], "", Reader::Grammar(services::read_named)),
+    program(&["haproxy"], "", Reader::Grammar(services::read_haproxy)),
     program(&["dovecot"], "", Reader::Grammar(services::read_dovecot)),
     program(
         &["postfix", "postscreen"],
@@ -128,12 +152,19 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
     classify(draft, syslog, name, known);
     let understood = pam::read(draft, message)
         || known.is_some_and(|program| match program.reader {
-            Reader::Table(table) => pattern::read(draft, table, message),
+            Reader::Table(table) => read_table(draft, table, message),
             Reader::Grammar(read) => read(draft, message),
         });
-    if !understood {
-        draft.nested(|draft| formats::read_inner(draft, name, message));
+    if !understood && !without_program(draft, message) {
+        draft.nested(|draft| formats::read_inner(draft, message));
     }
+}
+
+/// Messages that are known by what they say, whoever says it.
+fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str) -> bool {
+    firewall::read(draft, message)
+        || appliances::read_pan_os(draft, message)
+        || read_table(draft, appliances::WITHOUT_PROGRAM, message)
 }
 
 fn classify(
@@ -162,11 +193,6 @@ fn base_name(program: &str) -> &str {
     }
     let name = program.rsplit('/').next().unwrap_or(program);
     name.trim_start_matches('(').trim_end_matches(')')
-}
-
-/// Reads `text` by the first fitting message of a table.
-fn read_table<'a>(draft: &mut Draft<'a, '_>, table: &'static [Message], text: &'a str) -> bool {
-    pattern::read(draft, table, text)
 }
 
 /// A named value that is always the same.

@@ -2,14 +2,18 @@
 //!
 //! A pattern is literal text with places in braces: `{User}` takes text up to the next literal, `{User*}` up
 //! to the last one that lets the rest fit (user names are the attacker's to choose, addresses behind them are
-//! not), `{SourcePort:n}` digits only, `{SourceIp:a}` an address or host name without spaces, `{_}` anything.
+//! not), `{SourcePort:n}` digits only, `{SourceIp:a}` an address or host name without spaces,
+//! `{SourceIp:i}` an address only, `{_}` anything. Some names are more than fields: `{time}` sets the event's time,
+//! `{request}` and `{target}` are read as a web request and its target.
 //! A pattern fits a message that begins with it; `$` at its end wants the message to end there.
 
 use smallvec::SmallVec;
 
 use crate::draft::Draft;
 use crate::event::Value;
+use crate::formats;
 use crate::scan;
+use crate::when;
 
 /// A message of a program.
 pub(crate) struct Message {
@@ -89,6 +93,7 @@ enum Kind {
     Greedy,
     Number,
     Address,
+    Ip,
 }
 
 impl Kind {
@@ -97,21 +102,70 @@ impl Kind {
             Self::Text | Self::Greedy => true,
             Self::Number => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
             Self::Address => !text.is_empty() && !text.contains([' ', '\t']),
+            Self::Ip => scan::ip(text).is_some(),
         }
     }
 }
 
 impl<'a> Place<'a> {
     fn write(&self, draft: &mut Draft<'a, '_>) {
+        let text = self.text.trim();
         match (self.name, self.kind) {
             ("_", _) => {}
-            (name, Kind::Number) => draft.number(name, self.text),
-            ("SourceIp", Kind::Address) if scan::ip(self.text).is_none() => {
-                draft.text("SourceHostname", self.text)
+            ("time", _) => {
+                if let Some(time) = when::any(text, draft.context) {
+                    draft.time(time);
+                }
             }
-            (name, _) => draft.text_or_dash(name, self.text),
+            ("request", _) => formats::request_fields(draft, text),
+            ("target", _) => formats::target_fields(draft, text),
+            ("sc-status", _) => formats::status_fields(draft, text),
+            ("SourceIp", Kind::Address) if scan::ip(text).is_none() => {
+                draft.text("SourceHostname", text)
+            }
+            (name, Kind::Ip | Kind::Address) => put(draft, name, text.trim_matches(['[', ']'])),
+            (name, Kind::Number) => {
+                if draft.get(name).is_none() {
+                    draft.number(name, text);
+                }
+            }
+            (name, _) => put(draft, name, text),
         }
     }
+}
+
+/// What the header said already is not said twice.
+fn put<'a>(draft: &mut Draft<'a, '_>, name: &'static str, text: &'a str) {
+    if !matches!(text, "" | "-") {
+        draft.push_if_absent(name, Value::Str(text));
+    }
+}
+
+/// Whether a pattern fits, without reading it.
+pub(crate) fn is_fit(pattern: &'static str, text: &str) -> bool {
+    fits(pattern, text, &mut Places::new())
+}
+
+/// Adds the fields of a pattern that fits, and gives the text of its place `message`, if it has one.
+pub(crate) fn read_header<'a>(
+    draft: &mut Draft<'a, '_>,
+    patterns: &[&'static str],
+    text: &'a str,
+) -> Option<Option<&'a str>> {
+    let mut places = Places::new();
+    patterns.iter().find(|pattern| {
+        places.clear();
+        fits(pattern, text, &mut places)
+    })?;
+    for place in places.iter().filter(|place| place.name != "message") {
+        place.write(draft);
+    }
+    Some(
+        places
+            .iter()
+            .find(|place| place.name == "message")
+            .map(|place| place.text),
+    )
 }
 
 /// Ends that are tried for one place before the pattern is given up: bounds the work on hostile messages.
@@ -154,7 +208,7 @@ fn fits<'a>(pattern: &'static str, text: &'a str, places: &mut Places<'a>) -> bo
             let digits = text.bytes().take_while(u8::is_ascii_digit).count();
             return attempt(digits, places);
         }
-        Kind::Address if next.is_empty() => {
+        Kind::Address | Kind::Ip if next.is_empty() => {
             return attempt(text.find([' ', '\t']).unwrap_or(text.len()), places);
         }
         _ if next.is_empty() => return attempt(text.len(), places),
@@ -178,6 +232,8 @@ fn parse_place(place: &'static str) -> (&'static str, Kind) {
         (name, Kind::Number)
     } else if let Some(name) = place.strip_suffix(":a") {
         (name, Kind::Address)
+    } else if let Some(name) = place.strip_suffix(":i") {
+        (name, Kind::Ip)
     } else {
         (place, Kind::Text)
     }

@@ -1,8 +1,9 @@
 //! Mail, file transfer and other services that speak through syslog.
 
-use super::pattern::{Message, message};
+use super::pattern::{Message, message, read_header};
 use super::read_table;
 use crate::draft::Draft;
+use crate::formats::{BIND, BIND_HEADERS, HAPROXY};
 use crate::scan;
 
 pub(super) static POSTFIX: &[Message] = &[
@@ -93,7 +94,7 @@ pub(super) static POSTFIX: &[Message] = &[
     ),
 ];
 
-pub(super) static PROFTPD: &[Message] = &[
+pub(crate) static PROFTPD: &[Message] = &[
     message(
         "{_} ({_}[{SourceIp:a}]){_}USER {User*} (Login failed): {reason}",
         "login",
@@ -229,7 +230,18 @@ pub(crate) static DROPBEAR: &[Message] = &[
     ),
 ];
 
-pub(super) static PROXMOX: &[Message] = &[
+pub(crate) static PROXMOX: &[Message] = &[
+    message(
+        "authentication failure; rhost={SourceIp:i}:{SourcePort:n} user={User*} msg={reason}",
+        "login",
+        "failure",
+    ),
+    message(
+        "{_}: authentication failure; rhost={SourceIp:i}:{SourcePort:n} user={User*} msg={reason}",
+        "login",
+        "failure",
+    ),
+    message("{_}: successful auth for user '{User}'", "login", "success"),
     message(
         "authentication failure; rhost={SourceIp:a} user={User*} msg={reason}",
         "login",
@@ -292,4 +304,125 @@ pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
         draft.action("disconnect", "");
     }
     true
+}
+
+pub(crate) static EXIM: &[Message] = &[
+    message(
+        "{AuthMethod} authenticator failed for {_}[{SourceIp:i}]:{SourcePort:n}: {reason} (set_id={User*})",
+        "login",
+        "failure",
+    ),
+    message(
+        "{AuthMethod} authenticator failed for {_}[{SourceIp:i}]: {reason} (set_id={User*})",
+        "login",
+        "failure",
+    ),
+    message(
+        "{AuthMethod} authenticator failed for {_}[{SourceIp:i}]:{SourcePort:n}: {reason}",
+        "login",
+        "failure",
+    ),
+    message(
+        "H={SourceHostname} [{SourceIp:i}]:{SourcePort:n} {_}F=<{sender}> rejected {smtp_command} <{TargetUser}>: {reason}",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "H={SourceHostname} [{SourceIp:i}]:{SourcePort:n} F=<{sender}> rejected {smtp_command} <{TargetUser}>: {reason}",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "H={SourceHostname} [{SourceIp:i}]:{SourcePort:n} {reason}",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "H={SourceHostname} [{SourceIp:i}] {reason}",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "{queue_id} <= {sender} H={SourceHostname} [{SourceIp:i}]",
+        "mail_receive",
+        "success",
+    ),
+    message("{queue_id} => {TargetUser} ", "mail_send", "success"),
+    message("{queue_id} ** {TargetUser} ", "mail_send", "failure"),
+];
+
+pub(super) static CHARON: &[Message] = &[
+    message(
+        "{_} received packet: from {SourceIp:i}[{SourcePort:n}] to {DestinationIp:i}[{DestinationPort:n}]",
+        "",
+        "",
+    ),
+    message(
+        "{_} sending packet: from {SourceIp:i}[{SourcePort:n}] to {DestinationIp:i}[{DestinationPort:n}]",
+        "",
+        "",
+    ),
+    message(
+        "{_} XAuth authentication of '{User*}' failed",
+        "login",
+        "failure",
+    ),
+    message(
+        "{_} XAuth pam_authenticate for '{User*}' failed: {reason}",
+        "login",
+        "failure",
+    ),
+    message(
+        "{_} XAuth authentication of '{User*}' successful",
+        "login",
+        "success",
+    ),
+    message("{_} EAP-MS-CHAPv2 username: '{User*}'", "authenticate", ""),
+    message("{_} EAP-MS-CHAPv2 verification failed", "login", "failure"),
+    message(
+        "{_} EAP method {_} failed for peer {User}",
+        "login",
+        "failure",
+    ),
+    message(
+        "{_} IKE_SA {_} established between {_}",
+        "connect",
+        "success",
+    ),
+];
+
+pub(super) static MAIL_FILTERS: &[Message] = &[
+    message(
+        "Message {queue_id} from {SourceIp:i} ({sender}) to {recipient} is {reason}",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "({_}) Blocked {reason} {_}, [{SourceIp:i}]:{SourcePort:n} {_}<{sender}> -> <{recipient}>",
+        "mail_receive",
+        "failure",
+    ),
+    message(
+        "({_}) Passed {reason} {_}, [{SourceIp:i}]:{SourcePort:n} {_}<{sender}> -> <{recipient}>",
+        "mail_receive",
+        "success",
+    ),
+];
+
+/// BIND within syslog: as in its own log.
+pub(super) fn read_named<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let Some(message) = read_header(draft, BIND_HEADERS, text) else {
+        return false;
+    };
+    draft.source("", "dns", "bind");
+    message.is_none_or(|message| read_table(draft, BIND, message))
+}
+
+/// HAProxy within syslog: as in its own log.
+pub(super) fn read_haproxy<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let is_read = read_header(draft, HAPROXY, text).is_some();
+    if is_read {
+        draft.source("", "webserver", "haproxy");
+    }
+    is_read
 }

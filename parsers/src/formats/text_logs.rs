@@ -1,0 +1,142 @@
+//! Logs of lines that begin with a time and a header: one table row per log, in `text_log_tables`.
+
+use super::text_log_tables::LOGS;
+use super::{Fit, Format, NotThisFormat};
+use crate::context::ParseContext;
+use crate::draft::Draft;
+use crate::messages::{Message, firewall, is_fit, read_header, read_table};
+use crate::scan;
+use crate::time::Timestamp;
+use crate::when;
+
+/// How a log's lines begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// With nothing: the time is a place of the header, or there is none.
+    None,
+    /// `2026-11-21 21:00:00`
+    Iso,
+    /// `221128 14:49:17`
+    Compact,
+    /// `Sat Nov 21 21:00:00 2026`
+    Ctime,
+    /// `21-Nov-2026 21:00:00`
+    DayFirst,
+    /// `11/21/2026-21:00:00`
+    MonthFirst,
+    /// `[Nov 21 21:00:00]`
+    BracketedBsd,
+}
+
+impl Clock {
+    fn read<'t>(
+        self,
+        text: &'t str,
+        received_at: Timestamp,
+        context: &ParseContext,
+    ) -> when::Read<'t, Option<Timestamp>> {
+        let zone = &context.default_zone;
+        let found = match self {
+            Self::None => return Some((None, text)),
+            Self::Iso => when::iso(text, zone),
+            Self::Compact => when::compact(text, zone),
+            Self::Ctime => when::ctime(text, zone),
+            Self::DayFirst => when::day_first(text, zone),
+            Self::MonthFirst => when::month_first(text, zone),
+            Self::BracketedBsd => {
+                let (rest, inner) = scan::bracketed(text).ok()?;
+                when::bsd(inner, received_at, context)
+                    .filter(|(_, behind)| behind.is_empty())
+                    .map(|(time, _)| (time, rest))
+            }
+        };
+        found.map(|(time, rest)| (Some(time), rest.trim_start_matches(' ')))
+    }
+}
+
+/// What else is in a message.
+#[derive(Clone, Copy)]
+pub(super) enum Inside {
+    /// Nothing but what the table of messages knows.
+    Nothing,
+    /// `key=value` pairs with these separators.
+    Pairs(&'static [char]),
+    /// A packet as netfilter logs it.
+    Packet,
+}
+
+/// A log of lines.
+pub(super) struct TextLog {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    pub(super) clocks: &'static [Clock],
+    /// Patterns of what follows the time; their place `message` is what the messages are looked for in.
+    /// A record is of this log when one of them fits.
+    pub(super) headers: &'static [&'static str],
+    pub(super) messages: &'static [Message],
+    pub(super) inside: Inside,
+    /// Product, category, service.
+    pub(super) source: (&'static str, &'static str, &'static str),
+}
+
+/// The format of the log at `PLACE`.
+pub(super) const fn format<const PLACE: usize>() -> Format {
+    Format {
+        name: LOGS[PLACE].name,
+        description: LOGS[PLACE].description,
+        detect: |text| detect(&LOGS[PLACE], text),
+        read: |draft, text| read(&LOGS[PLACE], draft, text),
+    }
+}
+
+fn detect(log: &'static TextLog, text: &str) -> Option<&'static str> {
+    let context = ParseContext::default();
+    let anytime = Timestamp::from_seconds(1_750_000_000);
+    let fits = log
+        .clocks
+        .iter()
+        .filter_map(|clock| clock.read(text, anytime, &context))
+        .any(|(_, rest)| log.headers.iter().any(|header| is_fit(header, rest)));
+    fits.then_some(log.description)
+}
+
+fn read<'a>(log: &'static TextLog, draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    let received_at = draft.event.record.received_at;
+    for clock in log.clocks {
+        let Some((time, rest)) = clock.read(text, received_at, draft.context) else {
+            continue;
+        };
+        let Some(message) = read_header(draft, log.headers, rest) else {
+            continue;
+        };
+        if let Some(time) = time {
+            draft.time(time);
+        }
+        let message = message.unwrap_or(rest).trim();
+        draft.text("message", message);
+        inside(log, draft, message);
+        read_table(draft, log.messages, message);
+        if let Some(host) = draft.get_str("hostname") {
+            draft.host(host);
+        }
+        let (product, category, service) = log.source;
+        draft.source(product, category, service);
+        return Ok(());
+    }
+    Err(NotThisFormat)
+}
+
+fn inside<'a>(log: &TextLog, draft: &mut Draft<'a, '_>, message: &'a str) {
+    match log.inside {
+        Inside::Nothing => {}
+        Inside::Packet => {
+            firewall::read(draft, message);
+        }
+        Inside::Pairs(separators) => {
+            let context = draft.get_str("context").unwrap_or(message);
+            for pair in scan::pairs_by(context, separators) {
+                draft.number(pair.key, pair.value.trim());
+            }
+        }
+    }
+}
