@@ -10,7 +10,9 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -24,6 +26,7 @@ use crate::frame::{self, FRAMING_PACKED, FrameError};
 /// What headers and key add to a message's size at most.
 const OVERHEAD_BYTES: usize = 4096;
 const MESSAGE_BYTES_MIN: usize = 16 << 10;
+const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a batch is not in the topic.
@@ -130,7 +133,7 @@ impl Producer {
     /// [`ProduceError::Config`] for properties that librdkafka does not accept.
     pub fn new(config: &ProducerConfig) -> Result<Self, ProduceError> {
         let counts = Arc::new(Counts::default());
-        let producer = create(config, &counts)?;
+        let producer = create(config, config.message_bytes_max, &counts)?;
         let inner = Inner {
             config: config.clone(),
             counts,
@@ -143,6 +146,27 @@ impl Producer {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Asks the brokers for the topic; returns its number of partitions. Blocks for 5 s at most.
+    ///
+    /// # Errors
+    /// [`ProduceError`] when no broker answers, or the topic is not there.
+    pub fn probe(config: &ProducerConfig) -> Result<usize, ProduceError> {
+        let producer = create(config, config.message_bytes_max, &Arc::default())?;
+        let refused = |error| refused(&config.topic, error);
+        let metadata = producer
+            .client()
+            .fetch_metadata(Some(&config.topic), PROBE_PATIENCE)
+            .map_err(refused)?;
+        let topic = metadata
+            .topics()
+            .first()
+            .filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+        let unknown = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
+        topic
+            .map(|topic| topic.partitions().len())
+            .ok_or_else(|| refused(unknown))
     }
 
     /// Hands a batch to librdkafka; the ticket answers when all in-sync replicas have it. Batches
@@ -271,7 +295,11 @@ impl Inner {
         let producer = match &live.producer {
             Some(producer) => Arc::clone(producer),
             None => {
-                let producer = Arc::new(create(&self.config, &self.counts)?);
+                let producer = Arc::new(create(
+                    &self.config,
+                    self.message_bytes_max.load(Ordering::Relaxed),
+                    &self.counts,
+                )?);
                 live.producer = Some(Arc::clone(&producer));
                 producer
             }
@@ -293,35 +321,52 @@ impl Inner {
     }
 
     fn refused(&self, error: KafkaError, bytes: usize) -> ProduceError {
-        let remedy = match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
-                let smaller = (bytes / 2).max(MESSAGE_BYTES_MIN);
-                self.message_bytes_max.fetch_min(smaller, Ordering::Relaxed);
-                tracing::warn!(
-                    bytes,
-                    smaller,
-                    "the topic takes no message of this size, sending smaller ones; set `kafka.message_bytes_max` to the topic's `max.message.bytes`"
-                );
-                "; sending smaller messages"
-            }
-            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                "; create the topic"
-            }
-            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => "; allow this agent to write to it",
-            _ => "",
-        };
-        let refused = ProduceError::Refused {
-            topic: self.config.topic.clone(),
-            error,
-            remedy,
-        };
+        if is_too_large(&error) {
+            let smaller = (bytes / 2).max(MESSAGE_BYTES_MIN);
+            self.message_bytes_max
+                .fetch_min(smaller + OVERHEAD_BYTES, Ordering::Relaxed);
+            tracing::warn!(
+                bytes,
+                smaller,
+                "the topic takes no message of this size, sending smaller ones; set `kafka.message_bytes_max` to the topic's `max.message.bytes`"
+            );
+        }
+        let refused = refused(&self.config.topic, error);
         self.counts.connection.failed(&refused.to_string());
         refused
     }
 }
 
+fn is_too_large(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{InvalidMessageSize, MessageSizeTooLarge};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(MessageSizeTooLarge | InvalidMessageSize)
+    )
+}
+
+fn refused(topic: &str, error: KafkaError) -> ProduceError {
+    let remedy = match error.rdkafka_error_code() {
+        _ if is_too_large(&error) => "; sending smaller messages",
+        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
+            "; create the topic"
+        }
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => "; allow this agent to write to it",
+        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {
+            "; no broker answers: check `kafka.brokers`, the network and the firewall"
+        }
+        _ => "",
+    };
+    ProduceError::Refused {
+        topic: topic.to_owned(),
+        error,
+        remedy,
+    }
+}
+
 fn create(
     config: &ProducerConfig,
+    message_bytes_max: usize,
     counts: &Arc<Counts>,
 ) -> Result<ThreadedProducer<Context>, ProduceError> {
     let mut client = client_config(&config.brokers, config.tls.as_ref());
@@ -330,7 +375,9 @@ fn create(
     client.set("enable.gapless.guarantee", "true");
     // For ever: what is given up would be a hole in its stream.
     client.set("message.timeout.ms", "0");
-    client.set("message.max.bytes", config.message_bytes_max.to_string());
+    client.set("message.max.bytes", message_bytes_max.to_string());
+    // The topic's bound holds for messages that travel together, too.
+    client.set("batch.size", message_bytes_max.to_string());
     client.set("queue.buffering.max.kbytes", "16384");
     // Frames are packed already.
     client.set("compression.type", "none");

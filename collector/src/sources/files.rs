@@ -12,6 +12,9 @@ pub(crate) mod lines;
 pub(crate) mod tailed;
 pub(crate) mod tailer;
 
+use std::fs::{self, File};
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use citywatch_parsers::LogSource;
@@ -82,6 +85,42 @@ impl Default for FilesConfig {
             read_from: ReadFrom::Beginning,
         }
     }
+}
+
+/// A file that a group reads, as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatchedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How large it is.
+    pub bytes: u64,
+    /// Why it cannot be read, if so, and what to do.
+    pub error: Option<String>,
+}
+
+/// What a group's patterns match now, and what is wrong with them in words.
+pub fn matches(group: &FilesConfig) -> (Vec<MatchedFile>, Vec<String>) {
+    let found = discovery::expand(group);
+    let inspect = |path: PathBuf| match fs::metadata(&path) {
+        Ok(metadata) if !metadata.is_file() => None,
+        Ok(metadata) => {
+            let error = File::open(&path).err().map(|error| tailed::explain(&error));
+            Some(MatchedFile {
+                path,
+                bytes: metadata.len(),
+                error,
+            })
+        }
+        Err(error) => Some(MatchedFile {
+            path,
+            bytes: 0,
+            error: Some(tailed::explain(&error)),
+        }),
+    };
+    (
+        found.paths.into_iter().filter_map(inspect).collect(),
+        found.problems,
+    )
 }
 
 /// Compressed leftovers of rotation: they were read before they were compressed.

@@ -461,7 +461,8 @@ fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> 
     Ok(filled)
 }
 
-fn explain(error: &io::Error) -> String {
+/// An error with what to do about it, where that is known.
+pub(crate) fn explain(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::PermissionDenied {
         format!(
             "{error}: let the agent's user read it (for example by adding it to the file's group)"

@@ -41,10 +41,23 @@ struct Running {
 impl Bench {
     fn new(pattern: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let group = FilesConfig { paths: vec![dir.path().join("logs").join(pattern).display().to_string()], ..FilesConfig::default() };
+        let group = FilesConfig {
+            paths: vec![dir.path().join("logs").join(pattern).display().to_string()],
+            ..FilesConfig::default()
+        };
         fs::create_dir(dir.path().join("logs")).unwrap();
-        let config = AgentConfig { state_dir: dir.path().join("state"), files: vec![group], ..AgentConfig::default() };
-        Self { dir, config, running: None, stored: BTreeMap::new(), order: Vec::new() }
+        let config = AgentConfig {
+            state_dir: dir.path().join("state"),
+            files: vec![group],
+            ..AgentConfig::default()
+        };
+        Self {
+            dir,
+            config,
+            running: None,
+            stored: BTreeMap::new(),
+            order: Vec::new(),
+        }
     }
 
     fn with(mut self, change: impl FnOnce(&mut FilesConfig)) -> Self {
@@ -61,15 +74,30 @@ impl Bench {
     }
 
     fn start(&mut self) {
-        let (writer, reader) = Spool::open(&self.dir.path().join("spool"), SpoolLimits::default()).unwrap();
-        let (agent_shutdown, reader_shutdown) = (CancellationToken::new(), CancellationToken::new());
-        let agent = Agent::start(&self.config, Sink::Spool(writer), agent_shutdown.clone()).unwrap();
+        let (writer, reader) =
+            Spool::open(&self.dir.path().join("spool"), SpoolLimits::default()).unwrap();
+        let (agent_shutdown, reader_shutdown) =
+            (CancellationToken::new(), CancellationToken::new());
+        let agent =
+            Agent::start(&self.config, Sink::Spool(writer), agent_shutdown.clone()).unwrap();
         let (deliveries, reader) = reader.start(16, reader_shutdown.clone()).unwrap();
-        self.running = Some(Running { agent, agent_shutdown, reader, reader_shutdown, deliveries });
+        self.running = Some(Running {
+            agent,
+            agent_shutdown,
+            reader,
+            reader_shutdown,
+            deliveries,
+        });
     }
 
     async fn stop(&mut self) {
-        let Running { agent, agent_shutdown, reader, reader_shutdown, deliveries } = self.running.take().unwrap();
+        let Running {
+            agent,
+            agent_shutdown,
+            reader,
+            reader_shutdown,
+            deliveries,
+        } = self.running.take().unwrap();
         agent_shutdown.cancel();
         agent.ended().await;
         reader_shutdown.cancel();
@@ -86,13 +114,22 @@ impl Bench {
         let stream = delivery.batch.origin.stream.as_str().to_owned();
         for record in delivery.batch.iter() {
             let raw = String::from_utf8_lossy(record.raw).into_owned();
-            let highest = self.stored.range((stream.clone(), 0)..=(stream.clone(), u64::MAX)).next_back();
+            let highest = self
+                .stored
+                .range((stream.clone(), 0)..=(stream.clone(), u64::MAX))
+                .next_back();
             if highest.is_some_and(|((_, highest), _)| record.position <= *highest) {
                 let known = self.stored.get(&(stream.clone(), record.position));
-                assert_eq!(known, Some(&raw), "position {} of {stream} came again with other bytes", record.position);
+                assert_eq!(
+                    known,
+                    Some(&raw),
+                    "position {} of {stream} came again with other bytes",
+                    record.position
+                );
                 continue;
             }
-            self.stored.insert((stream.clone(), record.position), raw.clone());
+            self.stored
+                .insert((stream.clone(), record.position), raw.clone());
             self.order.push(raw);
         }
         delivery.receipt.acknowledge();
@@ -102,7 +139,9 @@ impl Bench {
     async fn expect(&mut self, expected: &[&str]) {
         while self.order.len() < expected.len() {
             let receiver = &mut self.running.as_mut().unwrap().deliveries;
-            let Ok(delivery) = timeout(Duration::from_secs(15), receiver.recv()).await else { break };
+            let Ok(delivery) = timeout(Duration::from_secs(15), receiver.recv()).await else {
+                break;
+            };
             self.store(delivery.expect("the reader lives"));
         }
         self.expect_silence().await;
@@ -127,7 +166,13 @@ impl Bench {
 }
 
 fn append(path: &Path, text: &str) {
-    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
 }
 
 #[tokio::test]
@@ -167,7 +212,10 @@ async fn rotation_by_rename_loses_nothing() {
     bench.append("a.log", "1 one\n");
     bench.start();
     bench.expect(&["1 one"]).await;
-    let mut old = OpenOptions::new().append(true).open(bench.path("a.log")).unwrap();
+    let mut old = OpenOptions::new()
+        .append(true)
+        .open(bench.path("a.log"))
+        .unwrap();
     fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
     // A daemon goes on writing to the renamed file until it is told.
     old.write_all(b"2 late\n").unwrap();
@@ -227,7 +275,16 @@ async fn truncation_starts_a_new_stream() {
         bench.append("a.log", &format!("same first line\n{round}\n"));
         bench.expect_silence().await;
     }
-    bench.expect(&["same first line", "old", "same first line", "new", "same first line", "newer"]).await;
+    bench
+        .expect(&[
+            "same first line",
+            "old",
+            "same first line",
+            "new",
+            "same first line",
+            "newer",
+        ])
+        .await;
     assert_eq!(bench.streams(), 3);
     bench.stop().await;
 }
@@ -255,10 +312,14 @@ async fn copytruncate(pattern: &str) {
     File::create(bench.path("a.log")).unwrap();
     bench.expect(&["1 one", "2 in the copy only"]).await;
     bench.append("a.log", "3 new\n");
-    bench.expect(&["1 one", "2 in the copy only", "3 new"]).await;
+    bench
+        .expect(&["1 one", "2 in the copy only", "3 new"])
+        .await;
     bench.stop().await;
     bench.start();
-    bench.expect(&["1 one", "2 in the copy only", "3 new"]).await;
+    bench
+        .expect(&["1 one", "2 in the copy only", "3 new"])
+        .await;
     bench.stop().await;
 }
 
@@ -294,7 +355,11 @@ async fn new_files_are_found() {
     let mut bench = Bench::new("**/*.log");
     bench.start();
     bench.expect(&[]).await;
-    assert_eq!(bench.status().problems.len(), 1, "the pattern matches nothing yet");
+    assert_eq!(
+        bench.status().problems.len(),
+        1,
+        "the pattern matches nothing yet"
+    );
     fs::create_dir(bench.path("deep")).unwrap();
     bench.append("deep/a.log", "one\n");
     bench.append("deep/a.log.gz", "not this\n");
@@ -314,29 +379,50 @@ async fn reading_from_the_end_leaves_out_what_is_there_and_nothing_else() {
     bench.stop().await;
     bench.append("b.log", "written while the agent was away\n");
     bench.start();
-    bench.expect(&["begun then", "after", "written while the agent was away"]).await;
+    bench
+        .expect(&["begun then", "after", "written while the agent was away"])
+        .await;
     bench.stop().await;
 }
 
 #[tokio::test]
 async fn audit_events_are_joined_and_a_restart_cuts_them_where_they_were_cut() {
     let mut bench = Bench::new("audit.log").with(|group| group.multiline = Joining::Auditd);
-    bench.append("audit.log", "type=A msg=audit(1:1): a\ntype=B msg=audit(1:1): b\n");
+    bench.append(
+        "audit.log",
+        "type=A msg=audit(1:1): a\ntype=B msg=audit(1:1): b\n",
+    );
     bench.start();
     let first = "type=A msg=audit(1:1): a\ntype=B msg=audit(1:1): b";
     bench.expect(&[first]).await;
     // More of the same event after it was taken for complete.
-    bench.append("audit.log", "type=C msg=audit(1:1): c\ntype=D msg=audit(1:2): d\n");
-    bench.expect(&[first, "type=C msg=audit(1:1): c", "type=D msg=audit(1:2): d"]).await;
+    bench.append(
+        "audit.log",
+        "type=C msg=audit(1:1): c\ntype=D msg=audit(1:2): d\n",
+    );
+    bench
+        .expect(&[
+            first,
+            "type=C msg=audit(1:1): c",
+            "type=D msg=audit(1:2): d",
+        ])
+        .await;
     bench.stop().await;
     // As if the machine had lost what came after the cuts were made: all is read again.
     let path = bench.config.state_dir.join("checkpoints.json");
-    let mut checkpoints: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let mut checkpoints: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     checkpoints["files"][0]["offset"] = 0.into();
     checkpoints["files"][0]["cuts"] = serde_json::json!([first.len() + 1]);
     fs::write(&path, checkpoints.to_string()).unwrap();
     bench.start();
-    bench.expect(&[first, "type=C msg=audit(1:1): c", "type=D msg=audit(1:2): d"]).await;
+    bench
+        .expect(&[
+            first,
+            "type=C msg=audit(1:1): c",
+            "type=D msg=audit(1:2): d",
+        ])
+        .await;
     bench.stop().await;
 }
 
@@ -345,20 +431,29 @@ async fn a_long_line_is_cut_marked_and_counted_and_does_not_hold_up_the_next() {
     let mut bench = Bench::new("a.log");
     bench.append("a.log", &format!("short\n{}\nafter\n", "x".repeat(3 << 20)));
     bench.start();
-    bench.expect(&["short", &"x".repeat(1 << 20), "after"]).await;
+    bench
+        .expect(&["short", &"x".repeat(1 << 20), "after"])
+        .await;
     assert_eq!(bench.status().sources[0].truncated_records, 1);
     bench.stop().await;
 }
 
 #[tokio::test]
 async fn a_backlog_comes_whole() {
-    let lines: Vec<String> = (0..50_000).map(|number| format!("line {number} of a backlog that was there before the agent")).collect();
+    let lines: Vec<String> = (0..50_000)
+        .map(|number| format!("line {number} of a backlog that was there before the agent"))
+        .collect();
     let mut bench = Bench::new("a.log");
     bench.append("a.log", &(lines.join("\n") + "\n"));
     bench.start();
-    bench.expect(&lines.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    bench
+        .expect(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
     let status = bench.status();
-    assert_eq!((status.sources[0].state, status.sources[0].lag_bytes), (SourceState::CaughtUp, 0));
+    assert_eq!(
+        (status.sources[0].state, status.sources[0].lag_bytes),
+        (SourceState::CaughtUp, 0)
+    );
     bench.stop().await;
 }
 
@@ -366,7 +461,6 @@ async fn a_backlog_comes_whole() {
 async fn an_unreadable_file_is_tried_again_and_shown() {
     let mut bench = Bench::new("a.log");
     bench.append("a.log", "secret\n");
-    // Root reads everything: then a directory of the file's name stands for one that cannot be read.
     fs::set_permissions(bench.path("a.log"), fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(bench.path("a.log")).is_ok() {
         eprintln!("skipped: this user reads files of any mode");
@@ -376,7 +470,13 @@ async fn an_unreadable_file_is_tried_again_and_shown() {
     bench.expect(&[]).await;
     let source = bench.status().sources.remove(0);
     assert_eq!(source.state, SourceState::Unreadable);
-    assert!(source.retries > 0 && source.last_error.unwrap().contains("let the agent's user read it"));
+    assert!(
+        source.retries > 0
+            && source
+                .last_error
+                .unwrap()
+                .contains("let the agent's user read it")
+    );
     fs::set_permissions(bench.path("a.log"), fs::Permissions::from_mode(0o600)).unwrap();
     bench.expect(&["secret"]).await;
     bench.stop().await;

@@ -1,0 +1,92 @@
+//! The agent's life as a process: signals, the status file, the end.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use citywatch_collector::kafka::{Producer, ProducerConfig};
+use citywatch_collector::{Agent, AgentConfig, AgentHandle, AgentMonitor, Sink};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs until a signal; 0 after a clean end, 1 when something the agent needs fails.
+pub(crate) fn run(config: &AgentConfig, kafka: &ProducerConfig) -> ExitCode {
+    let filter =
+        EnvFilter::try_from_env("CITYWATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("cannot start: {error}")),
+    };
+    runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        let (Ok(interrupt), Ok(terminate)) = signals else { return failed("cannot listen for signals") };
+        let producer = match Producer::new(kafka) {
+            Ok(producer) => producer,
+            Err(error) => return super::refuse(&error.to_string()),
+        };
+        let agent = match Agent::start(config, Sink::Kafka(producer), shutdown.clone()) {
+            Ok(agent) => agent,
+            Err(error) => return failed(&error.to_string()),
+        };
+        tracing::info!(agent = %config.name, brokers = %kafka.brokers, topic = %kafka.topic, version = env!("CARGO_PKG_VERSION"), "the agent runs");
+        live(agent, &config.state_dir.join("status.json"), &shutdown, interrupt, terminate).await
+    })
+}
+
+async fn live(
+    agent: AgentHandle,
+    status_path: &Path,
+    shutdown: &CancellationToken,
+    mut interrupt: Signal,
+    mut terminate: Signal,
+) -> ExitCode {
+    let monitor = agent.monitor();
+    let mut ticks = tokio::time::interval(STATUS_EVERY);
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = ticks.tick() => write_status(&monitor, status_path),
+        }
+    }
+    tracing::info!("stopping: waiting for what is on its way");
+    shutdown.cancel();
+    tokio::select! {
+        () = agent.ended() => {}
+        _ = interrupt.recv() => {
+            tracing::warn!("stopped at once: what was on its way is sent again after the next start");
+            return ExitCode::from(130);
+        }
+    }
+    write_status(&monitor, status_path);
+    tracing::info!("stopped");
+    ExitCode::SUCCESS
+}
+
+/// Replaces the status file; for people and monitoring, so it need not survive a power cut.
+fn write_status(monitor: &AgentMonitor, path: &Path) {
+    let status = serde_json::to_vec_pretty(&monitor.status()).expect("a status is always JSON");
+    let fresh = path.with_extension("new");
+    if let Err(error) = std::fs::write(&fresh, status).and_then(|()| std::fs::rename(&fresh, path))
+    {
+        tracing::warn!(path = %path.display(), %error, "the status cannot be written");
+    }
+}
+
+fn failed(message: &str) -> ExitCode {
+    eprintln!("citywatch-agent: {message}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,368 @@
+//! Producer and consumer against a real broker; skipped, visibly, where none has been fetched.
+
+#![allow(clippy::unwrap_used, reason = "a fault here is a failed test")]
+
+mod broker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Broker;
+use citywatch_collector::delivery::Delivery;
+use citywatch_collector::frame;
+use citywatch_collector::kafka::{
+    ConnectionState, Consumer, ConsumerConfig, ConsumerTask, Producer, ProducerConfig, TopicConfig,
+};
+use citywatch_parsers::record::Truncated;
+use citywatch_parsers::{Origin, RecordBatch, Timestamp};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+fn producer_config(broker: &str, topic: &str) -> ProducerConfig {
+    ProducerConfig {
+        brokers: broker.into(),
+        topic: topic.into(),
+        message_bytes_max: 1_000_000,
+        tls: None,
+        options: BTreeMap::new(),
+    }
+}
+
+fn consumer_config(broker: &str, topic: &str) -> ConsumerConfig {
+    let settings = TopicConfig {
+        unit: "ward-7".into(),
+        format: "syslog".into(),
+    };
+    ConsumerConfig {
+        brokers: broker.into(),
+        topics: BTreeMap::from([(topic.into(), settings)]),
+        group: format!("group-{topic}"),
+        tls: None,
+        options: BTreeMap::new(),
+    }
+}
+
+fn batch(stream: &str, positions: std::ops::Range<u64>) -> RecordBatch {
+    let origin = Origin {
+        agent: "gate".into(),
+        stream: stream.into(),
+        format: "auto".into(),
+        ..Origin::default()
+    };
+    let mut batch = RecordBatch::new(Arc::new(origin));
+    for position in positions {
+        batch.push(
+            format!("{stream} {position}").as_bytes(),
+            position,
+            Timestamp(5),
+            Truncated::No,
+        );
+    }
+    batch
+}
+
+/// A consumer, and what stops it.
+struct Reading {
+    deliveries: Receiver<Delivery>,
+    task: ConsumerTask,
+    shutdown: CancellationToken,
+}
+
+impl Reading {
+    fn start(config: &ConsumerConfig) -> Self {
+        let shutdown = CancellationToken::new();
+        let (deliveries, task) = Consumer::start(config, 4, shutdown.clone()).unwrap();
+        Self {
+            deliveries,
+            task,
+            shutdown,
+        }
+    }
+
+    async fn next(&mut self) -> Delivery {
+        timeout(Duration::from_secs(30), self.deliveries.recv())
+            .await
+            .expect("a delivery within 30 s")
+            .unwrap()
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        drop(self.deliveries);
+        timeout(Duration::from_secs(40), self.task.ended())
+            .await
+            .expect("the consumer ends");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_arrive_in_order_and_once_acknowledged_do_not_come_again() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("ours", 3, &[]);
+    let producer = Producer::new(&producer_config(broker.address(), "ours")).unwrap();
+    for round in 0..20_u64 {
+        for stream in ["a", "b"] {
+            let mut ticket = producer
+                .submit(&batch(stream, round * 10..round * 10 + 10))
+                .await
+                .unwrap();
+            ticket.settled().await.unwrap();
+        }
+    }
+    assert_eq!(
+        producer.monitor().status().connection.state,
+        ConnectionState::Connected
+    );
+
+    let config = consumer_config(broker.address(), "ours");
+    let mut reading = Reading::start(&config);
+    let mut next: BTreeMap<String, u64> = BTreeMap::new();
+    let mut receipts = Vec::new();
+    for _ in 0..40 {
+        let delivery = reading.next().await;
+        let next = next
+            .entry(delivery.batch.origin.stream.to_string())
+            .or_default();
+        for record in delivery.batch.iter() {
+            assert_eq!(record.position, *next);
+            *next += 1;
+        }
+        receipts.push(delivery.receipt);
+    }
+    assert_eq!(next, BTreeMap::from([("a".into(), 200), ("b".into(), 200)]));
+    // All but one are acknowledged: what lies behind it in its partition comes again.
+    let last = receipts.pop().unwrap();
+    receipts
+        .into_iter()
+        .rev()
+        .for_each(citywatch_collector::Receipt::acknowledge);
+    drop(last);
+    reading.stop().await;
+
+    let mut reading = Reading::start(&config);
+    let delivery = reading.next().await;
+    assert_eq!(delivery.batch.last_position(), Some(199));
+    delivery.receipt.acknowledge();
+    assert!(
+        timeout(Duration::from_secs(2), reading.deliveries.recv())
+            .await
+            .is_err()
+    );
+    reading.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_messages_and_broken_ones_arrive_as_they_are() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("others", 1, &[]);
+    let mut native = rdkafka::ClientConfig::new();
+    let native: BaseProducer = native
+        .set("bootstrap.servers", broker.address())
+        .create()
+        .unwrap();
+    let mut damaged = frame::encode(&batch("a", 0..3)).unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    let payloads: [&[u8]; 4] = [
+        b"<34>Oct 11 22:14:15 gate su: one",
+        b"two",
+        &damaged,
+        b"three",
+    ];
+    for payload in payloads {
+        native
+            .send(BaseRecord::<(), [u8]>::to("others").payload(payload))
+            .map_err(|(error, _)| error)
+            .unwrap();
+    }
+    native.flush(Duration::from_secs(10)).unwrap();
+
+    let mut reading = Reading::start(&consumer_config(broker.address(), "others"));
+    let mut seen = Vec::new();
+    while seen.len() < 4 {
+        let delivery = reading.next().await;
+        for record in delivery.batch.iter() {
+            assert_eq!(
+                (record.origin.agent.as_str(), record.origin.stream.as_str()),
+                ("kafka/others", "0")
+            );
+            seen.push((
+                record.position,
+                record.origin.format.to_string(),
+                record.raw.to_vec(),
+            ));
+        }
+        delivery.receipt.acknowledge();
+    }
+    let formats: Vec<&str> = seen.iter().map(|(_, format, _)| format.as_str()).collect();
+    assert_eq!(formats, ["syslog", "syslog", frame::UNDECODABLE, "syslog"]);
+    assert_eq!(
+        seen.iter()
+            .map(|(position, ..)| *position)
+            .collect::<Vec<_>>(),
+        [0, 1, 2, 3]
+    );
+    assert!(seen.iter().map(|(.., raw)| raw.as_slice()).eq(payloads));
+    reading.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_with_a_small_bound_gets_smaller_messages_and_no_hole() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("small", 1, &["max.message.bytes=40000"]);
+    let producer = Producer::new(&producer_config(broker.address(), "small")).unwrap();
+    let mut large = batch("a", 0..0);
+    let mut state = 1_u64;
+    for position in 0..100 {
+        // Text that zstd cannot shrink below the bound.
+        let raw: String = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b'!' + (state >> 57) as u8 % 90)
+        })
+        .take(2000)
+        .collect();
+        large.push(raw.as_bytes(), position, Timestamp(5), Truncated::No);
+    }
+    let mut failures = 0;
+    loop {
+        let result = match producer.submit(&large).await {
+            Ok(mut ticket) => ticket.settled().await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => break,
+            Err(error) => {
+                failures += 1;
+                assert!(failures < 10, "{error}");
+            }
+        }
+    }
+    assert!(failures > 0);
+    let mut reading = Reading::start(&consumer_config(broker.address(), "small"));
+    let mut positions = std::collections::BTreeSet::new();
+    while positions.len() < 100 {
+        let delivery = reading.next().await;
+        positions.extend(delivery.batch.iter().map(|record| record.position));
+        delivery.receipt.acknowledge();
+    }
+    reading.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_engine_pauses_the_partitions_and_loses_nothing() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("busy", 2, &[]);
+    let producer = Producer::new(&producer_config(broker.address(), "busy")).unwrap();
+    let mut tickets = Vec::new();
+    for round in 0..200_u64 {
+        for stream in ["a", "b", "c"] {
+            tickets.push(
+                producer
+                    .submit(&batch(stream, round * 5..round * 5 + 5))
+                    .await
+                    .unwrap(),
+            );
+        }
+    }
+    for mut ticket in tickets {
+        ticket.settled().await.unwrap();
+    }
+    let mut reading = Reading::start(&consumer_config(broker.address(), "busy"));
+    let mut next: BTreeMap<String, u64> = BTreeMap::new();
+    for count in 0..600 {
+        if count % 150 == 0 {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+        }
+        let delivery = reading.next().await;
+        let next = next
+            .entry(delivery.batch.origin.stream.to_string())
+            .or_default();
+        for record in delivery.batch.iter() {
+            assert_eq!(record.position, *next, "stream {}", record.origin.stream);
+            *next += 1;
+        }
+        delivery.receipt.acknowledge();
+    }
+    assert!(reading.task.monitor().status().pauses > 0);
+    reading.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_engine_takes_over_without_repetition_of_what_is_stored() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("shared", 4, &[]);
+    let producer = Producer::new(&producer_config(broker.address(), "shared")).unwrap();
+    let config = consumer_config(broker.address(), "shared");
+    let mut first = Reading::start(&config);
+    let mut second = None;
+    let mut seen: BTreeMap<(String, u64), u32> = BTreeMap::new();
+    for round in 0..60_u64 {
+        for stream in 0..8 {
+            producer
+                .submit(&batch(&format!("s{stream}"), round..round + 1))
+                .await
+                .unwrap()
+                .settled()
+                .await
+                .unwrap();
+        }
+        if round == 20 {
+            second = Some(Reading::start(&config));
+        }
+        if round == 40 {
+            // What the first has in its hands is stored before it goes.
+            while let Ok(Some(delivery)) =
+                timeout(Duration::from_millis(300), first.deliveries.recv()).await
+            {
+                note(&mut seen, delivery);
+            }
+        }
+        for reading in [Some(&mut first), second.as_mut()].into_iter().flatten() {
+            while let Ok(Some(delivery)) =
+                timeout(Duration::from_millis(5), reading.deliveries.recv()).await
+            {
+                note(&mut seen, delivery);
+            }
+        }
+    }
+    let mut second = second.unwrap();
+    while seen.len() < 480 {
+        tokio::select! {
+            delivery = first.next() => note(&mut seen, delivery),
+            delivery = second.next() => note(&mut seen, delivery),
+        }
+    }
+    assert!(
+        second.task.monitor().status().partitions > 0,
+        "the second engine has partitions"
+    );
+    assert!(
+        seen.values().all(|count| *count == 1),
+        "stored before the hand-over, so not delivered again"
+    );
+    first.stop().await;
+    second.stop().await;
+}
+
+fn note(seen: &mut BTreeMap<(String, u64), u32>, delivery: Delivery) {
+    for record in delivery.batch.iter() {
+        *seen
+            .entry((record.origin.stream.to_string(), record.position))
+            .or_default() += 1;
+    }
+    delivery.receipt.acknowledge();
+}
