@@ -121,7 +121,9 @@ impl Config {
             *path = folder.join(&path);
         }
         for group in &mut self.agent.files {
-            for path in group.paths.iter_mut().chain(&mut group.exclude) {
+            // A pattern without a slash among the excluded is for names, wherever the file lies.
+            let excluded = group.exclude.iter_mut().filter(|pattern| pattern.contains('/'));
+            for path in group.paths.iter_mut().chain(excluded) {
                 *path = folder.join(&path).to_string_lossy().into_owned();
             }
         }
@@ -193,8 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn the_example_is_right() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/citywatch.example.toml");
-        Config::load(Some(&path)).unwrap();
+    fn the_examples_are_right() {
+        for path in ["deploy/citywatch.example.toml", "deploy/compose/citywatch.toml", "deploy/demo/citywatch.toml"] {
+            Config::load(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path))).unwrap();
+        }
     }
 }

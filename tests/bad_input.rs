@@ -65,7 +65,7 @@ fn a_missing_library_says_how_to_get_it() {
     let data = dir.path().join("data");
     let monitor = format!("127.0.0.1:{}", free_port());
     let output = run(&["up", "--config", &path, "--data", data.to_str().unwrap(), "--monitor", &monitor]);
-    fails(&output, 2, &["no-such-libchdb.so", "deploy/setup.sh"]);
+    fails(&output, 2, &["[embedded_store] library", "no-such-libchdb.so", "deploy/chdb-fetch.sh"]);
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn spool_and_kafka_give_the_same_rows() {
     let topic = "citywatch.records";
     let kafka = format!("brokers = \"127.0.0.1:{}\"\n", broker.port);
     let config = format!(
-        "[data]\ndir = \"{}\"\n[monitor]\nlisten = \"127.0.0.1:{}\"\n[kafka]\n{kafka}topics = [\"{topic}\"]\n{}{}",
+        "[data]\ndir = \"{}\"\n[monitor]\nlisten = \"127.0.0.1:{}\"\n[kafka]\n{kafka}[kafka.topics.\"{topic}\"]\n{}{}",
         dir.join("engine-data").display(),
         free_port(),
         engine_toml(),

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::input::Input;
 use crate::monitor::Monitor;
 use crate::parts::{PartState, Parts};
+use crate::report::UsageError;
 use crate::store_process::{self, StoreProcess};
 use crate::system::{self, SystemReporter};
 
@@ -93,7 +94,12 @@ fn start_store(
     }
     let embedded = &config.embedded_store;
     // A missing library is said before anything runs, with its remedy.
-    citywatch_engine::store::endpoint::find_library(embedded.library.as_deref())?;
+    if let Err(error) = citywatch_engine::store::endpoint::find_library(embedded.library.as_deref()) {
+        return Err(match &embedded.library {
+            Some(_) => UsageError(format!("[embedded_store] library: {error}")).into(),
+            None => error.into(),
+        });
+    }
     let process = StoreProcess::new(config.data.dir.join("store"), embedded.library.clone(), embedded.listen)?;
     config.store.url = format!("http://{}", process.listen);
     config.store.user = store_process::USER.to_owned();

@@ -1,6 +1,6 @@
 //! Starts the real programs for the end-to-end tests and ends them again, whatever happens.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this module")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
