@@ -3,7 +3,7 @@ import { Button, NativeSelect } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { useCallback, useMemo, useRef, useState, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import { newFor } from '../api/live';
 import { incidentsQuery, STATE_FILTERS, type StateFilter } from '../api/queries';
 import { INCIDENT_STATES } from '../api/types';
@@ -103,6 +103,12 @@ function NewPill({ state }: { state: StateFilter }) {
   const count = useMemo(() => newFor(data, state, waiting).length, [data, state, waiting]);
   const pill = useRef<HTMLDivElement>(null);
 
+  // Into an empty list they come by themselves: there is no row that could move.
+  const empty = data?.pages.every((page) => page.items.length === 0) ?? false;
+  useEffect(() => {
+    if (empty && count > 0) void live.showNewest(state);
+  }, [empty, count, live, state]);
+
   async function show() {
     setBusy(true);
     try {
@@ -117,7 +123,7 @@ function NewPill({ state }: { state: StateFilter }) {
 
   return (
     <div ref={pill} className={classes.pillPlace} role="status">
-      {count > 0 && (
+      {count > 0 && !empty && (
         <Button
           className={classes.pill}
           size="xs"

@@ -3,7 +3,8 @@ import { msg } from '@lingui/core/macro';
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { ApiError, call } from '../api/client';
+import { useSyncExternalStore } from 'react';
+import { ApiError, call, sessionHolder } from '../api/client';
 import { incidentQuery } from '../api/queries';
 import type { Incident, IncidentDetail, IncidentState } from '../api/types';
 import { useLive } from '../app/liveContext';
@@ -52,6 +53,10 @@ export function StateChange({ incident }: { incident: IncidentDetail }) {
     // The history has a new line, or somebody else's change is to be seen.
     onSettled: () => queries.invalidateQueries({ queryKey: incidentQuery(incident.id).queryKey }),
   });
+
+  const session = useSyncExternalStore(sessionHolder.subscribe, sessionHolder.get);
+  // The server decides; this only spares a viewer buttons that would be refused.
+  if (session.kind === 'present' && session.session.user.role === 'viewer') return null;
 
   return (
     <div className={classes.change}>

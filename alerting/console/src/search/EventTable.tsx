@@ -127,7 +127,7 @@ function useColumnVisibility(panel: boolean): Record<string, boolean> {
     return {
       host: !narrow,
       unit: room,
-      source: !narrow,
+      source: !narrow && (wide || !panel),
       user: room,
       source_address: room,
       process: wide && !panel,
