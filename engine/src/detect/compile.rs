@@ -30,6 +30,9 @@ impl RuleIndex {
     }
 }
 
+/// Most rules of one engine: ten times what anyone has; tables and bit sets stay small.
+pub const RULES_MAX: usize = 1 << 17;
+
 /// Rules compiled for matching: immutable, shared by all threads.
 #[derive(Debug)]
 pub struct Compiled {
@@ -40,6 +43,7 @@ pub struct Compiled {
     /// Per predicate the rules that it is a witness of.
     pub(super) witnessed: Lists,
     pub(super) programs: Programs,
+    pub(super) trees: Vec<Tree>,
     pub(super) literals: Literals,
     pub(super) names: Names,
     /// The bit of each field in the masks of fields that must be there.
@@ -92,13 +96,19 @@ impl Compiled {
     /// Compiles the rules of a rule set; a [`RuleIndex`] is an index into `rules`.
     ///
     /// # Errors
-    /// When a regular expression exceeds the engine's limits.
+    /// When there are more than [`RULES_MAX`] rules.
     pub fn new(rules: &[Arc<Rule>], mode: LogSourceMode) -> Result<Self, CompileError> {
+        if rules.len() > RULES_MAX {
+            return Err(CompileError::TooManyRules {
+                rules: rules.len(),
+                rules_max: RULES_MAX,
+            });
+        }
         let mut table = PredicateTable::default();
-        let trees = rules
+        let trees: Vec<Tree> = rules
             .iter()
             .map(|rule| table.lower(&rule.condition))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect();
         let witnesses: Vec<_> = trees
             .iter()
             .map(|tree| witness::choose(tree, &table))
@@ -125,6 +135,7 @@ impl Compiled {
             });
         Ok(Self {
             plans: plans.collect(),
+            trees,
             infos: rules.iter().map(|rule| Arc::new(rule_info(rule))).collect(),
             routing: Routing::new(rules.iter().map(|rule| &**rule), mode),
             rules: rules.to_vec(),

@@ -6,14 +6,14 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The reader checks that a regular expression compiles; the engine's limits refused it all the same.
+    /// More rules than the engine is made for.
     #[error(
-        "regular expression `{pattern}` does not compile: {reason}; write it shorter, or split the rule"
+        "{rules} rules are more than the {rules_max} that one engine can hold; load fewer, or split them over engines"
     )]
-    Regex {
-        /// As written in the rule.
-        pattern: String,
-        /// What the regex crate says.
-        reason: String,
+    TooManyRules {
+        /// How many there are.
+        rules: usize,
+        /// How many there may be.
+        rules_max: usize,
     },
 }

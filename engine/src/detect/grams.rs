@@ -36,13 +36,26 @@ struct Entry<T> {
 /// An index over literals.
 #[derive(Debug)]
 pub(super) struct GramIndex<T> {
-    long: KeyTable<Entry<T>>,
-    middle: KeyTable<Entry<T>>,
-    four: KeyTable<Entry<T>>,
-    three: KeyTable<Entry<T>>,
-    two: KeyTable<Entry<T>>,
-    one: KeyTable<Entry<T>>,
+    long: GramTable<T>,
+    middle: GramTable<T>,
+    four: GramTable<T>,
+    three: GramTable<T>,
+    two: GramTable<T>,
+    one: GramTable<T>,
 }
+
+/// The literals of one class by their grams, behind a bitmap of the grams.
+#[derive(Debug)]
+struct GramTable<T> {
+    filter: Box<[u64]>,
+    shift: u32,
+    entries: KeyTable<Entry<T>>,
+}
+
+/// Bits of the bitmap per gram: one unknown gram in 64 passes it.
+const FILTER_BITS_PER_GRAM: usize = 64;
+/// Most bits of the bitmap: 32 KiB, what the first-level cache can hold.
+const FILTER_BITS_MAX: usize = 1 << 18;
 
 /// A class: how many bytes a gram has and how far apart the probes are.
 #[derive(Clone, Copy)]
@@ -153,7 +166,7 @@ impl<T: Copy> GramIndex<T> {
                     add_grams(class, *needle, bytes, frequencies, &mut entries);
                 }
             }
-            KeyTable::new(entries)
+            GramTable::new(entries)
         };
         Self {
             long: table(LONG),
@@ -176,18 +189,18 @@ impl<T: Copy> GramIndex<T> {
             &self.one,
         ]
         .iter()
-        .all(|table| table.is_empty())
+        .all(|table| table.entries.is_empty())
     }
 
     /// Reports the needles that occur in `text`, some perhaps several times. `text` is ASCII or folded.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], literals: &Literals, report: &mut impl FnMut(T)) {
-        scan_class::<4, 4, T>(&self.long, text, literals, report);
-        scan_class::<3, 3, T>(&self.middle, text, literals, report);
-        scan_class::<3, 2, T>(&self.four, text, literals, report);
-        scan_class::<2, 2, T>(&self.three, text, literals, report);
-        scan_class::<2, 1, T>(&self.two, text, literals, report);
-        scan_class::<1, 1, T>(&self.one, text, literals, report);
+        self.long.scan::<4, 4>(text, literals, report);
+        self.middle.scan::<3, 3>(text, literals, report);
+        self.four.scan::<3, 2>(text, literals, report);
+        self.three.scan::<2, 2>(text, literals, report);
+        self.two.scan::<2, 1>(text, literals, report);
+        self.one.scan::<1, 1>(text, literals, report);
     }
 }
 
@@ -219,23 +232,90 @@ fn add_grams<T: Copy>(
     }
 }
 
-#[inline]
-fn scan_class<const WIDTH: usize, const STRIDE: usize, T: Copy>(
-    table: &KeyTable<Entry<T>>,
-    text: &[u8],
-    literals: &Literals,
-    report: &mut impl FnMut(T),
-) {
-    if table.is_empty() {
-        return;
+impl<T: Copy> GramTable<T> {
+    fn new(entries: Vec<(u64, Entry<T>)>) -> Self {
+        let bits = (entries.len() * FILTER_BITS_PER_GRAM)
+            .next_power_of_two()
+            .clamp(64, FILTER_BITS_MAX);
+        let mut table = Self {
+            filter: vec![0; bits / 64].into(),
+            shift: 32 - bits.trailing_zeros(),
+            entries: KeyTable::default(),
+        };
+        for (gram, _) in &entries {
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "grams have at most four bytes"
+            )]
+            let bit = table.bit(*gram as u32);
+            table.filter[bit / 64] |= 1 << (bit % 64);
+        }
+        table.entries = KeyTable::new(entries);
+        table
     }
-    let class = Class {
-        width: WIDTH,
-        stride: STRIDE,
-    };
-    let mask = class.mask();
-    let mut probe = |gram: u32, at: usize| {
-        for entry in table.get(u64::from(gram)) {
+
+    #[inline(always)]
+    fn bit(&self, gram: u32) -> usize {
+        (gram.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
+    }
+
+    /// Whether a gram may be in the table.
+    #[inline(always)]
+    fn may_hold(&self, gram: u32) -> bool {
+        let bit = self.bit(gram);
+        self.filter[bit / 64] >> (bit % 64) & 1 != 0
+    }
+
+    /// Probes all grams of `text` at multiples of `STRIDE`, four at a time as long as there are.
+    #[inline]
+    fn scan<const WIDTH: usize, const STRIDE: usize>(
+        &self,
+        text: &[u8],
+        literals: &Literals,
+        report: &mut impl FnMut(T),
+    ) {
+        if self.entries.is_empty() || text.len() < WIDTH + STRIDE - 1 {
+            return;
+        }
+        let class = Class {
+            width: WIDTH,
+            stride: STRIDE,
+        };
+        let mask = class.mask();
+        let mut at = 0;
+        while let Some(block) = text.get(at..at + 3 * STRIDE + 4) {
+            let gram = |number: usize| (u32_at(block, number * STRIDE) | FOLD) & mask;
+            let grams = [gram(0), gram(1), gram(2), gram(3)];
+            let hits = grams.map(|gram| self.may_hold(gram));
+            if hits[0] | hits[1] | hits[2] | hits[3] {
+                for (number, gram) in grams.into_iter().enumerate() {
+                    if hits[number] {
+                        self.verify(gram, text, at + number * STRIDE, literals, report);
+                    }
+                }
+            }
+            at += 4 * STRIDE;
+        }
+        while at + WIDTH <= text.len() {
+            let gram = class.gram(&text[at..]);
+            if self.may_hold(gram) {
+                self.verify(gram, text, at, literals, report);
+            }
+            at += STRIDE;
+        }
+    }
+
+    /// Reports the literals that lie in `text` with this gram at `at`.
+    #[inline(never)]
+    fn verify(
+        &self,
+        gram: u32,
+        text: &[u8],
+        at: usize,
+        literals: &Literals,
+        report: &mut impl FnMut(T),
+    ) {
+        for entry in self.entries.get(u64::from(gram)) {
             if occurs(
                 literals.get(entry.needle.literal),
                 text,
@@ -245,15 +325,6 @@ fn scan_class<const WIDTH: usize, const STRIDE: usize, T: Copy>(
                 report(entry.needle.payload);
             }
         }
-    };
-    let mut at = 0;
-    while at + 4 <= text.len() {
-        probe((u32_at(text, at) | FOLD) & mask, at);
-        at += STRIDE;
-    }
-    while at + WIDTH <= text.len() {
-        probe(class.gram(&text[at..]), at);
-        at += STRIDE;
     }
 }
 

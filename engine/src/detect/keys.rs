@@ -3,8 +3,10 @@
 //! Nearly all probes find nothing, so a bitmap that fits the first-level cache answers them; only
 //! what passes it looks into the table itself.
 
-/// Bits of the bitmap per key: one probe in sixteen of an unknown key passes it.
-const FILTER_BITS_PER_KEY: usize = 16;
+/// Bits of the bitmap per key: one probe in 32 of an unknown key passes it.
+const FILTER_BITS_PER_KEY: usize = 32;
+/// Most bits of the bitmap: 32 KiB, of which the first-level cache holds the parts in use.
+const FILTER_BITS_MAX: usize = 1 << 18;
 const EMPTY: u64 = u64::MAX;
 
 /// A multimap from `u64` to `T`.
@@ -31,6 +33,12 @@ pub(super) fn mix(key: u64) -> u64 {
     }
 }
 
+impl<T> Default for KeyTable<T> {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
 impl<T> KeyTable<T> {
     /// A table of these items. Items of one key keep their order.
     pub(super) fn new(mut entries: Vec<(u64, T)>) -> Self {
@@ -45,7 +53,7 @@ impl<T> KeyTable<T> {
         }
         let filter_bits = (spans.len() * FILTER_BITS_PER_KEY)
             .next_power_of_two()
-            .max(64);
+            .clamp(64, FILTER_BITS_MAX);
         let slots = (spans.len() * 2).next_power_of_two().max(2);
         let mut table = Self {
             filter: vec![0; filter_bits / 64].into(),

@@ -8,17 +8,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use citywatch_parsers::{Event, LogSource, Value};
-use citywatch_rules::rule::{Case, Presence, Relation};
+use citywatch_parsers::{Event, LogSource};
 
 use super::compile::{Compiled, RuleIndex};
-use super::index::SubjectIndex;
-use super::names::FieldIndex;
-use super::predicate::{
-    Check, Indexed, Predicate, PredicateId, Subject, Text, relate, write_value,
-};
+use super::predicate::PredicateId;
 use super::routing::{RuleBits, hash_sources};
-use super::values::{Memory, Place};
+use super::values::Memory;
+use super::view::View;
 use crate::matches::MatchedField;
 
 /// A rule held for an event.
@@ -90,14 +86,9 @@ impl Matcher {
         let compiled = &*self.compiled;
         self.memory.begin();
         self.candidates.0.copy_from_slice(&plan.always.0);
-        let mut view = View {
-            compiled,
-            event,
-            memory: &mut self.memory,
-            searched: &plan.searched,
-        };
+        let mut view = View::new(compiled, event, &mut self.memory, &plan.searched);
         let present = view.search();
-        collect(compiled, view.memory, &mut self.candidates);
+        collect(compiled, view.found(), &mut self.candidates);
         for (word, (candidates, allowed)) in self.candidates.0.iter().zip(&plan.rules.0).enumerate()
         {
             let mut left = candidates & allowed;
@@ -146,8 +137,8 @@ impl Matcher {
 }
 
 /// Marks the rules of the witnesses that were found.
-fn collect(compiled: &Compiled, memory: &Memory, candidates: &mut RuleBits) {
-    for predicate in memory.found() {
+fn collect(compiled: &Compiled, found: &[PredicateId], candidates: &mut RuleBits) {
+    for predicate in found {
         for &rule in compiled.witnessed.get(predicate.0 as usize) {
             candidates.insert(rule);
         }
@@ -173,214 +164,6 @@ impl Plan {
             searched: compiled.searched(&rules),
             rules,
             always,
-        }
-    }
-}
-
-/// One event on its way through the rules.
-struct View<'v, 'e> {
-    compiled: &'v Compiled,
-    event: &'v Event<'e>,
-    memory: &'v mut Memory,
-    searched: &'v [bool],
-}
-
-impl View<'_, '_> {
-    /// Finds the event's fields, searches them for witnesses, and returns the bits of the fields that are there.
-    fn search(&mut self) -> u64 {
-        let compiled = self.compiled;
-        let keywords = self.searched.last().copied().unwrap_or(false);
-        let keywords = if keywords {
-            compiled.indexes.last().and_then(Option::as_ref)
-        } else {
-            None
-        };
-        let mut present = 0;
-        for (position, field) in self.event.fields.iter().enumerate() {
-            let known = compiled.names.get(field.name);
-            if let Some(name) = known {
-                present |= compiled.field_bits[name.0 as usize];
-            }
-            let own = known.filter(|name| self.searched[name.0 as usize]);
-            let own = own.and_then(|name| compiled.indexes[name.0 as usize].as_ref());
-            let place = self.memory.place(compiled, known, position, field.value);
-            if let Some(index) = own {
-                self.memory.find_all(&index.present);
-                self.search_value(index, field.value, place);
-            }
-            if let Some(index) = keywords {
-                self.search_value(index, field.value, place);
-            }
-        }
-        if let Some(index) = keywords {
-            self.memory.find_all(&index.present);
-            let raw = self
-                .memory
-                .raw_place(&compiled.folder, self.event.record.raw);
-            self.memory
-                .scan_raw(index, compiled, self.event.record.raw, raw);
-        }
-        present
-    }
-
-    fn search_value(&mut self, index: &SubjectIndex, value: Value<'_>, place: Place) {
-        let compiled = self.compiled;
-        match value {
-            Value::Null => {}
-            Value::Str(raw) => self.memory.scan_text(index, compiled, raw, place),
-            Value::List(values) => {
-                for &value in values {
-                    let place = self.memory.place_unnamed(&compiled.folder, value);
-                    self.search_value(index, value, place);
-                }
-            }
-            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
-                self.memory.scan_plain(index, compiled, value)
-            }
-        }
-    }
-
-    /// Whether a predicate holds.
-    #[inline]
-    fn answer(&mut self, id: PredicateId) -> bool {
-        if let Some(answer) = self.memory.answer(id) {
-            return answer;
-        }
-        let predicate = &self.compiled.predicates[id.0 as usize];
-        let answer = if self.ruled_out(id, predicate) {
-            false
-        } else {
-            self.evaluate(predicate)
-        };
-        self.memory.keep(id, answer);
-        answer
-    }
-
-    /// Whether its index was searched and did not find it.
-    fn ruled_out(&self, id: PredicateId, predicate: &Predicate) -> bool {
-        predicate.indexed != Indexed::No
-            && self.searched[super::index::slot(predicate.subject, self.compiled.names.len())]
-            && !self.memory.is_found(id)
-    }
-
-    fn evaluate(&mut self, predicate: &Predicate) -> bool {
-        match predicate.subject {
-            Subject::Field(field) => self.evaluate_field(field, &predicate.check),
-            Subject::Keyword => self.evaluate_keyword(&predicate.check),
-        }
-    }
-
-    fn evaluate_field(&mut self, field: FieldIndex, check: &Check) -> bool {
-        let Some((position, place)) = self.memory.field(field) else {
-            return check.holds_when_absent();
-        };
-        let value = self.event.fields[position].value;
-        match check {
-            Check::Exists(presence) => *presence == Presence::Present,
-            Check::Null => value == Value::Null,
-            Check::FieldRef {
-                other,
-                relation,
-                case,
-            } => self.evaluate_reference(value, *other, *relation, *case),
-            _ => self.holds(check, value, place),
-        }
-    }
-
-    /// Whether a value, or one of its elements, passes.
-    fn holds(&mut self, check: &Check, value: Value<'_>, place: Place) -> bool {
-        match value {
-            Value::Null => false,
-            Value::Str(raw) => {
-                check.holds_for_text(self.memory.text(raw, place), &self.compiled.literals)
-            }
-            Value::List(values) => values.iter().any(|&value| {
-                let place = self.memory.place_unnamed(&self.compiled.folder, value);
-                self.holds(check, value, place)
-            }),
-            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
-                check.holds_for_plain(value).unwrap_or_else(|| {
-                    let mut text = self.memory.take_number_text();
-                    write_value(value, &mut text);
-                    let holds = check.holds_for_text(
-                        Text {
-                            raw: &text,
-                            folded: &text,
-                        },
-                        &self.compiled.literals,
-                    );
-                    self.memory.return_number_text(text);
-                    holds
-                })
-            }
-        }
-    }
-
-    fn evaluate_keyword(&mut self, check: &Check) -> bool {
-        let event = self.event;
-        let in_values = event.fields.iter().any(|field| {
-            let place = self
-                .memory
-                .place_unnamed(&self.compiled.folder, field.value);
-            self.holds(check, field.value, place)
-        });
-        in_values || {
-            let place = self
-                .memory
-                .raw_place(&self.compiled.folder, event.record.raw);
-            check.holds_for_text(
-                self.memory.raw(event.record.raw, place),
-                &self.compiled.literals,
-            )
-        }
-    }
-
-    /// Compares texts of one field with those of another. Rare, so it may allocate.
-    fn evaluate_reference(
-        &self,
-        value: Value<'_>,
-        other: FieldIndex,
-        relation: Relation,
-        case: Case,
-    ) -> bool {
-        let Some((position, _)) = self.memory.field(other) else {
-            return false;
-        };
-        let other = self.event.fields[position].value;
-        let texts = |value: Value<'_>| {
-            let mut texts = Vec::new();
-            collect_texts(value, case, &mut texts);
-            texts
-        };
-        let others = texts(other);
-        texts(value).iter().any(|text| {
-            others
-                .iter()
-                .any(|other| relate(relation, text.as_bytes(), other.as_bytes()))
-        })
-    }
-
-    /// The fields that made a rule hold.
-    fn matched(&mut self, rule: u32) -> Vec<MatchedField> {
-        let _ = rule;
-        Vec::new()
-    }
-}
-
-/// The texts of a value and its elements, folded where case does not count.
-fn collect_texts(value: Value<'_>, case: Case, texts: &mut Vec<String>) {
-    match value {
-        Value::Null => {}
-        Value::List(values) => values
-            .iter()
-            .for_each(|&value| collect_texts(value, case, texts)),
-        _ => {
-            let mut text = String::new();
-            write_value(value, &mut text);
-            if case == Case::Insensitive {
-                text = citywatch_rules::fold::fold_text(&text).into_owned();
-            }
-            texts.push(text);
         }
     }
 }

@@ -28,9 +28,10 @@ mod program;
 mod routing;
 mod tree;
 mod values;
+mod view;
 mod witness;
 
-pub use compile::{Compiled, RuleIndex};
+pub use compile::{Compiled, RULES_MAX, RuleIndex};
 pub use error::CompileError;
 pub use matcher::{Matcher, RuleHit};
 pub use routing::LogSourceMode;

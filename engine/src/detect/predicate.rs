@@ -3,16 +3,15 @@
 //! All rules share their predicates: each is evaluated at most once per event.
 
 use std::fmt::Write;
-use std::net::IpAddr;
 
 use citywatch_parsers::Value;
+use citywatch_rules::reference::{parse_address, time_part};
 use citywatch_rules::rule::{
     Case, CidrBlock, CompareOp, Number, Presence, Relation, Shape, Test, TextPart, TextPattern,
     TimePart,
 };
 use regex::Regex;
 
-use super::error::CompileError;
 use super::literals::{Literal, Literals, contains_folded, rarest_byte};
 use super::names::FieldIndex;
 
@@ -60,7 +59,7 @@ pub(super) enum Check {
     /// Any text.
     Anything,
     /// The regular expression is found.
-    Regex(Box<Regex>),
+    Regex(Regex),
     /// An address in the network.
     Cidr(CidrBlock),
     /// A number that compares so.
@@ -118,16 +117,10 @@ impl Check {
         test: &Test,
         literals: &mut Literals,
         mut name: impl FnMut(&std::sync::Arc<str>) -> FieldIndex,
-    ) -> Result<Self, CompileError> {
-        Ok(match test {
+    ) -> Self {
+        match test {
             Test::Text(pattern) => Self::of_pattern(pattern, literals),
-            Test::Regex(regex) => {
-                let compiled = Regex::new(&regex.pattern).map_err(|error| CompileError::Regex {
-                    pattern: regex.source.to_string(),
-                    reason: error.to_string(),
-                })?;
-                Self::Regex(Box::new(compiled))
-            }
+            Test::Regex(pattern) => Self::Regex(pattern.regex.clone()),
             Test::Cidr(block) => Self::Cidr(*block),
             Test::Compare { op, number } => Self::Compare(*op, *number),
             Test::Number(number) => Self::Compare(CompareOp::Equal, *number),
@@ -144,7 +137,7 @@ impl Check {
                 op: *op,
                 number: *number,
             },
-        })
+        }
     }
 
     fn of_pattern(pattern: &TextPattern, literals: &mut Literals) -> Self {
@@ -188,10 +181,9 @@ impl Check {
             },
             Self::Anything => true,
             Self::Regex(regex) => regex.is_match(text.raw),
-            Self::Cidr(block) => text
-                .raw
-                .parse::<IpAddr>()
-                .is_ok_and(|address| block.contains(address)),
+            Self::Cidr(block) => {
+                parse_address(text.raw).is_some_and(|address| block.contains(address))
+            }
             Self::Compare(op, number) => {
                 Number::parse(text.raw).is_some_and(|value| op.holds(value.cmp(number)))
             }
@@ -199,7 +191,9 @@ impl Check {
                 text.raw
                     .eq_ignore_ascii_case(if *wanted { "true" } else { "false" })
             }
-            Self::TimePart { .. } | Self::Exists(_) | Self::Null | Self::FieldRef { .. } => false,
+            Self::TimePart { part, op, number } => time_part(text.raw, *part)
+                .is_some_and(|value| op.holds(Number::Int(value.into()).cmp(number))),
+            Self::Exists(_) | Self::Null | Self::FieldRef { .. } => false,
         }
     }
 
@@ -215,7 +209,7 @@ impl Check {
                 _ => Some(false),
             },
             Self::Anything => Some(true),
-            Self::Cidr(_) => Some(false),
+            Self::Cidr(_) | Self::TimePart { .. } => Some(false),
             _ => None,
         }
     }
@@ -367,14 +361,14 @@ mod tests {
 
     use super::*;
 
-    fn fits(parts: &[TextPart], text: &[char], case: Case) -> bool {
+    fn fits(parts: &[TextPart], text: &[char]) -> bool {
         match parts {
             [] => text.is_empty(),
-            [TextPart::Any, rest @ ..] => (0..=text.len()).any(|at| fits(rest, &text[at..], case)),
-            [TextPart::One, rest @ ..] => !text.is_empty() && fits(rest, &text[1..], case),
+            [TextPart::Any, rest @ ..] => (0..=text.len()).any(|at| fits(rest, &text[at..])),
+            [TextPart::One, rest @ ..] => !text.is_empty() && fits(rest, &text[1..]),
             [TextPart::Literal(literal), rest @ ..] => {
                 let literal: Vec<char> = literal.chars().collect();
-                text.starts_with(&literal) && fits(rest, &text[literal.len()..], case)
+                text.starts_with(&literal) && fits(rest, &text[literal.len()..])
             }
         }
     }
@@ -403,7 +397,7 @@ mod tests {
             let folded = if text.is_ascii() { text.as_str() } else { &folded };
             prop_assert_eq!(
                 check.holds_for_text(Text { raw: &text, folded }, &literals),
-                fits(pattern.parts(), &compared, case)
+                fits(pattern.parts(), &compared)
             );
         }
     }

@@ -8,7 +8,6 @@ use citywatch_rules::rule::{
     TimePart,
 };
 
-use super::error::CompileError;
 use super::keys::index_u32;
 use super::literals::Literals;
 use super::names::NamesBuilder;
@@ -117,39 +116,30 @@ impl<'a> TestKey<'a> {
 
 impl<'a> PredicateTable<'a> {
     /// Lowers a condition.
-    pub(super) fn lower(&mut self, expr: &'a Expr) -> Result<Tree, CompileError> {
-        let mut all = |children: &'a [Expr]| {
-            children
-                .iter()
-                .map(|child| self.lower(child))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        Ok(match expr {
-            Expr::And(children) => Tree::And(all(children)?),
-            Expr::Or(children) => Tree::Or(all(children)?),
-            Expr::Not(child) => Tree::Not(Box::new(self.lower(child)?)),
+    pub(super) fn lower(&mut self, expr: &'a Expr) -> Tree {
+        let mut all =
+            |children: &'a [Expr]| children.iter().map(|child| self.lower(child)).collect();
+        match expr {
+            Expr::And(children) => Tree::And(all(children)),
+            Expr::Or(children) => Tree::Or(all(children)),
+            Expr::Not(child) => Tree::Not(Box::new(self.lower(child))),
             Expr::Field(field) => {
                 let subject = Subject::Field(self.names.add(&field.field));
-                Tree::Leaf(self.predicate(subject, &field.test)?)
+                Tree::Leaf(self.predicate(subject, &field.test))
             }
-            Expr::Keyword(test) => Tree::Leaf(self.predicate(Subject::Keyword, test)?),
+            Expr::Keyword(test) => Tree::Leaf(self.predicate(Subject::Keyword, test)),
             Expr::Const(value) => Tree::Const(*value),
-        })
+        }
     }
 
-    /// The predicate of a test that was lowered before.
-    pub(super) fn find(&self, subject: Subject, test: &'a Test) -> Option<PredicateId> {
-        self.known.get(&(subject, TestKey::of(test))).copied()
-    }
-
-    fn predicate(&mut self, subject: Subject, test: &'a Test) -> Result<PredicateId, CompileError> {
+    fn predicate(&mut self, subject: Subject, test: &'a Test) -> PredicateId {
         let key = (subject, TestKey::of(test));
         if let Some(&id) = self.known.get(&key) {
             self.uses[id.0 as usize] += 1;
-            return Ok(id);
+            return id;
         }
         let names = &mut self.names;
-        let check = Check::compile(test, &mut self.literals, |name: &Arc<str>| names.add(name))?;
+        let check = Check::compile(test, &mut self.literals, |name: &Arc<str>| names.add(name));
         let id = PredicateId(index_u32(self.predicates.len()));
         self.predicates.push(Predicate {
             subject,
@@ -159,6 +149,6 @@ impl<'a> PredicateTable<'a> {
         self.tests.push(test);
         self.uses.push(1);
         self.known.insert(key, id);
-        Ok(id)
+        id
     }
 }

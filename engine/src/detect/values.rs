@@ -5,6 +5,7 @@ use citywatch_parsers::Value;
 
 use super::compile::Compiled;
 use super::index::SubjectIndex;
+use super::keys::index_u32;
 use super::literals::Folder;
 use super::names::FieldIndex;
 use super::predicate::{Indexed, PredicateId, Text, write_value};
@@ -18,35 +19,13 @@ pub(super) enum Place {
     Folded { start: usize, end: usize },
 }
 
-/// Where the raw record is as text.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RawPlace {
-    encoding: Encoding,
-    folded: Place,
-}
-
-/// Whether the raw record is text as it is.
-#[derive(Clone, Copy, Debug)]
-enum Encoding {
-    Utf8,
-    /// In the buffer, with what is not UTF-8 replaced.
-    Replaced,
-}
-
-fn raw_text<'t>(raw: &'t [u8], replaced: &'t str, place: RawPlace) -> &'t str {
-    match place.encoding {
-        // Checked when the place was taken; checking again costs little and needs no unsafe code.
-        Encoding::Utf8 => std::str::from_utf8(raw).unwrap_or(replaced),
-        Encoding::Replaced => replaced,
-    }
-}
-
 /// A field of the event.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     epoch: u32,
     position: u32,
-    place: Place,
+    /// `None` until it is asked for.
+    place: Option<Place>,
 }
 
 /// What is known of a predicate, tagged with the event's number.
@@ -55,7 +34,7 @@ const TRUE: u32 = 1;
 /// An index found it, which does not prove it.
 const FOUND: u32 = 2;
 const STATES: u32 = 4;
-const EPOCH_MAX: u32 = u32::MAX / STATES;
+const EPOCH_MAX: u32 = u32::MAX / STATES - 1;
 
 /// The memory of one event.
 #[derive(Debug)]
@@ -64,32 +43,31 @@ pub(super) struct Memory {
     slots: Box<[Slot]>,
     answers: Box<[u32]>,
     found: Vec<PredicateId>,
+    /// Keywords found, with the positions of the fields that hold them.
+    keyword_places: Vec<(PredicateId, u32)>,
+    /// The field that is being searched for keywords.
+    keyword_field: Option<u32>,
     folded: String,
     number: String,
-    raw: String,
-    raw_place: Option<RawPlace>,
 }
 
 impl Memory {
     /// For so many fields and predicates.
     pub(super) fn new(fields: usize, predicates: usize) -> Self {
+        let slot = Slot {
+            epoch: 0,
+            position: 0,
+            place: None,
+        };
         Self {
             epoch: 0,
-            slots: vec![
-                Slot {
-                    epoch: 0,
-                    position: 0,
-                    place: Place::Same
-                };
-                fields
-            ]
-            .into(),
+            slots: vec![slot; fields].into(),
             answers: vec![0; predicates].into(),
             found: Vec::new(),
+            keyword_places: Vec::new(),
+            keyword_field: None,
             folded: String::new(),
             number: String::new(),
-            raw: String::new(),
-            raw_place: None,
         }
     }
 
@@ -102,54 +80,76 @@ impl Memory {
         }
         self.epoch += 1;
         self.found.clear();
+        self.keyword_places.clear();
         self.folded.clear();
-        self.raw_place = None;
     }
 
-    /// Notes where a field is, and folds its text where that is not ASCII.
+    /// Notes where a field is; the first of a name counts.
     #[inline]
-    pub(super) fn place(
+    pub(super) fn set_field(&mut self, name: FieldIndex, position: usize) {
+        let slot = &mut self.slots[name.0 as usize];
+        if slot.epoch != self.epoch {
+            *slot = Slot {
+                epoch: self.epoch,
+                position: index_u32(position),
+                place: None,
+            };
+        }
+    }
+
+    /// Notes where the folded form of a field's text is.
+    #[inline]
+    pub(super) fn set_place(&mut self, name: FieldIndex, position: usize, place: Place) {
+        let slot = &mut self.slots[name.0 as usize];
+        if slot.position == index_u32(position) {
+            slot.place = Some(place);
+        }
+    }
+
+    /// Position of a field among the event's, if it has it.
+    #[inline]
+    pub(super) fn field(&self, field: FieldIndex) -> Option<usize> {
+        let slot = self.slots[field.0 as usize];
+        (slot.epoch == self.epoch).then_some(slot.position as usize)
+    }
+
+    /// Where the folded form of a field's text is. `value` is the field's.
+    #[inline]
+    pub(super) fn place_of(
         &mut self,
-        compiled: &Compiled,
-        name: Option<FieldIndex>,
-        position: usize,
+        field: FieldIndex,
+        folder: &Folder,
         value: Value<'_>,
     ) -> Place {
-        let place = self.place_unnamed(&compiled.folder, value);
-        if let Some(name) = name {
-            let slot = &mut self.slots[name.0 as usize];
-            if slot.epoch != self.epoch {
-                *slot = Slot {
-                    epoch: self.epoch,
-                    position: super::keys::index_u32(position),
-                    place,
-                };
-            }
+        if let Some(place) = self.slots[field.0 as usize].place {
+            return place;
         }
+        let place = self.place(folder, value);
+        self.slots[field.0 as usize].place = Some(place);
         place
     }
 
     /// Folds a text where it is not ASCII.
     #[inline]
-    pub(super) fn place_unnamed(&mut self, folder: &Folder, value: Value<'_>) -> Place {
+    pub(super) fn place(&mut self, folder: &Folder, value: Value<'_>) -> Place {
         match value {
-            Value::Str(text) if !text.is_ascii() => {
-                let start = self.folded.len();
-                folder.fold_into(text, &mut self.folded);
-                Place::Folded {
-                    start,
-                    end: self.folded.len(),
-                }
-            }
+            Value::Str(text) => self.fold(folder, text),
             _ => Place::Same,
         }
     }
 
-    /// Where a field is, if the event has it.
+    /// Folds a text where it is not ASCII.
     #[inline]
-    pub(super) fn field(&self, field: FieldIndex) -> Option<(usize, Place)> {
-        let slot = self.slots[field.0 as usize];
-        (slot.epoch == self.epoch).then_some((slot.position as usize, slot.place))
+    pub(super) fn fold(&mut self, folder: &Folder, text: &str) -> Place {
+        if text.is_ascii() {
+            return Place::Same;
+        }
+        let start = self.folded.len();
+        folder.fold_into(text, &mut self.folded);
+        Place::Folded {
+            start,
+            end: self.folded.len(),
+        }
     }
 
     /// A text with its folded form.
@@ -209,6 +209,21 @@ impl Memory {
         }
     }
 
+    /// What is found from now on is found in the field at `position`, as a keyword.
+    pub(super) fn begin_keywords(&mut self, position: usize) {
+        self.keyword_field = Some(index_u32(position));
+    }
+
+    /// What is found from now on is not a keyword in a field.
+    pub(super) fn end_keywords(&mut self) {
+        self.keyword_field = None;
+    }
+
+    /// The keywords found, each with the position of the field that holds it; a pair may be there twice.
+    pub(super) fn keyword_places(&self) -> &[(PredicateId, u32)] {
+        &self.keyword_places
+    }
+
     /// Searches a text.
     #[inline]
     pub(super) fn scan_text(
@@ -223,6 +238,7 @@ impl Memory {
             Place::Folded { start, end } => &self.folded[start..end],
         };
         let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
+        let (places, field) = (&mut self.keyword_places, self.keyword_field);
         index.scan_text(folded, raw, &compiled.literals, &mut |id| {
             note(
                 answers,
@@ -231,6 +247,7 @@ impl Memory {
                 id,
                 compiled.predicates[id.0 as usize].indexed,
             );
+            places.extend(field.map(|field| (id, field)));
         });
     }
 
@@ -243,6 +260,7 @@ impl Memory {
         value: Value<'_>,
     ) {
         let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
+        let (places, field) = (&mut self.keyword_places, self.keyword_field);
         let mut report = |id: PredicateId| {
             note(
                 answers,
@@ -250,71 +268,14 @@ impl Memory {
                 epoch,
                 id,
                 compiled.predicates[id.0 as usize].indexed,
-            )
+            );
+            places.extend(field.map(|field| (id, field)));
         };
         index.scan_plain(value, &mut report);
         if index.reads_text() {
             write_value(value, &mut self.number);
             index.scan_text(&self.number, "", &compiled.literals, &mut report);
         }
-    }
-
-    /// Takes the raw record as text, once per event.
-    pub(super) fn raw_place(&mut self, folder: &Folder, raw: &[u8]) -> RawPlace {
-        if let Some(known) = self.raw_place {
-            return known;
-        }
-        let (text, encoding) = match std::str::from_utf8(raw) {
-            Ok(text) => (text, Encoding::Utf8),
-            Err(_) => {
-                self.raw.clear();
-                self.raw.push_str(&String::from_utf8_lossy(raw));
-                (&*self.raw, Encoding::Replaced)
-            }
-        };
-        let folded = if text.is_ascii() {
-            Place::Same
-        } else {
-            let start = self.folded.len();
-            folder.fold_into(text, &mut self.folded);
-            Place::Folded {
-                start,
-                end: self.folded.len(),
-            }
-        };
-        let place = RawPlace { encoding, folded };
-        self.raw_place = Some(place);
-        place
-    }
-
-    /// The raw record as text: bytes that are not UTF-8 replaced.
-    pub(super) fn raw<'t>(&'t self, raw: &'t [u8], place: RawPlace) -> Text<'t> {
-        self.text(raw_text(raw, &self.raw, place), place.folded)
-    }
-
-    /// Searches the raw record.
-    pub(super) fn scan_raw(
-        &mut self,
-        index: &SubjectIndex,
-        compiled: &Compiled,
-        raw: &[u8],
-        place: RawPlace,
-    ) {
-        let raw = raw_text(raw, &self.raw, place);
-        let folded = match place.folded {
-            Place::Same => raw,
-            Place::Folded { start, end } => &self.folded[start..end],
-        };
-        let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
-        index.scan_text(folded, "", &compiled.literals, &mut |id| {
-            note(
-                answers,
-                found,
-                epoch,
-                id,
-                compiled.predicates[id.0 as usize].indexed,
-            );
-        });
     }
 
     /// The buffer for numbers as text, on loan.

@@ -1,0 +1,378 @@
+//! One event on its way through the rules: its fields are searched, predicates asked, and what made
+//! a rule hold is told.
+
+use std::borrow::Cow;
+
+use citywatch_parsers::{Event, Value};
+use citywatch_rules::rule::{Case, Presence, Relation};
+
+use super::compile::Compiled;
+use super::index::{SubjectIndex, slot};
+use super::names::FieldIndex;
+use super::predicate::{
+    Check, Indexed, Predicate, PredicateId, Subject, Text, relate, write_value,
+};
+use super::tree::Tree;
+use super::values::{Memory, Place};
+use crate::matches::MatchedField;
+
+/// Bytes that a matched field's value is cut at.
+const MATCHED_BYTES_MAX: usize = 1_024;
+
+/// An event, the rules it is held against, and what is known of it.
+pub(super) struct View<'v, 'e> {
+    compiled: &'v Compiled,
+    event: &'v Event<'e>,
+    memory: &'v mut Memory,
+    /// By field, keywords last: whether the indexes are searched for this event.
+    searched: &'v [bool],
+    /// The raw record as text, and where it is folded, once it was asked for.
+    raw: Option<(Cow<'e, str>, Place)>,
+}
+
+impl<'v, 'e> View<'v, 'e> {
+    pub(super) fn new(
+        compiled: &'v Compiled,
+        event: &'v Event<'e>,
+        memory: &'v mut Memory,
+        searched: &'v [bool],
+    ) -> Self {
+        Self {
+            compiled,
+            event,
+            memory,
+            searched,
+            raw: None,
+        }
+    }
+
+    /// The witnesses that were found.
+    pub(super) fn found(&self) -> &[PredicateId] {
+        self.memory.found()
+    }
+
+    /// Finds the event's fields, searches them for witnesses, and returns the bits of the fields that are there.
+    pub(super) fn search(&mut self) -> u64 {
+        let compiled = self.compiled;
+        let keywords = self.searched.last().copied().unwrap_or(false);
+        let keywords = if keywords {
+            compiled.indexes.last().and_then(Option::as_ref)
+        } else {
+            None
+        };
+        let mut present = 0;
+        for (position, field) in self.event.fields.iter().enumerate() {
+            let known = compiled.names.get(field.name);
+            if let Some(name) = known {
+                present |= compiled.field_bits[name.0 as usize];
+                self.memory.set_field(name, position);
+            }
+            let own = known.filter(|name| self.searched[name.0 as usize]);
+            let own = own.and_then(|name| compiled.indexes[name.0 as usize].as_ref());
+            if own.is_none() && keywords.is_none() {
+                continue;
+            }
+            let place = self.memory.place(&compiled.folder, field.value);
+            if let Some(name) = known {
+                self.memory.set_place(name, position, place);
+            }
+            if let Some(index) = own {
+                self.memory.find_all(&index.present);
+                self.search_value(index, field.value, place);
+            }
+            if let Some(index) = keywords {
+                self.memory.begin_keywords(position);
+                self.search_value(index, field.value, place);
+                self.memory.end_keywords();
+            }
+        }
+        if let Some(index) = keywords {
+            self.memory.find_all(&index.present);
+            self.load_raw();
+            if let Some((raw, place)) = &self.raw {
+                self.memory.scan_text(index, compiled, raw, *place);
+            }
+        }
+        present
+    }
+
+    /// Takes the raw record as text: bytes that are not UTF-8 replaced.
+    fn load_raw(&mut self) {
+        if self.raw.is_none() {
+            let text = String::from_utf8_lossy(self.event.record.raw);
+            let place = self.memory.fold(&self.compiled.folder, &text);
+            self.raw = Some((text, place));
+        }
+    }
+
+    fn search_value(&mut self, index: &SubjectIndex, value: Value<'_>, place: Place) {
+        let compiled = self.compiled;
+        match value {
+            Value::Null => {}
+            Value::Str(raw) => self.memory.scan_text(index, compiled, raw, place),
+            Value::List(values) => {
+                for &value in values {
+                    let place = self.memory.place(&compiled.folder, value);
+                    self.search_value(index, value, place);
+                }
+            }
+            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
+                self.memory.scan_plain(index, compiled, value)
+            }
+        }
+    }
+
+    /// Whether a predicate holds.
+    #[inline]
+    pub(super) fn answer(&mut self, id: PredicateId) -> bool {
+        if let Some(answer) = self.memory.answer(id) {
+            return answer;
+        }
+        let predicate = &self.compiled.predicates[id.0 as usize];
+        let answer = if self.ruled_out(id, predicate) {
+            false
+        } else {
+            self.evaluate(predicate)
+        };
+        self.memory.keep(id, answer);
+        answer
+    }
+
+    /// Whether its index was searched and did not find it.
+    fn ruled_out(&self, id: PredicateId, predicate: &Predicate) -> bool {
+        predicate.indexed != Indexed::No
+            && self.was_searched(predicate.subject)
+            && !self.memory.is_found(id)
+    }
+
+    fn was_searched(&self, subject: Subject) -> bool {
+        self.searched[slot(subject, self.compiled.names.len())]
+    }
+
+    fn evaluate(&mut self, predicate: &Predicate) -> bool {
+        match predicate.subject {
+            Subject::Field(field) => self.evaluate_field(field, &predicate.check),
+            Subject::Keyword => self.evaluate_keyword(&predicate.check),
+        }
+    }
+
+    fn evaluate_field(&mut self, field: FieldIndex, check: &Check) -> bool {
+        let Some(position) = self.memory.field(field) else {
+            return check.holds_when_absent();
+        };
+        let value = self.event.fields[position].value;
+        match check {
+            Check::Exists(presence) => *presence == Presence::Present,
+            Check::Null => holds_null(value),
+            Check::FieldRef {
+                other,
+                relation,
+                case,
+            } => self.evaluate_reference(value, *other, *relation, *case),
+            _ => {
+                let place = self.memory.place_of(field, &self.compiled.folder, value);
+                self.holds(check, value, place)
+            }
+        }
+    }
+
+    /// Whether a value, or one of its elements, passes.
+    fn holds(&mut self, check: &Check, value: Value<'_>, place: Place) -> bool {
+        match value {
+            Value::Null => false,
+            Value::Str(raw) => {
+                check.holds_for_text(self.memory.text(raw, place), &self.compiled.literals)
+            }
+            Value::List(values) => values.iter().any(|&value| {
+                let place = self.memory.place(&self.compiled.folder, value);
+                self.holds(check, value, place)
+            }),
+            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
+                check.holds_for_plain(value).unwrap_or_else(|| {
+                    let mut text = self.memory.take_number_text();
+                    write_value(value, &mut text);
+                    let holds = check.holds_for_text(
+                        Text {
+                            raw: &text,
+                            folded: &text,
+                        },
+                        &self.compiled.literals,
+                    );
+                    self.memory.return_number_text(text);
+                    holds
+                })
+            }
+        }
+    }
+
+    fn evaluate_keyword(&mut self, check: &Check) -> bool {
+        (0..self.event.fields.len()).any(|position| self.keyword_in(check, position)) || {
+            self.load_raw();
+            let (memory, literals) = (&*self.memory, &self.compiled.literals);
+            self.raw.as_ref().is_some_and(|(raw, place)| {
+                check.holds_for_text(memory.text(raw, *place), literals)
+            })
+        }
+    }
+
+    fn keyword_in(&mut self, check: &Check, position: usize) -> bool {
+        let value = self.event.fields[position].value;
+        let place = self.memory.place(&self.compiled.folder, value);
+        self.holds(check, value, place)
+    }
+
+    /// Compares texts of one field with those of another. Rare, so it may allocate.
+    fn evaluate_reference(
+        &self,
+        value: Value<'_>,
+        other: FieldIndex,
+        relation: Relation,
+        case: Case,
+    ) -> bool {
+        let Some(position) = self.memory.field(other) else {
+            return false;
+        };
+        let texts = |value: Value<'_>| {
+            let mut texts = Vec::new();
+            collect_texts(value, case, &mut texts);
+            texts
+        };
+        let others = texts(self.event.fields[position].value);
+        texts(value).iter().any(|text| {
+            others
+                .iter()
+                .any(|other| relate(relation, text.as_bytes(), other.as_bytes()))
+        })
+    }
+
+    /// The fields that made a rule hold: in the order of its tests, each once.
+    pub(super) fn matched(&mut self, rule: u32) -> Vec<MatchedField> {
+        let compiled = self.compiled;
+        let mut fields = Vec::new();
+        self.collect(&compiled.trees[rule as usize], &mut fields);
+        fields
+    }
+
+    /// `tree` is known to hold.
+    fn collect(&mut self, tree: &Tree, fields: &mut Vec<MatchedField>) {
+        match tree {
+            Tree::And(parts) | Tree::Or(parts) => {
+                for part in parts {
+                    if self.tree_holds(part) {
+                        self.collect(part, fields);
+                    }
+                }
+            }
+            Tree::Leaf(id) => match self.compiled.predicates[id.0 as usize].subject {
+                Subject::Field(field) => {
+                    if let Some(position) = self.memory.field(field) {
+                        self.add(position, fields);
+                    }
+                }
+                Subject::Keyword => self.collect_keyword(*id, fields),
+            },
+            // What a Not hides was not found, so there is nothing to tell.
+            Tree::Not(_) | Tree::Const(_) => {}
+        }
+    }
+
+    fn tree_holds(&mut self, tree: &Tree) -> bool {
+        match tree {
+            Tree::And(parts) => parts.iter().all(|part| self.tree_holds(part)),
+            Tree::Or(parts) => parts.iter().any(|part| self.tree_holds(part)),
+            Tree::Not(part) => !self.tree_holds(part),
+            Tree::Leaf(id) => self.answer(*id),
+            Tree::Const(value) => *value,
+        }
+    }
+
+    /// The fields that hold a keyword; the raw text, without a name, where none does.
+    fn collect_keyword(&mut self, id: PredicateId, fields: &mut Vec<MatchedField>) {
+        let predicate = &self.compiled.predicates[id.0 as usize];
+        let mut anywhere = false;
+        if predicate.indexed == Indexed::Exactly && self.was_searched(predicate.subject) {
+            for number in 0..self.memory.keyword_places().len() {
+                let (found, position) = self.memory.keyword_places()[number];
+                if found == id {
+                    anywhere = true;
+                    self.add(position as usize, fields);
+                }
+            }
+        } else {
+            for position in 0..self.event.fields.len() {
+                if self.keyword_in(&predicate.check, position) {
+                    anywhere = true;
+                    self.add(position, fields);
+                }
+            }
+        }
+        if !anywhere {
+            self.load_raw();
+            let value = self.raw.as_ref().map_or("", |(raw, _)| cut(raw));
+            push_once(
+                fields,
+                MatchedField {
+                    name: String::new(),
+                    value: value.to_owned(),
+                },
+            );
+        }
+    }
+
+    fn add(&self, position: usize, fields: &mut Vec<MatchedField>) {
+        let field = self.event.fields[position];
+        // A name occurs once in an event; the empty one also stands for the raw text.
+        if !field.name.is_empty() && fields.iter().any(|known| known.name == field.name) {
+            return;
+        }
+        let value = match field.value {
+            Value::Str(text) => cut(text).to_owned(),
+            value => cut(&value.to_string()).to_owned(),
+        };
+        push_once(
+            fields,
+            MatchedField {
+                name: field.name.to_owned(),
+                value,
+            },
+        );
+    }
+}
+
+fn push_once(fields: &mut Vec<MatchedField>, field: MatchedField) {
+    if !fields.contains(&field) {
+        fields.push(field);
+    }
+}
+
+/// The first [`MATCHED_BYTES_MAX`] bytes, or a few less so that no character is cut.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MATCHED_BYTES_MAX)]
+}
+
+/// Whether a value is null, or one of its elements.
+fn holds_null(value: Value<'_>) -> bool {
+    match value {
+        Value::Null => true,
+        Value::List(values) => values.iter().any(|&value| holds_null(value)),
+        _ => false,
+    }
+}
+
+/// The texts of a value and its elements, folded where case does not count.
+fn collect_texts(value: Value<'_>, case: Case, texts: &mut Vec<String>) {
+    match value {
+        Value::Null => {}
+        Value::List(values) => values
+            .iter()
+            .for_each(|&value| collect_texts(value, case, texts)),
+        _ => {
+            let mut text = String::new();
+            write_value(value, &mut text);
+            if case == Case::Insensitive {
+                text = citywatch_rules::fold::fold_text(&text).into_owned();
+            }
+            texts.push(text);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The compiled engine against the reference evaluator: the same rules hold, for the same fields.
+
+#[path = "detect/generate.rs"]
+mod generate;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use citywatch_engine::MatchedField;
+use citywatch_engine::detect::{Compiled, LogSourceMode, Matcher, RuleHit};
+use citywatch_parsers::record::Truncated;
+use citywatch_parsers::{Event, Origin, ParseContext, RecordBatch, Timestamp, parse_batch};
+use citywatch_rules::vectors::{self, Expect};
+use citywatch_rules::{LoadOptions, Rule, RuleSet, RuleSource, reference};
+use proptest::prelude::*;
+
+/// What the reference says of all rules, as hits.
+fn by_reference(
+    rules: &[Arc<Rule>],
+    event: &Event<'_>,
+    mode: LogSourceMode,
+) -> Vec<(u32, Vec<MatchedField>)> {
+    let indexed = rules.iter().zip(0..);
+    let routed = indexed.filter(|(rule, _)| mode.applies(&rule.log_source, &event.log_sources));
+    let hits = routed.filter_map(|(rule, index)| {
+        let fields = reference::matches(rule, event)?;
+        let cut = |text: String| text[..text.floor_char_boundary(1_024)].to_owned();
+        let fields = fields.into_iter().map(|field| MatchedField {
+            name: field.name,
+            value: cut(field.value),
+        });
+        Some((index, fields.collect()))
+    });
+    hits.collect()
+}
+
+fn assert_equal(
+    rules: &[Arc<Rule>],
+    matcher: &mut Matcher,
+    event: &Event<'_>,
+    mode: LogSourceMode,
+) {
+    let mut hits: Vec<RuleHit> = Vec::new();
+    matcher.match_event(event, &mut hits);
+    let found: Vec<(u32, Vec<MatchedField>)> = hits
+        .into_iter()
+        .map(|hit| (hit.rule.0, hit.matched))
+        .collect();
+    let expected = by_reference(rules, event, mode);
+    if found != expected {
+        let titles = |hits: &[(u32, Vec<MatchedField>)]| -> Vec<String> {
+            hits.iter()
+                .map(|(rule, fields)| format!("{}: {fields:?}", rules[*rule as usize].meta.title))
+                .collect()
+        };
+        panic!(
+            "the engine finds\n{:#?}\nthe reference\n{:#?}\nin {:#?}",
+            titles(&found),
+            titles(&expected),
+            event.fields
+        );
+    }
+}
+
+#[test]
+fn specification_vectors_hold_for_the_compiled_engine() {
+    let mut run = 0;
+    for file in files_below(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules/testdata"),
+        "yml",
+    ) {
+        let text = fs::read_to_string(&file).unwrap();
+        for vector in vectors::read(&file.display().to_string(), &text).unwrap() {
+            let Expect::Matches(expected) = &vector.expect else {
+                continue;
+            };
+            let set = RuleSet::load([vector.source.clone()], &vector.options);
+            let compiled = Arc::new(Compiled::new(&set.rules, LogSourceMode::Loose).unwrap());
+            let mut matcher = compiled.matcher();
+            for (event, expected) in vector.events.iter().zip(expected) {
+                event.with(|event| {
+                    let mut hits = Vec::new();
+                    matcher.match_event(event, &mut hits);
+                    let found = hits.iter().any(|hit| hit.rule.0 == 0);
+                    assert_eq!(
+                        found,
+                        *expected,
+                        "{}: {} in {:?}",
+                        file.display(),
+                        vector.name,
+                        event.fields
+                    );
+                    assert_equal(&set.rules, &mut matcher, event, LogSourceMode::Loose);
+                });
+                run += 1;
+            }
+        }
+    }
+    assert!(run > 100, "only {run} vectors");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn generated_rules_and_events_give_the_same(
+        rules in prop::collection::vec(generate::rule(), 1..12),
+        events in prop::collection::vec(generate::event(), 1..12),
+        strict in any::<bool>(),
+    ) {
+        let mode = if strict { LogSourceMode::Strict } else { LogSourceMode::Loose };
+        let compiled = Arc::new(Compiled::new(&rules, mode).unwrap());
+        let mut matcher = compiled.matcher();
+        for event in &events {
+            event.with(|event| assert_equal(&rules, &mut matcher, event, mode));
+        }
+    }
+}
+
+/// A sample of what the full comparison (`make test-all`) does: all SigmaHQ rules on the events of their regression cases.
+#[test]
+fn sigmahq_rules_give_the_same_on_their_regression_events() {
+    let shared = std::env::var_os("CITYWATCH_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        PathBuf::from,
+    );
+    let sigma = shared.join("sigma");
+    if !sigma.is_dir() {
+        eprintln!(
+            "skipped: no SigmaHQ rules at {} (set CITYWATCH_SHARED)",
+            sigma.display()
+        );
+        return;
+    }
+    let files = files_below(&sigma, "yml")
+        .into_iter()
+        .filter(|file| file.display().to_string().contains("/rules"));
+    let sources = files.map(|file| {
+        RuleSource::new(
+            file.display().to_string(),
+            fs::read_to_string(&file).unwrap(),
+        )
+    });
+    let set = RuleSet::load(sources, &LoadOptions::default());
+    let mut batch = RecordBatch::new(Arc::new(Origin {
+        format: "auto".into(),
+        ..Origin::default()
+    }));
+    for (position, file) in (0..).zip(
+        files_below(&sigma.join("regression_data"), "json")
+            .iter()
+            .step_by(3),
+    ) {
+        batch.push(
+            &fs::read(file).unwrap(),
+            position,
+            Timestamp(0),
+            Truncated::No,
+        );
+    }
+    let arena = Bump::new();
+    let events = parse_batch(&batch, &arena, &ParseContext::default());
+    assert!(!events.is_empty() && set.rules.len() > 3_000);
+    for mode in [LogSourceMode::Strict, LogSourceMode::Loose] {
+        let compiled = Arc::new(Compiled::new(&set.rules, mode).unwrap());
+        let mut matcher = compiled.matcher();
+        for event in &events {
+            assert_equal(&set.rules, &mut matcher, event, mode);
+        }
+    }
+}
+
+fn files_below(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
