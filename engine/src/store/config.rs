@@ -144,3 +144,45 @@ impl fmt::Debug for Password {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reachable() -> StoreConfig {
+        StoreConfig {
+            url: "http://127.0.0.1:8123".into(),
+            ..StoreConfig::default()
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said() {
+        assert!(reachable().check().is_ok());
+        let config = StoreConfig {
+            retention_days: 40_000,
+            ..reachable()
+        };
+        assert_eq!(
+            config.check().unwrap_err().to_string(),
+            "retention in days \"40000\" is not valid: keep between 1 and 10000 days"
+        );
+        let config = StoreConfig {
+            url: "127.0.0.1:8123".into(),
+            ..reachable()
+        };
+        assert_eq!(
+            config.check().unwrap_err().to_string(),
+            "store url \"127.0.0.1:8123\" is not valid: write it as http://host:port"
+        );
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let config = StoreConfig {
+            password: "secret".into(),
+            ..StoreConfig::default()
+        };
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+}

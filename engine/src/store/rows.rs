@@ -404,3 +404,95 @@ impl DeadLetterRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+    use citywatch_parsers::record::Truncated;
+    use citywatch_parsers::{Field, Origin, RecordBatch};
+
+    use super::*;
+
+    fn row(
+        raw: &[u8],
+        received_at: Timestamp,
+        fields: &[(&'static str, Value<'static>)],
+    ) -> EventRow {
+        let mut batch = RecordBatch::new(Arc::new(Origin::default()));
+        batch.push(raw, 0, received_at, Truncated::No);
+        let arena = Bump::new();
+        let mut event = Event::new(batch.get(0).unwrap(), "test", &arena);
+        event
+            .fields
+            .extend(fields.iter().map(|(name, value)| Field {
+                name,
+                value: *value,
+            }));
+        EventRow::from_event(&event, EventId(1))
+    }
+
+    #[test]
+    fn search_sees_what_was_decoded() {
+        let text = |raw: &str, fields: &[_]| row(raw.as_bytes(), Timestamp(0), fields).text;
+        let path = ("path", Value::Str("C:\\Temp"));
+        // JSON and XML: values only, since the raw text hides them.
+        assert_eq!(
+            text(
+                r#"{"path":"C:\\Temp","n":7}"#,
+                &[path, ("n", Value::Int(7))]
+            ),
+            "c:\\temp\n7"
+        );
+        assert_eq!(text("<Data>C:&#92;Temp</Data>", &[path]), "c:\\temp");
+        // A plain line, and what is not in it as it is; a syslog priority is no XML.
+        assert_eq!(text("<34>Tệp C:\\Temp", &[path]), "<34>tep c:\\temp");
+        assert_eq!(
+            text("proctitle=6C73", &[("proctitle", Value::Str("LS"))]),
+            "proctitle=6c73\nls"
+        );
+        // What no grammar read is found all the same.
+        assert_eq!(text("{ \"Broken", &[]), "{ \"broken");
+        let list = Value::List(&[
+            Value::Str("A"),
+            Value::Null,
+            Value::List(&[Value::Str("B")]),
+        ]);
+        assert_eq!(text("{}", &[("list", list)]), "a\nb");
+    }
+
+    #[test]
+    fn kinds_follow_the_fields() {
+        let fields = [
+            ("a", Value::Null),
+            ("b", Value::Bool(true)),
+            ("c", Value::Int(1)),
+            ("d", Value::UInt(2)),
+        ];
+        let more = [
+            ("e", Value::Float(0.5)),
+            ("f", Value::Str("1")),
+            ("g", Value::List(&[])),
+        ];
+        let row = row(b"{}", Timestamp(0), &[&fields[..], &more[..]].concat());
+        assert_eq!(row.field_kinds, "nbiufsl");
+        assert_eq!(row.fields.len(), 7);
+    }
+
+    #[test]
+    fn times_that_the_store_cannot_keep_are_clamped() {
+        let far = row(b"", Timestamp(i64::MAX), &[]);
+        assert_eq!(
+            (far.received_at, far.event_time),
+            (RECEIVED_AT_MAX_US, EVENT_TIME_RANGE_US.1)
+        );
+        let early = row(b"", Timestamp(i64::MIN), &[]);
+        assert_eq!(
+            (early.received_at, early.event_time),
+            (0, EVENT_TIME_RANGE_US.0)
+        );
+        assert_eq!(
+            row(b"", Timestamp::from_seconds(86_400), &[]).partition(),
+            (1, STANDARD_RETENTION)
+        );
+    }
+}

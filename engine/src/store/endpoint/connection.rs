@@ -11,6 +11,10 @@ use std::sync::Arc;
 
 use super::library::{Functions, RawConnection, RawInsert, RawResult, text_at};
 
+/// One statement may take one part of so many of the machine's memory: the rest of Citywatch lives
+/// on the same machine.
+const MEMORY_SHARE: u64 = 3;
+
 /// What the engine says when it refuses: `Code: 62. DB::Exception: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EngineError(pub(super) String);
@@ -32,6 +36,7 @@ impl EngineError {
 pub(super) struct Engine {
     functions: Arc<Functions>,
     path: Arc<str>,
+    statement_memory_bytes_max: u64,
 }
 
 impl Engine {
@@ -39,7 +44,13 @@ impl Engine {
         Self {
             functions: Arc::new(functions),
             path: path.to_string_lossy().into(),
+            statement_memory_bytes_max: machine_memory_bytes() / MEMORY_SHARE,
         }
+    }
+
+    /// Most memory that one statement may take, unless its settings say otherwise.
+    pub(super) fn statement_memory_bytes_max(&self) -> u64 {
+        self.statement_memory_bytes_max
     }
 
     /// A new connection: about a millisecond. Settings, parameters and the database of one
@@ -77,6 +88,21 @@ impl Engine {
     pub(super) fn shut_down(&self) -> bool {
         // SAFETY: callable at any time; it refuses while a connection is open.
         unsafe { (self.functions.shutdown)() == 0 }
+    }
+}
+
+/// What the machine has; 4 GiB should the system not say.
+fn machine_memory_bytes() -> u64 {
+    // SAFETY: `sysconf` has no preconditions.
+    let (pages, page_bytes) = unsafe {
+        (
+            libc::sysconf(libc::_SC_PHYS_PAGES),
+            libc::sysconf(libc::_SC_PAGESIZE),
+        )
+    };
+    match (u64::try_from(pages), u64::try_from(page_bytes)) {
+        (Ok(pages), Ok(page_bytes)) if pages > 0 => pages.saturating_mul(page_bytes),
+        _ => 4 << 30,
     }
 }
 

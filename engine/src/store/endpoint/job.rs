@@ -154,7 +154,11 @@ fn open(engine: &Engine, request: &Request, access: Access) -> Result<Connection
         connection.query(&format!("USE `{name}`"), "Null", &[])?;
     }
     let seconds = QUERY_TIME_MAX.as_secs().to_string();
-    let own = [("max_execution_time", seconds.as_str())];
+    let memory = engine.statement_memory_bytes_max().to_string();
+    let own = [
+        ("max_execution_time", seconds.as_str()),
+        ("max_memory_usage", memory.as_str()),
+    ];
     let asked = request
         .settings
         .iter()
