@@ -54,12 +54,12 @@ enum Token<'a> {
 
 /// Reads a condition. `position` is where its text begins; problems are placed in it.
 pub(crate) fn parse(text: &str, position: Position) -> Result<Condition, Problem> {
-    let tokens = tokenize(text, position)?;
+    let (tokens, end) = tokenize(text, position)?;
     let mut parser = Parser {
         tokens: &tokens,
         next: 0,
         depth: 0,
-        end: place(text, text.len(), position),
+        end,
     };
     let condition = parser.or()?;
     match parser.peek() {
@@ -69,41 +69,28 @@ pub(crate) fn parse(text: &str, position: Position) -> Result<Condition, Problem
     }
 }
 
-fn place(text: &str, offset: usize, position: Position) -> Position {
-    let before = &text[..offset];
-    let line = u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX);
-    let column =
-        u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count()).unwrap_or(u32::MAX);
-    if line == 0 {
-        Position {
-            line: position.line,
-            column: position.column.saturating_add(column),
-        }
-    } else {
-        // Continuation lines of a YAML scalar: the place in the line is not known, the line is.
-        Position {
-            line: position.line.saturating_add(line),
-            column: column.saturating_add(1),
-        }
-    }
-}
-
-fn tokenize(text: &str, position: Position) -> Result<Vec<(Token<'_>, Position)>, Problem> {
+/// Words with their places. Continuation lines of a YAML scalar are told by line; their column counts
+/// from the text's own margin, which YAML takes away.
+fn tokenize(
+    text: &str,
+    position: Position,
+) -> Result<(Vec<(Token<'_>, Position)>, Position), Problem> {
     let mut tokens = Vec::new();
+    let mut at = position;
     let mut rest = text;
     loop {
-        rest = rest.trim_start();
-        let at = place(text, text.len() - rest.len(), position);
-        let Some(first) = rest.chars().next() else {
-            return Ok(tokens);
+        let trimmed = rest.trim_start();
+        at = advanced(at, &rest[..rest.len() - trimmed.len()]);
+        let Some(first) = trimmed.chars().next() else {
+            return Ok((tokens, at));
         };
         let length = match first {
             '(' | ')' => 1,
-            _ => rest
+            _ => trimmed
                 .find(|c: char| c.is_whitespace() || c == '(' || c == ')')
-                .unwrap_or(rest.len()),
+                .unwrap_or(trimmed.len()),
         };
-        let (word, after) = rest.split_at(length);
+        let (word, after) = trimmed.split_at(length);
         let token = match word {
             "(" => Token::Open,
             ")" => Token::Close,
@@ -119,8 +106,23 @@ fn tokenize(text: &str, position: Position) -> Result<Vec<(Token<'_>, Position)>
             _ => Token::Word(word),
         };
         tokens.push((token, at));
+        at = advanced(at, word);
         rest = after;
     }
+}
+
+/// The place behind `text` that begins at `from`.
+fn advanced(from: Position, text: &str) -> Position {
+    text.chars().fold(from, |at, c| match c {
+        '\n' => Position {
+            line: at.line.saturating_add(1),
+            column: 1,
+        },
+        _ => Position {
+            line: at.line,
+            column: at.column.saturating_add(1),
+        },
+    })
 }
 
 struct Parser<'a> {
@@ -229,7 +231,9 @@ impl<'a> Parser<'a> {
             match word.parse() {
                 Ok(count) if count > 0 => Quantity::AtLeast(count),
                 _ => {
-                    return Err(self.problem("before \"of\" stands all, any, or a number from 1 on"));
+                    return Err(
+                        self.problem("before \"of\" stands all, any, or a number from 1 on")
+                    );
                 }
             }
         };

@@ -248,16 +248,18 @@ pub(crate) fn nearest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
     let lower = word.to_lowercase();
+    let length = lower.chars().count();
     candidates
         .into_iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|&(distance, candidate)| {
-            distance <= 1 + candidate.chars().count().min(lower.chars().count()) / 4
+        .filter_map(|candidate| {
+            let other = candidate.chars().count();
+            let distance_max = 1 + other.min(length) / 4;
+            // Comparing is quadratic in the length, and files may be full of long keys.
+            if other.abs_diff(length) > distance_max || length > 200 {
+                return None;
+            }
+            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            (distance <= distance_max).then_some((distance, candidate))
         })
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate.to_owned())

@@ -13,6 +13,8 @@ pub mod error;
 pub mod fold;
 mod load;
 pub mod millionths;
+mod number;
+mod pattern;
 mod pcre;
 pub mod reference;
 pub mod rule;

@@ -1,7 +1,5 @@
 //! Exact sums: numbers to six decimal places, so that the order of addition cannot matter.
 
-use citywatch_parsers::Value;
-
 use crate::rule::Number;
 
 /// Beyond this a value is not counted: sums of 10^12 of them still fit.
@@ -22,17 +20,4 @@ pub fn millionths_of_number(number: Number) -> Option<i128> {
 /// The number that a value's text is, in millionths, within ±10^18. Correlations see values as text.
 pub fn millionths_of_text(text: &str) -> Option<i128> {
     Number::parse(text).and_then(millionths_of_number)
-}
-
-impl Number {
-    /// The number that a value is: a number or a numeric string.
-    pub fn of_value(value: Value<'_>) -> Option<Self> {
-        match value {
-            Value::Int(number) => Some(Self::Int(number.into())),
-            Value::UInt(number) => Some(Self::Int(number.into())),
-            Value::Float(number) => Self::from_f64(number),
-            Value::Str(text) => Self::parse(text),
-            Value::Null | Value::Bool(_) | Value::List(_) => None,
-        }
-    }
 }

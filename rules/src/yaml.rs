@@ -3,7 +3,7 @@
 //! Rule files come from the internet. So nesting, the number of nodes and what aliases expand to are
 //! bounded, and an alias bomb is found by counting, never by expanding it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
@@ -132,10 +132,18 @@ struct Open {
 enum Items {
     List(Vec<Rc<Node>>),
     Map {
-        entries: Vec<Entry>,
-        seen: HashMap<String, u32>,
+        map: OpenMap,
         key: Option<(String, Position)>,
     },
+}
+
+/// The entries of a map so far, and where each key is among them.
+#[derive(Default)]
+struct OpenMap {
+    entries: Vec<Entry>,
+    places: HashMap<String, usize>,
+    /// Which entries came from elsewhere by `<<`.
+    merged: HashSet<usize>,
 }
 
 impl Builder {
@@ -214,8 +222,7 @@ impl Builder {
                 position,
                 anchor,
                 items: Items::Map {
-                    entries: Vec::new(),
-                    seen: HashMap::new(),
+                    map: OpenMap::default(),
                     key: None,
                 },
             }),
@@ -256,7 +263,7 @@ impl Builder {
         };
         let children: Vec<&Rc<Node>> = match &open.items {
             Items::List(items) => items.iter().collect(),
-            Items::Map { entries, .. } => entries.iter().map(|entry| &entry.value).collect(),
+            Items::Map { map, .. } => map.entries.iter().map(|entry| &entry.value).collect(),
         };
         let nodes = children
             .iter()
@@ -264,7 +271,7 @@ impl Builder {
         let depth = 1 + children.iter().map(|child| child.depth).max().unwrap_or(0);
         let kind = match open.items {
             Items::List(items) => Kind::List(items),
-            Items::Map { entries, .. } => Kind::Map(entries),
+            Items::Map { map, .. } => Kind::Map(map.entries),
         };
         self.add(
             Rc::new(Node {
@@ -308,28 +315,66 @@ impl Builder {
                 return Err(Problem::new(position, ErrorKind::Yaml { reason }));
             }
             Some(Items::List(items)) => items.push(node),
-            Some(Items::Map { entries, seen, key }) => match key.take() {
+            Some(Items::Map { map, key }) => match key.take() {
                 None => *key = Some((key_text(&node, position)?, position)),
-                Some((key, position)) if key == "<<" => merge(entries, seen, &node, position)?,
-                Some((key, position)) => {
-                    if let Some(&first_line) = seen.get(&key) {
-                        return Err(Problem::new(
-                            position,
-                            ErrorKind::DuplicateKey { key, first_line },
-                        ));
-                    }
-                    // A key of its own wins over a merged one.
-                    entries.retain(|entry| entry.key != key || seen.contains_key(&entry.key));
-                    seen.insert(key.clone(), position.line);
-                    entries.push(Entry {
-                        key,
-                        position,
-                        value: node,
-                    });
-                }
+                Some((key, position)) if key == "<<" => map.merge(&node, position)?,
+                Some((key, position)) => map.insert(Entry {
+                    key,
+                    position,
+                    value: node,
+                })?,
             },
         }
         Ok(())
+    }
+}
+
+impl OpenMap {
+    /// A key of the map's own: only once, and stronger than a merged one.
+    fn insert(&mut self, entry: Entry) -> Result<(), Problem> {
+        match self.places.get(&entry.key) {
+            None => self.push(entry),
+            Some(&place) if self.merged.remove(&place) => self.entries[place] = entry,
+            Some(&place) => {
+                let first_line = self.entries[place].position.line;
+                let kind = ErrorKind::DuplicateKey {
+                    key: entry.key,
+                    first_line,
+                };
+                return Err(Problem::new(entry.position, kind));
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.places.insert(entry.key.clone(), self.entries.len());
+        self.entries.push(entry);
+    }
+
+    /// The merge key `<<` of YAML 1.1: entries of another map, or of several, that are not there yet.
+    fn merge(&mut self, node: &Node, position: Position) -> Result<(), Problem> {
+        match &node.kind {
+            Kind::Map(others) => {
+                for other in others {
+                    if !self.places.contains_key(&other.key) {
+                        self.merged.insert(self.entries.len());
+                        self.push(other.clone());
+                    }
+                }
+                Ok(())
+            }
+            Kind::List(nodes) => nodes.iter().try_for_each(|node| self.merge(node, position)),
+            Kind::Scalar(_) => {
+                let what = "what << merges".to_owned();
+                let kind = ErrorKind::WrongType {
+                    what,
+                    expected: "a map",
+                    found: node.describe(),
+                };
+                Err(Problem::new(position, kind))
+            }
+        }
     }
 }
 
@@ -341,38 +386,6 @@ fn key_text(node: &Node, position: Position) -> Result<String, Problem> {
             ErrorKind::WrongType {
                 what: "a key".to_owned(),
                 expected: "text",
-                found: node.describe(),
-            },
-        )),
-    }
-}
-
-/// The merge key `<<` of YAML 1.1: entries of another map, or of several, that are not there yet.
-fn merge(
-    entries: &mut Vec<Entry>,
-    seen: &HashMap<String, u32>,
-    node: &Node,
-    position: Position,
-) -> Result<(), Problem> {
-    match &node.kind {
-        Kind::Map(others) => {
-            for other in others {
-                if !seen.contains_key(&other.key)
-                    && !entries.iter().any(|entry| entry.key == other.key)
-                {
-                    entries.push(other.clone());
-                }
-            }
-            Ok(())
-        }
-        Kind::List(nodes) => nodes
-            .iter()
-            .try_for_each(|node| merge(entries, seen, node, position)),
-        Kind::Scalar(_) => Err(Problem::new(
-            position,
-            ErrorKind::WrongType {
-                what: "what << merges".to_owned(),
-                expected: "a map",
                 found: node.describe(),
             },
         )),

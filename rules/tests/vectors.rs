@@ -173,3 +173,28 @@ fn every_vector_comes_out_as_the_specification_says() {
         failed.join("\n")
     );
 }
+
+/// The canary: a vector that says the wrong thing must fail, or the test above proves nothing.
+#[test]
+fn a_wrong_vector_fails() {
+    let text = "
+- {case: match, spec: x, search: 'F: 1', match: [{F: 2}]}
+- {case: no match, spec: x, search: 'F: 1', no match: [{F: 1}]}
+- {case: error, spec: x, search: 'F|contain: 1', error: 'something else'}
+- {case: no error, spec: x, search: 'F: 1', error: 'unknown modifier'}
+- {case: broken, spec: x, search: 'F|contain: 1', match: [{F: 1}]}
+- case: alerts
+  spec: x
+  rules: |
+    {title: r, name: r, logsource: {}, detection: {s: {F: 1}, condition: s}}
+    ---
+    {title: c, name: c, correlation: {type: event_count, rules: r, timespan: 1m, condition: {gte: 2}}}
+  events: [{F: 1}]
+  alerts: [{correlation: c, events: [1]}]
+";
+    let vectors = vectors::read("canary", text).unwrap();
+    assert_eq!(vectors.len(), 6);
+    for vector in &vectors {
+        assert_ne!(failures(vector), Vec::<String>::new(), "{}", vector.name);
+    }
+}
