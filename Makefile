@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each does its own set-up.
-.PHONY: demo test test-all setup-demo setup-test console lint fmt bench clean-demo help
+.PHONY: demo test test-all setup-demo setup-test console console-demo lint fmt bench clean-demo help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-demo: setup-demo console ## build, start everything on this machine, play recorded attacks, print the address
+demo: setup-demo console-demo ## build, start everything on this machine, play recorded attacks, print the address
 	cargo build --release --bin citywatch
 	@target/release/citywatch up --config deploy/demo/citywatch.toml
 
@@ -25,9 +25,13 @@ setup-test:
 
 console: alerting/console/dist/index.html ## the web console's assets, embedded in the binary
 
+# The demo needs what builds the console, not what checks it: no browser driver, no linters.
+console-demo: NPM_CI_FLAGS := --omit=dev
+console-demo: alerting/console/dist/index.html
+
 CONSOLE_SOURCES := $(shell find alerting/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
 alerting/console/dist/index.html: $(CONSOLE_SOURCES)
-	cd alerting/console && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	cd alerting/console && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci $(NPM_CI_FLAGS) --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
 lint: ## formatting and clippy, warnings as errors

@@ -34,6 +34,9 @@ units_are_sound() {
 }
 
 console() {
+  # After `make demo` only what builds the console is installed.
+  [ -x alerting/console/node_modules/.bin/vitest ] ||
+    (cd alerting/console && npm ci --no-audit --no-fund --loglevel=error)
   (cd alerting/console && npm run --silent typecheck && npm run --silent lint && npm run --silent test)
 }
 

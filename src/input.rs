@@ -79,7 +79,10 @@ impl Input {
         stop_transport: &CancellationToken,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
         let agent = match &config.agent.kafka {
-            None => None,
+            None => {
+                parts.set("agent", PartState::Running, "none here: [agent.kafka] is not set");
+                None
+            }
             Some(kafka) => {
                 let producer = Producer::new(kafka).context("[agent.kafka]")?;
                 Some(start_agent(config, Sink::Kafka(producer), parts, stop_agent)?)

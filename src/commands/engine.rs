@@ -35,6 +35,9 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 async fn engine(config: Config) -> anyhow::Result<()> {
     let signal = crate::shutdown::on_signal()?;
     let parts = Parts::default();
+    for part in ["engine", "kafka", "rules", "store"] {
+        parts.set(part, PartState::Starting, "");
+    }
     let monitor = Monitor::install(parts.clone())?;
     let stop_monitor = CancellationToken::new();
     monitor.listen(config.monitor.listen, stop_monitor.clone()).await?;

@@ -25,6 +25,7 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let signal = crate::shutdown::on_signal()?;
     let parts = Parts::default();
+    parts.set("console", PartState::Starting, "");
     let monitor = Monitor::install(parts.clone())?;
     let stop_monitor = CancellationToken::new();
     let monitor_address = monitor.listen(config.monitor.listen, stop_monitor.clone()).await?;

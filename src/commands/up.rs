@@ -68,6 +68,10 @@ async fn up(mut config: Config) -> anyhow::Result<()> {
     let signal = crate::shutdown::on_signal()?;
     let lock = system::claim_data_dir(&config.data.dir)?;
     let parts = Parts::default();
+    // Registered from the start: readiness means all of them.
+    for part in ["agent", "console", "engine", "rules", "store"] {
+        parts.set(part, PartState::Starting, "");
+    }
     let monitor = Monitor::install(parts.clone())?;
     let rules = system::load_rules(&config.engine, &parts)?;
     let stops = Stops::default();
