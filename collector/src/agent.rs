@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,11 +11,18 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AgentConfig;
+use crate::forward;
+use crate::kafka::Producer;
 use crate::lock::{self, LockError};
 use crate::sink::{Sink, SinkMonitor};
 use crate::sources::files::lines::BatchLimits;
 use crate::sources::files::tailer::{Tailer, TailerSettings};
+use crate::sources::syslog::{self, Bound, Listeners};
+use crate::spool::{Spool, SpoolError, SpoolMonitor, SpoolReader, SpoolWriter};
 use crate::status::AgentStatus;
+
+/// Batches between the agent's own spool and Kafka.
+const DELIVERIES_MAX: usize = 16;
 
 /// Why an agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +41,17 @@ pub enum AgentError {
         /// The directory.
         dir: PathBuf,
     },
+    /// An address cannot be had.
+    #[error("cannot listen on {address}: {source}; choose another address or port{}", privileged_hint(.address, .source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The agent's own spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// No thread can be started.
     #[error("cannot start the agent's thread: {0}")]
     Thread(io::Error),
@@ -46,7 +65,7 @@ pub struct Agent;
 #[derive(Debug)]
 pub struct AgentHandle {
     monitor: AgentMonitor,
-    ended: oneshot::Receiver<()>,
+    ended: Vec<oneshot::Receiver<()>>,
 }
 
 /// Tells how an agent stands, from anywhere.
@@ -54,6 +73,8 @@ pub struct AgentHandle {
 pub struct AgentMonitor {
     status: SharedStatus,
     sink: SinkMonitor,
+    listeners: Listeners,
+    spool: Option<SpoolMonitor>,
 }
 
 impl Agent {
@@ -83,6 +104,8 @@ impl Agent {
             name: config.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
             sources: Vec::new(),
+            listeners: Vec::new(),
+            spool: None,
             problems: Vec::new(),
             sink: sink_monitor.status(),
             checkpoint_error: None,
@@ -99,30 +122,115 @@ impl Agent {
                 bytes_max: config.batch_bytes_max,
             },
         };
+        let (bound, listeners) = syslog::bind(&config.syslog)
+            .map_err(|(address, source)| AgentError::Listen { address, source })?;
+        let mut ended = Vec::new();
+        let mut spool = None;
+        if !bound.is_empty() {
+            let (route, monitor) = Route::new(&sink, config)?;
+            spool = monitor;
+            let (agent, unit, shutdown) =
+                (config.name.clone(), config.unit.clone(), shutdown.clone());
+            let serve = async move { route.serve(bound, &agent, &unit, &shutdown).await };
+            ended.push(run_thread("agent-listeners", serve)?);
+        }
         let mut tailer =
             Tailer::new(settings, sink, status.clone(), &dir).map_err(state_dir_error)?;
-        let (end, ended) = oneshot::channel();
-        thread::Builder::new()
-            .name("agent-files".into())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_time()
-                    .build();
-                let runtime =
-                    runtime.expect("a runtime with a clock alone asks nothing of the system");
-                runtime.block_on(tailer.run(&shutdown));
-                drop((tailer, lock));
-                // No one may wait for the end.
-                let _ = end.send(());
-            })
-            .map_err(AgentError::Thread)?;
-        Ok(AgentHandle {
-            monitor: AgentMonitor {
-                status,
-                sink: sink_monitor,
+        let read_files = async move {
+            tailer.run(&shutdown).await;
+            drop((tailer, lock));
+        };
+        ended.push(run_thread("agent-files", read_files)?);
+        let monitor = AgentMonitor {
+            status,
+            sink: sink_monitor,
+            listeners,
+            spool,
+        };
+        Ok(AgentHandle { monitor, ended })
+    }
+}
+
+/// How received records reach the sink: at once where that is a spool, else through one of the
+/// agent's own, because nobody could send them again.
+enum Route {
+    Direct(Sink),
+    Spooled {
+        writer: SpoolWriter,
+        reader: SpoolReader,
+        producer: Producer,
+    },
+}
+
+impl Route {
+    fn new(sink: &Sink, config: &AgentConfig) -> Result<(Self, Option<SpoolMonitor>), AgentError> {
+        let Sink::Kafka(producer) = sink else {
+            return Ok((Self::Direct(sink.clone()), None));
+        };
+        let (writer, reader) = Spool::open(&config.state_dir.join("spool"), config.spool.clone())?;
+        let monitor = writer.monitor();
+        Ok((
+            Self::Spooled {
+                writer,
+                reader,
+                producer: producer.clone(),
             },
-            ended,
-        })
+            Some(monitor),
+        ))
+    }
+
+    async fn serve(self, bound: Vec<Bound>, agent: &str, unit: &str, shutdown: &CancellationToken) {
+        let (writer, reader, producer) = match self {
+            Self::Direct(sink) => return syslog::serve(bound, agent, unit, &sink, shutdown).await,
+            Self::Spooled {
+                writer,
+                reader,
+                producer,
+            } => (writer, reader, producer),
+        };
+        let sink = Sink::Spool(writer);
+        let stop_reading = CancellationToken::new();
+        let (deliveries, task) = match reader.start(DELIVERIES_MAX, stop_reading.clone()) {
+            Ok(started) => started,
+            Err(error) => {
+                tracing::error!(%error, "received records stay in the spool");
+                return syslog::serve(bound, agent, unit, &sink, shutdown).await;
+            }
+        };
+        let serve = syslog::serve(bound, agent, unit, &sink, shutdown);
+        tokio::join!(serve, forward::forward(deliveries, &producer, shutdown));
+        stop_reading.cancel();
+        task.ended().await;
+    }
+}
+
+/// Runs `work` on a thread of its own; the receiver hears when it has ended.
+fn run_thread(
+    name: &str,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> Result<oneshot::Receiver<()>, AgentError> {
+    let (end, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(AgentError::Thread)?;
+    let run = move || {
+        runtime.block_on(work);
+        // No one may wait for the end.
+        let _ = end.send(());
+    };
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .map_err(AgentError::Thread)?;
+    Ok(ended)
+}
+
+fn privileged_hint(address: &SocketAddr, source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::PermissionDenied && address.port() < 1024 {
+        ", or give the agent the capability CAP_NET_BIND_SERVICE"
+    } else {
+        ""
     }
 }
 
@@ -139,8 +247,10 @@ impl AgentHandle {
 
     /// Waits until the agent has ended: after its shutdown, with positions saved.
     pub async fn ended(self) {
-        // An error means that the thread is gone, which is what was waited for.
-        let _ = self.ended.await;
+        for ended in self.ended {
+            // An error means that the thread is gone, which is what was waited for.
+            let _ = ended.await;
+        }
     }
 }
 
@@ -149,6 +259,8 @@ impl AgentMonitor {
     pub fn status(&self) -> AgentStatus {
         let mut status = self.status.lock().clone();
         status.sink = self.sink.status();
+        status.listeners = self.listeners.status();
+        status.spool = self.spool.as_ref().map(SpoolMonitor::status);
         status
     }
 }

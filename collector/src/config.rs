@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::kafka::ProducerConfig;
 use crate::sources::files::FilesConfig;
+use crate::sources::syslog::SyslogConfig;
+use crate::spool::SpoolLimits;
 
 /// What an agent reads and where it sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,10 @@ pub struct AgentConfig {
     pub batch_bytes_max: usize,
     /// The files to read.
     pub files: Vec<FilesConfig>,
+    /// The addresses to listen on for syslog.
+    pub syslog: Vec<SyslogConfig>,
+    /// Bounds of the spool that keeps what was received until Kafka has it.
+    pub spool: SpoolLimits,
     /// The Kafka topic to send to.
     pub kafka: Option<ProducerConfig>,
 }
@@ -44,6 +50,8 @@ impl Default for AgentConfig {
             batch_records_max: 4096,
             batch_bytes_max: 1 << 20,
             files: Vec::new(),
+            syslog: Vec::new(),
+            spool: SpoolLimits::default(),
             kafka: None,
         }
     }
@@ -130,6 +138,14 @@ impl AgentConfig {
                     ));
                 }
             }
+        }
+        for (index, syslog) in self.syslog.iter().enumerate() {
+            problems.extend(
+                syslog
+                    .problems()
+                    .into_iter()
+                    .map(|problem| format!("syslog[{index}].{problem}")),
+            );
         }
         if let Some(kafka) = &self.kafka {
             problems.extend(

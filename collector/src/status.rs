@@ -16,6 +16,10 @@ pub struct AgentStatus {
     pub version: &'static str,
     /// Each file that is being read.
     pub sources: Vec<SourceStatus>,
+    /// Each address that is listened on.
+    pub listeners: Vec<ListenerStatus>,
+    /// The agent's own spool before Kafka, for what cannot be read again.
+    pub spool: Option<SpoolStatus>,
     /// Patterns that match nothing and directories that cannot be read.
     pub problems: Vec<String>,
     /// Where the records go.
@@ -53,6 +57,23 @@ pub struct SourceStatus {
     pub retries: u64,
     /// Why it cannot be read at the moment, if so.
     pub last_error: Option<String>,
+}
+
+/// How one listener stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListenerStatus {
+    /// Protocol and address.
+    pub address: String,
+    /// Records received since this start.
+    pub records: u64,
+    /// Records cut at 1 MiB since this start.
+    pub truncated_records: u64,
+    /// Connections refused because there were too many, since this start.
+    pub refused_connections: u64,
+    /// Datagrams that the kernel dropped because they were not read in time.
+    pub dropped_datagrams: u64,
+    /// How often records could not be handed on at once, since this start.
+    pub send_retries: u64,
 }
 
 /// What a source does.

@@ -291,3 +291,89 @@ fn rotate(log: &Path, round: u64) {
         fs::File::create(log).unwrap();
     }
 }
+
+/// What a device sent while Kafka was away arrives when it is back, though the agent was killed in
+/// between and the device has long forgotten it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn syslog_survives_in_the_spool_until_kafka_has_it() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("syslog", 1, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let config = dir.path().join("agent.toml");
+    let state = dir.path().join("state");
+    for (brokers, lines) in [("127.0.0.1:1", 0..100), (broker.address(), 100..200)] {
+        let text = format!(
+            "name = 'relay'\nstate_dir = '{}'\n[kafka]\nbrokers = '{brokers}'\ntopic = 'syslog'\n\
+             [[syslog]]\nlisten = '127.0.0.1:{port}'\nunits = {{ '127.0.0.0/8' = 'ward-7' }}\n",
+            state.display()
+        );
+        fs::write(&config, text).unwrap();
+        let mut child = agent(&config, "run").stderr(Stdio::null()).spawn().unwrap();
+        let mut device = wait_for(Duration::from_secs(10), || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        })
+        .expect("the agent listens");
+        for line in lines {
+            writeln!(device, "<34>message {line}").unwrap();
+        }
+        let spooled = wait_for(Duration::from_secs(15), || {
+            let status: serde_json::Value =
+                serde_json::from_slice(&fs::read(state.join("status.json")).ok()?).ok()?;
+            let connected = status["sink"]["kafka"]["connection"]["state"] == "connected";
+            let spool = &status["spool"];
+            let expected = if connected {
+                spool["acknowledged"].as_u64()?
+            } else {
+                spool["appended"].as_u64()?
+            };
+            (status["listeners"][1]["records"] == 100 && expected > 0).then_some(())
+        });
+        assert!(spooled.is_some(), "spooled, and sent where Kafka is there");
+        // Syslog knows no acknowledgement: what was received is durable a moment later.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    let consumer = ConsumerConfig {
+        brokers: broker.address().into(),
+        topics: BTreeMap::from([("syslog".to_owned(), TopicConfig::default())]),
+        group: "syslog-test".into(),
+        tls: None,
+        options: BTreeMap::new(),
+    };
+    let shutdown = CancellationToken::new();
+    let (mut deliveries, task) = Consumer::start(&consumer, 16, shutdown.clone()).unwrap();
+    let mut found = std::collections::BTreeMap::new();
+    while found.len() < 200 {
+        let delivery = timeout(Duration::from_secs(20), deliveries.recv())
+            .await
+            .expect("within 20 s")
+            .unwrap();
+        for record in delivery.batch.iter() {
+            assert_eq!(
+                (record.origin.unit.as_str(), record.origin.host.as_deref()),
+                ("ward-7", Some("127.0.0.1"))
+            );
+            let raw = String::from_utf8_lossy(record.raw).into_owned();
+            let identity = (record.origin.stream.clone(), record.position);
+            assert_eq!(
+                found
+                    .insert(raw, identity.clone())
+                    .unwrap_or_else(|| identity.clone()),
+                identity
+            );
+        }
+        delivery.receipt.acknowledge();
+    }
+    shutdown.cancel();
+    drop(deliveries);
+    task.ended().await;
+}

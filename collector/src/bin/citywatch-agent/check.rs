@@ -47,10 +47,23 @@ fn explain(
         }
         faults += matches.iter().filter(|found| found.error.is_some()).count();
     }
-    if config.files.is_empty() {
+    for syslog in &config.syslog {
+        let protocols: Vec<&str> = syslog
+            .protocols
+            .iter()
+            .map(|protocol| protocol.name())
+            .collect();
         writeln!(
             out,
-            "no files: add a [[files]] section with `paths = [\"/var/log/auth.log\"]`"
+            "syslog on {} ({})",
+            syslog.listen,
+            protocols.join(" and ")
+        )?;
+    }
+    if config.files.is_empty() && config.syslog.is_empty() {
+        writeln!(
+            out,
+            "nothing to read: add a [[files]] section with `paths = [\"/var/log/auth.log\"]`"
         )?;
         faults += 1;
     }

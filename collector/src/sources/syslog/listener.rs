@@ -1,0 +1,346 @@
+//! The listeners' thread: sockets in, batches to the sink.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use citywatch_parsers::record::Truncated;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::framing::Framing;
+use super::senders::Senders;
+use super::{Protocol, SyslogConfig};
+use crate::sink::{Sink, SinkError};
+use crate::status::ListenerStatus;
+
+/// How long records are collected into a batch.
+const COLLECT_FOR: Duration = Duration::from_millis(200);
+/// A batch is sent before that time when it has this much.
+const PENDING_BYTES_MAX: usize = 1 << 20;
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+const CONNECTIONS_MAX: usize = 1024;
+/// A connection that says nothing for this long is closed.
+const IDLE_MAX: Duration = Duration::from_secs(3600);
+/// Pieces of connections that wait for the batch: then reading stops, and the sender waits.
+const PIECES_MAX: usize = 64;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A bound address.
+pub(crate) struct Bound {
+    config: SyslogConfig,
+    socket: Socket,
+    counts: Arc<Counts>,
+}
+
+enum Socket {
+    Udp(UdpSocket),
+    Tcp(TcpListener),
+}
+
+/// All listeners of an agent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listeners(Vec<(String, Arc<Counts>)>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    records: AtomicU64,
+    truncated_records: AtomicU64,
+    refused_connections: AtomicU64,
+    send_retries: AtomicU64,
+    /// The port, for asking the kernel what it dropped.
+    udp_port: Option<u16>,
+}
+
+/// Binds all addresses; the first that cannot be had is named.
+pub(crate) fn bind(
+    configs: &[SyslogConfig],
+) -> Result<(Vec<Bound>, Listeners), (SocketAddr, io::Error)> {
+    let (mut bound, mut listeners) = (Vec::new(), Vec::new());
+    for config in configs {
+        for protocol in &config.protocols {
+            let (socket, udp_port) = match protocol {
+                Protocol::Udp => {
+                    let socket =
+                        UdpSocket::bind(config.listen).map_err(|error| (config.listen, error))?;
+                    let port = socket.local_addr().ok().map(|address| address.port());
+                    (Socket::Udp(socket), port)
+                }
+                Protocol::Tcp => {
+                    let listener =
+                        TcpListener::bind(config.listen).map_err(|error| (config.listen, error))?;
+                    (Socket::Tcp(listener), None)
+                }
+            };
+            let counts = Arc::new(Counts {
+                udp_port,
+                ..Counts::default()
+            });
+            let address = match &socket {
+                Socket::Udp(socket) => socket.local_addr(),
+                Socket::Tcp(listener) => listener.local_addr(),
+            };
+            let address = address.unwrap_or(config.listen);
+            listeners.push((
+                format!("syslog+{}://{address}", protocol.name()),
+                Arc::clone(&counts),
+            ));
+            bound.push(Bound {
+                config: config.clone(),
+                socket,
+                counts,
+            });
+        }
+    }
+    Ok((bound, Listeners(listeners)))
+}
+
+impl Listeners {
+    /// How each stands now.
+    pub(crate) fn status(&self) -> Vec<ListenerStatus> {
+        let status = |(address, counts): &(String, Arc<Counts>)| ListenerStatus {
+            address: address.clone(),
+            records: counts.records.load(Ordering::Relaxed),
+            truncated_records: counts.truncated_records.load(Ordering::Relaxed),
+            refused_connections: counts.refused_connections.load(Ordering::Relaxed),
+            dropped_datagrams: counts.udp_port.map_or(0, dropped_datagrams),
+            send_retries: counts.send_retries.load(Ordering::Relaxed),
+        };
+        self.0.iter().map(status).collect()
+    }
+}
+
+/// Serves all listeners until `shutdown`; what was received by then is handed to the sink.
+pub(crate) async fn serve(
+    bound: Vec<Bound>,
+    agent: &str,
+    unit: &str,
+    sink: &Sink,
+    shutdown: &CancellationToken,
+) {
+    let mut tasks = JoinSet::new();
+    for listener in bound {
+        let Bound {
+            config,
+            socket,
+            counts,
+        } = listener;
+        let protocol = match socket {
+            Socket::Udp(_) => Protocol::Udp,
+            Socket::Tcp(_) => Protocol::Tcp,
+        };
+        let senders = Senders::new(config, agent, unit, protocol.name());
+        let (pieces, received) = mpsc::channel(PIECES_MAX);
+        let collector = Collector {
+            senders,
+            sink: sink.clone(),
+            counts: Arc::clone(&counts),
+        };
+        tasks.spawn(collector.run(received));
+        let shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            let served = match socket {
+                Socket::Udp(socket) => serve_udp(socket, pieces, &shutdown).await,
+                Socket::Tcp(listener) => serve_tcp(listener, pieces, counts, &shutdown).await,
+            };
+            if let Err(error) = served {
+                tracing::error!(%error, "a listener ended");
+            }
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Messages of one sender, as they were received together.
+struct Piece {
+    sender: SocketAddr,
+    messages: Vec<(Vec<u8>, Truncated)>,
+}
+
+async fn serve_udp(
+    socket: UdpSocket,
+    pieces: mpsc::Sender<Piece>,
+    shutdown: &CancellationToken,
+) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    let socket = tokio::net::UdpSocket::from_std(socket)?;
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    loop {
+        let received = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            received = socket.recv_from(&mut buffer) => received,
+        };
+        // An error here is an earlier answer's (ICMP), not this socket's end.
+        let Ok((length, sender)) = received else {
+            continue;
+        };
+        let message = buffer[..length].trim_ascii_end();
+        if !message.is_empty() {
+            let piece = Piece {
+                sender,
+                messages: vec![(message.to_vec(), Truncated::No)],
+            };
+            if pieces.send(piece).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn serve_tcp(
+    listener: TcpListener,
+    pieces: mpsc::Sender<Piece>,
+    counts: Arc<Counts>,
+    shutdown: &CancellationToken,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, sender) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, for example: others may end.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            counts.refused_connections.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!("citywatch_agent_refused_connections_total").increment(1);
+            continue;
+        };
+        let (pieces, shutdown) = (pieces.clone(), shutdown.clone());
+        connections.spawn(async move {
+            let _place = place;
+            serve_connection(stream, sender, &pieces, &shutdown).await;
+        });
+    }
+    while connections.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn serve_connection(
+    mut stream: TcpStream,
+    sender: SocketAddr,
+    pieces: &mpsc::Sender<Piece>,
+    shutdown: &CancellationToken,
+) {
+    let mut framing = Framing::default();
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let read = tokio::select! {
+            () = shutdown.cancelled() => break,
+            read = tokio::time::timeout(IDLE_MAX, stream.read(&mut buffer)) => read,
+        };
+        let Ok(Ok(length)) = read else { break };
+        if length == 0 {
+            break;
+        }
+        let mut messages = Vec::new();
+        framing.receive(&buffer[..length], |message, truncated| {
+            messages.push((message.to_vec(), truncated))
+        });
+        if !messages.is_empty() && pieces.send(Piece { sender, messages }).await.is_err() {
+            return;
+        }
+    }
+    let mut messages = Vec::new();
+    framing.end(|message, truncated| messages.push((message.to_vec(), truncated)));
+    // The collector outlives all connections but in a crash.
+    let _ = pieces.send(Piece { sender, messages }).await;
+}
+
+/// Puts what a listener receives into batches.
+struct Collector {
+    senders: Senders,
+    sink: Sink,
+    counts: Arc<Counts>,
+}
+
+impl Collector {
+    /// Until all that send pieces are gone.
+    async fn run(mut self, mut received: mpsc::Receiver<Piece>) {
+        let mut ticks = tokio::time::interval(COLLECT_FOR);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                piece = received.recv() => match piece {
+                    Some(piece) => self.push(&piece),
+                    None => break,
+                },
+                _ = ticks.tick() => self.send().await,
+            }
+            if self.senders.pending_bytes() >= PENDING_BYTES_MAX {
+                self.send().await;
+            }
+        }
+        self.send().await;
+    }
+
+    fn push(&mut self, piece: &Piece) {
+        for (message, truncated) in &piece.messages {
+            self.senders.push(piece.sender.ip(), message, *truncated);
+            self.counts
+                .truncated_records
+                .fetch_add(u64::from(*truncated == Truncated::Yes), Ordering::Relaxed);
+        }
+        let records = piece.messages.len() as u64;
+        self.counts.records.fetch_add(records, Ordering::Relaxed);
+        metrics::counter!("citywatch_agent_records_total").increment(records);
+    }
+
+    /// Hands over what was received and waits until it is durable; what fails is tried again, since
+    /// nobody else has it.
+    async fn send(&mut self) {
+        let mut tickets = Vec::new();
+        for batch in self.senders.take() {
+            let mut submitted = self.sink.submit(batch.clone()).await;
+            while let Err(error) = &submitted {
+                if matches!(error, SinkError::Frame(_)) {
+                    tracing::error!(%error, "received records cannot be packed");
+                    break;
+                }
+                self.counts.send_retries.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, "received records cannot be kept, trying again");
+                tokio::time::sleep(RETRY_AFTER).await;
+                submitted = self.sink.submit(batch.clone()).await;
+            }
+            tickets.extend(submitted);
+        }
+        for mut ticket in tickets {
+            if let Err(error) = ticket.settled().await {
+                tracing::error!(%error, "received records were not kept");
+                metrics::counter!("citywatch_agent_lost_batches_total").increment(1);
+            }
+        }
+    }
+}
+
+/// Datagrams that the kernel dropped because they were not read in time, for all sockets of a port.
+fn dropped_datagrams(port: u16) -> u64 {
+    let tables = ["/proc/net/udp", "/proc/net/udp6"]
+        .map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let wanted = format!(":{port:04X}");
+    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
+    lines
+        .filter(|line| {
+            line.split_whitespace()
+                .nth(1)
+                .is_some_and(|address| address.ends_with(&wanted))
+        })
+        .filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
+        .sum()
+}

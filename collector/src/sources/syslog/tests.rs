@@ -1,0 +1,147 @@
+//! The listeners over real sockets, with a real spool behind them.
+
+use std::io::Write;
+use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
+
+use citywatch_parsers::UnitId;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::config::AgentConfig;
+use crate::sink::Sink;
+use crate::spool::{Spool, SpoolLimits};
+use crate::{Agent, AgentHandle};
+
+fn config(listen: &str) -> SyslogConfig {
+    SyslogConfig {
+        listen: listen.parse().unwrap(),
+        protocols: default_protocols(),
+        format: default_format(),
+        unit: None,
+        units: BTreeMap::from([
+            ("127.0.0.0/8".into(), "ward-1".into()),
+            ("127.0.0.1/32".into(), "ward-2".into()),
+            ("::1/128".into(), "ward-6".into()),
+        ]),
+    }
+}
+
+fn ports(agent: &AgentHandle) -> Vec<String> {
+    let address = |address: String| address.split_once("://").unwrap().1.to_owned();
+    agent
+        .status()
+        .listeners
+        .into_iter()
+        .map(|listener| address(listener.address))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_received_over_udp_and_tcp_is_spooled_by_sender() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent_config = AgentConfig {
+        state_dir: dir.path().join("state"),
+        ..AgentConfig::default()
+    };
+    agent_config.syslog = vec![config("127.0.0.1:0"), config("[::1]:0")];
+    let (writer, reader) = Spool::open(&dir.path().join("spool"), SpoolLimits::default()).unwrap();
+    let shutdown = CancellationToken::new();
+    let agent = match Agent::start(&agent_config, Sink::Spool(writer), shutdown.clone()) {
+        Ok(agent) => agent,
+        Err(error) => {
+            eprintln!("skipped: no IPv6 here ({error})");
+            return;
+        }
+    };
+    let ports = ports(&agent);
+    for (address, from) in [(&ports[0], "127.0.0.1:0"), (&ports[2], "[::1]:0")] {
+        let socket = UdpSocket::bind(from).unwrap();
+        socket.send_to(b"<34>udp one\n", address).unwrap();
+        socket.send_to(b"<34>udp two", address).unwrap();
+    }
+    for address in [&ports[1], &ports[3]] {
+        TcpStream::connect(address)
+            .unwrap()
+            .write_all(b"<34>tcp one\n11 <34>tcp two<34>tcp three")
+            .unwrap();
+    }
+
+    let (mut deliveries, _task) = reader.start(16, CancellationToken::new()).unwrap();
+    let (mut found, mut stopped) = (Vec::new(), false);
+    while found.len() < 10 {
+        let delivery = timeout(Duration::from_secs(10), deliveries.recv())
+            .await
+            .expect("within 10 s")
+            .unwrap();
+        for record in delivery.batch.iter() {
+            let host = record.origin.host.as_deref().unwrap_or_default();
+            found.push(format!(
+                "{} {host} {}",
+                record.origin.unit,
+                String::from_utf8_lossy(record.raw)
+            ));
+        }
+        delivery.receipt.acknowledge();
+        if !stopped && found.len() >= 6 {
+            // The rest is flushed at the end.
+            stopped = true;
+            shutdown.cancel();
+        }
+    }
+    found.sort();
+    let expected = ["tcp one", "tcp three", "tcp two", "udp one", "udp two"];
+    let expected: Vec<String> = [("ward-2", "127.0.0.1"), ("ward-6", "::1")]
+        .iter()
+        .flat_map(|(unit, host)| expected.map(|text| format!("{unit} {host} <34>{text}")))
+        .collect();
+    assert_eq!(found, expected);
+    shutdown.cancel();
+    timeout(Duration::from_secs(10), agent.ended())
+        .await
+        .expect("the agent ends");
+}
+
+#[tokio::test]
+async fn a_taken_address_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut agent_config = AgentConfig {
+        state_dir: dir.path().join("state"),
+        ..AgentConfig::default()
+    };
+    agent_config.syslog = vec![config(&address)];
+    let (writer, _reader) = Spool::open(&dir.path().join("spool"), SpoolLimits::default()).unwrap();
+    let error =
+        Agent::start(&agent_config, Sink::Spool(writer), CancellationToken::new()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("cannot listen on {address}")),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_narrowest_network_names_the_unit() {
+    let mut config = config("127.0.0.1:0");
+    config.unit = Some("rest".into());
+    let unit =
+        |sender: &str| UnitId::from(config.unit_of(sender.parse().unwrap()).unwrap()).to_string();
+    assert_eq!(unit("127.0.0.1"), "ward-2");
+    assert_eq!(unit("127.9.0.1"), "ward-1");
+    assert_eq!(unit("::ffff:127.9.0.1"), "ward-1");
+    assert_eq!(unit("192.0.2.1"), "rest");
+    assert_eq!(unit("::2"), "rest");
+}
+
+#[test]
+fn networks_that_are_none_are_told() {
+    for network in ["10.0.0.0", "10.0.0.0/33", "::/129", "ward/8"] {
+        let mut config = config("127.0.0.1:0");
+        config.units = BTreeMap::from([(network.into(), "x".into())]);
+        assert_eq!(config.problems().len(), 1, "{network}");
+    }
+}
