@@ -8,6 +8,7 @@ mod correlation;
 mod detection;
 mod document;
 mod filter;
+mod item;
 mod keys;
 mod modifiers;
 mod values;

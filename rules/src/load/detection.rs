@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::LoadOptions;
-use super::modifiers::Item;
+use super::item::Item;
 use crate::condition;
 use crate::error::{ErrorKind, Problem};
 use crate::rule::{ConditionText, Expr, Search};

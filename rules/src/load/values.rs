@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::LoadOptions;
-use super::modifiers::PATTERNS_MAX;
+use super::item::PATTERNS_MAX;
 use crate::error::ErrorKind;
 use crate::rule::{Case, TextPart, TextPattern};
 
