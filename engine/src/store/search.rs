@@ -144,8 +144,13 @@ impl Store {
             return Ok(None);
         };
         let sql = "SELECT agent, stream, position, sub_index, fields, field_kinds, problems FROM events \
-             WHERE event_id = {id:UInt128} LIMIT 1";
-        let call = self.client.query(sql).param("id", id.0.to_string());
+             WHERE event_id = {id:UInt128} AND event_time = fromUnixTimestamp64Micro({time:Int64}, 'UTC') LIMIT 1";
+        // The time, now known, lets the primary index find it.
+        let call = self
+            .client
+            .query(sql)
+            .param("id", id.0.to_string())
+            .param("time", row.event_time);
         let Some(detail) = self.fetch_all::<DetailRow>("event", call).await?.pop() else {
             return Ok(None);
         };
