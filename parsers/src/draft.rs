@@ -192,13 +192,16 @@ impl<'a, 'c> Draft<'a, 'c> {
         }
     }
 
-    /// Adds a log source, once.
+    /// Adds a log source, once; one that says nothing is none.
     pub(crate) fn source(
         &mut self,
         product: &'static str,
         category: &'static str,
         service: &'static str,
     ) {
+        if product.is_empty() && category.is_empty() && service.is_empty() {
+            return;
+        }
         let source = LogSource {
             product: Cow::Borrowed(product),
             category: Cow::Borrowed(category),

@@ -24,8 +24,8 @@ pub struct Event<'a> {
     pub event_time: Timestamp,
     /// The host it speaks of; empty when unknown.
     pub host: &'a str,
-    /// All log sources it belongs to, most specific first (Sysmon 13 has two).
-    pub log_sources: SmallVec<[LogSource<'a>; 2]>,
+    /// All log sources it belongs to, most specific first (Sysmon 13 has three).
+    pub log_sources: SmallVec<[LogSource<'a>; 4]>,
     /// Fields in the order of the record; nested names joined by dots. A name occurs once.
     pub fields: ArenaVec<'a, Field<'a>>,
     /// What was wrong with the record.

@@ -109,7 +109,12 @@ fn evtx_files_read_as_their_json() {
     let mut compared = 0;
     for path in shared::files(&folder, "evtx") {
         let json = fs::read(path.with_extension("json")).unwrap();
-        let json = batch("auto", "json", [json.as_slice()]);
+        // Several events of a file simply follow each other.
+        let objects = serde_json::Deserializer::from_slice(&json).into_iter::<Json>();
+        let objects: Vec<_> = objects
+            .map(|object| object.unwrap().to_string().into_bytes())
+            .collect();
+        let json = batch("auto", "json", objects.iter().map(Vec::as_slice));
         let mut file = EvtxFile::open(fs::read(&path).unwrap()).unwrap();
         let records: Vec<_> = file.records().map(|record| record.unwrap().json).collect();
         let from_evtx = batch("windows_json", "evtx", records.iter().map(Vec::as_slice));
@@ -126,14 +131,19 @@ fn evtx_files_read_as_their_json() {
                 path.display()
             );
             assert_eq!(evtx.fields.len(), json.fields.len(), "{}", path.display());
-            // Their JSON writes identifiers without braces and in capitals.
+            // Their JSON writes identifiers without braces and in capitals, cuts times to microseconds, and trims.
             let plain = |value: Value<'_>| {
                 value
                     .to_string()
+                    .trim()
                     .trim_matches(['{', '}'])
                     .to_ascii_lowercase()
             };
-            for field in &json.fields {
+            for field in json
+                .fields
+                .iter()
+                .filter(|field| field.name != "TimeCreated_SystemTime")
+            {
                 let ours = evtx.get(field.name).map(plain);
                 assert_eq!(
                     ours,
@@ -230,7 +240,7 @@ fn service_logs_agree_with_another_parser() {
     );
 }
 
-const PERCENT_MIN: usize = 0;
+const PERCENT_MIN: usize = 97;
 
 fn agreement(path: &Path, verbose: bool) -> Agreement {
     let text = fs::read(path).unwrap();

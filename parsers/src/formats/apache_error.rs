@@ -3,6 +3,7 @@
 use super::{Fit, Format, NotThisFormat};
 use crate::draft::Draft;
 use crate::event::Value;
+use crate::messages::{Message, message, read_table};
 use crate::scan;
 use crate::when;
 
@@ -12,6 +13,25 @@ pub(super) const APACHE_ERROR: Format = Format {
     detect,
     read,
 };
+
+static MESSAGES: &[Message] = &[
+    message(
+        "user {cs-username*}: authentication failure for \"{target}\": {reason}",
+        "login",
+        "failure",
+    ),
+    message(
+        "user {cs-username*} not found: {target}",
+        "login",
+        "failure",
+    ),
+    message(
+        "client denied by server configuration: {path}",
+        "access",
+        "failure",
+    ),
+    message("invalid URI path ({target})", "", ""),
+];
 
 fn detect(text: &str) -> Option<&'static str> {
     let (rest, time) = scan::bracketed(text).ok()?;
@@ -38,17 +58,16 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
     if let Some((_, referer)) = message.rsplit_once(", referer: ") {
         draft.text("cs-referer", referer);
     }
-    if let Some((user, _)) =
-        scan::between(message, "user ", ":").filter(|(user, _)| !user.contains(' '))
+    // Modules that speak of the connection's end name the client within the message.
+    if draft.get("c-ip").is_none()
+        && let Some((client, _)) = scan::between(message, "[client ", "]")
     {
-        let failed = message.contains("Password Mismatch")
-            || message.contains("not found")
-            || message.contains("authentication failure");
-        draft.text("cs-username", user);
-        if failed {
-            draft.action("login", "failure");
-        }
+        client_fields(draft, client);
     }
+    let said = draft.get_str("error_code").map_or(message, |code| {
+        message[code.len()..].trim_start_matches([':', ' '])
+    });
+    read_table(draft, MESSAGES, said);
     draft.source("", "webserver", "apache");
     draft.source("", "", "apache");
     Ok(())
@@ -60,13 +79,7 @@ fn bracket<'a>(draft: &mut Draft<'a, '_>, part: &'a str) -> bool {
         .strip_prefix("client ")
         .or_else(|| part.strip_prefix("remote "))
     {
-        match scan::ip_and_port(client) {
-            Some((address, port)) => {
-                draft.text("c-ip", address);
-                draft.number("c-port", port);
-            }
-            None => draft.text("c-ip", client),
-        }
+        client_fields(draft, client);
         return true;
     }
     if let Some(pids) = part.strip_prefix("pid ") {
@@ -85,6 +98,16 @@ fn bracket<'a>(draft: &mut Draft<'a, '_>, part: &'a str) -> bool {
     draft.push("level", Value::Str(level));
     draft.text("module", module);
     true
+}
+
+fn client_fields<'a>(draft: &mut Draft<'a, '_>, client: &'a str) {
+    match scan::ip_and_port(client) {
+        Some((address, port)) => {
+            draft.text("c-ip", address);
+            draft.number("c-port", port);
+        }
+        None => draft.text("c-ip", client),
+    }
 }
 
 fn is_code(code: &str) -> bool {

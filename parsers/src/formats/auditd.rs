@@ -163,7 +163,13 @@ fn line_fields<'a>(draft: &mut Draft<'a, '_>, line: &Line<'a>, gathered: &mut Ga
     }
     for pair in scan::pairs_by(inner, &[' ', ',']) {
         if let Some(value) = value_of(draft, &pair, false) {
-            field(draft, pair.key, value);
+            // Here it is the host that somebody came from; `hostname` is the one that speaks.
+            let key = if pair.key == "hostname" {
+                "SourceHostname"
+            } else {
+                pair.key
+            };
+            field(draft, key, value);
         }
     }
     match path {

@@ -30,9 +30,16 @@ fn body(text: &str) -> Option<&str> {
 }
 
 fn detect(text: &str) -> Option<&'static str> {
-    body(text)?
-        .starts_with(|c: char| c.is_ascii_digit())
-        .then_some("begins with CEF:")
+    if let Some(body) = body(text) {
+        return body
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then_some("begins with CEF:");
+    }
+    // Some senders leave the mark out.
+    let behind = text.strip_prefix(['0', '1'])?;
+    let pipes = behind.bytes().filter(|byte| *byte == b'|').count();
+    (behind.starts_with('|') && pipes >= HEADER.len())
+        .then_some("has the seven parts of CEF's header")
 }
 
 fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
@@ -66,10 +73,10 @@ fn header_part(text: &str) -> Option<(&str, &str)> {
 /// `key=value key=value`: a value ends where ` word=` begins.
 fn extension<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
     let mut rest = text;
-    while let Some(equals) = next_equals(rest, 0) {
+    while let Some(equals) = next_equals(rest) {
         let key = rest[..equals].trim();
         let value_text = &rest[equals + 1..];
-        let end = match next_equals(value_text, 0) {
+        let end = match next_equals(value_text) {
             Some(next) => value_text[..next].rfind(' ').unwrap_or(0),
             None => value_text.len(),
         };
@@ -81,18 +88,22 @@ fn extension<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
     }
 }
 
+/// Longest key; the standard's are shorter than half of it.
+const KEY_BYTES_MAX: usize = 64;
+
 /// The next `=` that ends a key: a word stands before it and no backslash.
-fn next_equals(text: &str, from: usize) -> Option<usize> {
+fn next_equals(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    memchr::memchr_iter(b'=', &bytes[from..])
-        .map(|at| at + from)
-        .find(|&at| {
-            let key = text[..at].rsplit(' ').next().unwrap_or("");
-            !key.is_empty()
-                && key
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"_.-[]".contains(&byte))
-        })
+    memchr::memchr_iter(b'=', bytes).find(|&at| {
+        let window = &bytes[at.saturating_sub(KEY_BYTES_MAX + 1)..at];
+        let key = match memchr::memrchr(b' ', window) {
+            Some(space) => &window[space + 1..],
+            None if at <= KEY_BYTES_MAX => window,
+            None => return false,
+        };
+        let is_key_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-[]".contains(byte);
+        !key.is_empty() && key.iter().all(is_key_byte)
+    })
 }
 
 fn unescape<'a>(draft: &Draft<'a, '_>, text: &'a str) -> &'a str {

@@ -173,7 +173,7 @@ static NEXTCLOUD: &[Message] = &[
         "failure",
     ),
     message(
-        "Login failed: {User*} (Remote IP: {SourceIp:i}",
+        "Login failed: {User*} (Remote IP: {SourceIp:i})",
         "login",
         "failure",
     ),

@@ -125,8 +125,8 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
         _ if time == "-" => {}
         _ => draft.note(ProblemKind::BadTime, "the time is not as RFC 5424 has it"),
     }
-    draft.text_or_dash("hostname", host);
     draft.host(host);
+    host_field(draft);
     draft.text_or_dash("program", program);
     if pid != "-" {
         draft.number("pid", pid);
@@ -211,8 +211,8 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
     } else {
         ("", rest)
     };
-    draft.text("hostname", host);
     draft.host(host);
+    host_field(draft);
     let tag = program_tag(rest);
     draft.text("program", tag.program);
     if !tag.pid.is_empty() {
@@ -286,4 +286,10 @@ fn program_tag(text: &str) -> Tag<'_> {
         }
         _ => none,
     }
+}
+
+/// The host as a field, for correlations to group by: the agent's where the line names none.
+fn host_field(draft: &mut Draft<'_, '_>) {
+    let host = draft.event.host;
+    draft.text("hostname", host);
 }

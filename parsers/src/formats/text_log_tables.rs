@@ -228,6 +228,7 @@ pub(super) const LOGS: &[TextLog] = &[
         description: "OpenVPN's log",
         clocks: &[Clock::Iso, Clock::Ctime],
         headers: &[
+            "{SourceIp:i}:{SourcePort:n}/{User} {message}",
             "{SourceIp:i}:{SourcePort:n} {message}",
             "{User}/{SourceIp:i}:{SourcePort:n} {message}",
             "OpenVPN {_}",
@@ -364,6 +365,8 @@ pub(super) const LOGS: &[TextLog] = &[
             "{vmid:n} {log_level:n} {chain} {time} ACCEPT{message}",
             "{vmid:n} {log_level:n} {chain} {time} DROP{message}",
             "{vmid:n} {log_level:n} {chain} {time} REJECT{message}",
+            "{vmid:n} {log_level:n} {chain} {time} PVEFW-{message}",
+            "{vmid:n} {log_level:n} {chain} {time} IN={_}",
             "{time}: authentication failure; {_}",
             "{time}: successful auth for user {_}",
         ],

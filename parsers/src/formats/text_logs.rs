@@ -116,6 +116,7 @@ fn read<'a>(log: &'static TextLog, draft: &mut Draft<'a, '_>, text: &'a str) -> 
         draft.text("message", message);
         inside(log, draft, message);
         read_table(draft, log.messages, message);
+        draft.alias("cs-method", "action");
         if let Some(host) = draft.get_str("hostname") {
             draft.host(host);
         }

@@ -164,8 +164,15 @@ pub(crate) fn target_fields<'a>(draft: &mut Draft<'a, '_>, target: &'a str) {
     if target.is_empty() {
         return;
     }
-    draft.text("cs-uri", target);
     draft.text("c-uri", target);
+    let target = match absolute(target) {
+        Some((host, target)) => {
+            draft.push_if_absent("cs-host", Value::Str(host));
+            target
+        }
+        None => target,
+    };
+    draft.text("cs-uri", target);
     match target.split_once('?') {
         Some((stem, query)) => {
             draft.text("cs-uri-stem", stem);
@@ -179,6 +186,19 @@ pub(crate) fn target_fields<'a>(draft: &mut Draft<'a, '_>, target: &'a str) {
             draft.text("cs-uri-query", target);
         }
     }
+}
+
+/// `http://host:port/path`, as proxies are asked for it: the host without port, and the rest.
+fn absolute(target: &str) -> Option<(&str, &str)> {
+    let is_web = |scheme: &str| matches!(scheme, "http" | "https" | "ws" | "wss");
+    let (_, rest) = target
+        .split_once("://")
+        .filter(|(scheme, _)| is_web(scheme))?;
+    let (host, path) = rest.split_at(rest.find('/')?);
+    let port = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    Some((port.map_or(host, |(host, _)| host), path))
 }
 
 /// Both servers write the same lines; who it was is known from the origin or the program, if at all.

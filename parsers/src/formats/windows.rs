@@ -122,6 +122,16 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
         process_creation(draft);
     }
     outcome(draft, event_id.unwrap_or(0), channel);
+    if provider == "Microsoft-Windows-IIS-Logging" {
+        for (from, to) in [
+            ("csUser-Agent", "cs-user-agent"),
+            ("csReferer", "cs-referer"),
+            ("csCookie", "cs-cookie"),
+        ] {
+            draft.alias(from, to);
+        }
+        draft.source("windows", "webserver", "iis");
+    }
 }
 
 /// Azure Monitor gives EventData as text: XML or JSON.

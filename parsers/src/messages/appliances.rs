@@ -1,11 +1,12 @@
 //! Firewalls and routers that speak syslog without a program's tag, and pf's log of packets.
 
 use super::pattern::{Message, message};
+use super::read_table;
 use crate::draft::Draft;
 use crate::event::Value;
 
 /// Messages that say by themselves whose they are.
-pub(super) static WITHOUT_PROGRAM: &[Message] = &[
+static WITHOUT_PROGRAM: &[Message] = &[
     message(
         "system,error,critical login failure for user {User*} from {SourceIp:a} via {AuthMethod}",
         "login",
@@ -37,6 +38,25 @@ pub(super) static WITHOUT_PROGRAM: &[Message] = &[
         "",
     ),
 ];
+
+/// The names that Sigma's firewall rules use.
+const FIREWALL_NAMES: [(&str, &str); 4] = [
+    ("SourceIp", "src_ip"),
+    ("SourcePort", "src_port"),
+    ("DestinationIp", "dst_ip"),
+    ("DestinationPort", "dst_port"),
+];
+
+pub(super) fn read_without_program<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let is_read = read_table(draft, WITHOUT_PROGRAM, text);
+    if is_read && text.starts_with("firewall,") {
+        for (from, to) in FIREWALL_NAMES {
+            draft.alias(from, to);
+        }
+        draft.source("", "firewall", "");
+    }
+    is_read
+}
 
 /// pf's columns (pfSense and OPNsense, "Raw filter log format"), common to both versions of IP.
 const FILTERLOG: [&str; 9] = [

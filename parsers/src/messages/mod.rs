@@ -164,7 +164,7 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
 fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str) -> bool {
     firewall::read(draft, message)
         || appliances::read_pan_os(draft, message)
-        || read_table(draft, appliances::WITHOUT_PROGRAM, message)
+        || appliances::read_without_program(draft, message)
 }
 
 fn classify(

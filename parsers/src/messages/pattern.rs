@@ -129,6 +129,8 @@ impl<'a> Place<'a> {
                     draft.number(name, text);
                 }
             }
+            // Suricata writes `{TCP}`.
+            ("protocol", _) => put(draft, "protocol", text.trim_matches(['{', '}'])),
             (name, _) => put(draft, name, text),
         }
     }

@@ -293,4 +293,9 @@ pub(super) static MESSAGES: &[Message] = &[
         "subsystem",
         "success",
     ),
+    message(
+        "refused connect from {_} ({SourceIp:i})",
+        "connect",
+        "failure",
+    ),
 ];

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The folder `name` of the shared input; says so and gives nothing where it is missing.
-pub fn folder(name: &str) -> Option<PathBuf> {
+pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("CITYWATCH_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
         PathBuf::from,
@@ -17,7 +17,7 @@ pub fn folder(name: &str) -> Option<PathBuf> {
 }
 
 /// All files below `folder` with that ending, in order.
-pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {
