@@ -15,8 +15,9 @@ use crate::tls::{self, TlsError};
 /// Requests that run at shutdown may take so long to finish.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Who sends the headers of a request slower than this is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Who sends the headers of a request slower than this is cut off. It also ends idle connections, so it is
+/// longer than common clients keep theirs.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]

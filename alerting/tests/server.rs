@@ -118,7 +118,8 @@ async fn what_is_wrong_with_port_or_certificate_is_said() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn any_other_path_is_the_console() {
-    let site = Site::start(&Place::sqlite()).await;
+    let place = Place::sqlite();
+    let site = Site::start(&place).await;
     let client = site.client();
     let start = client.get("/");
     assert_eq!(

@@ -1,13 +1,13 @@
 //! One transaction: which matches are new, the alerts they make or join, the incidents of those.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use citywatch_engine::{Match, RuleInfo};
 use citywatch_parsers::Timestamp;
 
 use super::draft::{self, Draft, Growth};
-use super::{evidence, keys};
+use super::{evidence, keys, memory};
 use crate::clock::{Clock, DAY_MICROS, MINUTE_MICROS};
 use crate::config::AlertingConfig;
 use crate::database::{Counter, Database, Write, storable};
@@ -70,9 +70,10 @@ impl Committer {
             change,
             outcome,
         };
+        let mut new = memory::remember(&mut commit.write, &drafts, now).await?;
         let mut rules_noted = BTreeSet::new();
         for draft in &drafts {
-            let growth = commit.growth(draft).await?;
+            let growth = commit.growth(draft, &mut new).await?;
             let Some(latest) = growth.latest() else {
                 continue;
             };
@@ -100,8 +101,12 @@ impl Committer {
 }
 
 impl Commit<'_> {
-    /// Remembers the draft's matches; what was not known of them is growth.
-    async fn growth<'m>(&mut self, draft: &Draft<'m>) -> Result<Growth<'m>, sqlx::Error> {
+    /// What was not known of a draft's matches; each id in `new` counts once.
+    async fn growth<'m>(
+        &mut self,
+        draft: &Draft<'m>,
+        new: &mut HashSet<String>,
+    ) -> Result<Growth<'m>, sqlx::Error> {
         let mut growth = Growth {
             matches: Vec::new(),
             match_count: 0,
@@ -110,17 +115,7 @@ impl Commit<'_> {
         for found in &draft.matches {
             let id = found.id.to_string();
             let events = i64::try_from(found.event_count).unwrap_or(i64::MAX);
-            let inserted = sqlx::query(
-                "INSERT INTO alert_matches (match_id, alert_id, event_count, seen_at) \
-                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            )
-            .bind(id.as_str())
-            .bind(draft.alert_id.as_str())
-            .bind(events)
-            .bind(self.now.as_micros())
-            .execute(&mut *self.write)
-            .await?;
-            if inserted.rows_affected() > 0 {
+            if new.remove(&id) {
                 growth.match_count += 1;
                 growth.event_count += events;
                 growth.matches.push(found);

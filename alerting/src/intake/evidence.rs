@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use citywatch_engine::{EventSnapshot, Evidence, Match};
 use serde_json::json;
+use sqlx::AssertSqlSafe;
 
 use super::entities::{self, EntityKind};
 use crate::config::IncidentsConfig;
@@ -21,9 +22,10 @@ pub(crate) async fn copy(
     let mut added = 0;
     for found in matches {
         for evidence in &found.evidence {
-            if added < room {
-                added += insert_event(write, incident_id, &evidence.event).await?;
+            if added >= room {
+                return Ok(added);
             }
+            added += insert_event(write, incident_id, &evidence.event).await?;
             note_rule(write, incident_id, &found.rule.id, evidence).await?;
         }
     }
@@ -96,18 +98,27 @@ pub(crate) async fn name_entities(
     for evidence in matches.iter().flat_map(|found| &found.evidence) {
         entities::collect(&evidence.event, &mut found);
     }
-    for (kind, value) in found.iter().take(config.entities_max as usize) {
-        sqlx::query(
-            "INSERT INTO incident_entities (incident_id, kind, value) SELECT $1, $2, $3 \
-             WHERE (SELECT COUNT(*) FROM incident_entities WHERE incident_id = $1) < $4 \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(incident_id)
-        .bind(kind.name())
-        .bind(value.as_str())
-        .bind(i64::from(config.entities_max))
-        .execute(&mut **write)
-        .await?;
+    let present: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM incident_entities WHERE incident_id = $1")
+            .bind(incident_id)
+            .fetch_one(&mut **write)
+            .await?;
+    let room = usize::try_from(i64::from(config.entities_max) - present).unwrap_or(0);
+    let found: Vec<_> = found.into_iter().take(room).collect();
+    // At most so many rows at once, so that each connection prepares few statements.
+    for chunk in found.chunks(8) {
+        let rows: Vec<String> = (0..chunk.len())
+            .map(|row| format!("($1, ${}, ${})", row * 2 + 2, row * 2 + 3))
+            .collect();
+        let sql = format!(
+            "INSERT INTO incident_entities (incident_id, kind, value) VALUES {} ON CONFLICT DO NOTHING",
+            rows.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(incident_id);
+        for (kind, value) in chunk {
+            query = query.bind(kind.name()).bind(value.as_str());
+        }
+        query.execute(&mut **write).await?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod draft;
 mod entities;
 mod evidence;
 pub(crate) mod keys;
+mod memory;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

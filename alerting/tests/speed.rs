@@ -1,0 +1,130 @@
+//! How fast it is. Not part of the ordinary run: `cargo test --release -p citywatch-alerting --test speed --
+//! --ignored --nocapture` prints the figures.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test that prints figures"
+)]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use citywatch_engine::Match;
+use serde_json::json;
+use support::{Place, Site, at, found, rule, send};
+
+/// How many open incidents; fewer for a quick look.
+fn incidents() -> u64 {
+    std::env::var("INCIDENTS").map_or(100_000, |count| count.parse().unwrap())
+}
+
+/// Prints and returns the 95th percentile.
+fn percentile_95(what: &str, mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    let (middle, late) = (times[times.len() / 2], times[times.len() * 95 / 100]);
+    println!("{what}: median {middle:?}, p95 {late:?} of {}", times.len());
+    late
+}
+
+fn times(count: usize, mut work: impl FnMut()) -> Vec<Duration> {
+    (0..count)
+        .map(|_| {
+            let started = Instant::now();
+            work();
+            started.elapsed()
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "takes minutes; prints figures"]
+async fn with_a_hundred_thousand_open_alerts() {
+    let place = Place::sqlite();
+    let site = Site::start(&place).await;
+    let intake = site.alerting.intake();
+    let guess = rule("guess", "high");
+    let started = Instant::now();
+    for batch in 0..incidents() / 1_000 {
+        // Each on a host of its own: the dearest case, an incident per match.
+        let host = |number: u64| format!("host-{:06}", batch * 1_000 + number);
+        let matches: Vec<Match> = (0..1_000)
+            .map(|number| found(&guess, &host(number), at(0), number))
+            .collect();
+        send(&intake, matches).await;
+    }
+    let rate = incidents() as f64 / started.elapsed().as_secs_f64();
+    println!("intake, an incident per match: {rate:.0} matches/s");
+    let started = Instant::now();
+    for batch in 0..50 {
+        let matches: Vec<Match> = (0..1_000)
+            .map(|number| found(&guess, "noisy", at(0), batch * 1_000 + number))
+            .collect();
+        send(&intake, matches).await;
+    }
+    println!(
+        "intake, 50,000 of one alert: {:.0} matches/s",
+        50_000.0 / started.elapsed().as_secs_f64()
+    );
+
+    let client = site.admin();
+    let mut cursor = String::new();
+    let page = || {
+        let reply = client.get(&format!(
+            "/api/v1/incidents?state=open&limit=50&cursor={cursor}"
+        ));
+        cursor = reply.body["next_cursor"].as_str().unwrap().to_owned();
+    };
+    let page = percentile_95("page of the queue", times(200, page));
+    let filtered = || {
+        client.get("/api/v1/incidents?state=open&severity=high&host=host-000500");
+    };
+    percentile_95("page, one host", times(50, filtered));
+    let one = client.get("/api/v1/incidents?limit=1").body["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let detail = || {
+        client.get(&format!("/api/v1/incidents/{one}"));
+    };
+    percentile_95("one incident", times(50, detail));
+    let similar = || {
+        client.get(&format!("/api/v1/incidents/{one}/similar"));
+    };
+    percentile_95("similar incidents", times(20, similar));
+
+    let list = client.get("/api/v1/incidents?limit=500&cursor=1500").body;
+    let more = client.get("/api/v1/incidents?limit=500&cursor=1000").body;
+    let items: Vec<_> = [list, more]
+        .iter()
+        .flat_map(|list| list["items"].as_array().unwrap().clone())
+        .map(|item| json!({ "id": item["id"], "version": item["version"] }))
+        .collect();
+    assert_eq!(items.len(), 1_000);
+    let started = Instant::now();
+    let body =
+        json!({ "items": items, "change": { "state": "closed", "verdict": "false_positive" } });
+    let reply = client.send("POST", "/api/v1/incidents/bulk", Some(body), &[]);
+    let bulk = started.elapsed();
+    println!("bulk change of 1,000: {bulk:?}");
+    assert_eq!(reply.body["changed"].as_array().unwrap().len(), 1_000);
+
+    let mut stream = client.follow("", None);
+    let mut pushed = Vec::new();
+    for number in 0..50 {
+        send(
+            &intake,
+            vec![found(&guess, &format!("pushed-{number}"), at(0), 1)],
+        )
+        .await;
+        let committed = Instant::now();
+        while stream.next().data["host"] != format!("pushed-{number}") {}
+        pushed.push(committed.elapsed());
+    }
+    let pushed = percentile_95("commit to push", pushed);
+    site.stop().await;
+    assert!(page < Duration::from_millis(100) && bulk < Duration::from_secs(2));
+    assert!(pushed < Duration::from_millis(500) && rate > 1_000.0);
+}
