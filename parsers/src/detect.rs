@@ -1,6 +1,6 @@
 //! Which format a record has, when nobody says: a few bytes decide, and the answer says why.
 
-use crate::formats::{FORMATS, Format, TEXT};
+use crate::formats::{FORMATS, Format, LAST_RESORT, TEXT};
 
 /// What [`detect_format`] found, and why.
 #[derive(Clone, Copy)]
@@ -24,6 +24,7 @@ pub fn detect_format(raw: &[u8]) -> Detection {
 pub(crate) fn detect_text(text: &str) -> Detection {
     FORMATS
         .iter()
+        .chain([&LAST_RESORT])
         .find_map(|format| (format.detect)(text).map(|reason| Detection { format, reason }))
         .unwrap_or(Detection {
             format: &TEXT,

@@ -88,7 +88,6 @@ pub static FORMATS: &[Format] = &[
     columns::format::<3>(),
     columns::format::<4>(),
     logfmt::LOGFMT,
-    syslog::BARE_SYSLOG,
     text::TEXT,
     shapes::JOURNALD,
     shapes::DOCKER,
@@ -99,6 +98,9 @@ pub static FORMATS: &[Format] = &[
     shapes::KUBERNETES_AUDIT,
     shapes::WEB_JSON,
 ];
+
+/// Asked when none of the table knows a record: signs that are too weak to be asked earlier.
+pub(crate) static LAST_RESORT: Format = syslog::BARE_SYSLOG;
 
 /// The format of what no other format reads.
 pub(crate) static TEXT: Format = text::TEXT;
