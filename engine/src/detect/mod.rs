@@ -15,6 +15,7 @@
 
 mod anchors;
 mod compile;
+mod correlate;
 mod ends;
 mod error;
 mod grams;
@@ -32,6 +33,7 @@ mod view;
 mod witness;
 
 pub use compile::{Compiled, RULES_MAX, RuleIndex};
+pub use correlate::{CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator};
 pub use error::CompileError;
 pub use matcher::{Matcher, RuleHit};
 pub use routing::LogSourceMode;

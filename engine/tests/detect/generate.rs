@@ -30,7 +30,7 @@ const WORDS: [&str; 12] = [
 
 /// An event that owns its parts.
 #[derive(Clone, Debug)]
-pub struct OwnedEvent {
+pub(crate) struct OwnedEvent {
     fields: Vec<(&'static str, OwnedValue)>,
     log_sources: Vec<LogSource<'static>>,
     raw: Vec<u8>,
@@ -48,7 +48,7 @@ enum OwnedValue {
 
 impl OwnedEvent {
     /// Calls `run` with the event.
-    pub fn with(&self, run: impl FnOnce(&Event<'_>)) {
+    pub(crate) fn with(&self, run: impl FnOnce(&Event<'_>)) {
         let mut batch = RecordBatch::new(Arc::new(Origin::default()));
         batch.push(&self.raw, 0, Timestamp(0), Truncated::No);
         let arena = Bump::new();
@@ -131,7 +131,7 @@ fn log_source() -> impl Strategy<Value = LogSource<'static>> {
 }
 
 /// An event.
-pub fn event() -> impl Strategy<Value = OwnedEvent> {
+pub(crate) fn event() -> impl Strategy<Value = OwnedEvent> {
     let fields = prop::collection::vec((prop::sample::select(&FIELDS[..]), value()), 0..6);
     let raw = prop_oneof![3 => text().prop_map(String::into_bytes), 1 => prop::collection::vec(any::<u8>(), 0..8)];
     (fields, prop::collection::vec(log_source(), 0..3), raw).prop_map(
@@ -255,7 +255,7 @@ fn expr() -> impl Strategy<Value = Expr> {
 }
 
 /// A rule.
-pub fn rule() -> impl Strategy<Value = Arc<Rule>> {
+pub(crate) fn rule() -> impl Strategy<Value = Arc<Rule>> {
     (expr(), log_source()).prop_map(|(condition, log_source)| {
         Arc::new(Rule {
             meta: meta("generated"),
@@ -269,7 +269,7 @@ pub fn rule() -> impl Strategy<Value = Arc<Rule>> {
 }
 
 /// What a rule says about itself, mostly nothing.
-pub fn meta(id: &str) -> Meta {
+pub(crate) fn meta(id: &str) -> Meta {
     Meta {
         id: RuleId(id.into()),
         name: None,

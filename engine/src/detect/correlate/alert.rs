@@ -1,0 +1,100 @@
+//! From the windows in which a correlation held to the Match that alerting gets.
+
+use std::sync::Arc;
+
+use citywatch_parsers::{Timestamp, UnitId};
+use citywatch_rules::Correlation;
+
+use super::group::{Group, Told, Witness};
+use crate::matches::{Evidence, Match, MatchId, RuleInfo};
+
+/// Events that a match carries as evidence; the first and the last ones where there are more.
+const EVIDENCE_EVENTS_MAX: usize = 100;
+
+/// A correlation and its description.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'c> {
+    pub(super) correlation: &'c Correlation,
+    pub(super) info: &'c Arc<RuleInfo>,
+}
+
+impl Named<'_> {
+    /// The id of the alert of a group in a cell.
+    pub(super) fn alert_id(self, group: &Group, cell: i64) -> MatchId {
+        MatchId::of_group(&self.info.id, &group.values, self.cell_start(cell))
+    }
+
+    /// The match of a group in a cell, for the windows from and to these times, and what to remember of it.
+    pub(super) fn describe(
+        self,
+        group: &Group,
+        cell: i64,
+        windows: &[(i64, i64)],
+    ) -> (Match, Told) {
+        let witnesses = witnesses_in(group, windows);
+        let told = Told {
+            events: told_hash(&witnesses),
+        };
+        let evidence = evidence_of(&witnesses);
+        let latest = evidence.last();
+        let found = Match {
+            id: self.alert_id(group, cell),
+            rule: Arc::clone(self.info),
+            unit: latest.map_or_else(UnitId::default, |latest| latest.event.unit.clone()),
+            host: latest.map_or_else(String::new, |latest| latest.event.host.clone()),
+            event_time: Timestamp(witnesses.last().map_or(0, |last| last.time_us)),
+            group: group.values.clone(),
+            window: Some((self.cell_start(cell), self.cell_start(cell + 1))),
+            event_count: witnesses.len() as u64,
+            evidence,
+        };
+        (found, told)
+    }
+
+    fn cell_start(self, cell: i64) -> Timestamp {
+        Timestamp(cell.saturating_mul(self.correlation.timespan_us))
+    }
+}
+
+/// The different events in these windows, by time and id.
+pub(super) fn witnesses_in(group: &Group, windows: &[(i64, i64)]) -> Vec<Witness> {
+    let mut witnesses = Vec::new();
+    for &(from_us, to_us) in windows {
+        let range = group.first_at(from_us)..group.first_at(to_us.saturating_add(1));
+        group
+            .entries
+            .range(range)
+            .for_each(|entry| entry.witnesses(&mut witnesses));
+    }
+    // What is kept as evidence comes first among those of the same event, and stays.
+    witnesses.sort_by_key(|witness| (witness.time_us, witness.event, witness.evidence.is_none()));
+    witnesses.dedup_by_key(|witness| witness.event);
+    witnesses
+}
+
+/// The evidence of these events: all, or the first and the last ones. The bound is on how many are
+/// copied; `Match::event_count` counts all.
+fn evidence_of(witnesses: &[Witness]) -> Vec<Evidence> {
+    let kept: Vec<&Witness> = witnesses
+        .iter()
+        .filter(|witness| witness.evidence.is_some())
+        .collect();
+    let half = EVIDENCE_EVENTS_MAX / 2;
+    let chosen: Vec<&Witness> = match kept.len().checked_sub(EVIDENCE_EVENTS_MAX) {
+        None | Some(0) => kept,
+        Some(_) => kept[..half]
+            .iter()
+            .chain(&kept[kept.len() - half..])
+            .copied()
+            .collect(),
+    };
+    chosen.into_iter().filter_map(Witness::evidence).collect()
+}
+
+fn told_hash(witnesses: &[Witness]) -> u128 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    witnesses
+        .iter()
+        .for_each(|witness| hasher.update(&witness.event.to_le_bytes()));
+    hasher.digest128()
+}

@@ -1,0 +1,23 @@
+//! Correlation: what several matches have in common within a time.
+//!
+//! README.md of the rules crate ("Correlation: windows, alerts, identity") says what windows, moments,
+//! cells and alerts are; everything there is a function of the set of matches. This module computes it
+//! as matches come, in any order within the lateness bound:
+//!
+//! - a monotone condition raises its alert with the match that makes it true;
+//! - any other is judged when the watermark has passed its window;
+//! - an alert is told again when it is settled, if more events belong to it by then; its id stays.
+//!
+//! Memory is bounded by [`CorrelationLimits`]; what does not fit is counted in [`CorrelationStatus`].
+
+mod alert;
+mod correlator;
+mod fields;
+mod group;
+mod input;
+mod tally;
+mod watermark;
+mod windows;
+
+pub use correlator::Correlator;
+pub use input::{CorrelationInput, CorrelationLimits, CorrelationStatus};

@@ -1,0 +1,190 @@
+//! Where a correlation's condition holds in a group: its moments.
+//!
+//! README.md of the rules crate, "Windows", is what this computes, by sliding one window over the
+//! entries instead of building each anew.
+
+use std::ops::Range;
+
+use citywatch_rules::Correlation;
+
+use super::group::Group;
+use super::tally::Tally;
+
+/// The condition held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// When: the time of the window's last match.
+    pub(super) time_us: i64,
+    /// Where the window begins.
+    pub(super) from_us: i64,
+}
+
+/// How to go on after a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// With the next one.
+    Next,
+    /// With those at or after this time.
+    SkipTo(i64),
+    /// Not at all.
+    Stop,
+}
+
+/// A window that was slid up to an entry, to be slid on from there.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    tally: Tally,
+    /// First entry in the window.
+    left: usize,
+    /// First entry that was not looked at.
+    next: usize,
+}
+
+impl Cursor {
+    fn at(correlation: &Correlation, group: &Group, next: usize) -> Self {
+        let mut cursor = Self {
+            tally: Tally::new(&correlation.kind, correlation.rules.len()),
+            left: next,
+            next,
+        };
+        if let Some(entry) = group.entries.get(next) {
+            cursor.left = group.first_at(entry.time_us.saturating_sub(correlation.timespan_us));
+            group
+                .entries
+                .range(cursor.left..next)
+                .for_each(|entry| cursor.tally.add(entry));
+        }
+        cursor
+    }
+
+    /// Moves the window on to the matches at `time_us` and returns whether the condition holds.
+    fn slide(
+        &mut self,
+        correlation: &Correlation,
+        group: &Group,
+        time_us: i64,
+        from_us: i64,
+    ) -> bool {
+        while let Some(entry) = group
+            .entries
+            .get(self.next)
+            .filter(|entry| entry.time_us == time_us)
+        {
+            self.tally.add(entry);
+            self.next += 1;
+        }
+        while group.entries[self.left].time_us < from_us {
+            self.tally.remove(&group.entries[self.left]);
+            self.left += 1;
+        }
+        self.tally.holds(&correlation.kind, from_us)
+    }
+
+    /// Whether an entry that is inserted there leaves it right.
+    pub(super) fn survives_insertion(&self, at: usize) -> bool {
+        at >= self.next
+    }
+
+    /// The cursor after so many entries were dropped from the front, if none of them is in its window.
+    pub(super) fn after_drop(mut self, count: usize) -> Option<Self> {
+        self.left = self.left.checked_sub(count)?;
+        self.next -= count;
+        Some(self)
+    }
+}
+
+/// Moments of a monotone condition with times in `times_us`: the window before each match. `cursor` is
+/// where an earlier call ended. `skip` says for a match's time until when matches need not be looked at.
+pub(super) fn monotone(
+    correlation: &Correlation,
+    group: &Group,
+    times_us: Range<i64>,
+    cursor: &mut Option<Cursor>,
+    skip: impl Fn(i64) -> Option<i64>,
+    mut on: impl FnMut(Moment) -> Step,
+) {
+    let mut next = group.first_at(times_us.start);
+    let mut sliding = cursor.take().filter(|cursor| cursor.next == next);
+    while let Some(entry) = group
+        .entries
+        .get(next)
+        .filter(|entry| entry.time_us < times_us.end)
+    {
+        let time_us = entry.time_us;
+        if let Some(later_us) = skip(time_us) {
+            next = group.first_at(later_us);
+            sliding = None;
+            continue;
+        }
+        let mut now = sliding
+            .take()
+            .unwrap_or_else(|| Cursor::at(correlation, group, next));
+        let from_us = time_us.saturating_sub(correlation.timespan_us);
+        let holds = now.slide(correlation, group, time_us, from_us);
+        next = now.next;
+        match if holds {
+            on(Moment { time_us, from_us })
+        } else {
+            Step::Next
+        } {
+            Step::Next => sliding = Some(now),
+            Step::SkipTo(later_us) => next = next.max(group.first_at(later_us)),
+            Step::Stop => return,
+        }
+    }
+    *cursor = sliding;
+}
+
+/// Moments of any other condition: full windows that begin with a match at a time in `starts_us` and
+/// that no earlier match's window contains.
+pub(super) fn full(
+    correlation: &Correlation,
+    group: &Group,
+    starts_us: Range<i64>,
+    mut on: impl FnMut(Moment) -> Step,
+) {
+    let timespan_us = correlation.timespan_us;
+    let mut left = group.first_at(starts_us.start);
+    let mut right = left;
+    let mut tally = Tally::new(&correlation.kind, correlation.rules.len());
+    let mut reached_us = match left.checked_sub(1) {
+        Some(before) => group.entries[before].time_us.saturating_add(timespan_us),
+        None => i64::MIN,
+    };
+    while let Some(entry) = group
+        .entries
+        .get(left)
+        .filter(|entry| entry.time_us < starts_us.end)
+    {
+        let from_us = entry.time_us;
+        let to_us = from_us.saturating_add(timespan_us);
+        while let Some(entry) = group
+            .entries
+            .get(right)
+            .filter(|entry| entry.time_us <= to_us)
+        {
+            tally.add(entry);
+            right += 1;
+        }
+        let last_us = group.entries[right - 1].time_us;
+        let is_maximal = last_us > reached_us || reached_us == i64::MIN;
+        if is_maximal
+            && tally.holds(&correlation.kind, from_us)
+            && on(Moment {
+                time_us: last_us,
+                from_us,
+            }) == Step::Stop
+        {
+            return;
+        }
+        while let Some(entry) = group
+            .entries
+            .get(left)
+            .filter(|entry| entry.time_us == from_us)
+        {
+            tally.remove(entry);
+            left += 1;
+        }
+        reached_us = to_us;
+    }
+}

@@ -1,0 +1,340 @@
+//! The correlator against the reference: the same alerts with the same events, in any order of arrival
+//! within the lateness bound.
+
+#[path = "detect/generate.rs"]
+#[allow(dead_code)]
+mod generate;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use citywatch_engine::detect::{CorrelationInput, CorrelationLimits, Correlator, RuleIndex};
+use citywatch_engine::{EventId, EventSnapshot, Match, MatchId};
+use citywatch_parsers::{RecordId, Timestamp, UnitId};
+use citywatch_rules::correlation::{
+    Alias, Bound, Correlation, CorrelationKind, Generate, Order, RuleExpr, RuleRef, RuleTarget,
+};
+use citywatch_rules::reference::{self, RuleMatch};
+use citywatch_rules::rule::{CompareOp, Number, Position};
+use citywatch_rules::vectors::{self, Expect};
+use citywatch_rules::{RuleId, RuleSet};
+use proptest::prelude::*;
+
+/// A match as it arrives.
+#[derive(Clone, Debug)]
+struct Arrival {
+    rule: usize,
+    event: u128,
+    time: Timestamp,
+    stream: &'static str,
+    fields: Vec<(String, Option<String>)>,
+}
+
+impl Arrival {
+    fn snapshot(&self) -> Arc<EventSnapshot> {
+        let fields = self
+            .fields
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect();
+        Arc::new(EventSnapshot {
+            id: EventId(self.event),
+            record: RecordId {
+                agent: "a".into(),
+                stream: self.stream.into(),
+                position: 0,
+            },
+            unit: UnitId::from("unit"),
+            event_time: self.time,
+            received_at: self.time,
+            host: "host".into(),
+            format: "json".into(),
+            fields,
+            raw: String::new(),
+        })
+    }
+}
+
+/// An alert with its events; those of the correlator beyond its bound of evidence are only counted.
+type Alerts = BTreeMap<MatchId, BTreeSet<u128>>;
+
+fn by_reference(set: &RuleSet, arrivals: &[Arrival]) -> Alerts {
+    let matches: Vec<RuleMatch> = arrivals
+        .iter()
+        .map(|arrival| RuleMatch {
+            rule: arrival.rule,
+            event: arrival.event,
+            time: arrival.time,
+            fields: arrival.fields.clone(),
+        })
+        .collect();
+    let settled = reference::correlate(set, &matches)
+        .into_iter()
+        .map(|alert| {
+            let correlation = &set.correlations[alert.correlation];
+            let id = MatchId::of_group(
+                correlation.meta.id.as_str(),
+                &alert.group,
+                alert.window_start,
+            );
+            (id, alert.events.into_iter().collect())
+        });
+    settled.collect()
+}
+
+fn by_correlator(set: &RuleSet, arrivals: &[Arrival], drain_every: usize) -> Alerts {
+    let mut correlator = Correlator::new(
+        &set.correlations,
+        set.rules.len().max(4),
+        CorrelationLimits::default(),
+    );
+    let mut told: Vec<Match> = Vec::new();
+    for (number, arrival) in arrivals.iter().enumerate() {
+        let rule = RuleIndex(u32::try_from(arrival.rule).unwrap());
+        correlator.observe(CorrelationInput {
+            rule,
+            event: &arrival.snapshot(),
+            matched: &[],
+        });
+        if number % drain_every == 0 {
+            correlator.drain(&mut told);
+        }
+    }
+    for stream in ["s", "t"] {
+        correlator.advance(&"a".into(), &stream.into(), Timestamp(i64::MAX / 4));
+    }
+    correlator.drain(&mut told);
+    let status = correlator.status();
+    assert_eq!(
+        (status.entries, status.groups, status.evidence_events),
+        (0, 0, 0),
+        "all windows are over"
+    );
+    let mut alerts = Alerts::new();
+    for found in told {
+        let events: BTreeSet<u128> = found
+            .evidence
+            .iter()
+            .map(|evidence| evidence.event.id.0)
+            .collect();
+        assert_eq!(
+            events.len() as u64,
+            found.event_count.min(100),
+            "all events are shown as long as they are few"
+        );
+        // What is told later of the same alert is what counts.
+        alerts.insert(found.id, events);
+    }
+    alerts
+}
+
+#[test]
+fn specification_vectors_hold_for_the_correlator() {
+    let mut run = 0;
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules/testdata/correlations");
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for vector in vectors::read(&file.display().to_string(), &text).unwrap() {
+            let Expect::Alerts(expected) = &vector.expect else {
+                continue;
+            };
+            let set = RuleSet::load([vector.source.clone()], &vector.options);
+            let mut arrivals = Vec::new();
+            for (place, event) in (1u128..).zip(&vector.events) {
+                event.with(|parsed| {
+                    for (rule, _) in set
+                        .rules
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, rule)| reference::matches(rule, parsed).is_some())
+                    {
+                        let fields = parsed.fields.iter().map(|field| {
+                            let text = field.value.to_string();
+                            (
+                                field.name.to_owned(),
+                                (field.value != citywatch_parsers::Value::Null).then_some(text),
+                            )
+                        });
+                        arrivals.push(Arrival {
+                            rule,
+                            event: place,
+                            time: event.time,
+                            stream: "s",
+                            fields: fields.collect(),
+                        });
+                    }
+                });
+            }
+            arrivals.sort_by_key(|arrival| arrival.time);
+            let found = by_correlator(&set, &arrivals, 1);
+            assert_eq!(
+                found,
+                by_reference(&set, &arrivals),
+                "{}: {}",
+                file.display(),
+                vector.name
+            );
+            assert_eq!(
+                found.len(),
+                expected.len(),
+                "{}: {}",
+                file.display(),
+                vector.name
+            );
+            run += 1;
+        }
+    }
+    assert!(run > 20, "only {run} vectors");
+}
+
+const TIMESPAN_S: i64 = 60;
+
+fn bound() -> impl Strategy<Value = Bound> {
+    use CompareOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+    let ops = [
+        GreaterOrEqual,
+        GreaterOrEqual,
+        Greater,
+        Less,
+        LessOrEqual,
+        Equal,
+        NotEqual,
+    ];
+    (0..7usize, 0i128..5).prop_map(move |(op, number)| Bound {
+        op: ops[op],
+        number: Number::Int(number),
+    })
+}
+
+fn words() -> impl Strategy<Value = RuleExpr> {
+    (0usize..3)
+        .prop_map(RuleExpr::Rule)
+        .prop_recursive(2, 6, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 1..3).prop_map(RuleExpr::And),
+                prop::collection::vec(inner.clone(), 1..3).prop_map(RuleExpr::Or),
+                inner.prop_map(|inner| RuleExpr::Not(Box::new(inner))),
+            ]
+        })
+}
+
+fn kind() -> impl Strategy<Value = CorrelationKind> {
+    let condition = || prop::collection::vec(bound(), 1..3);
+    prop_oneof![
+        3 => condition().prop_map(|condition| CorrelationKind::EventCount { condition }),
+        3 => condition().prop_map(|condition| CorrelationKind::ValueCount { fields: vec!["v".into()], condition }),
+        2 => condition().prop_map(|condition| CorrelationKind::Temporal { condition }),
+        3 => condition().prop_map(|condition| CorrelationKind::TemporalOrdered { condition }),
+        2 => (words(), any::<bool>()).prop_map(|(condition, ordered)| CorrelationKind::TemporalExtended {
+            condition,
+            text: "".into(),
+            order: if ordered { Order::AsWritten } else { Order::Any },
+        }),
+        1 => condition().prop_map(|condition| CorrelationKind::ValueSum { field: "v".into(), condition }),
+        1 => condition().prop_map(|condition| CorrelationKind::ValueAvg { field: "v".into(), condition }),
+        1 => (condition(), prop::option::of(1i128..=100)).prop_map(|(condition, percentile)| {
+            let percentile = percentile.map(|percentile| percentile * 1_000_000);
+            CorrelationKind::ValuePercentile { field: "v".into(), percentile, condition }
+        }),
+    ]
+}
+
+/// A correlation of rules 0 to 2, and perhaps of the correlation before it.
+fn correlation(index: usize) -> impl Strategy<Value = Arc<Correlation>> {
+    (kind(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        move |(kind, grouped, aliased, chained)| {
+            let target = |place: usize| match (chained && place == 2, index.checked_sub(1)) {
+                (true, Some(before)) => RuleTarget::Correlation {
+                    index: before,
+                    id: RuleId("".into()),
+                },
+                _ => RuleTarget::Rule {
+                    index: place,
+                    id: RuleId("".into()),
+                },
+            };
+            let reference = |place: usize| RuleRef {
+                written: "".into(),
+                target: target(place),
+                position: Position::default(),
+            };
+            let alias = Alias {
+                name: "g".into(),
+                fields: vec![(0, "g".into()), (1, "v".into()), (2, "g".into())],
+            };
+            Arc::new(Correlation {
+                meta: generate::meta(&format!("correlation {index}")),
+                kind,
+                rules: (0..3).map(reference).collect(),
+                group_by: if grouped { vec!["g".into()] } else { vec![] },
+                timespan_us: TIMESPAN_S * 1_000_000,
+                aliases: if aliased { vec![alias] } else { vec![] },
+                generate: Generate::No,
+            })
+        },
+    )
+}
+
+/// Matches within ten minutes, each at most four minutes late.
+fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
+    let value = || {
+        prop::option::weighted(
+            0.9,
+            prop::sample::select(&["1", "2", "2.5", "-1", "x"][..]).prop_map(str::to_owned),
+        )
+    };
+    let one = (
+        0usize..3,
+        0u128..12,
+        0i64..600,
+        0i64..240,
+        value(),
+        value(),
+        any::<bool>(),
+    );
+    prop::collection::vec(one, 0..24).prop_map(|listed| {
+        let mut arrivals: Vec<(i64, Arrival)> = Vec::new();
+        for (rule, event, time_s, late_s, g, v, first) in listed {
+            // An event has one time, one stream and one set of fields, whichever rules match it.
+            let known = arrivals
+                .iter()
+                .find(|known| known.1.event == event)
+                .map(|known| known.1.clone());
+            let arrival = match known {
+                Some(known) => Arrival { rule, ..known },
+                None => Arrival {
+                    rule,
+                    event,
+                    time: Timestamp::from_seconds(time_s + 1_767_225_600),
+                    stream: if first { "s" } else { "t" },
+                    fields: vec![("g".to_owned(), g), ("v".to_owned(), v)],
+                },
+            };
+            arrivals.push((arrival.time.as_seconds() + late_s, arrival));
+        }
+        arrivals.sort_by_key(|(arrives_s, _)| *arrives_s);
+        arrivals.into_iter().map(|(_, arrival)| arrival).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn settled_alerts_do_not_depend_on_the_order_of_arrival(
+        first in correlation(0),
+        second in correlation(1),
+        arrivals in arrivals(),
+        drain_every in 1usize..5,
+    ) {
+        let set = RuleSet { correlations: vec![first, second], ..RuleSet::default() };
+        prop_assert_eq!(by_correlator(&set, &arrivals, drain_every), by_reference(&set, &arrivals));
+    }
+}
