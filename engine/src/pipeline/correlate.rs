@@ -1,6 +1,9 @@
-//! Correlation within the pipeline: feeds the correlator and tells what is new of what it says.
+//! Correlation within the pipeline: feeds the correlator, tells it of streams that went quiet, and
+//! rebuilds it after a restart.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use citywatch_parsers::Timestamp;
 
@@ -8,27 +11,36 @@ use super::config::PipelineConfig;
 use super::positions::StreamKey;
 use super::rules::LoadedRules;
 use super::worker::Found;
+use crate::detect::{CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator, RuleIndex};
 use crate::matches::Match;
 use crate::store::{Store, StoreError, StoredMatch};
 
-/// What a delivery's matches led to.
-#[derive(Debug, Default)]
-pub(super) struct Correlated {
-    /// Correlations that held for the first time: to be stored.
-    pub(super) first_seen: Vec<Match>,
-    /// All that alerting should know of, grown evidence included.
-    pub(super) alerting: Vec<Match>,
-}
+/// A stream may have been cut off: matches received this much before the longest window are read
+/// back as well after a restart.
+const REBUILD_SLACK: Duration = Duration::from_secs(24 * 3_600);
 
-/// The correlator with its memory of what was said already.
+/// The correlator with what it cannot know by itself: time, and which streams are quiet.
 #[derive(Debug)]
 pub(super) struct Correlation {
     rules: Arc<LoadedRules>,
+    correlator: Correlator,
+    quiet_after: Duration,
+    /// Streams that spoke since their watermark was last moved by the clock.
+    speaking: HashMap<StreamKey, Instant>,
 }
 
 impl Correlation {
-    pub(super) fn new(rules: &Arc<LoadedRules>, _config: &PipelineConfig) -> Self {
-        Self { rules: Arc::clone(rules) }
+    pub(super) fn new(rules: &Arc<LoadedRules>, config: &PipelineConfig) -> Self {
+        let lateness = Duration::from_secs(config.lateness_s);
+        let lateness_us = i64::try_from(lateness.as_micros()).unwrap_or(i64::MAX);
+        let limits = CorrelationLimits { lateness_us, ..CorrelationLimits::default() };
+        let set = rules.set();
+        Self {
+            correlator: Correlator::new(&set.correlations, set.rules.len(), limits),
+            rules: Arc::clone(rules),
+            quiet_after: lateness,
+            speaking: HashMap::new(),
+        }
     }
 
     /// Whether there is nothing to correlate.
@@ -36,21 +48,94 @@ impl Correlation {
         self.rules.set().correlations.is_empty()
     }
 
-    /// The matches that open windows may need.
-    pub(super) async fn stored_matches(&self, _store: &Store) -> Result<Vec<StoredMatch>, StoreError> {
-        Ok(Vec::new())
+    /// What it holds and what it had to let go.
+    pub(super) fn status(&self) -> CorrelationStatus {
+        self.correlator.status()
     }
 
-    /// Takes them in again, without saying anything.
-    pub(super) fn replay(&mut self, _stored: Vec<StoredMatch>) {}
+    /// The matches that windows may need that were open when the last run ended.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub(super) async fn stored_matches(&self, store: &Store) -> Result<Vec<StoredMatch>, StoreError> {
+        let horizon = Duration::from_micros(u64::try_from(self.correlator.horizon_us()).unwrap_or(u64::MAX));
+        let back_us = i64::try_from((horizon + REBUILD_SLACK).as_micros()).unwrap_or(i64::MAX);
+        let since = Timestamp(now().as_micros().saturating_sub(back_us));
+        let rules = self.rules.set().rules.iter().enumerate();
+        let wanted = rules.filter(|(index, _)| self.correlator.wants(rule_index(*index)));
+        let ids: Vec<String> = wanted.map(|(_, rule)| rule.meta.id.to_string()).collect();
+        let mut stored = Vec::new();
+        store.recent_matches(&ids, since, |found| stored.push(found)).await?;
+        Ok(stored)
+    }
 
-    /// Takes in what was found in a stream.
+    /// Takes matches of the last run in again, and returns what they lead to: alerts that were raised
+    /// then, under the same ids, so that alerting and store know them.
+    pub(super) fn replay(&mut self, stored: &[StoredMatch]) -> Vec<Match> {
+        let rules = &self.rules.set().rules;
+        let by_id: HashMap<&str, RuleIndex> =
+            rules.iter().enumerate().map(|(index, rule)| (rule.meta.id.as_str(), rule_index(index))).collect();
+        for found in stored {
+            let Some(&rule) = by_id.get(found.rule_id.as_str()) else { continue };
+            for evidence in &found.evidence {
+                self.correlator.observe(CorrelationInput { rule, event: &evidence.event, matched: &evidence.matched });
+            }
+        }
+        self.drain()
+    }
+
+    /// Takes in what was found in a stream, and returns the correlations that hold by now.
     pub(super) fn observe(
         &mut self,
-        _stream: &StreamKey,
-        _found: &[Found],
-        _newest_event: Option<Timestamp>,
-    ) -> Correlated {
-        Correlated::default()
+        stream: &StreamKey,
+        found: &[Found],
+        newest_event: Option<Timestamp>,
+    ) -> Vec<Match> {
+        if self.is_idle() {
+            return Vec::new();
+        }
+        for Found { rule, found } in found {
+            for evidence in &found.evidence {
+                let input = CorrelationInput { rule: *rule, event: &evidence.event, matched: &evidence.matched };
+                self.correlator.observe(input);
+            }
+        }
+        if let Some(newest) = newest_event {
+            // A clock that runs ahead must not close the windows of everybody's future.
+            self.correlator.advance(&stream.agent, &stream.stream, newest.min(now()));
+            self.speaking.insert(stream.clone(), Instant::now());
+        }
+        self.drain()
     }
+
+    /// Moves on the watermarks of streams that were quiet for as long as an event may be late: nothing
+    /// of theirs is expected any more, so their windows close.
+    pub(super) fn close_quiet_streams(&mut self) -> Vec<Match> {
+        let (quiet_after, now_time) = (self.quiet_after, now());
+        let correlator = &mut self.correlator;
+        let before = self.speaking.len();
+        self.speaking.retain(|stream, spoke| {
+            let speaks = spoke.elapsed() < quiet_after;
+            if !speaks {
+                correlator.advance(&stream.agent, &stream.stream, now_time);
+            }
+            speaks
+        });
+        if self.speaking.len() == before { Vec::new() } else { self.drain() }
+    }
+
+    fn drain(&mut self) -> Vec<Match> {
+        let mut matches = Vec::new();
+        self.correlator.drain(&mut matches);
+        matches
+    }
+}
+
+fn rule_index(index: usize) -> RuleIndex {
+    RuleIndex(u32::try_from(index).expect("a rule set has far fewer than 4 billion rules"))
+}
+
+fn now() -> Timestamp {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }

@@ -49,7 +49,8 @@ impl Dispatcher {
             self.status.records_in(delivery.batch.len());
             self.status.bytes_in(delivery.batch.bytes());
             let key = StreamKey::of(&delivery.batch.origin);
-            let Some(known) = self.known(&key, &shutdown).await else { return };
+            let lane = delivery.receipt.lane();
+            let Some(known) = self.known(&key, lane, &shutdown).await else { return };
             if let Some(last) = delivery.batch.last_position() {
                 self.positions.advance(&key, last, Instant::now());
             }
@@ -62,13 +63,17 @@ impl Dispatcher {
     }
 
     /// What is known of a stream; asks the store until it answers. `None` at shutdown.
-    async fn known(&mut self, key: &StreamKey, shutdown: &CancellationToken) -> Option<Known> {
-        if let Some(known) = self.positions.get(key) {
+    async fn known(&mut self, key: &StreamKey, lane: u32, shutdown: &CancellationToken) -> Option<Known> {
+        let remembered = self.positions.get(key);
+        if let Some(known) = remembered.filter(|known| known.lane == lane) {
             return Some(known.clone());
         }
+        // What this engine took of the stream before is stored or will be.
+        let taken = remembered.and_then(|known| known.position);
         loop {
-            match self.look_up(key).await {
-                Ok(known) => {
+            match self.look_up(key, lane).await {
+                Ok(mut known) => {
+                    known.position = known.position.max(taken);
                     self.status.waiting_for(None);
                     self.positions.insert(key.clone(), known.clone(), Instant::now());
                     return Some(known);
@@ -86,10 +91,10 @@ impl Dispatcher {
         }
     }
 
-    async fn look_up(&self, key: &StreamKey) -> Result<Known, StoreError> {
+    async fn look_up(&self, key: &StreamKey, lane: u32) -> Result<Known, StoreError> {
         let position = self.store.highest_position(&key.agent, &key.stream).await?;
         let matches_ahead = self.store.match_ids_after(&key.agent, &key.stream, position).await?;
-        Ok(Known { position, matches_ahead: Arc::new(matches_ahead) })
+        Ok(Known { position, lane, matches_ahead: Arc::new(matches_ahead) })
     }
 
     fn worker_of(&self, key: &StreamKey) -> usize {

@@ -34,6 +34,9 @@ impl StreamKey {
 pub(super) struct Known {
     /// Highest position that is stored or on its way: at or below it, a record is known.
     pub(super) position: Option<u64>,
+    /// The transport's lane that it came in. A new lane means that another engine may have had the
+    /// stream in between.
+    pub(super) lane: u32,
     /// Matches that were stored before a crash ahead of their events.
     pub(super) matches_ahead: Arc<HashSet<MatchId>>,
 }
@@ -80,7 +83,7 @@ mod tests {
     fn positions_only_grow() {
         let now = Instant::now();
         let mut positions = Positions::default();
-        let unknown = Known { position: None, matches_ahead: Arc::default() };
+        let unknown = Known { position: None, lane: 0, matches_ahead: Arc::default() };
         positions.insert(key("s"), unknown, now);
         positions.advance(&key("s"), 7, now);
         positions.advance(&key("s"), 3, now);

@@ -3,11 +3,11 @@
 //! Order is everything here. Matches reach alerting at once, before their block fills; a delivery is
 //! acknowledged only when alerting has committed its matches and its rows are stored, `events` last.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use citywatch_rules::rule::Alerts;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -17,9 +17,11 @@ use super::correlate::Correlation;
 use super::rules::LoadedRules;
 use super::status::StatusHandle;
 use super::worker::{Found, Processed};
-use crate::matches::{Match, MatchDelivery, MatchId};
+use crate::matches::{Match, MatchDelivery};
 use crate::store::{DeadLetterRow, EventRow, MatchRow, Store, StoreError};
 
+/// How often it is looked for streams that went quiet.
+const QUIET_CHECK: Duration = Duration::from_secs(1);
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -64,6 +66,7 @@ impl Writer {
     /// Runs until the workers have ended and everything they gave is stored.
     pub(super) async fn run(mut self, mut results: mpsc::Receiver<Processed>) {
         self.rebuild_correlation().await;
+        let mut quiet = tokio::time::interval(QUIET_CHECK);
         loop {
             let deadline = self.deadline;
             let due = async move {
@@ -78,9 +81,22 @@ impl Writer {
                     None => break,
                 },
                 () = due => self.flush().await,
+                _ = quiet.tick() => {
+                    let correlated = self.correlation.close_quiet_streams();
+                    self.take_correlated(correlated).await;
+                    self.report_correlation();
+                }
             }
         }
         self.flush().await;
+    }
+
+    fn report_correlation(&self) {
+        let status = self.correlation.status();
+        metrics::gauge!("citywatch_correlation_entries").set(status.entries as f64);
+        metrics::gauge!("citywatch_correlation_groups").set(status.groups as f64);
+        metrics::counter!("citywatch_correlation_entries_refused_total").absolute(status.entries_refused);
+        metrics::counter!("citywatch_correlation_evidence_dropped_total").absolute(status.evidence_dropped);
     }
 
     /// Correlation starts where the last run left it: with the matches that open windows may need.
@@ -94,7 +110,11 @@ impl Writer {
         })
         .await;
         match stored {
-            Ok(stored) => self.correlation.replay(stored),
+            Ok(stored) => {
+                tracing::info!(matches = stored.len(), "correlation goes on with the matches of the last run");
+                let correlated = self.correlation.replay(&stored);
+                self.take_correlated(correlated).await;
+            }
             Err(error) => {
                 tracing::error!(%error, "correlation starts without the matches of the last run: windows open then may not fill");
                 metrics::counter!("citywatch_engine_correlation_rebuild_failures_total").increment(1);
@@ -108,25 +128,44 @@ impl Writer {
         }
         let found = std::mem::take(&mut processed.matches);
         let correlated = self.correlation.observe(&processed.stream, &found, processed.newest_event);
-        self.status.correlation_matches(correlated.first_seen.len());
-        self.keep_matches(&found, &correlated.first_seen, &processed.matches_ahead);
-        let mut alerting: Vec<Match> =
-            found.into_iter().filter(|found| self.rules.alerts(found.rule)).map(|found| found.found).collect();
-        alerting.extend(correlated.alerting);
-        self.alert(alerting).await;
+        for Found { found, .. } in &found {
+            if !processed.matches_ahead.contains(&found.id) {
+                self.block.add_match(MatchRow::from_match(found));
+            }
+        }
+        let alerting = found.into_iter().filter(|found| self.rules.alerts(found.rule)).map(|found| found.found);
+        self.alert(alerting.collect()).await;
+        self.take_correlated(correlated).await;
         self.block.add(processed);
-        let deadline = Instant::now() + self.flush_interval;
-        self.deadline.get_or_insert(deadline);
+        self.set_deadline();
         if self.block.rows() >= self.block_rows_max || self.block.bytes() >= self.block_bytes_max {
             self.flush().await;
         }
     }
 
-    fn keep_matches(&mut self, found: &[Found], correlated: &[Match], ahead: &HashSet<MatchId>) {
-        let own = found.iter().map(|found| &found.found);
-        for found in own.chain(correlated).filter(|found| !ahead.contains(&found.id)) {
+    /// Stores and alerts what correlations hold. One that has grown is stored again under its id, and
+    /// the store keeps the largest.
+    async fn take_correlated(&mut self, correlated: Vec<Match>) {
+        if correlated.is_empty() {
+            return;
+        }
+        self.status.correlation_matches(correlated.len());
+        for found in &correlated {
             self.block.add_match(MatchRow::from_match(found));
         }
+        let set = self.rules.set();
+        let silent = |found: &Match| {
+            let correlation = set.correlations.iter().find(|correlation| correlation.meta.id.as_str() == found.rule.id);
+            correlation.is_some_and(|correlation| correlation.meta.alerts == Alerts::OnlyCorrelated)
+        };
+        let alerting = correlated.into_iter().filter(|found| !silent(found)).collect();
+        self.alert(alerting).await;
+        self.set_deadline();
+    }
+
+    fn set_deadline(&mut self) {
+        let deadline = Instant::now() + self.flush_interval;
+        self.deadline.get_or_insert(deadline);
     }
 
     /// Gives matches to alerting; whether it committed them is asked before the block is acknowledged.

@@ -167,7 +167,7 @@ impl Store {
         }))
     }
 
-    /// Hands each match of the rules since `since` (by `event_time`) to `each`, oldest first: what
+    /// Hands each match of the rules received since `since` to `each`, oldest event first: what
     /// rebuilds the correlator. Returns how many there were. Memory stays bounded however many.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl Store {
         // A correlation that grew has a row per size until they are merged: the largest stands.
         let sql = "SELECT match_id, rule_id, rule_hash, rule_title, level, correlation, unit, host, \
              event_time, group, window_start, window_end, event_count, evidence FROM matches FINAL \
-             WHERE rule_id IN {rules:Array(String)} AND event_time >= fromUnixTimestamp64Micro({since:Int64}, 'UTC') \
+             WHERE rule_id IN {rules:Array(String)} AND received_at >= fromUnixTimestamp64Micro({since:Int64}, 'UTC') \
              ORDER BY event_time, match_id";
         let call = self
             .client

@@ -87,7 +87,7 @@ function TimelineEvent({ event, titles, open, onToggle }: TimelineEventProps) {
           </span>
         ))}
       </div>
-      <div className={classes.raw}>
+      <div className={classes.raw} role="group" tabIndex={0} aria-label={t`As it was written`}>
         <LogText text={event.raw} pattern={pattern} />
       </div>
       <FieldTable
