@@ -87,6 +87,7 @@ function TimelineEvent({ event, titles, open, onToggle }: TimelineEventProps) {
           </span>
         ))}
       </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also for who has no mouse */}
       <div className={classes.raw} role="group" tabIndex={0} aria-label={t`As it was written`}>
         <LogText text={event.raw} pattern={pattern} />
       </div>
