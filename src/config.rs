@@ -53,7 +53,9 @@ pub struct DataConfig {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { dir: PathBuf::from("citywatch-data") }
+        Self {
+            dir: PathBuf::from("citywatch-data"),
+        }
     }
 }
 
@@ -96,7 +98,9 @@ pub struct MonitorConfig {
 
 impl Default for MonitorConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8788)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8788)),
+        }
     }
 }
 
@@ -106,10 +110,17 @@ impl Config {
     /// # Errors
     /// [`UsageError`] in one line: file, line, column, what is wrong and the nearest right word.
     pub fn load(path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| UsageError(format!("cannot read the configuration {}: {error}", path.display())))?;
-        let mut config: Self = parse_toml(&text, path).map_err(|error| UsageError(error.to_string()))?;
+        let Some(path) = path else {
+            return Ok(Self::default());
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            UsageError(format!(
+                "cannot read the configuration {}: {error}",
+                path.display()
+            ))
+        })?;
+        let mut config: Self =
+            parse_toml(&text, path).map_err(|error| UsageError(error.to_string()))?;
         config.resolve(path.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)
     }
@@ -122,13 +133,23 @@ impl Config {
         }
         for group in &mut self.agent.files {
             // A pattern without a slash among the excluded is for names, wherever the file lies.
-            let excluded = group.exclude.iter_mut().filter(|pattern| pattern.contains('/'));
+            let excluded = group
+                .exclude
+                .iter_mut()
+                .filter(|pattern| pattern.contains('/'));
             for path in group.paths.iter_mut().chain(excluded) {
                 *path = folder.join(&path).to_string_lossy().into_owned();
             }
         }
         let tls = &mut self.alerting.tls;
-        for path in [&mut tls.certificate, &mut tls.private_key, &mut self.embedded_store.library].into_iter().flatten() {
+        for path in [
+            &mut tls.certificate,
+            &mut tls.private_key,
+            &mut self.embedded_store.library,
+        ]
+        .into_iter()
+        .flatten()
+        {
             *path = folder.join(&path);
         }
     }
@@ -152,9 +173,15 @@ mod tests {
     use super::{Config, parse_toml};
 
     fn cases(kind: &str) -> Vec<PathBuf> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/testdata/config").join(kind);
-        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let mut cases: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/testdata/config")
+            .join(kind);
+        let files = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut cases: Vec<_> = files
+            .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+            .collect();
         cases.sort();
         assert!(!cases.is_empty(), "no cases of kind {kind}");
         cases
@@ -181,7 +208,11 @@ mod tests {
             resolved.complete();
             // The agent is named after this machine unless the configuration names it.
             let machine = format!("{:?}", Config::default().agent.name);
-            check_golden(&case, "txt", &format!("{resolved:#?}\n").replace(&machine, "(this machine)"));
+            check_golden(
+                &case,
+                "txt",
+                &format!("{resolved:#?}\n").replace(&machine, "(this machine)"),
+            );
         }
     }
 
@@ -190,7 +221,9 @@ mod tests {
         for case in cases("err") {
             let text = std::fs::read_to_string(&case).unwrap();
             let name = case.file_name().unwrap().to_str().unwrap().to_owned();
-            let mistake = parse_toml::<Config>(&text, Path::new(&name)).expect_err(&name).to_string();
+            let mistake = parse_toml::<Config>(&text, Path::new(&name))
+                .expect_err(&name)
+                .to_string();
             assert_eq!(mistake.lines().count(), 1, "{mistake}");
             check_golden(&case, "txt", &format!("{mistake}\n"));
         }
@@ -198,7 +231,11 @@ mod tests {
 
     #[test]
     fn the_examples_are_right() {
-        for path in ["deploy/citywatch.example.toml", "deploy/compose/citywatch.toml", "deploy/demo/citywatch.toml"] {
+        for path in [
+            "deploy/citywatch.example.toml",
+            "deploy/compose/citywatch.toml",
+            "deploy/demo/citywatch.toml",
+        ] {
             Config::load(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path))).unwrap();
         }
     }

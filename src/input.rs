@@ -23,8 +23,14 @@ pub struct Input {
 }
 
 enum TransportTask {
-    Spool { task: SpoolTask, monitor: SpoolMonitor },
-    Kafka { task: ConsumerTask, monitor: ConsumerMonitor },
+    Spool {
+        task: SpoolTask,
+        monitor: SpoolMonitor,
+    },
+    Kafka {
+        task: ConsumerTask,
+        monitor: ConsumerMonitor,
+    },
 }
 
 /// What can be asked of agent and transport from elsewhere.
@@ -63,13 +69,25 @@ impl Input {
             let words = "[agent.kafka] is set, but the engine takes records from the spool: set [input] from = \"kafka\", or remove [agent.kafka]";
             return Err(UsageError(words.to_owned()).into());
         }
-        let (writer, reader) = Spool::open(&config.data.dir.join("spool"), config.spool.clone()).context("the spool")?;
+        let (writer, reader) = Spool::open(&config.data.dir.join("spool"), config.spool.clone())
+            .context("the spool")?;
         let monitor = reader.monitor();
-        let (deliveries, task) =
-            reader.start(DELIVERIES_AHEAD, stop_transport.clone()).context("the spool's reader")?;
-        parts.set("spool", PartState::Running, config.data.dir.join("spool").display().to_string());
+        let (deliveries, task) = reader
+            .start(DELIVERIES_AHEAD, stop_transport.clone())
+            .context("the spool's reader")?;
+        parts.set(
+            "spool",
+            PartState::Running,
+            config.data.dir.join("spool").display().to_string(),
+        );
         let agent = start_agent(config, Sink::Spool(writer), parts, stop_agent)?;
-        Ok((Self { agent: Some(agent), transport: TransportTask::Spool { task, monitor } }, deliveries))
+        Ok((
+            Self {
+                agent: Some(agent),
+                transport: TransportTask::Spool { task, monitor },
+            },
+            deliveries,
+        ))
     }
 
     fn over_kafka(
@@ -80,17 +98,32 @@ impl Input {
     ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
         let agent = match &config.agent.kafka {
             None => {
-                parts.set("agent", PartState::Running, "none here: [agent.kafka] is not set");
+                parts.set(
+                    "agent",
+                    PartState::Running,
+                    "none here: [agent.kafka] is not set",
+                );
                 None
             }
             Some(kafka) => {
                 let producer = Producer::new(kafka).context("[agent.kafka]")?;
-                Some(start_agent(config, Sink::Kafka(producer), parts, stop_agent)?)
+                Some(start_agent(
+                    config,
+                    Sink::Kafka(producer),
+                    parts,
+                    stop_agent,
+                )?)
             }
         };
         let (task, deliveries) = start_consumer(config, parts, stop_transport)?;
         let monitor = task.monitor();
-        Ok((Self { agent, transport: TransportTask::Kafka { task, monitor } }, deliveries))
+        Ok((
+            Self {
+                agent,
+                transport: TransportTask::Kafka { task, monitor },
+            },
+            deliveries,
+        ))
     }
 
     /// For asking how agent and transport stand.
@@ -129,7 +162,8 @@ pub fn start_consumer(
     let kafka = config.kafka.as_ref().ok_or_else(|| {
         UsageError("records are to come from Kafka, but there is no [kafka] section: set brokers and topics there".to_owned())
     })?;
-    let (deliveries, task) = Consumer::start(kafka, DELIVERIES_AHEAD, shutdown.clone()).context("[kafka]")?;
+    let (deliveries, task) =
+        Consumer::start(kafka, DELIVERIES_AHEAD, shutdown.clone()).context("[kafka]")?;
     parts.set("kafka", PartState::Starting, kafka.brokers.clone());
     let (monitor, parts, shutdown) = (task.monitor(), parts.clone(), shutdown.clone());
     let brokers = kafka.brokers.clone();
@@ -170,10 +204,16 @@ fn start_agent(
 impl InputMonitor {
     /// How the agent stands: what lags, what cannot be read.
     pub fn agent(&self) -> serde_json::Value {
-        let Some(agent) = &self.agent else { return serde_json::Value::Null };
+        let Some(agent) = &self.agent else {
+            return serde_json::Value::Null;
+        };
         let status = agent.status();
         let lag_bytes: u64 = status.sources.iter().map(|source| source.lag_bytes).sum();
-        let unreadable = status.sources.iter().filter(|source| source.last_error.is_some()).count();
+        let unreadable = status
+            .sources
+            .iter()
+            .filter(|source| source.last_error.is_some())
+            .count();
         let mut value = serde_json::to_value(&status).unwrap_or_default();
         if let Some(map) = value.as_object_mut() {
             map.insert("lag_bytes".to_owned(), lag_bytes.into());

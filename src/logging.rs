@@ -19,8 +19,12 @@ pub fn start(part: &'static str) {
         _ => !std::io::stderr().is_terminal(),
     };
     let levels = if json { KEPT_LEVELS } else { TERMINAL_LEVELS };
-    let filter = EnvFilter::try_from_env("CITYWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(levels));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let filter =
+        EnvFilter::try_from_env("CITYWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(levels));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     if json {
         builder.json().flatten_event(true).init();
     } else {

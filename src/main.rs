@@ -1,7 +1,10 @@
 //! `citywatch`: one command for all of Citywatch. This file reads the command line; each subcommand
 //! lives in a file of its own under `commands/`.
 
-#![allow(unreachable_pub, reason = "nothing is reachable in a binary: `pub` here means the module's interface")]
+#![allow(
+    unreachable_pub,
+    reason = "nothing is reachable in a binary: `pub` here means the module's interface"
+)]
 
 mod commands;
 mod config;

@@ -70,7 +70,9 @@ impl Monitor {
     /// Installs the process's metrics recorder.
     pub fn install(parts: Parts) -> anyhow::Result<Self> {
         let prometheus = PrometheusBuilder::new()
-            .set_buckets(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+            .set_buckets(&[
+                0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ])
             .context("metrics buckets")?
             .install_recorder()
             .context("cannot install the metrics recorder")?;
@@ -108,7 +110,9 @@ impl Monitor {
 
     fn rates(&self, totals: &BTreeMap<String, u64>) -> BTreeMap<String, f64> {
         let samples = lock(&self.0.samples);
-        let Some((then, before)) = samples.front() else { return BTreeMap::new() };
+        let Some((then, before)) = samples.front() else {
+            return BTreeMap::new();
+        };
         let seconds = then.elapsed().as_secs_f64().max(0.001);
         totals
             .iter()
@@ -120,10 +124,17 @@ impl Monitor {
     }
 
     fn sample(&self) {
-        let totals = lock(&self.0.reporter).as_ref().map(|reporter| reporter.totals()).unwrap_or_default();
+        let totals = lock(&self.0.reporter)
+            .as_ref()
+            .map(|reporter| reporter.totals())
+            .unwrap_or_default();
         let mut samples = lock(&self.0.samples);
         samples.push_back((Instant::now(), totals));
-        while samples.len() > 1 && samples.front().is_some_and(|(then, _)| then.elapsed() > RATE_WINDOW) {
+        while samples.len() > 1
+            && samples
+                .front()
+                .is_some_and(|(then, _)| then.elapsed() > RATE_WINDOW)
+        {
             samples.pop_front();
         }
     }
@@ -132,7 +143,11 @@ impl Monitor {
     ///
     /// # Errors
     /// When the address cannot be bound: the message names the setting to change.
-    pub async fn listen(&self, listen: SocketAddr, shutdown: CancellationToken) -> anyhow::Result<SocketAddr> {
+    pub async fn listen(
+        &self,
+        listen: SocketAddr,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<SocketAddr> {
         let listener = TcpListener::bind(listen).await.with_context(|| {
             format!("cannot listen on {listen} for metrics and status: stop what uses the port or set [monitor] listen")
         })?;
@@ -141,11 +156,15 @@ impl Monitor {
             .route("/metrics", get(metrics_text))
             .route("/health/live", get(|| async { "live\n" }))
             .route("/health/ready", get(ready))
-            .route("/status", get(|State(monitor): State<Self>| async move { Json(monitor.status()) }))
+            .route(
+                "/status",
+                get(|State(monitor): State<Self>| async move { Json(monitor.status()) }),
+            )
             .with_state(self.clone());
         let monitor = self.clone();
         tokio::spawn(async move {
-            let serve = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+            let serve = axum::serve(listener, router)
+                .with_graceful_shutdown(shutdown.clone().cancelled_owned());
             let sampling = async {
                 let mut every_second = tokio::time::interval(Duration::from_secs(1));
                 loop {
@@ -166,7 +185,11 @@ impl Monitor {
 }
 
 async fn metrics_text(State(monitor): State<Monitor>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], monitor.0.prometheus.render()).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        monitor.0.prometheus.render(),
+    )
+        .into_response()
 }
 
 async fn ready(State(monitor): State<Monitor>) -> Response {
@@ -184,5 +207,7 @@ async fn ready(State(monitor): State<Monitor>) -> Response {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -38,7 +38,11 @@ impl Parts {
     /// Notes that a part is in `state`. Going to [`PartState::Retrying`] counts a retry.
     pub fn set(&self, name: &'static str, state: PartState, detail: impl Into<String>) {
         let mut parts = self.lock();
-        let part = parts.entry(name).or_insert_with(|| Part { state, detail: String::new(), retries: 0 });
+        let part = parts.entry(name).or_insert_with(|| Part {
+            state,
+            detail: String::new(),
+            retries: 0,
+        });
         part.state = state;
         part.detail = detail.into();
         if state == PartState::Retrying {
@@ -49,10 +53,15 @@ impl Parts {
 
     /// A copy of the register.
     pub fn snapshot(&self) -> BTreeMap<String, Part> {
-        self.lock().iter().map(|(name, part)| ((*name).to_owned(), part.clone())).collect()
+        self.lock()
+            .iter()
+            .map(|(name, part)| ((*name).to_owned(), part.clone()))
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Part>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -20,5 +20,9 @@ impl std::error::Error for UsageError {}
 
 /// The exit code for an error: 2 where the user's input is wrong, 1 for all else.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.is::<UsageError>()) { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+    if error.chain().any(|cause| cause.is::<UsageError>()) {
+        ExitCode::from(USAGE)
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -29,7 +29,10 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<(Vec<RuleSource>, Vec<String>)>
     let mut unreadable = Vec::new();
     for file in files {
         match read_one(&file) {
-            Ok(text) => sources.push(RuleSource { path: file.to_string_lossy().into(), text: text.into() }),
+            Ok(text) => sources.push(RuleSource {
+                path: file.to_string_lossy().into(),
+                text: text.into(),
+            }),
             Err(error) => unreadable.push(format!("{}: {error}", file.display())),
         }
     }
@@ -41,8 +44,9 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         files.push(path.to_owned());
         return Ok(());
     }
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
     entries.sort();
     for entry in entries {
         if entry.is_dir() {
@@ -55,14 +59,19 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 }
 
 fn is_rule(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
     (name.ends_with(".yml") || name.ends_with(".yaml")) && !name.ends_with(".test.yml")
 }
 
 fn read_one(path: &Path) -> std::io::Result<String> {
     let bytes = std::fs::metadata(path)?.len();
     if bytes > RULE_FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!("{bytes} bytes is more than a rule file may have")));
+        return Err(std::io::Error::other(format!(
+            "{bytes} bytes is more than a rule file may have"
+        )));
     }
     let bytes = std::fs::read(path)?;
     String::from_utf8(bytes).map_err(|_| std::io::Error::other("not UTF-8 text"))

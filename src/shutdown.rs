@@ -11,16 +11,23 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
     let cancelled = token.clone();
     tokio::spawn(async move {
         wait(&mut interrupt, &mut terminate).await;
-        eprintln!("\ncitywatch: stopping: what is in flight is being stored (once more to end at once)");
+        eprintln!(
+            "\ncitywatch: stopping: what is in flight is being stored (once more to end at once)"
+        );
         cancelled.cancel();
         wait(&mut interrupt, &mut terminate).await;
-        eprintln!("citywatch: ended before everything was stored; it is read again at the next start");
+        eprintln!(
+            "citywatch: ended before everything was stored; it is read again at the next start"
+        );
         std::process::exit(130);
     });
     Ok(token)
 }
 
-async fn wait(interrupt: &mut tokio::signal::unix::Signal, terminate: &mut tokio::signal::unix::Signal) {
+async fn wait(
+    interrupt: &mut tokio::signal::unix::Signal,
+    terminate: &mut tokio::signal::unix::Signal,
+) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

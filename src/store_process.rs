@@ -44,19 +44,32 @@ pub struct StoreProcess {
 
 impl StoreProcess {
     /// With a random password, on `listen` or a free port of loopback.
-    pub fn new(data_dir: PathBuf, library: Option<PathBuf>, listen: Option<SocketAddr>) -> anyhow::Result<Self> {
+    pub fn new(
+        data_dir: PathBuf,
+        library: Option<PathBuf>,
+        listen: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let listen = match listen {
             Some(address) => address,
             None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
                 .and_then(|listener| listener.local_addr())
                 .context("no free port on loopback for the embedded store")?,
         };
-        Ok(Self { data_dir, library, listen, password: random_password()? })
+        Ok(Self {
+            data_dir,
+            library,
+            listen,
+            password: random_password()?,
+        })
     }
 
     /// Starts it and starts it again whenever it ends, until `shutdown`.
     pub fn keep_running(self, parts: Parts, shutdown: CancellationToken) -> JoinHandle<()> {
-        parts.set(PART, PartState::Starting, format!("embedded, on {}", self.listen));
+        parts.set(
+            PART,
+            PartState::Starting,
+            format!("embedded, on {}", self.listen),
+        );
         tokio::spawn(async move {
             let mut wait = RESTART_WAIT_MIN;
             loop {
@@ -73,7 +86,11 @@ impl StoreProcess {
                     wait = RESTART_WAIT_MIN;
                 }
                 tracing::error!(%end, again_in = ?wait, "the embedded store ended");
-                parts.set(PART, PartState::Retrying, format!("embedded, {end}; started again"));
+                parts.set(
+                    PART,
+                    PartState::Retrying,
+                    format!("embedded, {end}; started again"),
+                );
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
@@ -130,6 +147,8 @@ async fn watch(mut child: Child, shutdown: &CancellationToken) -> Option<String>
 /// 128 random bits, hexadecimal.
 fn random_password() -> anyhow::Result<String> {
     let mut bytes = [0u8; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -32,9 +32,16 @@ pub struct DataLock {
 
 /// Makes the data folder, readable by its owner only.
 pub fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
     made.map_err(|error| {
-        UsageError(format!("cannot make the data folder {}: {error}; set [data] dir", dir.display())).into()
+        UsageError(format!(
+            "cannot make the data folder {}: {error}; set [data] dir",
+            dir.display()
+        ))
+        .into()
     })
 }
 
@@ -49,7 +56,12 @@ pub fn claim_data_dir(dir: &Path) -> anyhow::Result<DataLock> {
         .write(true)
         .mode(0o600)
         .open(&path)
-        .map_err(|error| UsageError(format!("cannot write to the data folder: {}: {error}", path.display())))?;
+        .map_err(|error| {
+            UsageError(format!(
+                "cannot write to the data folder: {}: {error}",
+                path.display()
+            ))
+        })?;
     match file.try_lock() {
         Ok(()) => Ok(DataLock { _file: file }),
         Err(TryLockError::WouldBlock) => Err(UsageError(format!(
@@ -101,7 +113,11 @@ pub async fn connect_store(
             }
             Err(error) if error.is_retryable() => {
                 // A store that is just starting is no fault yet.
-                let state = if begun.elapsed() < STORE_WAIT_MAX { PartState::Starting } else { PartState::Retrying };
+                let state = if begun.elapsed() < STORE_WAIT_MAX {
+                    PartState::Starting
+                } else {
+                    PartState::Retrying
+                };
                 if state == PartState::Retrying {
                     tracing::warn!(%error, again_in = ?wait, "the store is not to be had");
                 }
@@ -143,9 +159,19 @@ pub fn watch_store(store: Store, url: String, parts: Parts, shutdown: Cancellati
 }
 
 /// Opens incidents and accounts, and makes the first administrator where there is none.
-pub async fn open_alerting(config: &AlertingConfig, store: Option<Store>, data_dir: &Path) -> anyhow::Result<Alerting> {
-    let alerting = Alerting::open(config.clone(), store).await.context("incidents and accounts")?;
-    if let Some(first) = alerting.ensure_administrator().await.context("the first administrator")? {
+pub async fn open_alerting(
+    config: &AlertingConfig,
+    store: Option<Store>,
+    data_dir: &Path,
+) -> anyhow::Result<Alerting> {
+    let alerting = Alerting::open(config.clone(), store)
+        .await
+        .context("incidents and accounts")?;
+    if let Some(first) = alerting
+        .ensure_administrator()
+        .await
+        .context("the first administrator")?
+    {
         let path = data_dir.join(FIRST_SIGN_IN);
         let mut file = OpenOptions::new()
             .create(true)
@@ -161,18 +187,40 @@ pub async fn open_alerting(config: &AlertingConfig, store: Option<Store>, data_d
 }
 
 /// Prints where the console is and how to sign in.
-pub fn print_welcome(console: &str, data_dir: &Path, monitor: std::net::SocketAddr) -> std::io::Result<()> {
+pub fn print_welcome(
+    console: &str,
+    data_dir: &Path,
+    monitor: std::net::SocketAddr,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "\nCitywatch is running.\n")?;
     writeln!(out, "  console   {console}")?;
     let path = data_dir.join(FIRST_SIGN_IN);
     match std::fs::read_to_string(&path) {
         Ok(text) => {
-            let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("").trim().to_owned();
-            writeln!(out, "  sign-in   {}  {}", value("user:"), value("password:"))?;
-            writeln!(out, "            (kept in {}: delete it once you have another)", path.display())?;
+            let value = |key: &str| {
+                text.lines()
+                    .find_map(|line| line.strip_prefix(key))
+                    .unwrap_or("")
+                    .trim()
+                    .to_owned()
+            };
+            writeln!(
+                out,
+                "  sign-in   {}  {}",
+                value("user:"),
+                value("password:")
+            )?;
+            writeln!(
+                out,
+                "            (kept in {}: delete it once you have another)",
+                path.display()
+            )?;
         }
-        Err(_) => writeln!(out, "  sign-in   as before; 'citywatch user reset' makes a new password")?,
+        Err(_) => writeln!(
+            out,
+            "  sign-in   as before; 'citywatch user reset' makes a new password"
+        )?,
     }
     writeln!(out, "  status    citywatch status --monitor {monitor}")?;
     writeln!(out, "  stop      Ctrl-C\n")?;
@@ -184,8 +232,11 @@ pub type Details = Box<dyn Fn() -> serde_json::Value + Send + Sync>;
 
 /// How alerting stands, asked every other second: a status must not wait for a database.
 pub fn alerting_details(alerting: &Arc<Alerting>, shutdown: &CancellationToken) -> Details {
-    let latest = Arc::new(Mutex::new(serde_json::to_value(alerting.tally()).unwrap_or_default()));
-    let (alerting, shutdown, shared) = (Arc::clone(alerting), shutdown.clone(), Arc::clone(&latest));
+    let latest = Arc::new(Mutex::new(
+        serde_json::to_value(alerting.tally()).unwrap_or_default(),
+    ));
+    let (alerting, shutdown, shared) =
+        (Arc::clone(alerting), shutdown.clone(), Arc::clone(&latest));
     tokio::spawn(async move {
         let mut every = tokio::time::interval(Duration::from_secs(2));
         loop {
@@ -202,7 +253,9 @@ pub fn alerting_details(alerting: &Arc<Alerting>, shutdown: &CancellationToken) 
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Totals from the pipeline, details from whoever gave them.
@@ -215,16 +268,28 @@ pub struct SystemReporter {
 
 impl Reporter for SystemReporter {
     fn totals(&self) -> BTreeMap<String, u64> {
-        let Some(pipeline) = &self.pipeline else { return BTreeMap::new() };
+        let Some(pipeline) = &self.pipeline else {
+            return BTreeMap::new();
+        };
         let counters = serde_json::to_value(pipeline.snapshot()).unwrap_or_default();
         let counters = counters.as_object().cloned().unwrap_or_default();
-        counters.into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?))).collect()
+        counters
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_u64()?)))
+            .collect()
     }
 
     fn details(&self) -> serde_json::Map<String, serde_json::Value> {
-        let mut details: serde_json::Map<_, _> =
-            self.details.iter().map(|(name, detail)| ((*name).to_owned(), detail())).collect();
-        if let Some(waiting) = self.pipeline.as_ref().and_then(|pipeline| pipeline.snapshot().waiting_for) {
+        let mut details: serde_json::Map<_, _> = self
+            .details
+            .iter()
+            .map(|(name, detail)| ((*name).to_owned(), detail()))
+            .collect();
+        if let Some(waiting) = self
+            .pipeline
+            .as_ref()
+            .and_then(|pipeline| pipeline.snapshot().waiting_for)
+        {
             details.insert("engine_waits_for".to_owned(), waiting.into());
         }
         details

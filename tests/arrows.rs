@@ -21,9 +21,20 @@ const TOP: &[&str] = &["citywatch", "citywatch-bench"];
 
 #[test]
 fn departments_depend_only_along_the_arrows() {
-    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata");
-    let ours: BTreeSet<String> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
-    assert_eq!(ours.len(), 7, "a department was added or removed: say so here and in ARCHITECTURE.md: {ours:?}");
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .exec()
+        .expect("cargo metadata");
+    let ours: BTreeSet<String> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
+    assert_eq!(
+        ours.len(),
+        7,
+        "a department was added or removed: say so here and in ARCHITECTURE.md: {ours:?}"
+    );
     let mut forbidden = Vec::new();
     for package in &metadata.packages {
         let from = package.name.as_str();
@@ -37,21 +48,44 @@ fn departments_depend_only_along_the_arrows() {
             }
         }
     }
-    assert!(forbidden.is_empty(), "arrows that ARCHITECTURE.md does not allow: {forbidden:?}");
+    assert!(
+        forbidden.is_empty(),
+        "arrows that ARCHITECTURE.md does not allow: {forbidden:?}"
+    );
 }
 
 /// `parsers` and `rules` do no I/O and know no async runtime: they may not even depend on one.
 #[test]
 fn parsers_and_rules_stay_free_of_io() {
-    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata");
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .exec()
+        .expect("cargo metadata");
     for package in &metadata.packages {
         if !["citywatch-parsers", "citywatch-rules"].contains(&package.name.as_str()) {
             continue;
         }
-        for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind == DependencyKind::Normal)
+        {
             let name = dependency.name.as_str();
-            let banned = ["tokio", "axum", "rdkafka", "clickhouse", "ureq", "tracing", "metrics"].contains(&name);
-            assert!(!banned, "{} must not depend on {name}: time and input are arguments", package.name);
+            let banned = [
+                "tokio",
+                "axum",
+                "rdkafka",
+                "clickhouse",
+                "ureq",
+                "tracing",
+                "metrics",
+            ]
+            .contains(&name);
+            assert!(
+                !banned,
+                "{} must not depend on {name}: time and input are arguments",
+                package.name
+            );
         }
     }
 }

@@ -21,20 +21,41 @@ struct Broker {
 impl Broker {
     fn start(dir: &Path) -> Option<Self> {
         let script = project().join("deploy/kafka-dev.sh");
-        if !Command::new(&script).arg("check").output().is_ok_and(|output| output.status.success()) {
-            eprintln!("skipped: the Kafka broker is not fetched; deploy/setup.sh --for test does it");
+        if !Command::new(&script)
+            .arg("check")
+            .output()
+            .is_ok_and(|output| output.status.success())
+        {
+            eprintln!(
+                "skipped: the Kafka broker is not fetched; deploy/setup.sh --for test does it"
+            );
             return None;
         }
-        let broker = Self { dir: dir.join("kafka"), port: free_port() };
-        let output = Command::new(script).arg("start").arg(&broker.dir).arg(broker.port.to_string()).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let broker = Self {
+            dir: dir.join("kafka"),
+            port: free_port(),
+        };
+        let output = Command::new(script)
+            .arg("start")
+            .arg(&broker.dir)
+            .arg(broker.port.to_string())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Some(broker)
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = Command::new(project().join("deploy/kafka-dev.sh")).arg("stop").arg(&self.dir).output();
+        let _ = Command::new(project().join("deploy/kafka-dev.sh"))
+            .arg("stop")
+            .arg(&self.dir)
+            .output();
     }
 }
 
@@ -64,7 +85,10 @@ fn write(path: &Path, text: &str) -> PathBuf {
 }
 
 fn engine_toml() -> String {
-    format!("[engine]\nrules = [\"{}\"]\nflush_interval_ms = 200\n", project().join("rules/library").display())
+    format!(
+        "[engine]\nrules = [\"{}\"]\nflush_interval_ms = 200\n",
+        project().join("rules/library").display()
+    )
 }
 
 /// Waits until the number of rows stays the same for two seconds and is not 0.
@@ -72,12 +96,18 @@ fn settled_rows(store: &StoreServer) -> String {
     let mut last = (String::new(), 0);
     wait_for("all rows to be stored", || {
         std::thread::sleep(std::time::Duration::from_millis(250));
-        let tables = store.query("SELECT count() FROM system.tables WHERE database = 'citywatch' AND name = 'events'");
+        let tables = store.query(
+            "SELECT count() FROM system.tables WHERE database = 'citywatch' AND name = 'events'",
+        );
         if tables != ["1"] {
             return None;
         }
         let rows = store.query("SELECT (SELECT count() FROM citywatch.events), (SELECT count() FROM citywatch.matches)").join("");
-        last = if rows == last.0 { (rows, last.1 + 1) } else { (rows, 0) };
+        last = if rows == last.0 {
+            (rows, last.1 + 1)
+        } else {
+            (rows, 0)
+        };
         (last.1 >= 8 && !last.0.starts_with("0\t")).then(|| last.0.clone())
     })
 }
@@ -89,7 +119,9 @@ fn spool_and_kafka_give_the_same_rows() {
     }
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let Some(broker) = Broker::start(dir) else { return };
+    let Some(broker) = Broker::start(dir) else {
+        return;
+    };
 
     let embedded = StoreServer::start(&dir.join("store-a"), dir, "store-a");
     let config = agent_toml("agent", &dir.join("agent-a")) + &engine_toml() + &embedded.config();
@@ -108,11 +140,18 @@ fn spool_and_kafka_give_the_same_rows() {
         clustered.config()
     );
     let mut engine = Command::new(citywatch());
-    engine.arg("engine").arg("--config").arg(write(&dir.join("engine.toml"), &config));
+    engine
+        .arg("engine")
+        .arg("--config")
+        .arg(write(&dir.join("engine.toml"), &config));
     let engine = Running::start(&mut engine, "engine", dir);
-    let config = agent_toml("", &dir.join("agent-b")) + &format!("\n[kafka]\n{kafka}topic = \"{topic}\"\n");
+    let config =
+        agent_toml("", &dir.join("agent-b")) + &format!("\n[kafka]\n{kafka}topic = \"{topic}\"\n");
     let mut agent = Command::new(sibling("citywatch-agent"));
-    agent.arg("run").arg("--config").arg(write(&dir.join("agent.toml"), &config));
+    agent
+        .arg("run")
+        .arg("--config")
+        .arg(write(&dir.join("agent.toml"), &config));
     let agent = Running::start(&mut agent, "agent", dir);
     let rows_clustered = settled_rows(&clustered);
     agent.stop();

@@ -22,22 +22,39 @@ fn the_demo_raises_its_incidents() {
     let incidents = wait_for("five kinds of incidents, a correlation among them", || {
         let page = session.get("/api/v1/incidents?limit=50");
         let incidents = page["items"].as_array().unwrap().clone();
-        let kinds: BTreeSet<&str> = incidents.iter().filter_map(|incident| incident["rule"]["id"].as_str()).collect();
-        let correlated = incidents.iter().any(|incident| incident["rule"]["correlation"] == true);
+        let kinds: BTreeSet<&str> = incidents
+            .iter()
+            .filter_map(|incident| incident["rule"]["id"].as_str())
+            .collect();
+        let correlated = incidents
+            .iter()
+            .any(|incident| incident["rule"]["correlation"] == true);
         (kinds.len() >= 5 && correlated).then_some(incidents)
     });
-    eprintln!("{} incidents {:.1} s after the start", incidents.len(), begun.elapsed().as_secs_f64());
+    eprintln!(
+        "{} incidents {:.1} s after the start",
+        incidents.len(),
+        begun.elapsed().as_secs_f64()
+    );
     for incident in &incidents {
-        let incident = session.get(&format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap()));
+        let incident = session.get(&format!(
+            "/api/v1/incidents/{}",
+            incident["id"].as_str().unwrap()
+        ));
         let title = incident["title"].as_str().unwrap();
         let events = incident["events"].as_array().unwrap();
         assert!(!events.is_empty(), "{title} has no events");
         assert!(
-            events.iter().any(|event| !event["matched"].as_array().unwrap().is_empty()),
+            events
+                .iter()
+                .any(|event| !event["matched"].as_array().unwrap().is_empty()),
             "{title}: no event says what matched"
         );
         let rule = &incident["rules"][0];
-        assert!(rule["text"].as_str().unwrap().contains("title:"), "{title} has no rule text");
+        assert!(
+            rule["text"].as_str().unwrap().contains("title:"),
+            "{title} has no rule text"
+        );
     }
     let found = wait_for("a search to find the brute force", || {
         let page = session.get("/api/v1/events?q=failed%20password&limit=100");
@@ -52,7 +69,11 @@ fn the_demo_raises_its_incidents() {
 
 /// Lines with an id each, as sshd writes them.
 fn append_lines(path: &Path, ids: std::ops::Range<u32>) {
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
     let mut text = String::new();
     for id in ids {
         text.push_str(&format!(
@@ -94,24 +115,36 @@ fn nothing_is_lost_and_nothing_twice_however_it_ends() {
         append_lines(&log, round * per_round..(round + 1) * per_round);
         // Early, amid the start, and late, amid the stream.
         std::thread::sleep(Duration::from_millis(u64::from(round) * 900 + 300));
-        if round % 2 == 0 { up.running.kill() } else { up.running.stop() }
+        if round % 2 == 0 {
+            up.running.kill()
+        } else {
+            up.running.stop()
+        }
     }
     let total = rounds * per_round;
     let up = Up::start(dir.path(), &config);
     wait_for("everything to be read and stored", || {
         let details = &up.status()?["details"];
-        let read = !details["agent"]["sources"].as_array()?.is_empty() && details["agent"]["lag_bytes"].as_u64()? == 0;
+        let read = !details["agent"]["sources"].as_array()?.is_empty()
+            && details["agent"]["lag_bytes"].as_u64()? == 0;
         let spool = &details["transport"]["spool"];
         (read && spool["appended"] == spool["acknowledged"]).then_some(())
     });
     let session = Session::first(&up, dir.path());
     let incidents = session.get("/api/v1/incidents?limit=50");
-    assert!(!incidents["items"].as_array().unwrap().is_empty(), "thousands of failed passwords and no incident");
+    assert!(
+        !incidents["items"].as_array().unwrap().is_empty(),
+        "thousands of failed passwords and no incident"
+    );
     up.running.stop();
 
     let store = StoreServer::start(&dir.path().join("data/store"), dir.path(), "store");
     let count = store.query("SELECT count(), uniqExact(position), uniqExact(event_id), uniqExact(user) FROM citywatch.events");
-    assert_eq!(count, [format!("{total}\t{total}\t{total}\t{total}")], "events, positions, ids, users");
+    assert_eq!(
+        count,
+        [format!("{total}\t{total}\t{total}\t{total}")],
+        "events, positions, ids, users"
+    );
     let matches = store.query("SELECT count() = uniqExact(match_id) FROM citywatch.matches");
     assert_eq!(matches, ["1"], "a match is stored twice");
     store.running.stop();

@@ -30,33 +30,51 @@ pub fn gather(paths: &[PathBuf], events_max: u64, target: &Path) -> anyhow::Resu
     let mut writer = Writer {
         out: BufWriter::with_capacity(1 << 20, out),
         hash: digest::Context::new(&digest::SHA256),
-        corpus: Corpus { events: 0, bytes: 0, sha256: String::new() },
+        corpus: Corpus {
+            events: 0,
+            bytes: 0,
+            sha256: String::new(),
+        },
         events_max,
     };
     for file in files {
-        writer.add_file(&file).with_context(|| file.display().to_string())?;
+        writer
+            .add_file(&file)
+            .with_context(|| file.display().to_string())?;
     }
     writer.out.flush()?;
     let digest = writer.hash.finish();
-    let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Corpus { sha256, ..writer.corpus })
+    let sha256 = digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(Corpus {
+        sha256,
+        ..writer.corpus
+    })
 }
 
 fn list(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if path.is_dir() {
-        let mut entries: Vec<PathBuf> =
-            std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+        let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
         entries.sort();
         return entries.iter().try_for_each(|entry| list(entry, files));
     }
-    if is_lines(&path.to_string_lossy()) || path.extension().is_some_and(|extension| extension == "zip") {
+    if is_lines(&path.to_string_lossy())
+        || path.extension().is_some_and(|extension| extension == "zip")
+    {
         files.push(path.to_owned());
     }
     Ok(())
 }
 
 fn is_lines(name: &str) -> bool {
-    [".json", ".ndjson", ".log"].iter().any(|ending| name.ends_with(ending))
+    [".json", ".ndjson", ".log"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
 }
 
 struct Writer {

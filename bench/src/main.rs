@@ -23,7 +23,9 @@ enum Measurement {
 
 fn main() -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
-        eprintln!("citywatch-bench: this is a debug build; its figures mean nothing: use cargo run --release");
+        eprintln!(
+            "citywatch-bench: this is a debug build; its figures mean nothing: use cargo run --release"
+        );
     }
     match Cli::parse().measurement {
         Measurement::Pipeline(args) => pipeline::measure(&args),

@@ -61,8 +61,16 @@ impl Drop for Killed {
 /// Measures once: the run is long enough to be stable, and starts with an empty data folder.
 pub fn measure(args: &PipelineArgs) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let corpus = gather(&args.events, args.events_max, &dir.path().join("events.ndjson"))?;
-    eprintln!("{} events, {:.1} MiB", corpus.events, corpus.bytes as f64 / 1_048_576.0);
+    let corpus = gather(
+        &args.events,
+        args.events_max,
+        &dir.path().join("events.ndjson"),
+    )?;
+    eprintln!(
+        "{} events, {:.1} MiB",
+        corpus.events,
+        corpus.bytes as f64 / 1_048_576.0
+    );
     let monitor = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut up = start(args, dir.path(), monitor)?;
     let outcome = watch(&mut up.0, monitor, corpus.events)?;
@@ -74,8 +82,16 @@ pub fn measure(args: &PipelineArgs) -> anyhow::Result<()> {
 
 fn start(args: &PipelineArgs, dir: &Path, monitor: u16) -> anyhow::Result<Killed> {
     let program = std::env::current_exe()?.with_file_name("citywatch");
-    anyhow::ensure!(program.exists(), "{} is missing: cargo build --release --bin citywatch", program.display());
-    let rules = args.rules.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>()?;
+    anyhow::ensure!(
+        program.exists(),
+        "{} is missing: cargo build --release --bin citywatch",
+        program.display()
+    );
+    let rules = args
+        .rules
+        .iter()
+        .map(std::path::absolute)
+        .collect::<Result<Vec<_>, _>>()?;
     let config = format!(
         "[agent]\nname = \"bench\"\n[[agent.files]]\npaths = [{:?}]\nread_from = \"beginning\"\n[engine]\nrules = {rules:?}\n",
         dir.join("events.ndjson")
@@ -84,7 +100,12 @@ fn start(args: &PipelineArgs, dir: &Path, monitor: u16) -> anyhow::Result<Killed
     let log = std::fs::File::create(dir.join("up.log"))?;
     let child = Command::new(program)
         .arg("up")
-        .args(["--listen", "127.0.0.1:0", "--monitor", &format!("127.0.0.1:{monitor}")])
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--monitor",
+            &format!("127.0.0.1:{monitor}"),
+        ])
         .arg("--config")
         .arg(dir.join("citywatch.toml"))
         .arg("--data")
@@ -113,14 +134,18 @@ fn watch(up: &mut Child, monitor: u16, events: u64) -> anyhow::Result<Outcome> {
         if let Some(status) = up.try_wait()? {
             anyhow::bail!("citywatch up ended: {status}");
         }
-        let Ok(mut answer) = ureq::get(format!("http://127.0.0.1:{monitor}/status")).call() else { continue };
+        let Ok(mut answer) = ureq::get(format!("http://127.0.0.1:{monitor}/status")).call() else {
+            continue;
+        };
         let status: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
         let total = |name: &str| status["totals"][name].as_u64().unwrap_or(0);
         let stored = total("events_stored") + total("dead_letters");
         if begun.is_none() && total("records_in") > 0 {
             begun = Some((Instant::now(), stored, cpu_seconds(up.id())));
         }
-        let Some((first, _, cpu_before)) = begun else { continue };
+        let Some((first, _, cpu_before)) = begun else {
+            continue;
+        };
         if said.elapsed() > Duration::from_secs(10) {
             said = Instant::now();
             eprintln!("{stored} of {events} stored");
@@ -137,10 +162,19 @@ fn watch(up: &mut Child, monitor: u16, events: u64) -> anyhow::Result<Outcome> {
 }
 
 fn describe(args: &PipelineArgs, corpus: &Corpus, outcome: &Outcome) -> PipelineResult {
-    let detail = outcome.status["parts"]["rules"]["detail"].as_str().unwrap_or_default();
-    let rules_loaded = detail.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0);
+    let detail = outcome.status["parts"]["rules"]["detail"]
+        .as_str()
+        .unwrap_or_default();
+    let rules_loaded = detail
+        .split(' ')
+        .next()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
     PipelineResult {
-        setting: Setting::here(format!("citywatch-bench pipeline --events-max {}", args.events_max)),
+        setting: Setting::here(format!(
+            "citywatch-bench pipeline --events-max {}",
+            args.events_max
+        )),
         events: corpus.events,
         bytes: corpus.bytes,
         corpus_sha256: corpus.sha256.clone(),
@@ -156,7 +190,10 @@ fn describe(args: &PipelineArgs, corpus: &Corpus, outcome: &Outcome) -> Pipeline
 }
 
 fn stop(mut up: Killed) -> anyhow::Result<()> {
-    let status = Command::new("kill").arg("-INT").arg(up.0.id().to_string()).status()?;
+    let status = Command::new("kill")
+        .arg("-INT")
+        .arg(up.0.id().to_string())
+        .status()?;
     anyhow::ensure!(status.success(), "cannot stop citywatch up");
     up.0.wait()?;
     Ok(())
@@ -165,13 +202,23 @@ fn stop(mut up: Killed) -> anyhow::Result<()> {
 /// CPU time of a process and its children that still run, in seconds.
 fn cpu_seconds(id: u32) -> f64 {
     let mut ids = vec![id];
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    ids.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+    let children =
+        std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    ids.extend(
+        children
+            .split_whitespace()
+            .filter_map(|id| id.parse::<u32>().ok()),
+    );
     // The store is started by a thread of the runtime, not by the first one.
     if let Ok(tasks) = std::fs::read_dir(format!("/proc/{id}/task")) {
         for task in tasks.flatten() {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            ids.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            ids.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|id| id.parse::<u32>().ok()),
+            );
         }
     }
     ids.sort_unstable();
@@ -184,7 +231,10 @@ fn own_cpu_seconds(id: u32) -> f64 {
     const TICKS_PER_S: f64 = 100.0;
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let fields: Vec<f64> = after_name.split(' ').filter_map(|field| field.parse().ok()).collect();
+    let fields: Vec<f64> = after_name
+        .split(' ')
+        .filter_map(|field| field.parse().ok())
+        .collect();
     // utime and stime are fields 14 and 15; the state (field 3) is no number and falls out.
     (fields.get(10).unwrap_or(&0.0) + fields.get(11).unwrap_or(&0.0)) / TICKS_PER_S
 }
@@ -192,5 +242,7 @@ fn own_cpu_seconds(id: u32) -> f64 {
 fn memory_mib_max(id: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok())
+        .unwrap_or(0.0)
+        / 1024.0
 }

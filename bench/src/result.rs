@@ -24,7 +24,9 @@ impl Setting {
     /// Of this machine and `command`.
     pub fn here(command: String) -> Self {
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let processor = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let processor = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Self {
             processor: processor.map_or_else(|| "unknown".to_owned(), |(_, name)| name.to_owned()),
@@ -38,7 +40,9 @@ impl Setting {
 
 /// Writes `bench/results/<name>.json`.
 pub fn write(name: &str, result: &impl Serialize) -> anyhow::Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results").join(format!("{name}.json"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("results")
+        .join(format!("{name}.json"));
     let text = serde_json::to_string_pretty(result)? + "\n";
     std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     eprintln!("written to bench/results/{name}.json");

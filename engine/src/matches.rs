@@ -79,7 +79,12 @@ impl EventId {
     pub fn of(agent: &str, stream: &str, position: u64, sub_index: u32) -> Self {
         Self(hash_parts(
             "event",
-            &[agent.as_bytes(), stream.as_bytes(), &position.to_le_bytes(), &sub_index.to_le_bytes()],
+            &[
+                agent.as_bytes(),
+                stream.as_bytes(),
+                &position.to_le_bytes(),
+                &sub_index.to_le_bytes(),
+            ],
         ))
     }
 }
@@ -87,7 +92,10 @@ impl EventId {
 impl MatchId {
     /// The id of the match of a rule on one event.
     pub fn of_event(rule_id: &str, event: EventId) -> Self {
-        Self(hash_parts("match", &[rule_id.as_bytes(), &event.0.to_le_bytes()]))
+        Self(hash_parts(
+            "match",
+            &[rule_id.as_bytes(), &event.0.to_le_bytes()],
+        ))
     }
 
     /// The id of a correlation's match: one per rule, group and window start, in any order of arrival.
@@ -186,7 +194,11 @@ impl EventSnapshot {
             received_at: record.received_at,
             host: event.host.to_owned(),
             format: event.format.to_owned(),
-            fields: event.fields.iter().map(|field| (field.name.to_owned(), json_of(field.value))).collect(),
+            fields: event
+                .fields
+                .iter()
+                .map(|field| (field.name.to_owned(), json_of(field.value)))
+                .collect(),
             raw: String::from_utf8_lossy(raw).into_owned(),
         }
     }
@@ -199,9 +211,8 @@ pub fn json_of(value: Value<'_>) -> serde_json::Value {
         Value::Bool(value) => value.into(),
         Value::Int(value) => value.into(),
         Value::UInt(value) => value.into(),
-        Value::Float(number) => {
-            serde_json::Number::from_f64(number).map_or_else(|| number.to_string().into(), Into::into)
-        }
+        Value::Float(number) => serde_json::Number::from_f64(number)
+            .map_or_else(|| number.to_string().into(), Into::into),
         Value::Str(text) => text.into(),
         Value::List(values) => values.iter().map(|value| json_of(*value)).collect(),
     }

@@ -84,9 +84,7 @@ fn every_rule_passes_its_tests() {
                 continue;
             }
         };
-        if !tests.iter().any(|test| test.matches > 0)
-            || tests.iter().all(is_all_positive)
-        {
+        if !tests.iter().any(|test| test.matches > 0) || tests.iter().all(is_all_positive) {
             failures.push(format!(
                 "{name}: needs events that match and events that do not"
             ));

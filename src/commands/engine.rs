@@ -40,21 +40,44 @@ async fn engine(config: Config) -> anyhow::Result<()> {
     }
     let monitor = Monitor::install(parts.clone())?;
     let stop_monitor = CancellationToken::new();
-    monitor.listen(config.monitor.listen, stop_monitor.clone()).await?;
+    monitor
+        .listen(config.monitor.listen, stop_monitor.clone())
+        .await?;
     system::make_data_dir(&config.data.dir)?;
     let rules = system::load_rules(&config.engine, &parts)?;
-    let Some(store) = system::connect_store(&config.store, &parts, &signal).await? else { return Ok(()) };
-    let alerting = Arc::new(system::open_alerting(&config.alerting, Some(store.clone()), &config.data.dir).await?);
+    let Some(store) = system::connect_store(&config.store, &parts, &signal).await? else {
+        return Ok(());
+    };
+    let alerting = Arc::new(
+        system::open_alerting(&config.alerting, Some(store.clone()), &config.data.dir).await?,
+    );
     let (consumer, deliveries) = start_consumer(&config, &parts, &signal)?;
     let kafka = consumer.monitor();
-    let inputs = PipelineParts { deliveries, store: store.clone(), rules, alerts: alerting.intake() };
+    let inputs = PipelineParts {
+        deliveries,
+        store: store.clone(),
+        rules,
+        alerts: alerting.intake(),
+    };
     let pipeline = Pipeline::start(&config.engine, inputs, signal.clone())?;
-    parts.set("engine", PartState::Running, "parses, matches, correlates, stores");
-    system::watch_store(store, config.store.url.clone(), parts.clone(), signal.clone());
+    parts.set(
+        "engine",
+        PartState::Running,
+        "parses, matches, correlates, stores",
+    );
+    system::watch_store(
+        store,
+        config.store.url.clone(),
+        parts.clone(),
+        signal.clone(),
+    );
     monitor.report_from(SystemReporter {
         pipeline: Some(pipeline.status()),
         details: vec![
-            ("kafka", Box::new(move || serde_json::to_value(kafka.status()).unwrap_or_default())),
+            (
+                "kafka",
+                Box::new(move || serde_json::to_value(kafka.status()).unwrap_or_default()),
+            ),
             ("alerting", system::alerting_details(&alerting, &signal)),
         ],
     });

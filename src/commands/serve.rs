@@ -28,10 +28,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     parts.set("console", PartState::Starting, "");
     let monitor = Monitor::install(parts.clone())?;
     let stop_monitor = CancellationToken::new();
-    let monitor_address = monitor.listen(config.monitor.listen, stop_monitor.clone()).await?;
+    let monitor_address = monitor
+        .listen(config.monitor.listen, stop_monitor.clone())
+        .await?;
     system::make_data_dir(&config.data.dir)?;
     let store = if config.store.url.is_empty() {
-        parts.set("store", PartState::Stopped, "none: [store] url is not set, so events cannot be searched");
+        parts.set(
+            "store",
+            PartState::Stopped,
+            "none: [store] url is not set, so events cannot be searched",
+        );
         None
     } else {
         match system::connect_store(&config.store, &parts, &signal).await? {
@@ -40,9 +46,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
     };
     if let Some(store) = &store {
-        system::watch_store(store.clone(), config.store.url.clone(), parts.clone(), signal.clone());
+        system::watch_store(
+            store.clone(),
+            config.store.url.clone(),
+            parts.clone(),
+            signal.clone(),
+        );
     }
-    let alerting = Arc::new(system::open_alerting(&config.alerting, store, &config.data.dir).await?);
+    let alerting =
+        Arc::new(system::open_alerting(&config.alerting, store, &config.data.dir).await?);
     let console = alerting.bind(config.alerting.listen)?;
     let address = console.url();
     parts.set("console", PartState::Running, address.clone());

@@ -38,28 +38,49 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         Some(address) => address,
         None => Config::load(args.config.config.as_deref())?.monitor.listen,
     };
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(5)))
+        .build()
+        .into();
     let body = match agent.get(format!("http://{address}/status")).call() {
-        Ok(mut response) => response.body_mut().read_to_string().context("the answer broke off")?,
+        Ok(mut response) => response
+            .body_mut()
+            .read_to_string()
+            .context("the answer broke off")?,
         Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-            anyhow::bail!("nothing answers on {address}: Citywatch is not running there; start it with 'citywatch up'")
+            anyhow::bail!(
+                "nothing answers on {address}: Citywatch is not running there; start it with 'citywatch up'"
+            )
         }
         Err(error) => return Err(error).context(format!("cannot ask {address} for its status")),
     };
     let mut out = std::io::stdout().lock();
-    let status: Status = serde_json::from_str(&body).context("the answer is not a status of Citywatch")?;
+    let status: Status =
+        serde_json::from_str(&body).context("the answer is not a status of Citywatch")?;
     match args.output {
         Output::Json => writeln!(out, "{body}")?,
         Output::Table => print(&mut out, &status)?,
     }
-    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status.ready {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn print(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
     let readiness = if status.ready { "ready" } else { "NOT READY" };
-    writeln!(out, "Citywatch {}  {readiness}  up {}\n", status.version, duration(status.uptime_s))?;
-    writeln!(out, "{:<10} {:<9} {:>7}  DETAIL", "PART", "STATE", "RETRIES")?;
+    writeln!(
+        out,
+        "Citywatch {}  {readiness}  up {}\n",
+        status.version,
+        duration(status.uptime_s)
+    )?;
+    writeln!(
+        out,
+        "{:<10} {:<9} {:>7}  DETAIL",
+        "PART", "STATE", "RETRIES"
+    )?;
     for (name, part) in &status.parts {
         let state = match part.state {
             PartState::Starting => "starting",
@@ -67,10 +88,18 @@ fn print(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
             PartState::Retrying => "RETRYING",
             PartState::Stopped => "STOPPED",
         };
-        writeln!(out, "{name:<10} {state:<9} {:>7}  {}", part.retries, part.detail)?;
+        writeln!(
+            out,
+            "{name:<10} {state:<9} {:>7}  {}",
+            part.retries, part.detail
+        )?;
     }
     if !status.totals.is_empty() {
-        writeln!(out, "\n{:<28} {:>14} {:>12}", "COUNT", "TOTAL", "PER SECOND")?;
+        writeln!(
+            out,
+            "\n{:<28} {:>14} {:>12}",
+            "COUNT", "TOTAL", "PER SECOND"
+        )?;
         for (name, total) in &status.totals {
             let rate = status.rates_per_s.get(name).copied().unwrap_or(0.0);
             writeln!(out, "{name:<28} {total:>14} {rate:>12.1}")?;

@@ -14,12 +14,14 @@ use crate::store_process::{PASSWORD_VARIABLE, USER};
 
 /// Options of `citywatch store`.
 #[derive(Debug, Args)]
-#[command(after_help = "The password that clients must send (user `citywatch`) is read from the environment variable
+#[command(
+    after_help = "The password that clients must send (user `citywatch`) is read from the environment variable
 CITYWATCH_STORE_PASSWORD.
 
 Example: ask the store something while it runs
   CITYWATCH_STORE_PASSWORD=secret citywatch store --listen 127.0.0.1:8123 &
-  curl -u citywatch:secret 'http://127.0.0.1:8123/?query=SELECT+count()+FROM+citywatch.events'")]
+  curl -u citywatch:secret 'http://127.0.0.1:8123/?query=SELECT+count()+FROM+citywatch.events'"
+)]
 pub struct StoreArgs {
     /// Folder of the store's data; made if missing
     #[arg(long, value_name = "DIR", default_value = "citywatch-data/store")]
@@ -67,7 +69,9 @@ pub fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
             password: password.into(),
             library: args.library.clone(),
         };
-        endpoint::serve(config, shutdown).await.map_err(anyhow::Error::from)
+        endpoint::serve(config, shutdown)
+            .await
+            .map_err(anyhow::Error::from)
     })?;
     // The runtime's blocking read of standard input cannot be cancelled: do not wait for it.
     runtime.shutdown_background();

@@ -75,7 +75,9 @@ async fn up(mut config: Config) -> anyhow::Result<()> {
     let monitor = Monitor::install(parts.clone())?;
     let rules = system::load_rules(&config.engine, &parts)?;
     let stops = Stops::default();
-    config.monitor.listen = monitor.listen(config.monitor.listen, stops.store.clone()).await?;
+    config.monitor.listen = monitor
+        .listen(config.monitor.listen, stops.store.clone())
+        .await?;
 
     let store_process = start_store(&mut config, &parts, &stops.store)?;
     let outcome = run_parts(&config, &parts, &monitor, rules, &signal, &stops).await;
@@ -98,13 +100,18 @@ fn start_store(
     }
     let embedded = &config.embedded_store;
     // A missing library is said before anything runs, with its remedy.
-    if let Err(error) = citywatch_engine::store::endpoint::find_library(embedded.library.as_deref()) {
+    if let Err(error) = citywatch_engine::store::endpoint::find_library(embedded.library.as_deref())
+    {
         return Err(match &embedded.library {
             Some(_) => UsageError(format!("[embedded_store] library: {error}")).into(),
             None => error.into(),
         });
     }
-    let process = StoreProcess::new(config.data.dir.join("store"), embedded.library.clone(), embedded.listen)?;
+    let process = StoreProcess::new(
+        config.data.dir.join("store"),
+        embedded.library.clone(),
+        embedded.listen,
+    )?;
     config.store.url = format!("http://{}", process.listen);
     config.store.user = store_process::USER.to_owned();
     config.store.password = process.password.clone().into();
@@ -119,18 +126,36 @@ async fn run_parts(
     signal: &CancellationToken,
     stops: &Stops,
 ) -> anyhow::Result<()> {
-    let Some(store) = system::connect_store(&config.store, parts, signal).await? else { return Ok(()) };
-    let alerting = Arc::new(system::open_alerting(&config.alerting, Some(store.clone()), &config.data.dir).await?);
+    let Some(store) = system::connect_store(&config.store, parts, signal).await? else {
+        return Ok(());
+    };
+    let alerting = Arc::new(
+        system::open_alerting(&config.alerting, Some(store.clone()), &config.data.dir).await?,
+    );
     let console = alerting.bind(config.alerting.listen)?;
     let address = console.url();
     let served = tokio::spawn(console.run(stops.console.clone()));
     parts.set("console", PartState::Running, address.clone());
 
     let (mut input, deliveries) = Input::open(config, parts, &stops.agent, &stops.engine)?;
-    let engine = PipelineParts { deliveries, store: store.clone(), rules, alerts: alerting.intake() };
+    let engine = PipelineParts {
+        deliveries,
+        store: store.clone(),
+        rules,
+        alerts: alerting.intake(),
+    };
     let pipeline = Pipeline::start(&config.engine, engine, stops.engine.clone())?;
-    parts.set("engine", PartState::Running, "parses, matches, correlates, stores");
-    system::watch_store(store, config.store.url.clone(), parts.clone(), signal.clone());
+    parts.set(
+        "engine",
+        PartState::Running,
+        "parses, matches, correlates, stores",
+    );
+    system::watch_store(
+        store,
+        config.store.url.clone(),
+        parts.clone(),
+        signal.clone(),
+    );
     let (agent, transport) = (input.monitor(), input.monitor());
     monitor.report_from(SystemReporter {
         pipeline: Some(pipeline.status()),

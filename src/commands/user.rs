@@ -42,6 +42,9 @@ pub fn run(command: &UserCommand) -> anyhow::Result<ExitCode> {
     })?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "new password of {name}: {}", password.password)?;
-    writeln!(out, "it is shown this once; all sessions of {name} have ended")?;
+    writeln!(
+        out,
+        "it is shown this once; all sessions of {name} have ended"
+    )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,10 @@
 //! Starts the real programs for the end-to-end tests and ends them again, whatever happens.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this module")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part of this module"
+)]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,7 +23,11 @@ pub fn citywatch() -> PathBuf {
 /// A program of another package of the workspace, beside the one under test.
 pub fn sibling(name: &str) -> PathBuf {
     let path = citywatch().with_file_name(name);
-    assert!(path.exists(), "{} is not built: run the tests with `cargo test --workspace`", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: run the tests with `cargo test --workspace`",
+        path.display()
+    );
     path
 }
 
@@ -30,12 +38,20 @@ pub fn project() -> &'static Path {
 
 /// A port of loopback that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Runs the program to its end.
 pub fn run(args: &[&str]) -> Output {
-    Command::new(citywatch()).args(args).stdin(Stdio::null()).output().unwrap()
+    Command::new(citywatch())
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// A running program; killed when dropped, unless [`Running::stop`] ended it in order.
@@ -49,14 +65,22 @@ impl Running {
     /// Starts `command`; both of its outputs go to `<dir>/<name>.log`.
     pub fn start(command: &mut Command, name: &str, dir: &Path) -> Self {
         let log = dir.join(format!("{name}.log"));
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { child, name: name.to_owned(), log }
+        Self {
+            child,
+            name: name.to_owned(),
+            log,
+        }
     }
 
     /// What it has said.
@@ -78,7 +102,12 @@ impl Running {
     pub fn stop(mut self) {
         signal(self.child.id(), "INT");
         let status = self.wait();
-        assert!(status.success(), "{} did not end in order ({status}); it said:\n{}", self.name, self.log());
+        assert!(
+            status.success(),
+            "{} did not end in order ({status}); it said:\n{}",
+            self.name,
+            self.log()
+        );
     }
 
     /// kill -9, as a power cut would.
@@ -94,7 +123,12 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < until, "{} does not end; it said:\n{}", self.name, self.log());
+            assert!(
+                Instant::now() < until,
+                "{} does not end; it said:\n{}",
+                self.name,
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -114,7 +148,11 @@ impl Drop for Running {
 
 /// Sends a signal by name.
 pub fn signal(id: u32, name: &str) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().unwrap();
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(id.to_string())
+        .status()
+        .unwrap();
     assert!(status.success(), "kill -{name} {id}");
 }
 
@@ -125,7 +163,11 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < until, "waited {} s for {what}", PATIENCE.as_secs());
+        assert!(
+            Instant::now() < until,
+            "waited {} s for {what}",
+            PATIENCE.as_secs()
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -154,10 +196,19 @@ impl Answer {
 }
 
 /// One request on a connection of its own; `None` when nobody answers.
-pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+pub fn request(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let mut text =
+        format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -168,9 +219,19 @@ pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], bo
     let answer = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let body = if chunked { unchunk(body) } else { body.to_owned() };
-    Some(Answer { status, head: head.to_owned(), body })
+    let chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
+    let body = if chunked {
+        unchunk(body)
+    } else {
+        body.to_owned()
+    };
+    Some(Answer {
+        status,
+        head: head.to_owned(),
+        body,
+    })
 }
 
 fn unchunk(mut body: &str) -> String {
@@ -198,7 +259,8 @@ impl Up {
     pub fn start(dir: &Path, config: &Path) -> Self {
         let up = Self::start_unready(dir, config);
         wait_for("citywatch up to be ready", || {
-            request(up.monitor, "GET", "/health/ready", &[], "").filter(|answer| answer.status == 200)
+            request(up.monitor, "GET", "/health/ready", &[], "")
+                .filter(|answer| answer.status == 200)
         });
         up
     }
@@ -216,7 +278,11 @@ impl Up {
             .args(["--listen", &format!("127.0.0.1:{console}")])
             .args(["--monitor", &format!("127.0.0.1:{monitor}")]);
         let running = Running::start(&mut command, "up", dir);
-        Self { running, console, monitor }
+        Self {
+            running,
+            console,
+            monitor,
+        }
     }
 
     /// The status as `citywatch status` gets it.
@@ -226,7 +292,9 @@ impl Up {
 
     /// A total of the status.
     pub fn total(&self, name: &str) -> u64 {
-        self.status().and_then(|status| status["totals"][name].as_u64()).unwrap_or(0)
+        self.status()
+            .and_then(|status| status["totals"][name].as_u64())
+            .unwrap_or(0)
     }
 }
 
@@ -241,14 +309,31 @@ impl Session {
     /// Signs in with the first administrator's password, which `up` left in its data folder.
     pub fn first(up: &Up, dir: &Path) -> Self {
         let text = std::fs::read_to_string(dir.join("data/first-sign-in.txt")).unwrap();
-        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned();
-        let body = serde_json::json!({"user": value("user:"), "password": value("password:")}).to_string();
+        let value = |key: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(key))
+                .unwrap()
+                .trim()
+                .to_owned()
+        };
+        let body =
+            serde_json::json!({"user": value("user:"), "password": value("password:")}).to_string();
         let json = [("Content-Type", "application/json")];
         let answer = request(up.console, "POST", "/api/v1/session", &json, &body).unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
-        let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        let cookie = answer
+            .header("set-cookie")
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
         let csrf = answer.json()["csrf"].as_str().unwrap().to_owned();
-        Self { port: up.console, cookie, csrf }
+        Self {
+            port: up.console,
+            cookie,
+            csrf,
+        }
     }
 
     /// A GET that must succeed.
@@ -261,7 +346,9 @@ impl Session {
 
 /// Whether libchdb is there; says so when not.
 pub fn have_chdb() -> bool {
-    let there = Command::new(project().join("deploy/chdb-fetch.sh")).arg("--check").output();
+    let there = Command::new(project().join("deploy/chdb-fetch.sh"))
+        .arg("--check")
+        .output();
     let there = there.is_ok_and(|output| output.status.success());
     if !there {
         eprintln!("skipped: libchdb is not fetched; deploy/setup.sh --for test does it");
@@ -298,7 +385,10 @@ impl StoreServer {
 
     /// The rows that a query gives, columns joined by tabs.
     pub fn query(&self, sql: &str) -> Vec<String> {
-        let headers = [("X-ClickHouse-User", "citywatch"), ("X-ClickHouse-Key", Self::PASSWORD)];
+        let headers = [
+            ("X-ClickHouse-User", "citywatch"),
+            ("X-ClickHouse-Key", Self::PASSWORD),
+        ];
         let answer = request(self.port, "POST", "/", &headers, sql).unwrap();
         assert_eq!(answer.status, 200, "{sql}: {answer:?}");
         answer.body.lines().map(str::to_owned).collect()

@@ -63,14 +63,20 @@ impl Block {
             self.events.entry(day).or_default().push(row);
         }
         for row in processed.dead_letters {
-            self.dead_letters.entry(day_of(Timestamp(row.received_at))).or_default().push(row);
+            self.dead_letters
+                .entry(day_of(Timestamp(row.received_at)))
+                .or_default()
+                .push(row);
         }
         self.receipts.push(processed.receipt);
     }
 
     /// Adds a match's row.
     pub(super) fn add_match(&mut self, row: MatchRow) {
-        self.matches.entry(day_of(Timestamp(row.received_at))).or_default().push(row);
+        self.matches
+            .entry(day_of(Timestamp(row.received_at)))
+            .or_default()
+            .push(row);
     }
 
     /// Whether nothing waits here.

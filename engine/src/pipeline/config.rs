@@ -62,7 +62,8 @@ impl PipelineConfig {
     /// Number of worker threads.
     pub(super) fn worker_threads(&self) -> usize {
         match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
+            0 => std::thread::available_parallelism()
+                .map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             threads => threads,
         }
     }
@@ -74,9 +75,13 @@ impl PipelineConfig {
 
     /// Settings of the parsers.
     pub(super) fn parse_context(&self) -> Result<ParseContext, PipelineError> {
-        let default_zone = TimeZone::get(&self.time_zone)
-            .map_err(|_| PipelineError::TimeZone { name: self.time_zone.clone() })?;
-        Ok(ParseContext { default_zone, ..ParseContext::default() })
+        let default_zone = TimeZone::get(&self.time_zone).map_err(|_| PipelineError::TimeZone {
+            name: self.time_zone.clone(),
+        })?;
+        Ok(ParseContext {
+            default_zone,
+            ..ParseContext::default()
+        })
     }
 
     /// The matcher's word for [`Self::logsource`].

@@ -11,7 +11,9 @@ use super::config::PipelineConfig;
 use super::positions::StreamKey;
 use super::rules::LoadedRules;
 use super::worker::Found;
-use crate::detect::{CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator, RuleIndex};
+use crate::detect::{
+    CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator, RuleIndex,
+};
 use crate::matches::Match;
 use crate::store::{Store, StoreError, StoredMatch};
 
@@ -33,7 +35,10 @@ impl Correlation {
     pub(super) fn new(rules: &Arc<LoadedRules>, config: &PipelineConfig) -> Self {
         let lateness = Duration::from_secs(config.lateness_s);
         let lateness_us = i64::try_from(lateness.as_micros()).unwrap_or(i64::MAX);
-        let limits = CorrelationLimits { lateness_us, ..CorrelationLimits::default() };
+        let limits = CorrelationLimits {
+            lateness_us,
+            ..CorrelationLimits::default()
+        };
         let set = rules.set();
         Self {
             correlator: Correlator::new(&set.correlations, set.rules.len(), limits),
@@ -57,15 +62,21 @@ impl Correlation {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub(super) async fn stored_matches(&self, store: &Store) -> Result<Vec<StoredMatch>, StoreError> {
-        let horizon = Duration::from_micros(u64::try_from(self.correlator.horizon_us()).unwrap_or(u64::MAX));
+    pub(super) async fn stored_matches(
+        &self,
+        store: &Store,
+    ) -> Result<Vec<StoredMatch>, StoreError> {
+        let horizon =
+            Duration::from_micros(u64::try_from(self.correlator.horizon_us()).unwrap_or(u64::MAX));
         let back_us = i64::try_from((horizon + REBUILD_SLACK).as_micros()).unwrap_or(i64::MAX);
         let since = Timestamp(now().as_micros().saturating_sub(back_us));
         let rules = self.rules.set().rules.iter().enumerate();
         let wanted = rules.filter(|(index, _)| self.correlator.wants(rule_index(*index)));
         let ids: Vec<String> = wanted.map(|(_, rule)| rule.meta.id.to_string()).collect();
         let mut stored = Vec::new();
-        store.recent_matches(&ids, since, |found| stored.push(found)).await?;
+        store
+            .recent_matches(&ids, since, |found| stored.push(found))
+            .await?;
         Ok(stored)
     }
 
@@ -73,12 +84,21 @@ impl Correlation {
     /// then, under the same ids, so that alerting and store know them.
     pub(super) fn replay(&mut self, stored: &[StoredMatch]) -> Vec<Match> {
         let rules = &self.rules.set().rules;
-        let by_id: HashMap<&str, RuleIndex> =
-            rules.iter().enumerate().map(|(index, rule)| (rule.meta.id.as_str(), rule_index(index))).collect();
+        let by_id: HashMap<&str, RuleIndex> = rules
+            .iter()
+            .enumerate()
+            .map(|(index, rule)| (rule.meta.id.as_str(), rule_index(index)))
+            .collect();
         for found in stored {
-            let Some(&rule) = by_id.get(found.rule_id.as_str()) else { continue };
+            let Some(&rule) = by_id.get(found.rule_id.as_str()) else {
+                continue;
+            };
             for evidence in &found.evidence {
-                self.correlator.observe(CorrelationInput { rule, event: &evidence.event, matched: &evidence.matched });
+                self.correlator.observe(CorrelationInput {
+                    rule,
+                    event: &evidence.event,
+                    matched: &evidence.matched,
+                });
             }
         }
         self.drain()
@@ -96,13 +116,18 @@ impl Correlation {
         }
         for Found { rule, found } in found {
             for evidence in &found.evidence {
-                let input = CorrelationInput { rule: *rule, event: &evidence.event, matched: &evidence.matched };
+                let input = CorrelationInput {
+                    rule: *rule,
+                    event: &evidence.event,
+                    matched: &evidence.matched,
+                };
                 self.correlator.observe(input);
             }
         }
         if let Some(newest) = newest_event {
             // A clock that runs ahead must not close the windows of everybody's future.
-            self.correlator.advance(&stream.agent, &stream.stream, newest.min(now()));
+            self.correlator
+                .advance(&stream.agent, &stream.stream, newest.min(now()));
             self.speaking.insert(stream.clone(), Instant::now());
         }
         self.drain()
@@ -121,7 +146,11 @@ impl Correlation {
             }
             speaks
         });
-        if self.speaking.len() == before { Vec::new() } else { self.drain() }
+        if self.speaking.len() == before {
+            Vec::new()
+        } else {
+            self.drain()
+        }
     }
 
     fn drain(&mut self) -> Vec<Match> {
@@ -136,6 +165,8 @@ fn rule_index(index: usize) -> RuleIndex {
 }
 
 fn now() -> Timestamp {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }

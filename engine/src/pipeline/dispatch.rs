@@ -31,12 +31,25 @@ pub(super) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(super) fn new(store: Store, workers: Vec<mpsc::Sender<Assigned>>, status: StatusHandle) -> Self {
-        Self { store, workers, positions: Positions::default(), status }
+    pub(super) fn new(
+        store: Store,
+        workers: Vec<mpsc::Sender<Assigned>>,
+        status: StatusHandle,
+    ) -> Self {
+        Self {
+            store,
+            workers,
+            positions: Positions::default(),
+            status,
+        }
     }
 
     /// Runs until the transport ends or `shutdown`. Dropping the workers' channels ends them in turn.
-    pub(super) async fn run(mut self, mut deliveries: mpsc::Receiver<Delivery>, shutdown: CancellationToken) {
+    pub(super) async fn run(
+        mut self,
+        mut deliveries: mpsc::Receiver<Delivery>,
+        shutdown: CancellationToken,
+    ) {
         loop {
             let delivery = tokio::select! {
                 biased;
@@ -50,20 +63,34 @@ impl Dispatcher {
             self.status.bytes_in(delivery.batch.bytes());
             let key = StreamKey::of(&delivery.batch.origin);
             let lane = delivery.receipt.lane();
-            let Some(known) = self.known(&key, lane, &shutdown).await else { return };
+            let Some(known) = self.known(&key, lane, &shutdown).await else {
+                return;
+            };
             if let Some(last) = delivery.batch.last_position() {
                 self.positions.advance(&key, last, Instant::now());
             }
             let worker = self.worker_of(&key);
-            if self.workers[worker].send(Assigned { delivery, known }).await.is_err() {
-                tracing::error!(worker, "a worker thread ended: the engine stops taking records");
+            if self.workers[worker]
+                .send(Assigned { delivery, known })
+                .await
+                .is_err()
+            {
+                tracing::error!(
+                    worker,
+                    "a worker thread ended: the engine stops taking records"
+                );
                 return;
             }
         }
     }
 
     /// What is known of a stream; asks the store until it answers. `None` at shutdown.
-    async fn known(&mut self, key: &StreamKey, lane: u32, shutdown: &CancellationToken) -> Option<Known> {
+    async fn known(
+        &mut self,
+        key: &StreamKey,
+        lane: u32,
+        shutdown: &CancellationToken,
+    ) -> Option<Known> {
         let remembered = self.positions.get(key);
         if let Some(known) = remembered.filter(|known| known.lane == lane) {
             return Some(known.clone());
@@ -75,12 +102,16 @@ impl Dispatcher {
                 Ok(mut known) => {
                     known.position = known.position.max(taken);
                     self.status.waiting_for(None);
-                    self.positions.insert(key.clone(), known.clone(), Instant::now());
+                    self.positions
+                        .insert(key.clone(), known.clone(), Instant::now());
                     return Some(known);
                 }
                 Err(error) => {
                     self.status.retries(1);
-                    self.status.waiting_for(Some(format!("what is stored of {}/{}: {error}", key.agent, key.stream)));
+                    self.status.waiting_for(Some(format!(
+                        "what is stored of {}/{}: {error}",
+                        key.agent, key.stream
+                    )));
                     tracing::warn!(%error, agent = %key.agent, stream = %key.stream, "cannot look up what is stored");
                 }
             }
@@ -93,8 +124,15 @@ impl Dispatcher {
 
     async fn look_up(&self, key: &StreamKey, lane: u32) -> Result<Known, StoreError> {
         let position = self.store.highest_position(&key.agent, &key.stream).await?;
-        let matches_ahead = self.store.match_ids_after(&key.agent, &key.stream, position).await?;
-        Ok(Known { position, lane, matches_ahead: Arc::new(matches_ahead) })
+        let matches_ahead = self
+            .store
+            .match_ids_after(&key.agent, &key.stream, position)
+            .await?;
+        Ok(Known {
+            position,
+            lane,
+            matches_ahead: Arc::new(matches_ahead),
+        })
     }
 
     fn worker_of(&self, key: &StreamKey) -> usize {

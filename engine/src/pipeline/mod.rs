@@ -103,8 +103,14 @@ impl Pipeline {
         let dispatcher = dispatch::Dispatcher::new(parts.store.clone(), workers, status.clone());
         tokio::spawn(dispatcher.run(parts.deliveries, shutdown));
         let correlation = correlate::Correlation::new(&parts.rules, config);
-        let writer =
-            writer::Writer::new(config, parts.store, &parts.rules, correlation, parts.alerts, status.clone());
+        let writer = writer::Writer::new(
+            config,
+            parts.store,
+            &parts.rules,
+            correlation,
+            parts.alerts,
+            status.clone(),
+        );
         let writer = tokio::spawn(writer.run(results));
         Ok(Self { status, writer })
     }
@@ -119,6 +125,8 @@ impl Pipeline {
     /// # Panics
     /// When the writer panicked, so that the process ends instead of going on without storing.
     pub async fn ended(self) {
-        self.writer.await.expect("the writer does not panic: its errors are retried or counted");
+        self.writer
+            .await
+            .expect("the writer does not panic: its errors are retried or counted");
     }
 }

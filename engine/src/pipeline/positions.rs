@@ -25,7 +25,10 @@ pub(super) struct StreamKey {
 
 impl StreamKey {
     pub(super) fn of(origin: &Origin) -> Self {
-        Self { agent: origin.agent.clone(), stream: origin.stream.clone() }
+        Self {
+            agent: origin.agent.clone(),
+            stream: origin.stream.clone(),
+        }
     }
 }
 
@@ -57,7 +60,8 @@ impl Positions {
     pub(super) fn insert(&mut self, key: StreamKey, known: Known, now: Instant) {
         if self.streams.len() >= STREAMS_MAX {
             metrics::counter!("citywatch_engine_streams_forgotten_total").increment(1);
-            self.streams.retain(|_, (_, seen)| now.duration_since(*seen) < FORGET_AFTER);
+            self.streams
+                .retain(|_, (_, seen)| now.duration_since(*seen) < FORGET_AFTER);
         }
         self.streams.insert(key, (known, now));
     }
@@ -65,7 +69,11 @@ impl Positions {
     /// Notes that records up to `position` are on their way.
     pub(super) fn advance(&mut self, key: &StreamKey, position: u64, now: Instant) {
         if let Some((known, seen)) = self.streams.get_mut(key) {
-            known.position = Some(known.position.map_or(position, |highest| highest.max(position)));
+            known.position = Some(
+                known
+                    .position
+                    .map_or(position, |highest| highest.max(position)),
+            );
             *seen = now;
         }
     }
@@ -76,18 +84,28 @@ mod tests {
     use super::*;
 
     fn key(stream: &str) -> StreamKey {
-        StreamKey { agent: "a".into(), stream: stream.into() }
+        StreamKey {
+            agent: "a".into(),
+            stream: stream.into(),
+        }
     }
 
     #[test]
     fn positions_only_grow() {
         let now = Instant::now();
         let mut positions = Positions::default();
-        let unknown = Known { position: None, lane: 0, matches_ahead: Arc::default() };
+        let unknown = Known {
+            position: None,
+            lane: 0,
+            matches_ahead: Arc::default(),
+        };
         positions.insert(key("s"), unknown, now);
         positions.advance(&key("s"), 7, now);
         positions.advance(&key("s"), 3, now);
-        assert_eq!(positions.get(&key("s")).and_then(|known| known.position), Some(7));
+        assert_eq!(
+            positions.get(&key("s")).and_then(|known| known.position),
+            Some(7)
+        );
         assert!(positions.get(&key("other")).is_none());
     }
 }

@@ -79,6 +79,9 @@ impl StatusHandle {
     }
 
     fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.0.waiting_for.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .waiting_for
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -44,8 +44,14 @@ pub(super) struct Processed {
 impl Processed {
     /// Earliest day of receipt among its rows.
     pub(super) fn oldest_day(&self) -> Option<i64> {
-        let events = self.events.iter().map(|row| day_of(Timestamp(row.received_at)));
-        let dead_letters = self.dead_letters.iter().map(|row| day_of(Timestamp(row.received_at)));
+        let events = self
+            .events
+            .iter()
+            .map(|row| day_of(Timestamp(row.received_at)));
+        let dead_letters = self
+            .dead_letters
+            .iter()
+            .map(|row| day_of(Timestamp(row.received_at)));
         events.chain(dead_letters).min()
     }
 }
@@ -60,7 +66,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(context: &ParseContext, rules: &Arc<LoadedRules>, status: StatusHandle) -> Self {
+    pub(super) fn new(
+        context: &ParseContext,
+        rules: &Arc<LoadedRules>,
+        status: StatusHandle,
+    ) -> Self {
         Self {
             matcher: rules.compiled().matcher(),
             rules: Arc::clone(rules),
@@ -71,7 +81,11 @@ impl Worker {
     }
 
     /// Works until there is no more to come or nobody to give it to.
-    pub(super) fn run(mut self, mut assigned: mpsc::Receiver<Assigned>, processed: &mpsc::Sender<Processed>) {
+    pub(super) fn run(
+        mut self,
+        mut assigned: mpsc::Receiver<Assigned>,
+        processed: &mpsc::Sender<Processed>,
+    ) {
         while let Some(work) = assigned.blocking_recv() {
             let result = self.process(work);
             if processed.blocking_send(result).is_err() {
@@ -92,7 +106,11 @@ impl Worker {
             bytes: batch.bytes(),
             receipt: delivery.receipt,
         };
-        let fresh = |record: &Record<'_>| known.position.is_none_or(|position| record.position > position);
+        let fresh = |record: &Record<'_>| {
+            known
+                .position
+                .is_none_or(|position| record.position > position)
+        };
         let known_count = batch.iter().filter(|record| !fresh(record)).count();
         self.status.records_known(known_count);
         if &*batch.origin.format == frame::UNDECODABLE {
@@ -130,13 +148,24 @@ impl Worker {
     }
 
     fn read_record(&mut self, record: Record<'_>, processed: &mut Processed) {
-        let Self { rules, matcher, parser, arena, status } = self;
+        let Self {
+            rules,
+            matcher,
+            parser,
+            arena,
+            status,
+        } = self;
         let mut events: Vec<Event<'_>> = Vec::with_capacity(1);
         parser.parse_record(record, arena, &mut events);
         let mut hits = Vec::new();
         for event in &events {
             let origin = record.origin;
-            let id = EventId::of(origin.agent.as_str(), origin.stream.as_str(), record.position, event.sub_index);
+            let id = EventId::of(
+                origin.agent.as_str(),
+                origin.stream.as_str(),
+                record.position,
+                event.sub_index,
+            );
             hits.clear();
             matcher.match_event(event, &mut hits);
             add_matches(rules, event, id, &mut hits, &mut processed.matches);
@@ -153,12 +182,22 @@ impl Worker {
 
 /// Frames that the transport could not decode are kept as they came.
 fn bury(batch: &RecordBatch, skip: usize, processed: &mut Processed) {
-    let reason = "the transport delivered a frame that cannot be decoded: damaged, or not one of ours";
-    let rows = batch.iter().skip(skip).map(|record| DeadLetterRow::from_record(&record, "undecodable", reason));
+    let reason =
+        "the transport delivered a frame that cannot be decoded: damaged, or not one of ours";
+    let rows = batch
+        .iter()
+        .skip(skip)
+        .map(|record| DeadLetterRow::from_record(&record, "undecodable", reason));
     processed.dead_letters.extend(rows);
 }
 
-fn add_matches(rules: &LoadedRules, event: &Event<'_>, id: EventId, hits: &mut Vec<RuleHit>, matches: &mut Vec<Found>) {
+fn add_matches(
+    rules: &LoadedRules,
+    event: &Event<'_>,
+    id: EventId,
+    hits: &mut Vec<RuleHit>,
+    matches: &mut Vec<Found>,
+) {
     if hits.is_empty() {
         return;
     }
@@ -175,7 +214,10 @@ fn add_matches(rules: &LoadedRules, event: &Event<'_>, id: EventId, hits: &mut V
                 event_time: snapshot.event_time,
                 group: Vec::new(),
                 window: None,
-                evidence: vec![Evidence { event: Arc::clone(&snapshot), matched: hit.matched }],
+                evidence: vec![Evidence {
+                    event: Arc::clone(&snapshot),
+                    matched: hit.matched,
+                }],
                 event_count: 1,
             },
         });

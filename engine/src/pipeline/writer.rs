@@ -95,8 +95,10 @@ impl Writer {
         let status = self.correlation.status();
         metrics::gauge!("citywatch_correlation_entries").set(status.entries as f64);
         metrics::gauge!("citywatch_correlation_groups").set(status.groups as f64);
-        metrics::counter!("citywatch_correlation_entries_refused_total").absolute(status.entries_refused);
-        metrics::counter!("citywatch_correlation_evidence_dropped_total").absolute(status.evidence_dropped);
+        metrics::counter!("citywatch_correlation_entries_refused_total")
+            .absolute(status.entries_refused);
+        metrics::counter!("citywatch_correlation_evidence_dropped_total")
+            .absolute(status.evidence_dropped);
     }
 
     /// Correlation starts where the last run left it: with the matches that open windows may need.
@@ -105,19 +107,25 @@ impl Writer {
             return;
         }
         let (store, correlation) = (&self.store, &self.correlation);
-        let stored = retry(&self.status, "reading the matches of open correlation windows", || {
-            correlation.stored_matches(store)
-        })
+        let stored = retry(
+            &self.status,
+            "reading the matches of open correlation windows",
+            || correlation.stored_matches(store),
+        )
         .await;
         match stored {
             Ok(stored) => {
-                tracing::info!(matches = stored.len(), "correlation goes on with the matches of the last run");
+                tracing::info!(
+                    matches = stored.len(),
+                    "correlation goes on with the matches of the last run"
+                );
                 let correlated = self.correlation.replay(&stored);
                 self.take_correlated(correlated).await;
             }
             Err(error) => {
                 tracing::error!(%error, "correlation starts without the matches of the last run: windows open then may not fill");
-                metrics::counter!("citywatch_engine_correlation_rebuild_failures_total").increment(1);
+                metrics::counter!("citywatch_engine_correlation_rebuild_failures_total")
+                    .increment(1);
             }
         }
     }
@@ -127,13 +135,18 @@ impl Writer {
             self.flush().await;
         }
         let found = std::mem::take(&mut processed.matches);
-        let correlated = self.correlation.observe(&processed.stream, &found, processed.newest_event);
+        let correlated =
+            self.correlation
+                .observe(&processed.stream, &found, processed.newest_event);
         for Found { found, .. } in &found {
             if !processed.matches_ahead.contains(&found.id) {
                 self.block.add_match(MatchRow::from_match(found));
             }
         }
-        let alerting = found.into_iter().filter(|found| self.rules.alerts(found.rule)).map(|found| found.found);
+        let alerting = found
+            .into_iter()
+            .filter(|found| self.rules.alerts(found.rule))
+            .map(|found| found.found);
         self.alert(alerting.collect()).await;
         self.take_correlated(correlated).await;
         self.block.add(processed);
@@ -155,10 +168,16 @@ impl Writer {
         }
         let set = self.rules.set();
         let silent = |found: &Match| {
-            let correlation = set.correlations.iter().find(|correlation| correlation.meta.id.as_str() == found.rule.id);
+            let correlation = set
+                .correlations
+                .iter()
+                .find(|correlation| correlation.meta.id.as_str() == found.rule.id);
             correlation.is_some_and(|correlation| correlation.meta.alerts == Alerts::OnlyCorrelated)
         };
-        let alerting = correlated.into_iter().filter(|found| !silent(found)).collect();
+        let alerting = correlated
+            .into_iter()
+            .filter(|found| !silent(found))
+            .collect();
         self.alert(alerting).await;
         self.set_deadline();
     }
@@ -176,8 +195,16 @@ impl Writer {
         let (done, committed) = oneshot::channel();
         // Alerting outlives the engine: a closed channel means the process is ending, and the
         // unanswered `done` keeps the block from being acknowledged.
-        let _ = self.alerts.send(MatchDelivery { matches: matches.clone(), done }).await;
-        self.block.alerting.push(PendingAlerts { matches, committed });
+        let _ = self
+            .alerts
+            .send(MatchDelivery {
+                matches: matches.clone(),
+                done,
+            })
+            .await;
+        self.block
+            .alerting
+            .push(PendingAlerts { matches, committed });
     }
 
     /// Inserts the block and acknowledges what it came from. Tries until it is done: a store that
@@ -189,9 +216,18 @@ impl Writer {
             return;
         }
         let begun = std::time::Instant::now();
-        let Block { events, matches, dead_letters, alerting, receipts, .. } = block;
+        let Block {
+            events,
+            matches,
+            dead_letters,
+            alerting,
+            receipts,
+            ..
+        } = block;
         if !self.settle_alerts(alerting).await {
-            tracing::warn!("alerting has ended: a block is left unacknowledged and comes again after a restart");
+            tracing::warn!(
+                "alerting has ended: a block is left unacknowledged and comes again after a restart"
+            );
             return;
         }
         let (status, store) = (&self.status, &self.store);
@@ -199,23 +235,40 @@ impl Writer {
             retry_for_ever(status, "storing matches", || store.insert_matches(&rows)).await;
         }
         for rows in dead_letters.into_values() {
-            retry_for_ever(status, "storing dead letters", || store.insert_dead_letters(&rows)).await;
+            retry_for_ever(status, "storing dead letters", || {
+                store.insert_dead_letters(&rows)
+            })
+            .await;
         }
         for rows in events.into_values() {
             self.insert_events(&rows).await;
         }
-        receipts.into_iter().for_each(citywatch_collector::Receipt::acknowledge);
+        receipts
+            .into_iter()
+            .for_each(citywatch_collector::Receipt::acknowledge);
         self.status.blocks(1);
         metrics::histogram!("citywatch_engine_flush_seconds").record(begun.elapsed().as_secs_f64());
     }
 
     /// Waits until alerting has committed; gives it again what it lost. `false` when alerting has ended.
     async fn settle_alerts(&mut self, alerting: Vec<PendingAlerts>) -> bool {
-        for PendingAlerts { matches, mut committed } in alerting {
+        for PendingAlerts {
+            matches,
+            mut committed,
+        } in alerting
+        {
             while committed.await.is_err() {
                 self.status.retries(1);
                 let (done, again) = oneshot::channel();
-                if self.alerts.send(MatchDelivery { matches: matches.clone(), done }).await.is_err() {
+                if self
+                    .alerts
+                    .send(MatchDelivery {
+                        matches: matches.clone(),
+                        done,
+                    })
+                    .await
+                    .is_err()
+                {
                     return false;
                 }
                 committed = again;
@@ -234,9 +287,14 @@ impl Writer {
             Ok(()) => status.events_stored(rows.len()),
             Err(error) => {
                 tracing::error!(%error, rows = rows.len(), "the store refuses events: they are kept as dead letters");
-                let buried: Vec<DeadLetterRow> =
-                    rows.iter().map(|row| DeadLetterRow::from_event_row(row, "not_stored", &error.to_string())).collect();
-                retry_for_ever(status, "storing dead letters", || store.insert_dead_letters(&buried)).await;
+                let buried: Vec<DeadLetterRow> = rows
+                    .iter()
+                    .map(|row| DeadLetterRow::from_event_row(row, "not_stored", &error.to_string()))
+                    .collect();
+                retry_for_ever(status, "storing dead letters", || {
+                    store.insert_dead_letters(&buried)
+                })
+                .await;
                 status.dead_letters(buried.len());
             }
         }

@@ -379,7 +379,10 @@ async fn matches_and_dead_letters(store: &Store) {
     let mut batch = RecordBatch::new(origin("tales"));
     batch.push(b"\xff\xfe not text", 7, DAY, Truncated::No);
     let letter = DeadLetterRow::from_record(&batch.get(0).unwrap(), "not_stored", "why");
-    store.insert_dead_letters(std::slice::from_ref(&letter)).await.unwrap();
+    store
+        .insert_dead_letters(std::slice::from_ref(&letter))
+        .await
+        .unwrap();
     store.insert_dead_letters(&[letter]).await.unwrap();
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.matches, counts.dead_letters), (3, 1));

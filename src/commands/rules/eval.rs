@@ -95,7 +95,11 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let (sources, unreadable) = crate::rule_files::read(&args.rules)?;
     let set = RuleSet::load(sources, &LoadOptions::default());
-    for problem in unreadable.iter().cloned().chain(set.problems.iter().map(ToString::to_string)) {
+    for problem in unreadable
+        .iter()
+        .cloned()
+        .chain(set.problems.iter().map(ToString::to_string))
+    {
         eprintln!("{problem}");
     }
     let mode = match args.logsource {
@@ -110,22 +114,34 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         ..Stats::default()
     };
     if !set.correlations.is_empty() {
-        eprintln!("citywatch: {} correlations are not evaluated over files: rules only", set.correlations.len());
+        eprintln!(
+            "citywatch: {} correlations are not evaluated over files: rules only",
+            set.correlations.len()
+        );
     }
     let begun = Instant::now();
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    let settings = InputSettings { format: args.format.clone(), received_at: now() };
+    let settings = InputSettings {
+        format: args.format.clone(),
+        received_at: now(),
+    };
     evaluate(args, &settings, &compiled, &mut out, &mut stats)?;
     out.flush()?;
     stats.eval_s = begun.elapsed().as_secs_f64();
     if args.stats {
         eprintln!("{}", serde_json::to_string(&stats)?);
     }
-    Ok(if stats.rules_skipped == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if stats.rules_skipped == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn now() -> Timestamp {
-    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let elapsed = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }
 
@@ -139,10 +155,13 @@ fn evaluate(
 ) -> anyhow::Result<()> {
     if args.threads == 1 {
         let mut evaluator = Evaluator::new(compiled, args.output);
-        return read_all(&args.files, settings, &mut |input| write_result(evaluator.evaluate(&input), out, stats));
+        return read_all(&args.files, settings, &mut |input| {
+            write_result(evaluator.evaluate(&input), out, stats)
+        });
     }
     std::thread::scope(|scope| {
-        let lanes: Vec<(mpsc::SyncSender<InputBatch>, mpsc::Receiver<Evaluated>)> = (0..args.threads)
+        let lanes: Vec<(mpsc::SyncSender<InputBatch>, mpsc::Receiver<Evaluated>)> = (0..args
+            .threads)
             .map(|_| {
                 let (work, inputs) = mpsc::sync_channel::<InputBatch>(2);
                 let (results, done) = mpsc::sync_channel(4);
@@ -159,7 +178,10 @@ fn evaluate(
             .collect();
         let (mut sent, mut received) = (0, 0);
         let receive = |number: usize| {
-            lanes[number % lanes.len()].1.recv().map_err(|_| anyhow::anyhow!("an evaluating thread ended early"))
+            lanes[number % lanes.len()]
+                .1
+                .recv()
+                .map_err(|_| anyhow::anyhow!("an evaluating thread ended early"))
         };
         let in_flight_max = lanes.len() * 2;
         read_all(&args.files, settings, &mut |input| {
@@ -222,10 +244,14 @@ impl Evaluator {
     }
 
     fn evaluate(&mut self, input: &InputBatch) -> Evaluated {
-        let mut result = Evaluated { records: input.batch.len() as u64, ..Evaluated::default() };
+        let mut result = Evaluated {
+            records: input.batch.len() as u64,
+            ..Evaluated::default()
+        };
         self.arena.reset();
         let mut events: Vec<Event<'_>> = Vec::with_capacity(input.batch.len());
-        self.parser.parse_batch(&input.batch, &self.arena, &mut events);
+        self.parser
+            .parse_batch(&input.batch, &self.arena, &mut events);
         let mut hits = Vec::new();
         for event in &events {
             result.events += 1;
@@ -242,7 +268,11 @@ impl Evaluator {
                     file: &input.file,
                     record: event.record.position,
                     event_time: event.event_time.to_string(),
-                    matched: hit.matched.iter().map(|field| (&*field.name, &*field.value)).collect(),
+                    matched: hit
+                        .matched
+                        .iter()
+                        .map(|field| (&*field.name, &*field.value))
+                        .collect(),
                     tags: &rule.tags,
                 };
                 write_line(&line, self.output, &mut result.lines);
@@ -255,22 +285,43 @@ impl Evaluator {
 fn write_line(line: &MatchLine<'_>, output: Output, lines: &mut Vec<u8>) {
     match output {
         Output::Ndjson => {
-            serde_json::to_writer(&mut *lines, line).expect("a line of strings and numbers is always JSON");
+            serde_json::to_writer(&mut *lines, line)
+                .expect("a line of strings and numbers is always JSON");
             lines.push(b'\n');
         }
         Output::Table => {
             let place = format!("{}:{}", line.file, line.record);
-            let matched: Vec<String> =
-                line.matched.iter().map(|(name, value)| format!("{name}={}", printable(value))).collect();
-            writeln!(lines, "{:<13} {}  {place}  {}  {}", line.level, line.event_time, line.title, matched.join(" "))
-                .expect("writing to memory cannot fail");
+            let matched: Vec<String> = line
+                .matched
+                .iter()
+                .map(|(name, value)| format!("{name}={}", printable(value)))
+                .collect();
+            writeln!(
+                lines,
+                "{:<13} {}  {place}  {}  {}",
+                line.level,
+                line.event_time,
+                line.title,
+                matched.join(" ")
+            )
+            .expect("writing to memory cannot fail");
         }
     }
 }
 
 /// Log content must not command the terminal: control characters are shown as escapes.
 fn printable(value: &str) -> String {
-    value.chars().take(200).map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    value
+        .chars()
+        .take(200)
+        .map(|c| {
+            if c.is_control() {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
 }
 
 /// A format that no parser has is a mistake of the command line. `evtx` is a kind of file, not of record.
@@ -278,6 +329,12 @@ fn known_format(name: &str) -> Result<(), UsageError> {
     if ["auto", "evtx"].contains(&name) || citywatch_parsers::format_by_name(name).is_some() {
         return Ok(());
     }
-    let names: Vec<&str> = citywatch_parsers::FORMATS.iter().map(|format| format.name).collect();
-    Err(UsageError(format!("--format {name}: there is no such format; there are auto, evtx, {}", names.join(", "))))
+    let names: Vec<&str> = citywatch_parsers::FORMATS
+        .iter()
+        .map(|format| format.name)
+        .collect();
+    Err(UsageError(format!(
+        "--format {name}: there is no such format; there are auto, evtx, {}",
+        names.join(", ")
+    )))
 }

@@ -52,20 +52,25 @@ pub fn read_all(
         let mut files = Vec::new();
         list(path, &mut files)?;
         for file in files {
-            read_file(&file, settings, each).with_context(|| format!("cannot read {}", file.display()))?;
+            read_file(&file, settings, each)
+                .with_context(|| format!("cannot read {}", file.display()))?;
         }
     }
     Ok(())
 }
 
 fn list(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let metadata = std::fs::metadata(path).map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
+    let metadata = std::fs::metadata(path)
+        .map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
     if !metadata.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }
-    let entries = std::fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
-    let mut entries: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let entries =
+        std::fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
+    let mut entries: Vec<PathBuf> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
     entries.sort();
     entries.iter().try_for_each(|entry| list(entry, files))
 }
@@ -106,7 +111,9 @@ fn read_stream(
     if format == "evtx" || (format == "auto" && start.starts_with(b"ElfFile\0")) {
         return read_evtx(name, reader, settings, each);
     }
-    if start.trim_ascii_start().first() == Some(&b'[') && ["auto", "json"].contains(&format.as_str()) {
+    if start.trim_ascii_start().first() == Some(&b'[')
+        && ["auto", "json"].contains(&format.as_str())
+    {
         return read_json_array(name, reader, settings, each);
     }
     let mut batcher = Batcher::new(name, settings, each);
@@ -125,8 +132,13 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<b
 
 fn read_whole(reader: impl Read) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    anyhow::ensure!(bytes.len() as u64 <= DOCUMENT_BYTES_MAX, "a document of more than 1 GiB: split it, or use NDJSON");
+    reader
+        .take(DOCUMENT_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    anyhow::ensure!(
+        bytes.len() as u64 <= DOCUMENT_BYTES_MAX,
+        "a document of more than 1 GiB: split it, or use NDJSON"
+    );
     Ok(bytes)
 }
 
@@ -157,9 +169,13 @@ fn read_json_array(
     let bytes = read_whole(reader)?;
     let mut batcher = Batcher::new(name, settings, each);
     match serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(&bytes) {
-        Ok(values) => values.iter().try_for_each(|value| batcher.push(value.get().as_bytes()))?,
+        Ok(values) => values
+            .iter()
+            .try_for_each(|value| batcher.push(value.get().as_bytes()))?,
         // Not one array after all: lines that begin with a bracket.
-        Err(_) => bytes.split(|&byte| byte == b'\n').try_for_each(|line| batcher.push(line.trim_ascii_end()))?,
+        Err(_) => bytes
+            .split(|&byte| byte == b'\n')
+            .try_for_each(|line| batcher.push(line.trim_ascii_end()))?,
     }
     batcher.flush()
 }
@@ -201,9 +217,14 @@ impl<'a> Batcher<'a> {
         if raw.is_empty() {
             return Ok(());
         }
-        let truncated = if raw.len() > RECORD_BYTES_MAX { Truncated::Yes } else { Truncated::No };
+        let truncated = if raw.len() > RECORD_BYTES_MAX {
+            Truncated::Yes
+        } else {
+            Truncated::No
+        };
         let raw = &raw[..raw.len().min(RECORD_BYTES_MAX)];
-        self.batch.push(raw, self.number, self.received_at, truncated);
+        self.batch
+            .push(raw, self.number, self.received_at, truncated);
         if self.batch.len() >= BATCH_RECORDS || self.batch.bytes() >= BATCH_BYTES {
             self.flush()?;
         }
@@ -216,6 +237,9 @@ impl<'a> Batcher<'a> {
         }
         let next = RecordBatch::new(Arc::clone(&self.origin));
         let batch = std::mem::replace(&mut self.batch, next);
-        (self.each)(InputBatch { file: Arc::clone(&self.file), batch })
+        (self.each)(InputBatch {
+            file: Arc::clone(&self.file),
+            batch,
+        })
     }
 }
