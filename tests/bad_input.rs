@@ -1,5 +1,7 @@
 //! Mistakes of the operator: one clear line with the remedy, exit code 2 for usage and configuration.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::path::Path;

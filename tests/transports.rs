@@ -1,6 +1,8 @@
 //! The same records over both transports give the same rows: embedded over the spool with `citywatch
 //! up`, and over a real Kafka broker with `citywatch-agent` and `citywatch engine`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! `citywatch up` as a person meets it: the demo's recordings become incidents, and whenever it is
 //! stopped or killed, nothing is lost and nothing is there twice.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeSet;
@@ -148,4 +150,95 @@ fn nothing_is_lost_and_nothing_twice_however_it_ends() {
     let matches = store.query("SELECT count() = uniqExact(match_id) FROM citywatch.matches");
     assert_eq!(matches, ["1"], "a match is stored twice");
     store.running.stop();
+}
+
+/// The store is a process of its own: when it dies, it is started again, and what came meanwhile is stored.
+#[test]
+fn a_crash_of_the_store_takes_nothing_along() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("logs")).unwrap();
+    let log = dir.path().join("logs/auth.log");
+    let up = Up::start(dir.path(), &write_config(dir.path()));
+    append_lines(&log, 0..500);
+    wait_for("the first lines to be stored", || {
+        (up.total("events_stored") >= 500).then_some(())
+    });
+    support::signal(up.store_id(), "KILL");
+    append_lines(&log, 500..3_000);
+    wait_for("the lines written meanwhile to be stored", || {
+        (up.total("events_stored") >= 3_000).then_some(())
+    });
+    let store = up.status().unwrap()["parts"]["store"].clone();
+    assert!(store["retries"].as_u64().unwrap() >= 1, "{store}");
+    up.running.stop();
+    let store = StoreServer::start(&dir.path().join("data/store"), dir.path(), "store");
+    assert_eq!(
+        store.query("SELECT count(), uniqExact(position) FROM citywatch.events"),
+        ["3000\t3000"]
+    );
+    store.running.stop();
+}
+
+/// Metrics, health and status as an operator's tools ask for them.
+#[test]
+fn it_can_be_watched() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("logs")).unwrap();
+    append_lines(&dir.path().join("logs/auth.log"), 0..100);
+    let up = Up::start(dir.path(), &write_config(dir.path()));
+    wait_for("the lines to be stored", || {
+        (up.total("events_stored") >= 100).then_some(())
+    });
+    let live = support::request(up.monitor, "GET", "/health/live", &[], "").unwrap();
+    assert_eq!(live.status, 200);
+    let metrics = support::request(up.monitor, "GET", "/metrics", &[], "")
+        .unwrap()
+        .body;
+    for line in [
+        "citywatch_engine_events_stored_total 100",
+        "citywatch_rules_loaded ",
+    ] {
+        assert!(
+            metrics.lines().any(|metric| metric.starts_with(line)),
+            "{line} is missing in\n{metrics}"
+        );
+    }
+    let monitor = format!("127.0.0.1:{}", up.monitor);
+    let output = support::run(&["status", "--monitor", &monitor]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    for words in ["ready", "events_stored", "lag_bytes", "rules", "spool"] {
+        assert!(text.contains(words), "{words} is missing in\n{text}");
+    }
+
+    // A second one on the same data, and one on a taken port, say what is wrong.
+    let data = dir.path().join("data");
+    let other = format!("127.0.0.1:{}", support::free_port());
+    let output = support::run(&["up", "--data", data.to_str().unwrap(), "--monitor", &other]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("another citywatch works on"),
+        "{output:?}"
+    );
+    let data = dir.path().join("other");
+    let console = format!("127.0.0.1:{}", up.console);
+    let output = support::run(&[
+        "up",
+        "--data",
+        data.to_str().unwrap(),
+        "--monitor",
+        &other,
+        "--listen",
+        &console,
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains(&console) && said.contains("listen"), "{said}");
+    up.running.stop();
 }

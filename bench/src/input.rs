@@ -93,7 +93,7 @@ impl Writer {
         let mut archive = zip::ZipArchive::new(BufReader::new(file))?;
         for index in 0..archive.len() {
             let member = archive.by_index(index)?;
-            if member.is_file() && is_lines(member.name()) {
+            if member.is_file() && is_lines(&member.name()?) {
                 self.add_lines(member)?;
             }
         }

@@ -1,6 +1,8 @@
 //! The correlator against the reference: the same alerts with the same events, in any order of arrival
 //! within the lateness bound.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "detect/generate.rs"]
 #[allow(dead_code)]
 mod generate;

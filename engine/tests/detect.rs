@@ -1,5 +1,7 @@
 //! The compiled engine against the reference evaluator: the same rules hold, for the same fields.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "detect/generate.rs"]
 mod generate;
 

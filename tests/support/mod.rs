@@ -290,6 +290,22 @@ impl Up {
         request(self.monitor, "GET", "/status", &[], "").map(|answer| answer.json())
     }
 
+    /// The process id of its store: the child that runs `citywatch store`.
+    pub fn store_id(&self) -> u32 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.running.id())).unwrap();
+        let children = tasks
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+        let ids: Vec<u32> = children
+            .flat_map(|ids| {
+                ids.split_whitespace()
+                    .map(|id| id.parse().unwrap())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(ids.len(), 1, "children of citywatch up: {ids:?}");
+        ids[0]
+    }
+
     /// A total of the status.
     pub fn total(&self, name: &str) -> u64 {
         self.status()

@@ -156,7 +156,7 @@ fn evaluate(
     if args.threads == 1 {
         let mut evaluator = Evaluator::new(compiled, args.output);
         return read_all(&args.files, settings, &mut |input| {
-            write_result(evaluator.evaluate(&input), out, stats)
+            write_result(&evaluator.evaluate(&input), out, stats)
         });
     }
     std::thread::scope(|scope| {
@@ -186,7 +186,7 @@ fn evaluate(
         let in_flight_max = lanes.len() * 2;
         read_all(&args.files, settings, &mut |input| {
             if sent - received >= in_flight_max {
-                write_result(receive(received)?, out, stats)?;
+                write_result(&receive(received)?, out, stats)?;
                 received += 1;
             }
             lanes[sent % lanes.len()]
@@ -197,14 +197,14 @@ fn evaluate(
             Ok(())
         })?;
         while received < sent {
-            write_result(receive(received)?, out, stats)?;
+            write_result(&receive(received)?, out, stats)?;
             received += 1;
         }
         Ok(())
     })
 }
 
-fn write_result(result: Evaluated, out: &mut impl Write, stats: &mut Stats) -> anyhow::Result<()> {
+fn write_result(result: &Evaluated, out: &mut impl Write, stats: &mut Stats) -> anyhow::Result<()> {
     stats.records += result.records;
     stats.events += result.events;
     stats.problems += result.problems;
