@@ -1,6 +1,9 @@
 //! Reproducible measurements of Citywatch. Each prints what it found and writes it, with host,
 //! command and a hash of what it read, to `bench/results/`.
 
+#![allow(unreachable_pub, reason = "nothing is reachable in a binary: `pub` here means the module's interface")]
+#![allow(clippy::print_stdout, reason = "results are this program's output")]
+
 mod input;
 mod pipeline;
 mod result;
