@@ -41,8 +41,10 @@ lint: ## formatting and clippy, warnings as errors
 fmt: ## format the Rust code
 	cargo fmt --all
 
-bench: ## the measurements of bench/, written to bench/results/
-	cargo run --release -p citywatch-bench -- all
+bench: ## the measurements of bench/, on the recordings in ../shared, written to bench/results/
+	cargo build --release --bin citywatch -p citywatch -p citywatch-bench
+	cargo run --release -p citywatch-bench -- matching --save matching
+	cargo run --release -p citywatch-bench -- pipeline --rules rules/library --events ../shared/events/otrf/atomic/windows
 
 clean-demo: ## forget the demo's data
 	rm -rf demo-data

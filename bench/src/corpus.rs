@@ -11,7 +11,7 @@ use citywatch_parsers::{Origin, RecordBatch, Timestamp};
 use citywatch_rules::{LoadOptions, RuleSet, RuleSource};
 
 /// Records of a batch: what the pipeline hands on at once.
-const BATCH_RECORDS: usize = 1_000;
+const BATCH_RECORDS: usize = 64;
 
 /// Lines of events in memory.
 pub(crate) struct Corpus {
@@ -28,25 +28,44 @@ pub(crate) struct Corpus {
 impl Corpus {
     /// Reads files of one record per line.
     pub(crate) fn read(files: &[PathBuf]) -> Result<Self> {
-        let origin = Arc::new(Origin { format: "json".into(), ..Origin::default() });
-        let mut corpus = Self { batches: Vec::new(), records: 0, bytes: 0, hash: String::new() };
+        let origin = Arc::new(Origin {
+            format: "json".into(),
+            ..Origin::default()
+        });
+        let mut corpus = Self {
+            batches: Vec::new(),
+            records: 0,
+            bytes: 0,
+            hash: String::new(),
+        };
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
         let mut batch = RecordBatch::new(Arc::clone(&origin));
         for file in files {
             let content = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-            for line in content.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            for line in content
+                .split(|&byte| byte == b'\n')
+                .filter(|line| !line.is_empty())
+            {
                 digest.update(line);
                 digest.update(b"\n");
                 corpus.bytes += line.len();
                 batch.push(line, corpus.records as u64, Timestamp(0), Truncated::No);
                 corpus.records += 1;
                 if batch.len() == BATCH_RECORDS {
-                    corpus.batches.push(std::mem::replace(&mut batch, RecordBatch::new(Arc::clone(&origin))));
+                    corpus.batches.push(std::mem::replace(
+                        &mut batch,
+                        RecordBatch::new(Arc::clone(&origin)),
+                    ));
                 }
             }
         }
         corpus.batches.push(batch);
-        corpus.hash = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        corpus.hash = digest
+            .finish()
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         Ok(corpus)
     }
 
@@ -64,7 +83,10 @@ impl Corpus {
 
 /// The directory with shared test input.
 pub(crate) fn shared() -> PathBuf {
-    std::env::var_os("CITYWATCH_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from)
+    std::env::var_os("CITYWATCH_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        PathBuf::from,
+    )
 }
 
 /// The Windows recordings of `../shared/events`, unpacked into the cache.
@@ -77,8 +99,16 @@ pub(crate) fn windows_recordings() -> Result<Vec<PathBuf>> {
         let name = archive.file_stem().context("an archive without a name")?;
         let target = cache.join(name);
         if !target.exists() {
-            let status = Command::new("unzip").arg("-qo").arg(&archive).arg("-d").arg(&target).status();
-            if !status.context("running unzip (install the package `unzip`)")?.success() {
+            let status = Command::new("unzip")
+                .arg("-qo")
+                .arg(&archive)
+                .arg("-d")
+                .arg(&target)
+                .status();
+            if !status
+                .context("running unzip (install the package `unzip`)")?
+                .success()
+            {
                 bail!("unzip failed on {}", archive.display());
             }
         }
@@ -92,7 +122,8 @@ pub(crate) fn rules(directories: &[PathBuf]) -> Result<RuleSet> {
     let mut sources = Vec::new();
     for directory in directories {
         for file in files_below(directory, "yml")? {
-            let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+            let text =
+                fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
             sources.push(RuleSource::new(file.display().to_string(), text));
         }
     }
@@ -107,7 +138,9 @@ pub(crate) fn files_below(path: &Path, extension: &str) -> Result<Vec<PathBuf>> 
     let mut files = Vec::new();
     let mut directories = vec![path.to_owned()];
     while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(&directory).with_context(|| format!("reading {}", directory.display()))? {
+        for entry in
+            fs::read_dir(&directory).with_context(|| format!("reading {}", directory.display()))?
+        {
             let path = entry?.path();
             if path.is_dir() {
                 directories.push(path);
@@ -123,7 +156,10 @@ pub(crate) fn files_below(path: &Path, extension: &str) -> Result<Vec<PathBuf>> 
 fn cache_dir() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(cache) => PathBuf::from(cache),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?).join(".cache"),
+        None => PathBuf::from(
+            std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?,
+        )
+        .join(".cache"),
     };
     Ok(base.join("citywatch"))
 }

@@ -1,12 +1,17 @@
 //! Reproducible measurements of Citywatch. Each prints what it found and writes it, with host,
 //! command and a hash of what it read, to `bench/results/`.
 
-#![allow(unreachable_pub, reason = "nothing is reachable in a binary: `pub` here means the module's interface")]
+#![allow(
+    unreachable_pub,
+    reason = "nothing is reachable in a binary: `pub` here means the module's interface"
+)]
 #![allow(clippy::print_stdout, reason = "results are this program's output")]
 
+mod corpus;
 mod input;
+mod matching;
 mod pipeline;
-mod result;
+mod results;
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +25,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Measurement {
+    /// Events per second and core from bytes to matches, beside rsigma where bench/peers has built it
+    Matching(matching::Options),
     /// Events per second through the whole embedded pipeline: file, spool, parser, matcher, store, alerting
     Pipeline(pipeline::PipelineArgs),
 }
@@ -31,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         );
     }
     match Cli::parse().measurement {
+        Measurement::Matching(options) => matching::measure(&options),
         Measurement::Pipeline(args) => pipeline::measure(&args),
     }
 }

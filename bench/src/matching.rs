@@ -15,7 +15,7 @@ use crate::corpus::{self, Corpus};
 use crate::results;
 
 /// What is matched against what.
-#[derive(Args)]
+#[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Directories of rules; SigmaHQ's `rules` of ../shared when none is given.
     #[arg(long)]
@@ -41,7 +41,7 @@ pub(crate) struct Options {
 }
 
 /// How log sources are compared.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Mode {
     /// As the pipeline does: events are classified.
     Strict,
@@ -52,9 +52,16 @@ enum Mode {
 /// Measures and prints.
 pub(crate) fn measure(options: &Options) -> Result<()> {
     pin(options.core)?;
-    let files = if options.events.is_empty() { corpus::windows_recordings()? } else { options.events.clone() };
-    let directories =
-        if options.rules.is_empty() { vec![corpus::shared().join("sigma/rules")] } else { options.rules.clone() };
+    let files = if options.events.is_empty() {
+        corpus::windows_recordings()?
+    } else {
+        options.events.clone()
+    };
+    let directories = if options.rules.is_empty() {
+        vec![corpus::shared().join("sigma/rules")]
+    } else {
+        options.rules.clone()
+    };
     let corpus = Corpus::read(&files)?;
     let begin = Instant::now();
     let mut set = corpus::rules(&directories)?;
@@ -63,10 +70,19 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
         set.rules.truncate(most);
     }
     let begin = Instant::now();
-    let mode = if options.logsource == Mode::Strict { LogSourceMode::Strict } else { LogSourceMode::Loose };
+    let mode = if options.logsource == Mode::Strict {
+        LogSourceMode::Strict
+    } else {
+        LogSourceMode::Loose
+    };
     let compiled = Arc::new(Compiled::new(&set.rules, mode)?);
     let compile_s = begin.elapsed().as_secs_f64();
-    let mut lane = Lane { corpus: &corpus, mode: options.logsource, matcher: compiled.matcher(), matches: 0 };
+    let mut lane = Lane {
+        corpus: &corpus,
+        mode: options.logsource,
+        matcher: compiled.matcher(),
+        matches: 0,
+    };
     let tape = median(options.runs, || tape(&corpus));
     let parse = median(options.runs, || lane.parse());
     let whole = median(options.runs, || lane.run());
@@ -128,13 +144,18 @@ impl Lane<'_> {
         self.matches += matches;
     }
 
-    fn each_batch(&mut self, mut each: impl FnMut(&mut Matcher, &mut citywatch_parsers::Event<'_>)) {
+    fn each_batch(
+        &mut self,
+        mut each: impl FnMut(&mut Matcher, &mut citywatch_parsers::Event<'_>),
+    ) {
         let mut parser = Parser::new(ParseContext::default());
         let mut arena = Bump::new();
         for batch in &self.corpus.batches {
             let mut events = Vec::with_capacity(batch.len());
             parser.parse_batch(batch, &arena, &mut events);
-            events.iter_mut().for_each(|event| each(&mut self.matcher, event));
+            events
+                .iter_mut()
+                .for_each(|event| each(&mut self.matcher, event));
             drop(events);
             arena.reset();
         }
@@ -171,9 +192,12 @@ fn median(runs: usize, mut run: impl FnMut()) -> f64 {
 /// Events per second of rsigma on the same rules and events, where bench/peers/build.sh has built it.
 fn rsigma(options: &Options, directories: &[PathBuf], corpus: &Corpus) -> Result<Option<Value>> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/target/bin/rsigma");
-    let comparable = options.logsource == Mode::Loose && options.rules_max.is_none() && directories.len() == 1;
+    let comparable =
+        options.logsource == Mode::Loose && options.rules_max.is_none() && directories.len() == 1;
     if !program.is_file() || !comparable {
-        eprintln!("skipped: rsigma (built by bench/peers/build.sh; only with --logsource loose, one directory and all rules)");
+        eprintln!(
+            "skipped: rsigma (built by bench/peers/build.sh; only with --logsource loose, one directory and all rules)"
+        );
         return Ok(None);
     }
     let file = tempfile::NamedTempFile::new()?;
@@ -181,7 +205,15 @@ fn rsigma(options: &Options, directories: &[PathBuf], corpus: &Corpus) -> Result
     let run = |input: &Path| -> Result<(f64, usize)> {
         let begin = cpu_s(libc::RUSAGE_CHILDREN);
         let output = std::process::Command::new(&program)
-            .args(["engine", "eval", "--logsource-routing", "--quiet", "--output-format", "ndjson", "-r"])
+            .args([
+                "engine",
+                "eval",
+                "--logsource-routing",
+                "--quiet",
+                "--output-format",
+                "ndjson",
+                "-r",
+            ])
             .arg(&directories[0])
             .stdin(std::fs::File::open(input)?)
             .stderr(std::process::Stdio::null())
@@ -190,7 +222,10 @@ fn rsigma(options: &Options, directories: &[PathBuf], corpus: &Corpus) -> Result
         if !output.status.success() {
             bail!("rsigma failed: {}", output.status);
         }
-        Ok((cpu_s(libc::RUSAGE_CHILDREN) - begin, output.stdout.iter().filter(|&&byte| byte == b'\n').count()))
+        Ok((
+            cpu_s(libc::RUSAGE_CHILDREN) - begin,
+            output.stdout.iter().filter(|&&byte| byte == b'\n').count(),
+        ))
     };
     let (load_s, _) = run(Path::new("/dev/null"))?;
     let mut times = Vec::new();
@@ -227,9 +262,13 @@ fn pin(core: usize) -> Result<()> {
     // SAFETY: `set` is a valid set; CPU_SET ignores cores beyond its size.
     unsafe { libc::CPU_SET(core, &mut set) };
     // SAFETY: the pointer is to a set of the size that is given, and lives through the call.
-    let answer = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    let answer =
+        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
     if answer != 0 {
-        bail!("cannot run on core {core}: {}; choose another with --core", std::io::Error::last_os_error());
+        bail!(
+            "cannot run on core {core}: {}; choose another with --core",
+            std::io::Error::last_os_error()
+        );
     }
     Ok(())
 }
@@ -237,6 +276,13 @@ fn pin(core: usize) -> Result<()> {
 /// Resident memory of this process, the corpus included.
 fn resident_mb() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("");
-    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<usize>().ok()).unwrap_or(0) / 1_024
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap_or("");
+    line.split_whitespace()
+        .next()
+        .and_then(|kilobytes| kilobytes.parse::<usize>().ok())
+        .unwrap_or(0)
+        / 1_024
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::input::{Corpus, gather};
-use crate::result::{self, Setting};
+use crate::results;
 
 /// Options of the measurement.
 #[derive(Debug, Args)]
@@ -32,7 +32,6 @@ pub struct PipelineArgs {
 
 #[derive(Debug, Serialize)]
 struct PipelineResult {
-    setting: Setting,
     events: u64,
     bytes: u64,
     corpus_sha256: String,
@@ -74,10 +73,10 @@ pub fn measure(args: &PipelineArgs) -> anyhow::Result<()> {
     let monitor = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut up = start(args, dir.path(), monitor)?;
     let outcome = watch(&mut up.0, monitor, corpus.events)?;
-    let result = describe(args, &corpus, &outcome);
+    let result = serde_json::to_value(describe(&corpus, &outcome))?;
     stop(up)?;
     println!("{}", serde_json::to_string_pretty(&result)?);
-    result::write(&args.name, &result)
+    results::write(&args.name, &result)
 }
 
 fn start(args: &PipelineArgs, dir: &Path, monitor: u16) -> anyhow::Result<Killed> {
@@ -161,7 +160,7 @@ fn watch(up: &mut Child, monitor: u16, events: u64) -> anyhow::Result<Outcome> {
     }
 }
 
-fn describe(args: &PipelineArgs, corpus: &Corpus, outcome: &Outcome) -> PipelineResult {
+fn describe(corpus: &Corpus, outcome: &Outcome) -> PipelineResult {
     let detail = outcome.status["parts"]["rules"]["detail"]
         .as_str()
         .unwrap_or_default();
@@ -171,10 +170,6 @@ fn describe(args: &PipelineArgs, corpus: &Corpus, outcome: &Outcome) -> Pipeline
         .and_then(|count| count.parse().ok())
         .unwrap_or(0);
     PipelineResult {
-        setting: Setting::here(format!(
-            "citywatch-bench pipeline --events-max {}",
-            args.events_max
-        )),
         events: corpus.events,
         bytes: corpus.bytes,
         corpus_sha256: corpus.sha256.clone(),

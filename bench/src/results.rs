@@ -26,7 +26,13 @@ pub(crate) fn write(name: &str, measured: &Value) -> Result<()> {
 fn host() -> Value {
     let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
-        cpu_info.lines().find(|line| line.starts_with(name)).and_then(|line| line.split(':').nth(1)).unwrap_or("").trim().to_owned()
+        cpu_info
+            .lines()
+            .find(|line| line.starts_with(name))
+            .and_then(|line| line.split(':').nth(1))
+            .unwrap_or("")
+            .trim()
+            .to_owned()
     };
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     json!({ "cpu": field("model name"), "family": field("cpu family"), "model": field("model\t"), "cores": cores })

@@ -1,0 +1,6 @@
+#!/bin/bash
+# Builds the peers that bench/ measures beside: rsigma 0.23 (about 20 minutes on two cores).
+# They land in bench/peers/target, which git ignores; the demo and `make test` never run this.
+set -euo pipefail
+cd "$(dirname "$0")"
+cargo install --locked rsigma@0.23.0 --root target
