@@ -7,10 +7,13 @@
 //! as long as their grams are rare in the text: that is why the choice of the run matters, and why
 //! only witnesses are put in (see [`super::witness`]).
 //!
-//! Literals are sorted into classes by their length; a scan makes one pass per class that has any.
+//! Literals are sorted into classes by their length; a scan makes one pass per class that has any. Short
+//! ones, as long as they are few, are searched in another way ([`super::shorts`]).
 
 use super::keys::{KeyTable, index_u32, u32_at};
 use super::literals::{Literal, Literals, byte_frequency};
+#[cfg(target_arch = "x86_64")]
+use super::{shorts::Shorts, simd};
 
 /// Sets the bit that tells upper from lower case (and maps some other characters together, which
 /// the comparison afterwards sorts out).
@@ -27,38 +30,44 @@ pub(super) struct Needle<T> {
 
 /// The literals of one class that have a gram in common.
 #[derive(Clone, Copy, Debug)]
-struct Entry<T> {
-    needle: Needle<T>,
+pub(super) struct Entry<T> {
+    pub(super) needle: Needle<T>,
     /// Where in the literal the gram lies.
-    offset: u32,
+    pub(super) offset: u32,
 }
 
 /// An index over literals.
 #[derive(Debug)]
 pub(super) struct GramIndex<T> {
     long: GramTable<T>,
+    /// Those of three to six bytes, if they are few; the next three tables are empty then.
+    #[cfg(target_arch = "x86_64")]
+    shorts: Option<Shorts<T>>,
     middle: GramTable<T>,
     four: GramTable<T>,
     three: GramTable<T>,
     two: GramTable<T>,
     one: GramTable<T>,
+    any: bool,
 }
 
 /// The literals of one class by their grams, behind a bitmap of the grams.
 #[derive(Debug)]
 struct GramTable<T> {
-    filter: Box<[u64]>,
+    filter: Box<[u32]>,
     shift: u32,
     entries: KeyTable<Entry<T>>,
 }
 
+/// Multiplied with, a gram's hash is in the upper bits.
+const FACTOR: u32 = 0x9E37_79B1;
 /// Bits of the bitmap per gram: one unknown gram in 64 passes it.
 const FILTER_BITS_PER_GRAM: usize = 64;
 /// Most bits of the bitmap: 32 KiB, what the first-level cache can hold.
 const FILTER_BITS_MAX: usize = 1 << 18;
 
 /// A class: how many bytes a gram has and how far apart the probes are.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Class {
     width: usize,
     stride: usize,
@@ -124,7 +133,7 @@ impl GramFrequencies {
     pub(super) fn of<'a>(literals: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut counts = vec![0u32; 1 << 16];
         for literal in literals {
-            for window in literal.windows(LONG.width) {
+            for window in (2..=LONG.width).flat_map(|width| literal.windows(width)) {
                 counts[Self::slot(window)] += 1;
             }
         }
@@ -141,7 +150,7 @@ impl GramFrequencies {
     }
 
     /// A number that grows with how often a gram occurs in logs.
-    fn cost(&self, gram: &[u8]) -> u64 {
+    pub(super) fn cost(&self, gram: &[u8]) -> u64 {
         let letters: u64 = gram
             .iter()
             .map(|&byte| u64::from(byte_frequency(byte)))
@@ -157,45 +166,64 @@ impl<T: Copy> GramIndex<T> {
         literals: &Literals,
         frequencies: &GramFrequencies,
     ) -> Self {
+        let length = |needle: &Needle<T>| literals.get(needle.literal).len();
+        #[cfg(target_arch = "x86_64")]
+        let shorts = {
+            let short: Vec<_> = needles
+                .iter()
+                .filter(|needle| (3..7).contains(&length(needle)))
+                .copied()
+                .collect();
+            Shorts::new(&short, literals, frequencies)
+        };
+        #[cfg(target_arch = "x86_64")]
+        let shorts_found = shorts.is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        let shorts_found = false;
         let table = |class: Class| {
             let mut entries = Vec::new();
-            for needle in needles {
-                let bytes = literals.get(needle.literal);
-                let own = Class::of_length(bytes.len());
-                if (own.width, own.stride) == (class.width, class.stride) {
-                    add_grams(class, *needle, bytes, frequencies, &mut entries);
+            for needle in needles
+                .iter()
+                .filter(|needle| Class::of_length(length(needle)) == class)
+            {
+                if !(shorts_found && (3..7).contains(&length(needle))) {
+                    add_grams(
+                        class,
+                        *needle,
+                        literals.get(needle.literal),
+                        frequencies,
+                        &mut entries,
+                    );
                 }
             }
             GramTable::new(entries)
         };
         Self {
             long: table(LONG),
+            #[cfg(target_arch = "x86_64")]
+            shorts,
             middle: table(MIDDLE),
             four: table(FOUR),
             three: table(THREE),
             two: table(TWO),
             one: table(ONE),
+            any: !needles.is_empty(),
         }
     }
 
     /// Whether there is nothing to be found.
     pub(super) fn is_empty(&self) -> bool {
-        [
-            &self.long,
-            &self.middle,
-            &self.four,
-            &self.three,
-            &self.two,
-            &self.one,
-        ]
-        .iter()
-        .all(|table| table.entries.is_empty())
+        !self.any
     }
 
-    /// Reports the needles that occur in `text`, some perhaps several times. `text` is ASCII or folded.
+    /// Reports the needles that occur in `text` with places in them, some perhaps several times. `text` is ASCII or folded.
     #[inline]
-    pub(super) fn scan(&self, text: &[u8], literals: &Literals, report: &mut impl FnMut(T)) {
-        self.long.scan::<4, 4>(text, literals, report);
+    pub(super) fn scan(&self, text: &[u8], literals: &Literals, report: &mut impl FnMut(T, usize)) {
+        self.long.scan_long(text, literals, report);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(shorts) = &self.shorts {
+            shorts.scan(text, literals, report);
+        }
         self.middle.scan::<3, 3>(text, literals, report);
         self.four.scan::<3, 2>(text, literals, report);
         self.three.scan::<2, 2>(text, literals, report);
@@ -238,7 +266,7 @@ impl<T: Copy> GramTable<T> {
             .next_power_of_two()
             .clamp(64, FILTER_BITS_MAX);
         let mut table = Self {
-            filter: vec![0; bits / 64].into(),
+            filter: vec![0; bits / 32].into(),
             shift: 32 - bits.trailing_zeros(),
             entries: KeyTable::default(),
         };
@@ -248,7 +276,7 @@ impl<T: Copy> GramTable<T> {
                 reason = "grams have at most four bytes"
             )]
             let bit = table.bit(*gram as u32);
-            table.filter[bit / 64] |= 1 << (bit % 64);
+            table.filter[bit / 32] |= 1 << (bit % 32);
         }
         table.entries = KeyTable::new(entries);
         table
@@ -256,14 +284,33 @@ impl<T: Copy> GramTable<T> {
 
     #[inline(always)]
     fn bit(&self, gram: u32) -> usize {
-        (gram.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
+        (gram.wrapping_mul(FACTOR) >> self.shift) as usize
     }
 
     /// Whether a gram may be in the table.
     #[inline(always)]
     fn may_hold(&self, gram: u32) -> bool {
         let bit = self.bit(gram);
-        self.filter[bit / 64] >> (bit % 64) & 1 != 0
+        self.filter[bit / 32] >> (bit % 32) & 1 != 0
+    }
+
+    /// Probes all grams of four bytes at multiples of four.
+    #[inline]
+    fn scan_long(&self, text: &[u8], literals: &Literals, report: &mut impl FnMut(T, usize)) {
+        if self.entries.is_empty() || text.len() < LONG.width + LONG.stride - 1 {
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if simd::available() {
+            let mut verify =
+                |at: usize| self.verify(u32_at(text, at) | FOLD, text, at, literals, report);
+            // SAFETY: the processor has AVX2, as was just asked.
+            let done = unsafe {
+                simd::each_gram_in_filter(text, &self.filter, FACTOR, self.shift, &mut verify)
+            };
+            return self.scan_from::<4, 4>(done, text, literals, report);
+        }
+        self.scan_from::<4, 4>(0, text, literals, report);
     }
 
     /// Probes all grams of `text` at multiples of `STRIDE`, four at a time as long as there are.
@@ -272,17 +319,27 @@ impl<T: Copy> GramTable<T> {
         &self,
         text: &[u8],
         literals: &Literals,
-        report: &mut impl FnMut(T),
+        report: &mut impl FnMut(T, usize),
     ) {
-        if self.entries.is_empty() || text.len() < WIDTH + STRIDE - 1 {
-            return;
+        if !self.entries.is_empty() && text.len() >= WIDTH + STRIDE - 1 {
+            self.scan_from::<WIDTH, STRIDE>(0, text, literals, report);
         }
+    }
+
+    #[inline]
+    fn scan_from<const WIDTH: usize, const STRIDE: usize>(
+        &self,
+        from: usize,
+        text: &[u8],
+        literals: &Literals,
+        report: &mut impl FnMut(T, usize),
+    ) {
         let class = Class {
             width: WIDTH,
             stride: STRIDE,
         };
         let mask = class.mask();
-        let mut at = 0;
+        let mut at = from;
         while let Some(block) = text.get(at..at + 3 * STRIDE + 4) {
             let gram = |number: usize| (u32_at(block, number * STRIDE) | FOLD) & mask;
             let grams = [gram(0), gram(1), gram(2), gram(3)];
@@ -313,17 +370,35 @@ impl<T: Copy> GramTable<T> {
         text: &[u8],
         at: usize,
         literals: &Literals,
-        report: &mut impl FnMut(T),
+        report: &mut impl FnMut(T, usize),
     ) {
-        for entry in self.entries.get(u64::from(gram)) {
-            if occurs(
-                literals.get(entry.needle.literal),
-                text,
-                at,
-                entry.offset as usize,
-            ) {
-                report(entry.needle.payload);
-            }
+        report_fitting(
+            self.entries.get(u64::from(gram)),
+            text,
+            at,
+            literals,
+            report,
+        );
+    }
+}
+
+/// Reports those of the literals that lie in `text` with their gram at `at`, and where.
+#[inline]
+pub(super) fn report_fitting<T: Copy>(
+    entries: &[Entry<T>],
+    text: &[u8],
+    at: usize,
+    literals: &Literals,
+    report: &mut impl FnMut(T, usize),
+) {
+    for entry in entries {
+        if occurs(
+            literals.get(entry.needle.literal),
+            text,
+            at,
+            entry.offset as usize,
+        ) {
+            report(entry.needle.payload, at);
         }
     }
 }
@@ -331,9 +406,20 @@ impl<T: Copy> GramTable<T> {
 /// Whether `literal` lies in `text` such that its byte at `offset` is at `at`.
 #[inline]
 fn occurs(literal: &[u8], text: &[u8], at: usize, offset: usize) -> bool {
-    at.checked_sub(offset)
+    let Some(place) = at
+        .checked_sub(offset)
         .and_then(|start| text.get(start..start + literal.len()))
-        .is_some_and(|place| place.eq_ignore_ascii_case(literal))
+    else {
+        return false;
+    };
+    // Most that do not fit differ at an end already.
+    let (&[first, ..], &[place_first, ..]) = (literal, place) else {
+        return true;
+    };
+    let ends = (literal[literal.len() - 1], place[place.len() - 1]);
+    first | 0x20 == place_first | 0x20
+        && ends.0 | 0x20 == ends.1 | 0x20
+        && place.eq_ignore_ascii_case(literal)
 }
 
 #[cfg(test)]
@@ -344,14 +430,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_what_a_search_one_by_one_finds(text in "[abcABC\\\\@]{0,40}", needles in prop::collection::vec("[abc\\\\@]{1,12}", 0..40)) {
+        fn finds_what_a_search_one_by_one_finds(text in "[abcABC\\\\@]{0,140}", needles in prop::collection::vec("[abc\\\\@]{1,12}", 0..90)) {
             let mut literals = Literals::default();
             let listed: Vec<Needle<usize>> =
                 needles.iter().enumerate().map(|(payload, text)| Needle { literal: literals.add(text), payload }).collect();
             let frequencies = GramFrequencies::of(needles.iter().map(|text| text.as_bytes()));
             let index = GramIndex::new(&listed, &literals, &frequencies);
             let mut found: Vec<usize> = Vec::new();
-            index.scan(text.as_bytes(), &literals, &mut |payload| found.push(payload));
+            index.scan(text.as_bytes(), &literals, &mut |payload, _| found.push(payload));
             found.sort_unstable();
             found.dedup();
             let folded = text.to_ascii_lowercase();

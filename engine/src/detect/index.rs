@@ -38,10 +38,24 @@ impl SubjectIndex {
         report: &mut impl FnMut(PredicateId),
     ) {
         self.ends.scan(folded.as_bytes(), literals, report);
-        self.grams.scan(folded.as_bytes(), literals, report);
+        self.grams
+            .scan(folded.as_bytes(), literals, &mut |predicate, _| {
+                report(predicate)
+            });
         if !self.numbers.is_empty() && raw.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
             self.scan_number(Number::parse(raw), report);
         }
+    }
+
+    /// Reports the keywords in the bytes of several texts, with places in them. The bytes are ASCII or folded.
+    #[inline]
+    pub(super) fn scan_keywords(
+        &self,
+        bytes: &[u8],
+        literals: &Literals,
+        report: &mut impl FnMut(PredicateId, usize),
+    ) {
+        self.grams.scan(bytes, literals, report);
     }
 
     /// Reports the witnesses in a value that is not text, its text aside.

@@ -27,6 +27,10 @@ mod names;
 mod predicate;
 mod program;
 mod routing;
+#[cfg(target_arch = "x86_64")]
+mod shorts;
+#[cfg(target_arch = "x86_64")]
+mod simd;
 mod tree;
 mod values;
 mod view;

@@ -61,11 +61,6 @@ impl Names {
             .find(|index| &*self.names[index.0 as usize] == name)
     }
 
-    /// The name of a field.
-    pub(super) fn name(&self, index: FieldIndex) -> &Arc<str> {
-        &self.names[index.0 as usize]
-    }
-
     /// Number of names.
     pub(super) fn len(&self) -> usize {
         self.names.len()

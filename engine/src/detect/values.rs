@@ -28,6 +28,9 @@ struct Slot {
     place: Option<Place>,
 }
 
+/// Between the texts that are joined: no byte of UTF-8.
+const BETWEEN: u8 = 0xFF;
+
 /// What is known of a predicate, tagged with the event's number.
 const FALSE: u32 = 0;
 const TRUE: u32 = 1;
@@ -45,8 +48,10 @@ pub(super) struct Memory {
     found: Vec<PredicateId>,
     /// Keywords found, with the positions of the fields that hold them.
     keyword_places: Vec<(PredicateId, u32)>,
-    /// The field that is being searched for keywords.
-    keyword_field: Option<u32>,
+    /// All values as text, folded, with a byte between them that no text has.
+    joined: Vec<u8>,
+    /// Where the values end in it, with the positions of their fields.
+    joined_ends: Vec<(u32, u32)>,
     folded: String,
     number: String,
 }
@@ -65,7 +70,8 @@ impl Memory {
             answers: vec![0; predicates].into(),
             found: Vec::new(),
             keyword_places: Vec::new(),
-            keyword_field: None,
+            joined: Vec::new(),
+            joined_ends: Vec::new(),
             folded: String::new(),
             number: String::new(),
         }
@@ -81,6 +87,8 @@ impl Memory {
         self.epoch += 1;
         self.found.clear();
         self.keyword_places.clear();
+        self.joined.clear();
+        self.joined_ends.clear();
         self.folded.clear();
     }
 
@@ -209,14 +217,77 @@ impl Memory {
         }
     }
 
-    /// What is found from now on is found in the field at `position`, as a keyword.
-    pub(super) fn begin_keywords(&mut self, position: usize) {
-        self.keyword_field = Some(index_u32(position));
+    /// Adds a field's text to those that keywords are searched in.
+    #[inline]
+    pub(super) fn join(&mut self, raw: &str, place: Place, position: usize) {
+        let folded = match place {
+            Place::Same => raw,
+            Place::Folded { start, end } => &self.folded[start..end],
+        };
+        self.joined.extend_from_slice(folded.as_bytes());
+        self.end_joined(position);
     }
 
-    /// What is found from now on is not a keyword in a field.
-    pub(super) fn end_keywords(&mut self) {
-        self.keyword_field = None;
+    /// The same for a value that is not text.
+    pub(super) fn join_plain(&mut self, value: Value<'_>, position: usize) {
+        write_value(value, &mut self.number);
+        self.joined.extend_from_slice(self.number.as_bytes());
+        self.end_joined(position);
+    }
+
+    #[inline]
+    fn end_joined(&mut self, position: usize) {
+        self.joined_ends
+            .push((index_u32(self.joined.len()), index_u32(position)));
+        self.joined.push(BETWEEN);
+    }
+
+    /// Searches what was joined for keywords.
+    pub(super) fn scan_joined(&mut self, index: &SubjectIndex, compiled: &Compiled) {
+        let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
+        let (places, ends) = (&mut self.keyword_places, &self.joined_ends);
+        index.scan_keywords(&self.joined, &compiled.literals, &mut |id, at| {
+            note(
+                answers,
+                found,
+                epoch,
+                id,
+                compiled.predicates[id.0 as usize].indexed,
+            );
+            let value = ends.partition_point(|&(end, _)| (end as usize) < at);
+            places.extend(ends.get(value).map(|&(_, position)| (id, position)));
+        });
+    }
+
+    /// Searches the raw record, ASCII or folded, for keywords.
+    pub(super) fn scan_raw(&mut self, index: &SubjectIndex, compiled: &Compiled, raw: &[u8]) {
+        scan_raw(
+            &mut self.answers,
+            &mut self.found,
+            self.epoch,
+            index,
+            compiled,
+            raw,
+        );
+    }
+
+    /// The same for a raw record that was folded.
+    pub(super) fn scan_folded_raw(
+        &mut self,
+        index: &SubjectIndex,
+        compiled: &Compiled,
+        start: usize,
+        end: usize,
+    ) {
+        let raw = &self.folded.as_bytes()[start..end];
+        scan_raw(
+            &mut self.answers,
+            &mut self.found,
+            self.epoch,
+            index,
+            compiled,
+            raw,
+        );
     }
 
     /// The keywords found, each with the position of the field that holds it; a pair may be there twice.
@@ -238,7 +309,6 @@ impl Memory {
             Place::Folded { start, end } => &self.folded[start..end],
         };
         let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
-        let (places, field) = (&mut self.keyword_places, self.keyword_field);
         index.scan_text(folded, raw, &compiled.literals, &mut |id| {
             note(
                 answers,
@@ -247,7 +317,6 @@ impl Memory {
                 id,
                 compiled.predicates[id.0 as usize].indexed,
             );
-            places.extend(field.map(|field| (id, field)));
         });
     }
 
@@ -260,7 +329,6 @@ impl Memory {
         value: Value<'_>,
     ) {
         let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
-        let (places, field) = (&mut self.keyword_places, self.keyword_field);
         let mut report = |id: PredicateId| {
             note(
                 answers,
@@ -269,7 +337,6 @@ impl Memory {
                 id,
                 compiled.predicates[id.0 as usize].indexed,
             );
-            places.extend(field.map(|field| (id, field)));
         };
         index.scan_plain(value, &mut report);
         if index.reads_text() {
@@ -287,6 +354,25 @@ impl Memory {
     pub(super) fn return_number_text(&mut self, text: String) {
         self.number = text;
     }
+}
+
+fn scan_raw(
+    answers: &mut [u32],
+    found: &mut Vec<PredicateId>,
+    epoch: u32,
+    index: &SubjectIndex,
+    compiled: &Compiled,
+    raw: &[u8],
+) {
+    index.scan_keywords(raw, &compiled.literals, &mut |id, _| {
+        note(
+            answers,
+            found,
+            epoch,
+            id,
+            compiled.predicates[id.0 as usize].indexed,
+        );
+    });
 }
 
 #[inline]

@@ -80,26 +80,57 @@ impl<'v, 'e> View<'v, 'e> {
                 self.memory.find_all(&index.present);
                 self.search_value(index, field.value, place);
             }
-            if let Some(index) = keywords {
-                self.memory.begin_keywords(position);
-                self.search_value(index, field.value, place);
-                self.memory.end_keywords();
+            if keywords.is_some() {
+                self.join(field.value, place, position);
             }
         }
         if let Some(index) = keywords {
-            self.memory.find_all(&index.present);
-            self.load_raw();
-            if let Some((raw, place)) = &self.raw {
-                self.memory.scan_text(index, compiled, raw, *place);
-            }
+            self.search_keywords(index);
         }
         present
+    }
+
+    /// Searches all values and the raw record for keywords.
+    fn search_keywords(&mut self, index: &SubjectIndex) {
+        self.memory.find_all(&index.present);
+        self.memory.scan_joined(index, self.compiled);
+        let raw = self.event.record.raw;
+        if raw.is_ascii() {
+            return self.memory.scan_raw(index, self.compiled, raw);
+        }
+        self.load_raw();
+        match &self.raw {
+            Some((_, Place::Folded { start, end })) => {
+                self.memory
+                    .scan_folded_raw(index, self.compiled, *start, *end)
+            }
+            Some((raw, Place::Same)) => self.memory.scan_raw(index, self.compiled, raw.as_bytes()),
+            None => {}
+        }
+    }
+
+    fn join(&mut self, value: Value<'_>, place: Place, position: usize) {
+        match value {
+            Value::Null => {}
+            Value::Str(raw) => self.memory.join(raw, place, position),
+            Value::List(values) => {
+                for &value in values {
+                    let place = self.memory.place(&self.compiled.folder, value);
+                    self.join(value, place, position);
+                }
+            }
+            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
+                self.memory.join_plain(value, position)
+            }
+        }
     }
 
     /// Takes the raw record as text: bytes that are not UTF-8 replaced.
     fn load_raw(&mut self) {
         if self.raw.is_none() {
-            let text = String::from_utf8_lossy(self.event.record.raw);
+            let raw = self.event.record.raw;
+            let text = std::str::from_utf8(raw)
+                .map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
             let place = self.memory.fold(&self.compiled.folder, &text);
             self.raw = Some((text, place));
         }

@@ -1,0 +1,131 @@
+//! The two inner loops of the literal search with AVX2. Elsewhere, and on processors without it, the
+//! loops of [`super::grams`] do the same byte by byte.
+
+use std::arch::x86_64::*;
+
+/// Bytes that [`Nibbles::hits`] looks at.
+pub(super) const BLOCK: usize = 35;
+
+/// Whether the processor can do what is below.
+pub(super) fn available() -> bool {
+    std::arch::is_x86_feature_detected!("avx2")
+}
+
+/// For four bytes in a row, the buckets whose literals have such a byte there: by its lower and by
+/// its upper half. A place where one bucket is left over all eight may hold one of its literals.
+#[derive(Clone, Debug)]
+pub(super) struct Nibbles {
+    low: [[u8; 32]; 4],
+    high: [[u8; 32]; 4],
+}
+
+impl Nibbles {
+    /// No literal yet.
+    pub(super) fn new() -> Self {
+        Self {
+            low: [[0; 32]; 4],
+            high: [[0; 32]; 4],
+        }
+    }
+
+    /// Adds a window of up to four bytes (lower-case) to a bucket; bytes that it lacks may be any.
+    pub(super) fn add(&mut self, bucket: u8, window: &[u8]) {
+        let bit = 1 << bucket;
+        for place in 0..4 {
+            let wanted = window.get(place).map(|byte| byte | 0x20);
+            for half in 0..16u8 {
+                let low_fits = wanted.is_none_or(|byte| byte & 0x0F == half);
+                let high_fits = wanted.is_none_or(|byte| byte >> 4 == half);
+                for lane in [0, 16] {
+                    self.low[place][lane + usize::from(half)] |= if low_fits { bit } else { 0 };
+                    self.high[place][lane + usize::from(half)] |= if high_fits { bit } else { 0 };
+                }
+            }
+        }
+    }
+
+    /// Calls `on` with each place among the first `text.len() - 34` where a literal may be.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn each_place(&self, text: &[u8], on: &mut impl FnMut(usize)) {
+        let mut at = 0;
+        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+            let mut hits = self.hits(block);
+            while hits != 0 {
+                on(at + hits.trailing_zeros() as usize);
+                hits &= hits - 1;
+            }
+            at += 32;
+        }
+    }
+
+    /// A bit for each of the first 32 places of the block where a literal may be.
+    #[target_feature(enable = "avx2")]
+    fn hits(&self, block: &[u8; BLOCK]) -> u32 {
+        let half = _mm256_set1_epi8(0x0F);
+        let fold = _mm256_set1_epi8(0x20);
+        let mut buckets = _mm256_set1_epi8(-1);
+        for place in 0..4 {
+            // SAFETY: `place` is at most 3, so 32 bytes from there lie within the 35 of the block.
+            let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().add(place).cast()) };
+            // SAFETY: both tables have 32 bytes.
+            let (low, high) = unsafe {
+                (
+                    _mm256_loadu_si256(self.low[place].as_ptr().cast()),
+                    _mm256_loadu_si256(self.high[place].as_ptr().cast()),
+                )
+            };
+            let bytes = _mm256_or_si256(bytes, fold);
+            let by_low = _mm256_shuffle_epi8(low, _mm256_and_si256(bytes, half));
+            let by_high =
+                _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half));
+            buckets = _mm256_and_si256(buckets, _mm256_and_si256(by_low, by_high));
+        }
+        let none = _mm256_cmpeq_epi8(buckets, _mm256_setzero_si256());
+        !_mm256_movemask_epi8(none).cast_unsigned()
+    }
+}
+
+/// Calls `on` with each multiple of four where the gram of four bytes, folded, multiplied and shifted, hits a bit of
+/// `filter`; returns where it stopped, less than 32 bytes before the end of `text`.
+///
+/// # Panics
+/// When `filter` has fewer than 2^(32 - `shift`) bits.
+#[target_feature(enable = "avx2")]
+pub(super) fn each_gram_in_filter(
+    text: &[u8],
+    filter: &[u32],
+    factor: u32,
+    shift: u32,
+    on: &mut impl FnMut(usize),
+) -> usize {
+    assert!(
+        (1..32).contains(&shift) && filter.len() * 32 >= 1 << (32 - shift),
+        "the filter covers all hashes"
+    );
+    let fold = _mm256_set1_epi8(0x20);
+    let factor = _mm256_set1_epi32(factor.cast_signed());
+    let shift = _mm_cvtsi32_si128(shift.cast_signed());
+    let bit_of = _mm256_set1_epi32(31);
+    let mut at = 0;
+    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+        // SAFETY: the block has 32 bytes.
+        let grams = unsafe { _mm256_loadu_si256(block.as_ptr().cast()) };
+        let hashes = _mm256_mullo_epi32(_mm256_or_si256(grams, fold), factor);
+        let bits = _mm256_srl_epi32(hashes, shift);
+        let words = _mm256_srli_epi32::<5>(bits);
+        // SAFETY: each word index is below 2^(32 - shift) / 32, which is at most the length of the filter.
+        let found = unsafe { _mm256_i32gather_epi32::<4>(filter.as_ptr().cast(), words) };
+        // The bit asked for goes to the top, where the mask takes it from.
+        let top = _mm256_sllv_epi32(
+            found,
+            _mm256_sub_epi32(bit_of, _mm256_and_si256(bits, bit_of)),
+        );
+        let mut hits = _mm256_movemask_ps(_mm256_castsi256_ps(top)).cast_unsigned();
+        while hits != 0 {
+            on(at + 4 * hits.trailing_zeros() as usize);
+            hits &= hits - 1;
+        }
+        at += 32;
+    }
+    at
+}
