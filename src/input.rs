@@ -1,9 +1,12 @@
 //! How records reach the engine within `citywatch up`: an agent on one side, a transport in the middle.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use citywatch_collector::agent::AgentMonitor;
 use citywatch_collector::kafka::{Consumer, ConsumerMonitor, ConsumerTask, Producer};
 use citywatch_collector::spool::{SpoolMonitor, SpoolTask};
+use citywatch_collector::status::AgentStatus;
 use citywatch_collector::{Agent, AgentHandle, Delivery, Sink, Spool};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -15,6 +18,8 @@ use crate::report::UsageError;
 
 /// Deliveries that the transport hands out ahead of the engine.
 const DELIVERIES_AHEAD: usize = 8;
+/// How often the register's word on the agent is brought up to date.
+const AGENT_ASKED_EVERY: Duration = Duration::from_secs(1);
 
 /// Agent and transport, running.
 pub struct Input {
@@ -191,14 +196,47 @@ fn start_agent(
     stop: &CancellationToken,
 ) -> anyhow::Result<AgentHandle> {
     let agent = Agent::start(&config.agent, sink, stop.clone()).context("the agent")?;
-    let groups = config.agent.files.len();
-    let detail = match groups {
-        0 => "reads nothing: name files with [[agent.files]] paths".to_owned(),
-        1 => "reads 1 group of files".to_owned(),
-        groups => format!("reads {groups} groups of files"),
-    };
-    parts.set("agent", PartState::Running, detail);
+    if config.agent.files.is_empty() && config.agent.syslog.is_empty() {
+        parts.set(
+            "agent",
+            PartState::Running,
+            "reads nothing: name files with [[agent.files]] paths",
+        );
+        return Ok(agent);
+    }
+    let (monitor, parts, stop) = (agent.monitor(), parts.clone(), stop.clone());
+    tokio::spawn(async move {
+        while !stop.is_cancelled() {
+            parts.set("agent", PartState::Running, describe(&monitor.status()));
+            tokio::time::sleep(AGENT_ASKED_EVERY).await;
+        }
+    });
     Ok(agent)
+}
+
+/// What the agent reads and what it cannot read, in one line.
+fn describe(status: &AgentStatus) -> String {
+    let mut words = match status.sources.len() {
+        1 => "reads 1 file".to_owned(),
+        files => format!("reads {files} files"),
+    };
+    let unreadable: Vec<_> = status
+        .sources
+        .iter()
+        .filter(|source| source.last_error.is_some())
+        .collect();
+    if let Some(first) = unreadable.first() {
+        let error = first.last_error.as_deref().unwrap_or_default();
+        words += &format!(
+            "; {} cannot be read and are tried again, {} first: {error}",
+            unreadable.len(),
+            first.path.display()
+        );
+    }
+    if let Some(problem) = status.problems.first() {
+        words += &format!("; {problem}");
+    }
+    words
 }
 
 impl InputMonitor {

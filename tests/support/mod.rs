@@ -273,8 +273,9 @@ impl Up {
             .arg("up")
             .arg("--config")
             .arg(config)
-            .arg("--data")
-            .arg(dir.join("data"))
+            // Relative, as people write it.
+            .args(["--data", "data"])
+            .current_dir(dir)
             .args(["--listen", &format!("127.0.0.1:{console}")])
             .args(["--monitor", &format!("127.0.0.1:{monitor}")]);
         let running = Running::start(&mut command, "up", dir);

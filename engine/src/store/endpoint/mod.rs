@@ -158,7 +158,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// See [`EndpointError`].
-    pub async fn open(config: EndpointConfig) -> Result<Self, EndpointError> {
+    pub async fn open(mut config: EndpointConfig) -> Result<Self, EndpointError> {
         if !config.listen.ip().is_loopback() {
             return Err(EndpointError::NotLoopback {
                 address: config.listen,
@@ -168,6 +168,10 @@ impl Endpoint {
             return Err(EndpointError::NoPassword);
         }
         let path = find_library(config.library.as_deref())?;
+        // The engine takes a relative path for relative to its own data, twice over.
+        if let Ok(absolute) = std::path::absolute(&config.data_dir) {
+            config.data_dir = absolute;
+        }
         let lock = lock(&config.data_dir).await?;
         // Before the data is opened: a taken port is the likelier mistake, and quickly told.
         let taken = |reason| EndpointError::Listen {
