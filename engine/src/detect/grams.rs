@@ -12,6 +12,7 @@
 
 use super::keys::{KeyTable, index_u32, u32_at};
 use super::literals::{Literal, Literals, byte_frequency};
+use super::typical::TYPICAL;
 #[cfg(target_arch = "x86_64")]
 use super::{shorts::Shorts, simd};
 
@@ -121,6 +122,9 @@ impl Class {
     }
 }
 
+/// What an occurrence in the typical text counts, against one in a literal.
+const TYPICAL_WEIGHT: u32 = 20;
+
 /// How often the grams of literals occur, for the choice of rare ones: what many rules look for is
 /// what logs hold often (`\\windows\\`, `.exe`, `powershell`).
 #[derive(Debug)]
@@ -129,12 +133,15 @@ pub(super) struct GramFrequencies {
 }
 
 impl GramFrequencies {
-    /// Counts the grams of all literals.
+    /// Counts the grams of all literals and of a typical text.
     pub(super) fn of<'a>(literals: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut counts = vec![0u32; 1 << 16];
-        for literal in literals {
-            for window in (2..=LONG.width).flat_map(|width| literal.windows(width)) {
-                counts[Self::slot(window)] += 1;
+        for (text, weight) in literals
+            .map(|literal| (literal, 1))
+            .chain([(TYPICAL.as_bytes(), TYPICAL_WEIGHT)])
+        {
+            for window in (2..=LONG.width).flat_map(|width| text.windows(width)) {
+                counts[Self::slot(window)] += weight;
             }
         }
         Self {

@@ -32,6 +32,7 @@ mod shorts;
 #[cfg(target_arch = "x86_64")]
 mod simd;
 mod tree;
+mod typical;
 mod values;
 mod view;
 mod witness;

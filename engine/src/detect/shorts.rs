@@ -7,7 +7,7 @@
 use super::grams::{Entry, GramFrequencies, Needle, report_fitting};
 use super::keys::{KeyTable, index_u32};
 use super::literals::Literals;
-use super::simd;
+use super::simd::{self, Bucket};
 
 /// Most literals: with more, too many places seem to fit.
 const LITERALS_MAX: usize = 64;
@@ -82,14 +82,14 @@ impl<T: Copy> Shorts<T> {
     /// Reports the literals that occur in `text` with the places where, some perhaps several times.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], literals: &Literals, report: &mut impl FnMut(T, usize)) {
-        let mut verify = |at: usize| {
-            if let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-                report_fitting(self.fours.get(four(*window)), text, at, literals, report);
-            }
-            if !self.threes.is_empty()
+        let mut verify = |at: usize, bucket: Bucket| {
+            if bucket == Bucket::LastAlso
                 && let Some(window) = text.get(at..at + 3)
             {
                 report_fitting(self.threes.get(three(window)), text, at, literals, report);
+            }
+            if let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+                report_fitting(self.fours.get(four(*window)), text, at, literals, report);
             }
         };
         // SAFETY: there is no index on processors without AVX2.
@@ -98,7 +98,7 @@ impl<T: Copy> Shorts<T> {
         let mut padded = [0; 2 * simd::BLOCK];
         let rest = &text[done..];
         padded[..rest.len()].copy_from_slice(rest);
-        let mut verify_rest = |at: usize| verify(done + at);
+        let mut verify_rest = |at: usize, bucket: Bucket| verify(done + at, bucket);
         // SAFETY: as above.
         unsafe {
             self.nibbles

@@ -8,7 +8,7 @@ pub(super) const BLOCK: usize = 35;
 
 /// Whether the processor can do what is below.
 pub(super) fn available() -> bool {
-    std::arch::is_x86_feature_detected!("avx2")
+    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2")
 }
 
 /// For four bytes in a row, the buckets whose literals have such a byte there: by its lower and by
@@ -44,23 +44,33 @@ impl Nibbles {
         }
     }
 
-    /// Calls `on` with each place among the first `text.len() - 34` where a literal may be.
+    /// Calls `on` with each place among the first `text.len() - 34` where a literal may be, and whether
+    /// it can only be one of the last bucket.
     #[target_feature(enable = "avx2")]
-    pub(super) fn each_place(&self, text: &[u8], on: &mut impl FnMut(usize)) {
+    pub(super) fn each_place(&self, text: &[u8], on: &mut impl FnMut(usize, Bucket)) {
         let mut at = 0;
         while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-            let mut hits = self.hits(block);
+            let (mut hits, in_last) = self.hits(block);
             while hits != 0 {
-                on(at + hits.trailing_zeros() as usize);
+                let place = hits.trailing_zeros();
+                on(
+                    at + place as usize,
+                    if in_last >> place & 1 == 1 {
+                        Bucket::LastAlso
+                    } else {
+                        Bucket::Others
+                    },
+                );
                 hits &= hits - 1;
             }
             at += 32;
         }
     }
 
-    /// A bit for each of the first 32 places of the block where a literal may be.
+    /// A bit for each of the first 32 places of the block where a literal may be, and for each where
+    /// it may be one of the last bucket.
     #[target_feature(enable = "avx2")]
-    fn hits(&self, block: &[u8; BLOCK]) -> u32 {
+    fn hits(&self, block: &[u8; BLOCK]) -> (u32, u32) {
         let half = _mm256_set1_epi8(0x0F);
         let fold = _mm256_set1_epi8(0x20);
         let mut buckets = _mm256_set1_epi8(-1);
@@ -81,8 +91,21 @@ impl Nibbles {
             buckets = _mm256_and_si256(buckets, _mm256_and_si256(by_low, by_high));
         }
         let none = _mm256_cmpeq_epi8(buckets, _mm256_setzero_si256());
-        !_mm256_movemask_epi8(none).cast_unsigned()
+        // The last bucket has the top bit, which is what the mask takes.
+        (
+            !_mm256_movemask_epi8(none).cast_unsigned(),
+            _mm256_movemask_epi8(buckets).cast_unsigned(),
+        )
     }
+}
+
+/// Which buckets a place may have literals of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bucket {
+    /// The last one, and perhaps others.
+    LastAlso,
+    /// Others than the last one.
+    Others,
 }
 
 /// Calls `on` with each multiple of four where the gram of four bytes, folded, multiplied and shifted, hits a bit of
@@ -90,7 +113,7 @@ impl Nibbles {
 ///
 /// # Panics
 /// When `filter` has fewer than 2^(32 - `shift`) bits.
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi2")]
 pub(super) fn each_gram_in_filter(
     text: &[u8],
     filter: &[u32],
@@ -105,22 +128,20 @@ pub(super) fn each_gram_in_filter(
     let fold = _mm256_set1_epi8(0x20);
     let factor = _mm256_set1_epi32(factor.cast_signed());
     let shift = _mm_cvtsi32_si128(shift.cast_signed());
-    let bit_of = _mm256_set1_epi32(31);
     let mut at = 0;
     while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
         // SAFETY: the block has 32 bytes.
         let grams = unsafe { _mm256_loadu_si256(block.as_ptr().cast()) };
         let hashes = _mm256_mullo_epi32(_mm256_or_si256(grams, fold), factor);
-        let bits = _mm256_srl_epi32(hashes, shift);
-        let words = _mm256_srli_epi32::<5>(bits);
-        // SAFETY: each word index is below 2^(32 - shift) / 32, which is at most the length of the filter.
-        let found = unsafe { _mm256_i32gather_epi32::<4>(filter.as_ptr().cast(), words) };
-        // The bit asked for goes to the top, where the mask takes it from.
-        let top = _mm256_sllv_epi32(
-            found,
-            _mm256_sub_epi32(bit_of, _mm256_and_si256(bits, bit_of)),
-        );
-        let mut hits = _mm256_movemask_ps(_mm256_castsi256_ps(top)).cast_unsigned();
+        let mut bits = [0u32; 8];
+        // SAFETY: the array has 32 bytes. (Gathering from the filter is slower than loading one by one.)
+        unsafe { _mm256_storeu_si256(bits.as_mut_ptr().cast(), _mm256_srl_epi32(hashes, shift)) };
+        let mut hits = 0;
+        for (number, bit) in bits.into_iter().enumerate() {
+            // SAFETY: each bit is below 2^(32 - shift), which the filter has, as was checked above.
+            let word = unsafe { filter.get_unchecked(bit as usize / 32) };
+            hits |= (word >> (bit % 32) & 1) << number;
+        }
         while hits != 0 {
             on(at + 4 * hits.trailing_zeros() as usize);
             hits &= hits - 1;
