@@ -15,6 +15,7 @@ mod correlator;
 mod fields;
 mod group;
 mod input;
+mod node;
 mod tally;
 mod watermark;
 mod windows;
