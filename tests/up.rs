@@ -194,6 +194,46 @@ fn a_crash_of_the_store_takes_nothing_along() {
     store.running.stop();
 }
 
+/// A store that is gone is waited for, shown, and does not keep Ctrl-C from ending; nothing is lost by it.
+#[test]
+fn a_store_that_is_gone_does_not_keep_it_from_ending() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("logs")).unwrap();
+    let log = dir.path().join("logs/auth.log");
+    let data = dir.path().join("store");
+    let store = StoreServer::start(&data, dir.path(), "store");
+    let config = write_config(dir.path());
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.clone() + &store.config()).unwrap();
+    let up = Up::start(dir.path(), &config);
+    append_lines(&log, 0..300);
+    wait_for("the first lines to be stored", || {
+        (up.total("events_stored") >= 300).then_some(())
+    });
+    store.running.kill();
+    append_lines(&log, 300..900);
+    wait_for("the status to say what is waited for", || {
+        let status = up.status()?;
+        let waits = status["details"]["engine_waits_for"].as_str()?.to_owned();
+        (status["totals"]["retries"].as_u64()? > 0).then_some(waits)
+    });
+    up.running.stop();
+
+    let store = StoreServer::start(&data, dir.path(), "store");
+    std::fs::write(&config, text + &store.config()).unwrap();
+    let up = Up::start(dir.path(), &config);
+    wait_for("the lines that were left behind to be stored", || {
+        (up.total("events_stored") >= 600).then_some(())
+    });
+    up.running.stop();
+    let rows = store.query("SELECT count(), uniqExact(position) FROM citywatch.events");
+    assert_eq!(rows, ["900\t900"]);
+    store.running.stop();
+}
+
 /// Metrics, health and status as an operator's tools ask for them.
 #[test]
 fn it_can_be_watched() {

@@ -16,6 +16,7 @@ mod block;
 mod config;
 mod correlate;
 mod dispatch;
+mod patience;
 mod positions;
 mod rules;
 mod status;
@@ -101,7 +102,7 @@ impl Pipeline {
         }
         drop(processed);
         let dispatcher = dispatch::Dispatcher::new(parts.store.clone(), workers, status.clone());
-        tokio::spawn(dispatcher.run(parts.deliveries, shutdown));
+        tokio::spawn(dispatcher.run(parts.deliveries, shutdown.clone()));
         let correlation = correlate::Correlation::new(&parts.rules, config);
         let writer = writer::Writer::new(
             config,
@@ -110,6 +111,7 @@ impl Pipeline {
             correlation,
             parts.alerts,
             status.clone(),
+            shutdown,
         );
         let writer = tokio::spawn(writer.run(results));
         Ok(Self { status, writer })

@@ -3,30 +3,42 @@
 //! Order is everything here. Matches reach alerting at once, before their block fills; a delivery is
 //! acknowledged only when alerting has committed its matches and its rows are stored, `events` last.
 
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use citywatch_rules::rule::Alerts;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::block::{Block, PendingAlerts};
 use super::config::PipelineConfig;
 use super::correlate::Correlation;
+use super::patience::{Outcome, Patience};
 use super::rules::LoadedRules;
 use super::status::StatusHandle;
 use super::worker::{Found, Processed};
 use crate::matches::{Match, MatchDelivery};
-use crate::store::{DeadLetterRow, EventRow, MatchRow, Store, StoreError};
+use crate::store::{DeadLetterRow, EventRow, MatchRow, Store};
 
 /// How often it is looked for streams that went quiet.
 const QUIET_CHECK: Duration = Duration::from_secs(1);
+/// Wait before alerting is given again what it lost.
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
-const RETRY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Whether a block was left behind. Nothing may be stored after it: a stream's highest position would
+/// say that the block is stored too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GaveUp {
+    No,
+    Yes,
+}
 
 /// Collects and writes.
 pub(super) struct Writer {
+    patience: Patience,
+    gave_up: GaveUp,
     store: Store,
     rules: Arc<LoadedRules>,
     correlation: Correlation,
@@ -48,8 +60,11 @@ impl Writer {
         correlation: Correlation,
         alerts: mpsc::Sender<MatchDelivery>,
         status: StatusHandle,
+        shutdown: CancellationToken,
     ) -> Self {
         Self {
+            patience: Patience::new(status.clone(), shutdown),
+            gave_up: GaveUp::No,
             store,
             rules: Arc::clone(rules),
             correlation,
@@ -107,14 +122,13 @@ impl Writer {
             return;
         }
         let (store, correlation) = (&self.store, &self.correlation);
-        let stored = retry(
-            &self.status,
-            "reading the matches of open correlation windows",
-            || correlation.stored_matches(store),
-        )
-        .await;
+        let what = "reading the matches of open correlation windows";
+        let stored = self
+            .patience
+            .while_away(what, || correlation.stored_matches(store))
+            .await;
         match stored {
-            Ok(stored) => {
+            Outcome::Done(stored) => {
                 tracing::info!(
                     matches = stored.len(),
                     "correlation goes on with the matches of the last run"
@@ -122,7 +136,8 @@ impl Writer {
                 let correlated = self.correlation.replay(&stored);
                 self.take_correlated(correlated).await;
             }
-            Err(error) => {
+            Outcome::GivenUp => {}
+            Outcome::Refused(error) => {
                 tracing::error!(%error, "correlation starts without the matches of the last run: windows open then may not fill");
                 metrics::counter!("citywatch_engine_correlation_rebuild_failures_total")
                     .increment(1);
@@ -131,6 +146,9 @@ impl Writer {
     }
 
     async fn take(&mut self, mut processed: Processed) {
+        if self.gave_up == GaveUp::Yes {
+            return;
+        }
         if self.block.must_precede(&processed) {
             self.flush().await;
         }
@@ -224,24 +242,14 @@ impl Writer {
             receipts,
             ..
         } = block;
-        if !self.settle_alerts(alerting).await {
+        let whole =
+            self.settle_alerts(alerting).await && self.insert(matches, dead_letters, events).await;
+        if !whole {
             tracing::warn!(
-                "alerting has ended: a block is left unacknowledged and comes again after a restart"
+                "a block could not be stored before the end: its records come again at the next start"
             );
+            self.gave_up = GaveUp::Yes;
             return;
-        }
-        let (status, store) = (&self.status, &self.store);
-        for rows in matches.into_values() {
-            retry_for_ever(status, "storing matches", || store.insert_matches(&rows)).await;
-        }
-        for rows in dead_letters.into_values() {
-            retry_for_ever(status, "storing dead letters", || {
-                store.insert_dead_letters(&rows)
-            })
-            .await;
-        }
-        for rows in events.into_values() {
-            self.insert_events(&rows).await;
         }
         receipts
             .into_iter()
@@ -279,64 +287,57 @@ impl Writer {
         true
     }
 
+    /// Stores a block's rows, `events` last. `false` when it was given up.
+    async fn insert(
+        &self,
+        matches: BTreeMap<i64, Vec<MatchRow>>,
+        dead_letters: BTreeMap<i64, Vec<DeadLetterRow>>,
+        events: BTreeMap<i64, Vec<EventRow>>,
+    ) -> bool {
+        for rows in matches.values() {
+            let insert = || self.store.insert_matches(rows);
+            if !self.patience.until_done("storing matches", insert).await {
+                return false;
+            }
+        }
+        for rows in dead_letters.values() {
+            if !self.insert_dead_letters(rows).await {
+                return false;
+            }
+        }
+        for rows in events.values() {
+            if !self.insert_events(rows).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn insert_dead_letters(&self, rows: &[DeadLetterRow]) -> bool {
+        let insert = || self.store.insert_dead_letters(rows);
+        self.patience
+            .until_done("storing dead letters", insert)
+            .await
+    }
+
     /// Stores events; rows that the store refuses for good become dead letters, so that they neither
-    /// stop their stream nor are lost.
-    async fn insert_events(&self, rows: &[EventRow]) {
-        let (status, store) = (&self.status, &self.store);
-        match retry(status, "storing events", || store.insert_events(rows)).await {
-            Ok(()) => status.events_stored(rows.len()),
-            Err(error) => {
+    /// stop their stream nor are lost. `false` when it was given up.
+    async fn insert_events(&self, rows: &[EventRow]) -> bool {
+        let insert = || self.store.insert_events(rows);
+        match self.patience.while_away("storing events", insert).await {
+            Outcome::Done(()) => {
+                self.status.events_stored(rows.len());
+                true
+            }
+            Outcome::GivenUp => false,
+            Outcome::Refused(error) => {
                 tracing::error!(%error, rows = rows.len(), "the store refuses events: they are kept as dead letters");
-                let buried: Vec<DeadLetterRow> = rows
-                    .iter()
-                    .map(|row| DeadLetterRow::from_event_row(row, "not_stored", &error.to_string()))
-                    .collect();
-                retry_for_ever(status, "storing dead letters", || {
-                    store.insert_dead_letters(&buried)
-                })
-                .await;
-                status.dead_letters(buried.len());
+                let reason = error.to_string();
+                let bury = |row| DeadLetterRow::from_event_row(row, "not_stored", &reason);
+                let buried: Vec<DeadLetterRow> = rows.iter().map(bury).collect();
+                self.status.dead_letters(buried.len());
+                self.insert_dead_letters(&buried).await
             }
         }
-    }
-}
-
-/// Makes a call again while its error may pass, with growing waits; what it waits for is shown by
-/// `citywatch status`.
-async fn retry<T, F: Future<Output = Result<T, StoreError>>>(
-    status: &StatusHandle,
-    what: &str,
-    mut call: impl FnMut() -> F,
-) -> Result<T, StoreError> {
-    let mut wait = RETRY_WAIT_MIN;
-    loop {
-        match call().await {
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, what, again_in = ?wait, "the store is not to be had");
-                status.retries(1);
-                status.waiting_for(Some(format!("{what}: {error}")));
-            }
-            outcome => {
-                status.waiting_for(None);
-                return outcome;
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(RETRY_WAIT_MAX);
-    }
-}
-
-/// As [`retry`], but also when the error will not pass by itself: somebody has to mend the store, and
-/// until then the stream waits.
-async fn retry_for_ever<F: Future<Output = Result<(), StoreError>>>(
-    status: &StatusHandle,
-    what: &str,
-    mut call: impl FnMut() -> F,
-) {
-    while let Err(error) = retry(status, what, &mut call).await {
-        tracing::error!(%error, what, "the store refuses; the stream waits until it is mended");
-        status.retries(1);
-        status.waiting_for(Some(format!("{what}: {error}")));
-        tokio::time::sleep(RETRY_WAIT_MAX).await;
     }
 }
