@@ -12,4 +12,6 @@ pub mod matches;
 pub mod pipeline;
 pub mod store;
 
-pub use matches::{EventId, EventSnapshot, Evidence, Match, MatchDelivery, MatchId, MatchedField, RuleInfo};
+pub use matches::{
+    EventId, EventSnapshot, Evidence, Match, MatchDelivery, MatchId, MatchedField, RuleInfo,
+};
