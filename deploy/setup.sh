@@ -2,7 +2,7 @@
 # Installs what Citywatch needs on Debian 12 beyond Rust and Node.js. Safe to run again: what is there is left alone.
 #
 # usage: deploy/setup.sh [--for demo|test] [--check]
-#   --for demo   what `make demo` needs (default): compiler tools, Hyperscan, the ClickHouse engine as a library
+#   --for demo   what `make demo` needs (default): compiler tools, the ClickHouse engine as a library
 #   --for test   the same, and a Kafka broker, a Java runtime for it, and a browser
 #   --check      only says what is missing; exit 1 if anything is
 set -euo pipefail
@@ -39,25 +39,19 @@ esac
 # package and what it is for
 packages_demo="
 build-essential:C_compiler_for_librdkafka,_zstd_and_SQLite
-clang:links_with_mold
 mold:fast_linker
 pkg-config:finds_the_libraries_below
-libhyperscan-dev:Hyperscan,_multi-pattern_matching
 libssl-dev:TLS_to_Kafka
 zlib1g-dev:compression_for_librdkafka
 ca-certificates:package_registries_over_HTTPS
-curl:asks_whether_the_demo_is_ready
 "
 packages_test="
 default-jre-headless:runs_the_Kafka_broker
 maven:fetches_the_Kafka_broker
 chromium:browser_test
+curl:asks_whether_the_server_under_test_is_ready
 procps:process_checks_in_end-to-end_tests
 "
-
-case "$(uname -m)" in
-  aarch64) packages_demo=${packages_demo/libhyperscan-dev:Hyperscan/libvectorscan-dev:Vectorscan} ;;
-esac
 
 # A command that is already there, from wherever, serves as well as Debian's package of it.
 have_package() {
@@ -65,7 +59,7 @@ have_package() {
     build-essential) command -v g++ >/dev/null && command -v make >/dev/null ;;
     default-jre-headless) java_is_17 ;;
     maven) command -v mvn >/dev/null ;;
-    clang | mold | chromium | curl) command -v "$1" >/dev/null ;;
+    mold | chromium | curl) command -v "$1" >/dev/null ;;
     *) dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' ;;
   esac
 }
