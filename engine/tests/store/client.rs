@@ -300,7 +300,7 @@ fn found_match(rule: &str, position: u64, event_count: u64) -> Match {
         },
         unit: UnitId::from("hcmc"),
         event_time: Timestamp(DAY.0 + i64::try_from(position).unwrap()),
-        received_at: DAY,
+        received_at: Timestamp(DAY.0 + i64::try_from(position).unwrap()),
         host: "web-1".into(),
         format: "test".into(),
         fields: vec![("n".into(), serde_json::json!(1.5))],
