@@ -55,9 +55,14 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
   const before = items[0]?.start ?? 0;
   const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
 
+  // The row that gets the focus with the next frame: keys may come faster than frames.
+  const heading = useRef<number>(undefined);
   const focusRow = (index: number) => {
+    heading.current = index;
     virtual.scrollToIndex(index, { align: 'auto' });
     requestAnimationFrame(() => {
+      if (heading.current !== index) return;
+      heading.current = undefined;
       scroller.current
         ?.querySelector<HTMLAnchorElement>(`[data-row="${index}"]`)
         ?.focus({ preventScroll: true });
@@ -83,7 +88,7 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
 
   const move = (event: KeyboardEvent) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    const here = Number((event.target as HTMLElement).getAttribute('data-row') ?? -1);
+    const here = heading.current ?? Number((event.target as HTMLElement).getAttribute('data-row') ?? -1);
     const to = {
       ArrowDown: here + 1,
       j: here + 1,
