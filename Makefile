@@ -15,7 +15,7 @@ test: setup-test console ## what decides: formatting, lints, all tests, the real
 	deploy/test.sh
 
 test-all: test ## the same and the heavy checks
-	CITYWATCH_TEST_ALL=1 cargo test --release --workspace
+	CITYWATCH_ALL=1 cargo test --release --workspace --locked
 
 setup-demo:
 	@deploy/setup.sh --for demo
