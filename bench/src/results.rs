@@ -11,8 +11,7 @@ pub(crate) fn write(name: &str, measured: &Value) -> Result<()> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
     fs::create_dir_all(&directory)?;
     let path = directory.join(format!("{name}.json"));
-    // The command without this machine's paths.
-    let command: Vec<String> = std::env::args().skip(1).collect();
+    let command: Vec<String> = std::env::args().skip(1).map(portable).collect();
     let document = json!({
         "command": format!("cargo run --release -p citywatch-bench -- {}", command.join(" ")),
         "host": host(),
@@ -21,6 +20,26 @@ pub(crate) fn write(name: &str, measured: &Value) -> Result<()> {
     });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+/// An argument as somebody else can give it: an absolute path relative to the project, or beside it;
+/// of any other place only the name, since it means nothing elsewhere.
+fn portable(argument: String) -> String {
+    let path = Path::new(&argument);
+    if !path.is_absolute() {
+        return argument;
+    }
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let inside = project.and_then(|project| path.strip_prefix(project).ok());
+    let beside = project.and_then(|project| path.strip_prefix(project.parent()?).ok());
+    match (inside, beside) {
+        (Some(inside), _) => inside.display().to_string(),
+        (None, Some(beside)) => Path::new("..").join(beside).display().to_string(),
+        (None, None) => path.file_name().map_or_else(
+            || "/".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        ),
+    }
 }
 
 fn host() -> Value {
@@ -36,4 +55,25 @@ fn host() -> Value {
     };
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     json!({ "cpu": field("model name"), "family": field("cpu family"), "model": field("model\t"), "cores": cores })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_names_no_path_of_this_machine() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let given = |path: &Path| portable(path.display().to_string());
+        assert_eq!(given(&project.join("rules/library")), "rules/library");
+        assert_eq!(
+            given(&project.parent().unwrap().join("shared/events")),
+            "../shared/events"
+        );
+        assert_eq!(
+            portable("/somewhere/else/events.ndjson".into()),
+            "events.ndjson"
+        );
+        assert_eq!(portable("--runs".into()), "--runs");
+    }
 }
