@@ -104,7 +104,8 @@ appender.out.layout.pattern=%d %p %c{1} %m%n
 LOG
   local log=$dir/broker.log
   if [ ! -f "$dir/data/meta.properties" ]; then
-    java_kafka -Xmx128m kafka.tools.StorageTool format --cluster-id "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" \
+    # Letters and digits only: an id that began with "-" would be read as an option.
+    java_kafka -Xmx128m kafka.tools.StorageTool format --cluster-id "$(head -c 16 /dev/urandom | base64 | tr '+/' 'pq' | tr -d '=')" \
       --config "$dir/server.properties" >"$log" 2>&1 || fail_with_log "$log" "the storage could not be formatted"
   fi
   : >"$log"
