@@ -243,6 +243,19 @@ pub struct Record<'a> {
     pub truncated: Truncated,
 }
 
+impl Record<'_> {
+    /// Whether it is a document (JSON, XML): what it says is in its values; the raw text adds only
+    /// names, punctuation and escapes.
+    pub fn is_document(&self) -> bool {
+        match self.raw.trim_ascii_start() {
+            [b'{', ..] => true,
+            [b'[', rest @ ..] => rest.trim_ascii_start().starts_with(b"{"),
+            [b'<', second, ..] => second.is_ascii_alphabetic() || *second == b'?',
+            _ => false,
+        }
+    }
+}
+
 /// What identifies a record for ever; the id of each of its events is derived from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RecordId {

@@ -104,7 +104,8 @@ fn field_passes(test: &FieldTest, event: &Event<'_>) -> bool {
     }
 }
 
-/// Where a keyword is found: fields with the value, or the raw text with an empty name when no field has it.
+/// Where a keyword is found: fields with the value, or the raw text with an empty name when no field has it
+/// (the text of a document is markup around its values and is not searched).
 fn keyword_places<'e>(test: &Test, event: &Event<'e>) -> Vec<(&'e str, String)> {
     let mut places: Vec<(&str, String)> = Vec::new();
     for field in &event.fields {
@@ -112,7 +113,7 @@ fn keyword_places<'e>(test: &Test, event: &Event<'e>) -> Vec<(&'e str, String)> 
             places.push((field.name, field.value.to_string()));
         }
     }
-    if places.is_empty() {
+    if places.is_empty() && !event.record.is_document() {
         let raw = String::from_utf8_lossy(event.record.raw);
         if text_passes(test, &raw) {
             places.push(("", raw.into_owned()));

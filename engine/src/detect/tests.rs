@@ -130,7 +130,7 @@ fn rules_of_all_kinds_are_found() {
         ("Tags", Value::List(&tags)),
     ];
     assert_eq!(
-        hits(&rules, "{} Mimikatz", &event),
+        hits(&rules, "log: Mimikatz", &event),
         [0, 1, 3, 4, 5, 6, 7, 8]
     );
     assert_eq!(

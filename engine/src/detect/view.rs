@@ -90,10 +90,13 @@ impl<'v, 'e> View<'v, 'e> {
         present
     }
 
-    /// Searches all values and the raw record for keywords.
+    /// Searches all values and, where it is text, the raw record for keywords.
     fn search_keywords(&mut self, index: &SubjectIndex) {
         self.memory.find_all(&index.present);
         self.memory.scan_joined(index, self.compiled);
+        if self.event.record.is_document() {
+            return;
+        }
         let raw = self.event.record.raw;
         if raw.is_ascii() {
             return self.memory.scan_raw(index, self.compiled, raw);
@@ -238,6 +241,9 @@ impl<'v, 'e> View<'v, 'e> {
 
     fn evaluate_keyword(&mut self, check: &Check) -> bool {
         (0..self.event.fields.len()).any(|position| self.keyword_in(check, position)) || {
+            if self.event.record.is_document() {
+                return false;
+            }
             self.load_raw();
             let (memory, literals) = (&*self.memory, &self.compiled.literals);
             self.raw.as_ref().is_some_and(|(raw, place)| {
@@ -337,7 +343,7 @@ impl<'v, 'e> View<'v, 'e> {
                 }
             }
         }
-        if !anywhere {
+        if !anywhere && !self.event.record.is_document() {
             self.load_raw();
             let value = self.raw.as_ref().map_or("", |(raw, _)| cut(raw));
             push_once(
