@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use bumpalo::Bump;
 use citywatch_engine::detect::{Compiled, LogSourceMode, Matcher};
-use citywatch_parsers::{ParseContext, Parser, RecordBatch};
+use citywatch_parsers::{ParseContext, Parser, RecordBatch, Taxonomy};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -131,12 +131,8 @@ impl Lane<'_> {
 
     fn run(&mut self) {
         let mut hits = Vec::new();
-        let loose = self.mode == Mode::Loose;
         let mut matches = 0;
         self.each_batch(|matcher, event| {
-            if loose {
-                event.log_sources.clear();
-            }
             matcher.match_event(event, &mut hits);
             matches += hits.len() as u64;
             hits.clear();
@@ -144,17 +140,20 @@ impl Lane<'_> {
         self.matches += matches;
     }
 
-    fn each_batch(
-        &mut self,
-        mut each: impl FnMut(&mut Matcher, &mut citywatch_parsers::Event<'_>),
-    ) {
-        let mut parser = Parser::new(ParseContext::default());
+    fn each_batch(&mut self, mut each: impl FnMut(&mut Matcher, &citywatch_parsers::Event<'_>)) {
+        let mut parser = Parser::new(ParseContext {
+            taxonomy: match self.mode {
+                Mode::Strict => Taxonomy::Sigma,
+                Mode::Loose => Taxonomy::AsRecorded,
+            },
+            ..ParseContext::default()
+        });
         let mut arena = Bump::new();
         for batch in &self.corpus.batches {
             let mut events = Vec::with_capacity(batch.len());
             parser.parse_batch(batch, &arena, &mut events);
             events
-                .iter_mut()
+                .iter()
                 .for_each(|event| each(&mut self.matcher, event));
             drop(events);
             arena.reset();

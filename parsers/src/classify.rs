@@ -21,7 +21,8 @@ pub(crate) fn complete(draft: &mut Draft<'_, '_>) {
     }
 }
 
-fn fill<'a>(part: &mut Cow<'a, str>, given: &'a str) {
+/// Fills a part that is open.
+pub(crate) fn fill<'a>(part: &mut Cow<'a, str>, given: &'a str) {
     if part.is_empty() {
         *part = Cow::Borrowed(given);
     }

@@ -14,8 +14,22 @@ pub struct ParseContext {
     pub fields_max: usize,
     /// Levels of nesting (JSON, XML) that become dotted names; deeper ones are left out with a Problem.
     pub depth_max: usize,
+    /// What is added to what a record says.
+    pub taxonomy: Taxonomy,
     /// How far a clock may run ahead of the receiver before a time without a year is taken for last year's.
     pub clock_ahead_max_hours: u32,
+}
+
+/// Whether events are brought to the names and log sources of SigmaHQ's rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taxonomy {
+    /// Events are classified; fields get the names that rules use beside their own.
+    #[default]
+    Sigma,
+    /// Nothing is concluded: a JSON or XML record has its own fields only, and an event the log source
+    /// that its record names (`product`, `category`, `service`) or its origin. For comparison with
+    /// engines that work so, and for logs of unknown kinds.
+    AsRecorded,
 }
 
 impl Default for ParseContext {
@@ -25,6 +39,7 @@ impl Default for ParseContext {
             record_bytes_max: 1 << 20,
             fields_max: 2_048,
             depth_max: 32,
+            taxonomy: Taxonomy::default(),
             clock_ahead_max_hours: 48,
         }
     }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
 
-use crate::context::ParseContext;
+use crate::context::{ParseContext, Taxonomy};
 use crate::event::{Event, Field, LogSource, ProblemKind, Value};
 use crate::names::{Lists, Names};
 use crate::parse::Scratch;
@@ -192,14 +192,15 @@ impl<'a, 'c> Draft<'a, 'c> {
         }
     }
 
-    /// Adds a log source, once; one that says nothing is none.
+    /// Adds a log source, once, if events are classified; one that says nothing is none.
     pub(crate) fn source(
         &mut self,
         product: &'static str,
         category: &'static str,
         service: &'static str,
     ) {
-        if product.is_empty() && category.is_empty() && service.is_empty() {
+        let says_nothing = product.is_empty() && category.is_empty() && service.is_empty();
+        if says_nothing || self.context.taxonomy == Taxonomy::AsRecorded {
             return;
         }
         let source = LogSource {

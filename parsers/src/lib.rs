@@ -27,7 +27,7 @@ pub mod time;
 mod view;
 mod when;
 
-pub use context::ParseContext;
+pub use context::{ParseContext, Taxonomy};
 pub use detect::{Detection, detect_format};
 pub use event::{Event, Field, LogSource, Problem, ProblemKind, Value};
 pub use formats::{FORMATS, Format, format_by_name};

@@ -1,6 +1,8 @@
 //! What a JSON object is, by the names of its fields: whose log it is, which log source, and what more it says.
 
 use super::{Fit, Format, NotThisFormat, auditd, docker, json, target_fields, windows};
+use crate::classify;
+use crate::context::Taxonomy;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::messages::{self, Message, Syslog, message, read_table};
@@ -269,14 +271,15 @@ pub(super) fn finish(draft: &mut Draft<'_, '_>) {
     }
     let outer = draft.event.format;
     draft.event.format = "json";
-    if windows::is_windows_event(draft) {
+    if draft.context.taxonomy == Taxonomy::AsRecorded {
+        windows::time_and_host(draft);
+    } else if windows::is_windows_event(draft) {
         windows::finish(draft);
     } else if let Some(found) = SHAPES.iter().find(|shape| fits(draft, shape)) {
         draft.event.format = found.name;
         (found.finish)(draft);
-    } else {
-        named_source(draft);
     }
+    named_source(draft);
     if is_wrapper(outer) {
         draft.event.format = outer;
     }
@@ -298,7 +301,7 @@ fn fits(draft: &mut Draft<'_, '_>, shape: &Shape) -> bool {
         .all(|names| names.iter().any(|name| draft.get(name).is_some()))
 }
 
-/// A log that says itself what it is.
+/// A log that says itself what it is: that completes what was concluded, as far as it does not contradict.
 fn named_source<'a>(draft: &mut Draft<'a, '_>) {
     let mut part = |name| {
         draft
@@ -306,15 +309,31 @@ fn named_source<'a>(draft: &mut Draft<'a, '_>) {
             .filter(|text| text.len() <= 64 && !text.contains(' '))
             .unwrap_or("")
     };
-    let source = crate::event::LogSource {
-        product: part("product").into(),
-        category: part("category").into(),
-        service: part("service").into(),
+    let [product, category, service] = ["product", "category", "service"].map(&mut part);
+    if product.is_empty() && category.is_empty() && service.is_empty() {
+        return;
+    }
+    let agrees = |known: &str, named: &str| {
+        known.is_empty() || named.is_empty() || known.eq_ignore_ascii_case(named)
     };
-    let says_something =
-        !source.product.is_empty() || !source.category.is_empty() || !source.service.is_empty();
-    if says_something {
-        draft.event.log_sources.push(source);
+    let mut completed = false;
+    for source in &mut draft.event.log_sources {
+        if agrees(&source.product, product)
+            && agrees(&source.category, category)
+            && agrees(&source.service, service)
+        {
+            classify::fill(&mut source.product, product);
+            classify::fill(&mut source.category, category);
+            classify::fill(&mut source.service, service);
+            completed = true;
+        }
+    }
+    if !completed {
+        draft.event.log_sources.push(crate::event::LogSource {
+            product: product.into(),
+            category: category.into(),
+            service: service.into(),
+        });
     }
 }
 

@@ -104,15 +104,7 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
         draft.set("EventID", Value::Int(event_id));
     }
     event_data_in_text(draft);
-    if let Some(time) = draft
-        .get_str("TimeCreated_SystemTime")
-        .and_then(|text| when::any(text, draft.context))
-    {
-        draft.time(time);
-    }
-    if let Some(computer) = draft.get_str("Computer") {
-        draft.host(computer);
-    }
+    time_and_host(draft);
     let channel = draft.get_str("Channel").unwrap_or("");
     let provider = draft.get_str("Provider_Name").unwrap_or("");
     classify(draft, channel, provider, event_id.unwrap_or(0));
@@ -131,6 +123,19 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
             draft.alias(from, to);
         }
         draft.source("windows", "webserver", "iis");
+    }
+}
+
+/// From System's fields.
+pub(super) fn time_and_host(draft: &mut Draft<'_, '_>) {
+    if let Some(time) = draft
+        .get_str("TimeCreated_SystemTime")
+        .and_then(|text| when::any(text, draft.context))
+    {
+        draft.time(time);
+    }
+    if let Some(computer) = draft.get_str("Computer") {
+        draft.host(computer);
     }
 }
 

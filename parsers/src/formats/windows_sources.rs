@@ -13,10 +13,25 @@ pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str,
         }
     }
     draft.source("windows", "", service);
+    if service == "windefend" {
+        names_without_spaces(draft);
+    }
     if service == "windefend" && (1006..=1116).contains(&event_id) {
         draft.alias("Threat Name", "Signature");
         draft.alias("ThreatName", "Signature");
         draft.alias("Path", "Filename");
+    }
+}
+
+/// Defender's names have spaces (`Threat Name`); rules leave them out (`ThreatName`) or write `Feature_Name`.
+fn names_without_spaces(draft: &mut Draft<'_, '_>) {
+    let fields = draft.event.fields.iter().map(|field| field.name);
+    let spaced: Vec<&str> = fields.filter(|name| name.contains(' ')).collect();
+    for name in spaced {
+        for other in [name.replace(' ', ""), name.replace(' ', "_")] {
+            let other = draft.concat(&[&other]);
+            draft.alias(name, other);
+        }
     }
 }
 

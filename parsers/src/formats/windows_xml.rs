@@ -7,6 +7,7 @@ use nom::character::complete::{char, multispace0, one_of};
 use nom::sequence::{delimited, preceded};
 
 use super::{Fit, Format, NotThisFormat, windows};
+use crate::context::Taxonomy;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::scan::Scan;
@@ -35,7 +36,10 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         return Err(NotThisFormat);
     }
     draft.event.format = "windows_xml";
-    windows::finish(draft);
+    match draft.context.taxonomy {
+        Taxonomy::Sigma => windows::finish(draft),
+        Taxonomy::AsRecorded => windows::time_and_host(draft),
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bumpalo::Bump;
 use citywatch_engine::detect::{Compiled, LogSourceMode, Matcher};
-use citywatch_parsers::{Event, ParseContext, Parser, Timestamp};
+use citywatch_parsers::{Event, ParseContext, Parser, Taxonomy, Timestamp};
 use citywatch_rules::{LoadOptions, RuleSet};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -55,7 +55,8 @@ pub struct EvalArgs {
 enum Routing {
     /// One of the event's log sources equals the rule's on every part that the rule names
     Strict,
-    /// A rule applies unless a part is set on both sides and differs
+    /// A rule applies unless a part is set on both sides and differs; events are taken as recorded:
+    /// only a record's own fields count, and its `product`, `category` and `service` as log source
     Loose,
 }
 
@@ -154,7 +155,7 @@ fn evaluate(
     stats: &mut Stats,
 ) -> anyhow::Result<()> {
     if args.threads == 1 {
-        let mut evaluator = Evaluator::new(compiled, args.output);
+        let mut evaluator = Evaluator::new(compiled, args);
         return read_all(&args.files, settings, &mut |input| {
             write_result(&evaluator.evaluate(&input), out, stats)
         });
@@ -166,7 +167,7 @@ fn evaluate(
                 let (work, inputs) = mpsc::sync_channel::<InputBatch>(2);
                 let (results, done) = mpsc::sync_channel(4);
                 scope.spawn(move || {
-                    let mut evaluator = Evaluator::new(compiled, args.output);
+                    let mut evaluator = Evaluator::new(compiled, args);
                     for input in inputs {
                         if results.send(evaluator.evaluate(&input)).is_err() {
                             return;
@@ -234,12 +235,19 @@ struct Evaluator {
 }
 
 impl Evaluator {
-    fn new(compiled: &Arc<Compiled>, output: Output) -> Self {
+    fn new(compiled: &Arc<Compiled>, args: &EvalArgs) -> Self {
+        let context = ParseContext {
+            taxonomy: match args.logsource {
+                Routing::Strict => Taxonomy::Sigma,
+                Routing::Loose => Taxonomy::AsRecorded,
+            },
+            ..ParseContext::default()
+        };
         Self {
             matcher: compiled.matcher(),
-            parser: Parser::new(ParseContext::default()),
+            parser: Parser::new(context),
             arena: Bump::new(),
-            output,
+            output: args.output,
         }
     }
 
