@@ -13,9 +13,7 @@ pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str,
         }
     }
     draft.source("windows", "", service);
-    if service == "windefend" {
-        names_without_spaces(draft);
-    }
+    names_without_spaces(draft);
     if service == "windefend" && (1006..=1116).contains(&event_id) {
         draft.alias("Threat Name", "Signature");
         draft.alias("ThreatName", "Signature");
@@ -23,7 +21,8 @@ pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str,
     }
 }
 
-/// Defender's names have spaces (`Threat Name`); rules leave them out (`ThreatName`) or write `Feature_Name`.
+/// Sigma strips spaces from names: `SAM User Account` is `SAMUserAccount`, Defender's `Threat Name` is
+/// `ThreatName`. Some rules write `Feature_Name`.
 fn names_without_spaces(draft: &mut Draft<'_, '_>) {
     let fields = draft.event.fields.iter().map(|field| field.name);
     let spaced: Vec<&str> = fields.filter(|name| name.contains(' ')).collect();
