@@ -11,6 +11,7 @@ use super::index::{IndexBuilder, SubjectIndex, slot};
 use super::keys::index_u32;
 use super::literals::{Folder, Literals};
 use super::matcher::Matcher;
+use super::memo::{Finding, Origin};
 use super::names::Names;
 use super::predicate::{Check, Predicate, PredicateId, Subject};
 use super::program::{Program, Programs};
@@ -191,6 +192,16 @@ impl Compiled {
         (0..index_u32(self.plans.len()))
             .map(RuleIndex)
             .filter(|rule| self.plans[rule.as_usize()].always)
+    }
+
+    /// A witness that a search came upon.
+    #[inline]
+    pub(super) fn finding(&self, predicate: PredicateId, origin: Origin) -> Finding {
+        Finding {
+            predicate,
+            proof: self.predicates[predicate.0 as usize].indexed.into(),
+            origin,
+        }
     }
 
     /// The fields of which some rule of the set has a witness, and whether keywords have: what must be searched.

@@ -17,6 +17,7 @@ pub(super) struct SubjectIndex {
     ends: EndIndex<PredicateId>,
     grams: GramIndex<PredicateId>,
     numbers: KeyTable<(Number, PredicateId)>,
+    reads_digits: bool,
     /// Found whenever there is a value.
     pub(super) present: Vec<PredicateId>,
 }
@@ -26,6 +27,12 @@ impl SubjectIndex {
     #[inline]
     pub(super) fn reads_text(&self) -> bool {
         !self.ends.is_empty() || !self.grams.is_empty()
+    }
+
+    /// Whether it may find something in the text of a whole number.
+    #[inline]
+    pub(super) fn reads_digits(&self) -> bool {
+        self.reads_digits
     }
 
     /// Reports the witnesses in a text, which is ASCII or folded; `raw` is the same unfolded.
@@ -121,7 +128,11 @@ impl IndexBuilder {
 
     /// Ready for use.
     pub(super) fn build(self, literals: &Literals, frequencies: &GramFrequencies) -> SubjectIndex {
+        let digits = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+        let texts = self.ends.iter().map(|end| end.1);
+        let mut texts = texts.chain(self.needles.iter().map(|needle| needle.literal));
         SubjectIndex {
+            reads_digits: texts.any(|literal| digits(literals.get(literal))),
             ends: EndIndex::new(self.ends, literals),
             grams: GramIndex::new(&self.needles, literals, frequencies),
             numbers: KeyTable::new(self.numbers),

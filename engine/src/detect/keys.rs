@@ -181,6 +181,86 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     )
 }
 
+/// Whether two texts of the same length are the same. Short ones, as names and most values are, are
+/// compared without a call, by words that may overlap.
+#[inline]
+pub(super) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    let length = left.len();
+    if length != right.len() {
+        return false;
+    }
+    match length {
+        0 => true,
+        1..=3 => {
+            left[0] == right[0]
+                && left[length / 2] == right[length / 2]
+                && left[length - 1] == right[length - 1]
+        }
+        4..=7 => {
+            u32_at(left, 0) == u32_at(right, 0)
+                && u32_at(left, length - 4) == u32_at(right, length - 4)
+        }
+        8..=16 => {
+            (u64_at(left, 0) ^ u64_at(right, 0))
+                | (u64_at(left, length - 8) ^ u64_at(right, length - 8))
+                == 0
+        }
+        17..=32 => {
+            let differs = |at: usize| u64_at(left, at) ^ u64_at(right, at);
+            differs(0) | differs(8) | differs(length - 16) | differs(length - 8) == 0
+        }
+        _ => left == right,
+    }
+}
+
+/// A hash of all bytes and their number.
+#[inline]
+pub(super) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
+    let length = bytes.len();
+    let fold = |left: u64, right: u64| {
+        let product = u128::from(left) * u128::from(right);
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "both halves of the product are used"
+        )]
+        {
+            (product >> 64) as u64 ^ product as u64
+        }
+    };
+    const FACTOR: u64 = 0xA076_1D64_78BD_642F;
+    let (first, last) = match length {
+        0 => (0, 0),
+        1..=3 => (
+            u64::from(bytes[0]) | u64::from(bytes[length / 2]) << 8,
+            u64::from(bytes[length - 1]),
+        ),
+        4..=7 => (
+            u64::from(u32_at(bytes, 0)),
+            u64::from(u32_at(bytes, length - 4)),
+        ),
+        8..=16 => (u64_at(bytes, 0), u64_at(bytes, length - 8)),
+        _ => {
+            // Two chains, so that the processor can work at both.
+            let (mut even, mut odd) = (seed, seed ^ FACTOR);
+            let mut chunks = bytes.chunks_exact(32);
+            for chunk in &mut chunks {
+                even = fold(u64_at(chunk, 0) ^ even, u64_at(chunk, 8) ^ FACTOR);
+                odd = fold(u64_at(chunk, 16) ^ odd, u64_at(chunk, 24) ^ FACTOR);
+            }
+            if chunks.remainder().len() > 16 {
+                let rest = chunks.remainder();
+                even = fold(u64_at(rest, 0) ^ even, u64_at(rest, 8) ^ FACTOR);
+            }
+            (
+                u64_at(bytes, length - 16) ^ even,
+                u64_at(bytes, length - 8) ^ odd,
+            )
+        }
+    };
+    let mixed = fold(first ^ seed, last ^ FACTOR);
+    fold(mixed ^ length as u64, FACTOR)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +283,26 @@ mod tests {
         }
         assert_eq!(KeyTable::new(vec![(u64::MAX, 1u8)]).get(u64::MAX), [1]);
         assert!(KeyTable::<u8>::new(vec![]).get(0).is_empty());
+    }
+
+    #[test]
+    fn hashes_and_comparisons_see_every_byte() {
+        let text: Vec<u8> = (0..200u8).collect();
+        for length in 0..text.len() {
+            let text = &text[..length];
+            let copy = text.to_vec();
+            assert!(same_bytes(text, &copy));
+            let mut hashes = vec![hash_bytes(text, 1), hash_bytes(text, 2)];
+            for at in 0..length {
+                let mut other = text.to_vec();
+                other[at] ^= 1;
+                assert!(!same_bytes(text, &other), "byte {at} of {length}");
+                hashes.push(hash_bytes(&other, 1));
+            }
+            hashes.sort_unstable();
+            hashes.dedup();
+            assert_eq!(hashes.len(), length + 2);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use citywatch_parsers::{Event, LogSource};
 use super::compile::{Compiled, RuleIndex};
 use super::predicate::PredicateId;
 use super::routing::{RuleBits, hash_sources};
+use super::search::Searcher;
 use super::values::Memory;
 use super::view::View;
 use crate::matches::MatchedField;
@@ -34,6 +35,7 @@ const PLANS_MAX: usize = 1_024;
 pub struct Matcher {
     compiled: Arc<Compiled>,
     memory: Memory,
+    searcher: Searcher,
     candidates: RuleBits,
     plans: HashMap<u64, Arc<Plan>>,
     last_plan: Option<Arc<Plan>>,
@@ -56,6 +58,7 @@ impl Matcher {
     pub(super) fn new(compiled: Arc<Compiled>) -> Self {
         Self {
             memory: Memory::new(compiled.names.len(), compiled.predicates.len()),
+            searcher: Searcher::new(),
             candidates: RuleBits::empty(compiled.len()),
             plans: HashMap::new(),
             last_plan: None,
@@ -87,8 +90,8 @@ impl Matcher {
         self.memory.begin();
         self.candidates.0.copy_from_slice(&plan.always.0);
         let mut view = View::new(compiled, event, &mut self.memory, &plan.searched);
-        let present = view.search();
-        collect(compiled, view.found(), &mut self.candidates);
+        let present = self.searcher.search(&mut view);
+        collect(compiled, view.memory.found(), &mut self.candidates);
         for (word, (candidates, allowed)) in self.candidates.0.iter().zip(&plan.rules.0).enumerate()
         {
             let mut left = candidates & allowed;

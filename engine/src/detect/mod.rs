@@ -21,12 +21,16 @@ mod error;
 mod grams;
 mod index;
 mod keys;
+mod learned;
 mod literals;
 mod matcher;
+mod memo;
 mod names;
+mod payoff;
 mod predicate;
 mod program;
 mod routing;
+mod search;
 #[cfg(target_arch = "x86_64")]
 mod shorts;
 #[cfg(target_arch = "x86_64")]

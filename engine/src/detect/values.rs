@@ -7,8 +7,9 @@ use super::compile::Compiled;
 use super::index::SubjectIndex;
 use super::keys::index_u32;
 use super::literals::Folder;
+use super::memo::{Finding, Origin, Proof};
 use super::names::FieldIndex;
-use super::predicate::{Indexed, PredicateId, Text, write_value};
+use super::predicate::{PredicateId, Text};
 
 /// Where the folded form of a text is.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +29,6 @@ struct Slot {
     place: Option<Place>,
 }
 
-/// Between the texts that are joined: no byte of UTF-8.
-const BETWEEN: u8 = 0xFF;
-
 /// What is known of a predicate, tagged with the event's number.
 const FALSE: u32 = 0;
 const TRUE: u32 = 1;
@@ -48,10 +46,6 @@ pub(super) struct Memory {
     found: Vec<PredicateId>,
     /// Keywords found, with the positions of the fields that hold them.
     keyword_places: Vec<(PredicateId, u32)>,
-    /// All values as text, folded, with a byte between them that no text has.
-    joined: Vec<u8>,
-    /// Where the values end in it, with the positions of their fields.
-    joined_ends: Vec<(u32, u32)>,
     folded: String,
     number: String,
 }
@@ -70,8 +64,6 @@ impl Memory {
             answers: vec![0; predicates].into(),
             found: Vec::new(),
             keyword_places: Vec::new(),
-            joined: Vec::new(),
-            joined_ends: Vec::new(),
             folded: String::new(),
             number: String::new(),
         }
@@ -87,8 +79,6 @@ impl Memory {
         self.epoch += 1;
         self.found.clear();
         self.keyword_places.clear();
-        self.joined.clear();
-        self.joined_ends.clear();
         self.folded.clear();
     }
 
@@ -212,51 +202,9 @@ impl Memory {
                 &mut self.found,
                 self.epoch,
                 id,
-                Indexed::Perhaps,
+                Proof::Perhaps,
             );
         }
-    }
-
-    /// Adds a field's text to those that keywords are searched in.
-    #[inline]
-    pub(super) fn join(&mut self, raw: &str, place: Place, position: usize) {
-        let folded = match place {
-            Place::Same => raw,
-            Place::Folded { start, end } => &self.folded[start..end],
-        };
-        self.joined.extend_from_slice(folded.as_bytes());
-        self.end_joined(position);
-    }
-
-    /// The same for a value that is not text.
-    pub(super) fn join_plain(&mut self, value: Value<'_>, position: usize) {
-        write_value(value, &mut self.number);
-        self.joined.extend_from_slice(self.number.as_bytes());
-        self.end_joined(position);
-    }
-
-    #[inline]
-    fn end_joined(&mut self, position: usize) {
-        self.joined_ends
-            .push((index_u32(self.joined.len()), index_u32(position)));
-        self.joined.push(BETWEEN);
-    }
-
-    /// Searches what was joined for keywords.
-    pub(super) fn scan_joined(&mut self, index: &SubjectIndex, compiled: &Compiled) {
-        let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
-        let (places, ends) = (&mut self.keyword_places, &self.joined_ends);
-        index.scan_keywords(&self.joined, &compiled.literals, &mut |id, at| {
-            note(
-                answers,
-                found,
-                epoch,
-                id,
-                compiled.predicates[id.0 as usize].indexed,
-            );
-            let value = ends.partition_point(|&(end, _)| (end as usize) < at);
-            places.extend(ends.get(value).map(|&(_, position)| (id, position)));
-        });
     }
 
     /// Searches the raw record, ASCII or folded, for keywords.
@@ -290,59 +238,27 @@ impl Memory {
         );
     }
 
+    /// Notes what the search of the value at `position` found.
+    #[inline]
+    pub(super) fn note(&mut self, findings: &[Finding], position: usize) {
+        for finding in findings {
+            let id = finding.predicate;
+            note(
+                &mut self.answers,
+                &mut self.found,
+                self.epoch,
+                id,
+                finding.proof,
+            );
+            if finding.origin == Origin::Keywords {
+                self.keyword_places.push((id, index_u32(position)));
+            }
+        }
+    }
+
     /// The keywords found, each with the position of the field that holds it; a pair may be there twice.
     pub(super) fn keyword_places(&self) -> &[(PredicateId, u32)] {
         &self.keyword_places
-    }
-
-    /// Searches a text.
-    #[inline]
-    pub(super) fn scan_text(
-        &mut self,
-        index: &SubjectIndex,
-        compiled: &Compiled,
-        raw: &str,
-        place: Place,
-    ) {
-        let folded = match place {
-            Place::Same => raw,
-            Place::Folded { start, end } => &self.folded[start..end],
-        };
-        let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
-        index.scan_text(folded, raw, &compiled.literals, &mut |id| {
-            note(
-                answers,
-                found,
-                epoch,
-                id,
-                compiled.predicates[id.0 as usize].indexed,
-            );
-        });
-    }
-
-    /// Searches a number or boolean.
-    #[inline]
-    pub(super) fn scan_plain(
-        &mut self,
-        index: &SubjectIndex,
-        compiled: &Compiled,
-        value: Value<'_>,
-    ) {
-        let (answers, found, epoch) = (&mut self.answers, &mut self.found, self.epoch);
-        let mut report = |id: PredicateId| {
-            note(
-                answers,
-                found,
-                epoch,
-                id,
-                compiled.predicates[id.0 as usize].indexed,
-            );
-        };
-        index.scan_plain(value, &mut report);
-        if index.reads_text() {
-            write_value(value, &mut self.number);
-            index.scan_text(&self.number, "", &compiled.literals, &mut report);
-        }
     }
 
     /// The buffer for numbers as text, on loan.
@@ -370,7 +286,7 @@ fn scan_raw(
             found,
             epoch,
             id,
-            compiled.predicates[id.0 as usize].indexed,
+            compiled.predicates[id.0 as usize].indexed.into(),
         );
     });
 }
@@ -381,14 +297,14 @@ fn note(
     found: &mut Vec<PredicateId>,
     epoch: u32,
     id: PredicateId,
-    indexed: Indexed,
+    proof: Proof,
 ) {
     let answer = &mut answers[id.0 as usize];
     if *answer / STATES != epoch {
         found.push(id);
         *answer = epoch * STATES + FOUND;
     }
-    if indexed == Indexed::Exactly {
+    if proof == Proof::Holds {
         *answer = epoch * STATES + TRUE;
     }
 }

@@ -7,7 +7,7 @@ use citywatch_parsers::{Event, Value};
 use citywatch_rules::rule::{Case, Presence, Relation};
 
 use super::compile::Compiled;
-use super::index::{SubjectIndex, slot};
+use super::index::slot;
 use super::names::FieldIndex;
 use super::predicate::{
     Check, Indexed, Predicate, PredicateId, Subject, Text, relate, write_value,
@@ -21,13 +21,13 @@ const MATCHED_BYTES_MAX: usize = 1_024;
 
 /// An event, the rules it is held against, and what is known of it.
 pub(super) struct View<'v, 'e> {
-    compiled: &'v Compiled,
-    event: &'v Event<'e>,
-    memory: &'v mut Memory,
+    pub(super) compiled: &'v Compiled,
+    pub(super) event: &'v Event<'e>,
+    pub(super) memory: &'v mut Memory,
     /// By field, keywords last: whether the indexes are searched for this event.
-    searched: &'v [bool],
+    pub(super) searched: &'v [bool],
     /// The raw record as text, and where it is folded, once it was asked for.
-    raw: Option<(Cow<'e, str>, Place)>,
+    pub(super) raw: Option<(Cow<'e, str>, Place)>,
 }
 
 impl<'v, 'e> View<'v, 'e> {
@@ -46,113 +46,14 @@ impl<'v, 'e> View<'v, 'e> {
         }
     }
 
-    /// The witnesses that were found.
-    pub(super) fn found(&self) -> &[PredicateId] {
-        self.memory.found()
-    }
-
-    /// Finds the event's fields, searches them for witnesses, and returns the bits of the fields that are there.
-    pub(super) fn search(&mut self) -> u64 {
-        let compiled = self.compiled;
-        let keywords = self.searched.last().copied().unwrap_or(false);
-        let keywords = if keywords {
-            compiled.indexes.last().and_then(Option::as_ref)
-        } else {
-            None
-        };
-        let mut present = 0;
-        for (position, field) in self.event.fields.iter().enumerate() {
-            let known = compiled.names.get(field.name);
-            if let Some(name) = known {
-                present |= compiled.field_bits[name.0 as usize];
-                self.memory.set_field(name, position);
-            }
-            let own = known.filter(|name| self.searched[name.0 as usize]);
-            let own = own.and_then(|name| compiled.indexes[name.0 as usize].as_ref());
-            if own.is_none() && keywords.is_none() {
-                continue;
-            }
-            let place = self.memory.place(&compiled.folder, field.value);
-            if let Some(name) = known {
-                self.memory.set_place(name, position, place);
-            }
-            if let Some(index) = own {
-                self.memory.find_all(&index.present);
-                self.search_value(index, field.value, place);
-            }
-            if keywords.is_some() {
-                self.join(field.value, place, position);
-            }
-        }
-        if let Some(index) = keywords {
-            self.search_keywords(index);
-        }
-        present
-    }
-
-    /// Searches all values and, where it is text, the raw record for keywords.
-    fn search_keywords(&mut self, index: &SubjectIndex) {
-        self.memory.find_all(&index.present);
-        self.memory.scan_joined(index, self.compiled);
-        if self.event.record.is_document() {
-            return;
-        }
-        let raw = self.event.record.raw;
-        if raw.is_ascii() {
-            return self.memory.scan_raw(index, self.compiled, raw);
-        }
-        self.load_raw();
-        match &self.raw {
-            Some((_, Place::Folded { start, end })) => {
-                self.memory
-                    .scan_folded_raw(index, self.compiled, *start, *end)
-            }
-            Some((raw, Place::Same)) => self.memory.scan_raw(index, self.compiled, raw.as_bytes()),
-            None => {}
-        }
-    }
-
-    fn join(&mut self, value: Value<'_>, place: Place, position: usize) {
-        match value {
-            Value::Null => {}
-            Value::Str(raw) => self.memory.join(raw, place, position),
-            Value::List(values) => {
-                for &value in values {
-                    let place = self.memory.place(&self.compiled.folder, value);
-                    self.join(value, place, position);
-                }
-            }
-            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
-                self.memory.join_plain(value, position)
-            }
-        }
-    }
-
     /// Takes the raw record as text: bytes that are not UTF-8 replaced.
-    fn load_raw(&mut self) {
+    pub(super) fn load_raw(&mut self) {
         if self.raw.is_none() {
             let raw = self.event.record.raw;
             let text = std::str::from_utf8(raw)
                 .map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
             let place = self.memory.fold(&self.compiled.folder, &text);
             self.raw = Some((text, place));
-        }
-    }
-
-    fn search_value(&mut self, index: &SubjectIndex, value: Value<'_>, place: Place) {
-        let compiled = self.compiled;
-        match value {
-            Value::Null => {}
-            Value::Str(raw) => self.memory.scan_text(index, compiled, raw, place),
-            Value::List(values) => {
-                for &value in values {
-                    let place = self.memory.place(&compiled.folder, value);
-                    self.search_value(index, value, place);
-                }
-            }
-            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
-                self.memory.scan_plain(index, compiled, value)
-            }
         }
     }
 

@@ -1,0 +1,254 @@
+//! Remembers what the search of a value found.
+//!
+//! Nine values of ten that logs bring were there a moment ago in the same field, and most hold no
+//! witness. For them a hash and a comparison replace the check for ASCII, the folding and all
+//! searches. The memo is a table of fixed size that an event's thread has for itself; what does not fit
+//! replaces what was there. Equal hashes are told apart by the bytes, so it never changes an answer.
+
+use super::keys::{hash_bytes, index_u32, same_bytes};
+use super::predicate::{Indexed, PredicateId};
+
+/// Longest value that is remembered.
+pub(super) const VALUE_BYTES_MAX: usize = 1_024;
+/// Bytes of a value that stand in the entry itself, which then is one line of the cache.
+const SHORT_BYTES_MAX: usize = 48;
+const SETS: usize = 1_024;
+/// Values with the same place in the table.
+const WAYS: usize = 4;
+/// Bytes of longer values, and findings, after which all is forgotten: those of replaced values
+/// are in it too.
+const LONG_BYTES_MAX: usize = 512 << 10;
+const FINDINGS_MAX: usize = 64 << 10;
+/// Most findings of one value.
+const FINDINGS_OF_VALUE_MAX: usize = 256;
+/// Spreads hashes in a way that those who write logs do not know beforehand in detail.
+const SEED: u64 = 0x5bd1_e995_7c3a_91d7;
+
+/// A witness in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Finding {
+    pub(super) predicate: PredicateId,
+    pub(super) proof: Proof,
+    pub(super) origin: Origin,
+}
+
+/// What it means that a predicate was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Proof {
+    /// It may hold.
+    Perhaps,
+    /// It holds.
+    Holds,
+}
+
+/// Which search found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// That for the field's own predicates.
+    Field,
+    /// That for keywords.
+    Keywords,
+}
+
+impl From<Indexed> for Proof {
+    fn from(indexed: Indexed) -> Self {
+        if indexed == Indexed::Exactly {
+            Self::Holds
+        } else {
+            Self::Perhaps
+        }
+    }
+}
+
+/// How a value was searched: equal keys and bytes give equal findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MemoKey(pub(super) u32);
+
+/// Where the findings of a value are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    start: u32,
+    count: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Entry {
+    key: MemoKey,
+    len: u16,
+    findings_count: u16,
+    findings: u32,
+    /// Where a longer value is.
+    long: u32,
+    short: [u8; SHORT_BYTES_MAX],
+}
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct ValueMemo {
+    /// Parts of hashes, never 0 where there is an entry: what is looked at first.
+    tags: Box<[[u32; WAYS]]>,
+    entries: Box<[Entry]>,
+    long: Vec<u8>,
+    findings: Vec<Finding>,
+    /// Which of a set is replaced next.
+    victim: usize,
+}
+
+/// A place in the table for a value that is not there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vacancy {
+    set: usize,
+    tag: u32,
+}
+
+impl ValueMemo {
+    /// Remembers nothing yet.
+    pub(super) fn new() -> Self {
+        let entry = Entry {
+            key: MemoKey(0),
+            len: 0,
+            findings_count: 0,
+            findings: 0,
+            long: 0,
+            short: [0; SHORT_BYTES_MAX],
+        };
+        Self {
+            tags: vec![[0; WAYS]; SETS].into(),
+            entries: vec![entry; SETS * WAYS].into(),
+            long: Vec::new(),
+            findings: Vec::new(),
+            victim: 0,
+        }
+    }
+
+    /// What was found in `value`, or where to remember it.
+    ///
+    /// # Errors
+    /// When it is not known.
+    #[inline]
+    pub(super) fn look_up(&self, key: MemoKey, value: &[u8]) -> Result<Found, Vacancy> {
+        let hash = hash_bytes(value, SEED ^ u64::from(key.0));
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a hash: any of its bits do"
+        )]
+        let (set, tag) = (hash as usize % SETS, (hash >> 32) as u32 | 1);
+        for (way, &other) in self.tags[set].iter().enumerate() {
+            if other == tag {
+                let entry = &self.entries[set * WAYS + way];
+                if entry.key == key
+                    && usize::from(entry.len) == value.len()
+                    && same_bytes(self.value_of(entry), value)
+                {
+                    return Ok(Found {
+                        start: entry.findings,
+                        count: entry.findings_count.into(),
+                    });
+                }
+            }
+        }
+        Err(Vacancy { set, tag })
+    }
+
+    #[inline]
+    fn value_of<'m>(&'m self, entry: &'m Entry) -> &'m [u8] {
+        let len = usize::from(entry.len);
+        if len <= SHORT_BYTES_MAX {
+            &entry.short[..len]
+        } else {
+            &self.long[entry.long as usize..entry.long as usize + len]
+        }
+    }
+
+    /// The findings of a look-up just made.
+    #[inline]
+    pub(super) fn findings(&self, found: Found) -> &[Finding] {
+        &self.findings[found.start as usize..(found.start + found.count) as usize]
+    }
+
+    /// Remembers what was found in a value of at most [`VALUE_BYTES_MAX`] bytes. Findings may be there twice.
+    pub(super) fn remember(
+        &mut self,
+        vacancy: Vacancy,
+        key: MemoKey,
+        value: &[u8],
+        findings: &mut Vec<Finding>,
+    ) {
+        findings.sort_unstable();
+        findings.dedup();
+        if findings.len() > FINDINGS_OF_VALUE_MAX {
+            return;
+        }
+        if self.long.len() + value.len() > LONG_BYTES_MAX
+            || self.findings.len() + findings.len() > FINDINGS_MAX
+        {
+            self.forget();
+        }
+        let mut entry = Entry {
+            key,
+            len: u16::try_from(value.len()).expect("no longer than the bound"),
+            findings_count: u16::try_from(findings.len()).expect("no more than the bound"),
+            findings: index_u32(self.findings.len()),
+            long: index_u32(self.long.len()),
+            short: [0; SHORT_BYTES_MAX],
+        };
+        match entry.short.get_mut(..value.len()) {
+            Some(short) => short.copy_from_slice(value),
+            None => self.long.extend_from_slice(value),
+        }
+        self.findings.extend_from_slice(findings);
+        let tags = &mut self.tags[vacancy.set];
+        let way = tags.iter().position(|&tag| tag == 0).unwrap_or_else(|| {
+            self.victim += 1;
+            self.victim % WAYS
+        });
+        tags[way] = vacancy.tag;
+        self.entries[vacancy.set * WAYS + way] = entry;
+    }
+
+    fn forget(&mut self) {
+        self.tags.fill([0; WAYS]);
+        self.long.clear();
+        self.findings.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(number: u32) -> Finding {
+        Finding {
+            predicate: PredicateId(number),
+            proof: Proof::Perhaps,
+            origin: Origin::Field,
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_was_found_however_much_comes() {
+        let mut memo = ValueMemo::new();
+        let mut hits = 0;
+        for step in 0..60_000u32 {
+            let number = step % if step % 3 == 0 { 7_000 } else { 200 };
+            let value = format!("{number}").repeat(1 + number as usize % 90);
+            let key = MemoKey(number % 3);
+            match memo.look_up(key, value.as_bytes()) {
+                Ok(found) => {
+                    hits += 1;
+                    assert_eq!(memo.findings(found), [finding(number)], "{value}");
+                }
+                Err(vacancy) => {
+                    let mut findings = vec![finding(number), finding(number)];
+                    memo.remember(vacancy, key, value.as_bytes(), &mut findings);
+                    let found = memo.look_up(key, value.as_bytes()).unwrap();
+                    assert_eq!(memo.findings(found), [finding(number)]);
+                }
+            }
+        }
+        assert!(hits > 1_000, "{hits}");
+        assert!(memo.look_up(MemoKey(9), b"1").is_err());
+        assert!(memo.long.len() <= LONG_BYTES_MAX && memo.findings.len() <= FINDINGS_MAX);
+    }
+}

@@ -1,0 +1,255 @@
+//! Finds an event's fields and the witnesses in their values.
+
+use citywatch_parsers::{Field, Value};
+
+use super::compile::Compiled;
+use super::index::SubjectIndex;
+use super::learned::{LearnedNames, NameId};
+use super::memo::{Finding, MemoKey, Origin, VALUE_BYTES_MAX, ValueMemo};
+use super::names::FieldIndex;
+use super::payoff::LookUp;
+use super::predicate::{PredicateId, write_value};
+use super::values::{Memory, Place};
+use super::view::View;
+
+/// Searches events, and remembers from event to event what names lead to and what values hold.
+#[derive(Debug)]
+pub(super) struct Searcher {
+    names: LearnedNames,
+    values: ValueMemo,
+    /// What the search of one value finds.
+    findings: Vec<Finding>,
+    number: String,
+}
+
+/// Which indexes one value is searched in.
+#[derive(Clone, Copy)]
+struct Scope<'c> {
+    compiled: &'c Compiled,
+    /// The field, if its own index is searched.
+    own: Option<FieldIndex>,
+    keywords: Option<&'c SubjectIndex>,
+    position: usize,
+}
+
+/// How a value is told apart from others with the same bytes.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Int,
+}
+
+impl Searcher {
+    /// Remembers nothing yet.
+    pub(super) fn new() -> Self {
+        Self {
+            names: LearnedNames::new(),
+            values: ValueMemo::new(),
+            findings: Vec::new(),
+            number: String::new(),
+        }
+    }
+
+    /// Finds the event's fields, searches them for witnesses, and returns the bits of the fields that are there.
+    pub(super) fn search(&mut self, view: &mut View<'_, '_>) -> u64 {
+        let compiled = view.compiled;
+        let (all_keywords, searched) = match view.searched.split_last() {
+            Some((true, searched)) => (compiled.indexes.last(), searched),
+            Some((false, searched)) => (None, searched),
+            None => return 0,
+        };
+        let keywords = all_keywords.and_then(Option::as_ref);
+        let mut present = 0;
+        let mut name = LearnedNames::START;
+        for (position, field) in view.event.fields.iter().enumerate() {
+            name = self
+                .names
+                .after(name, field.name, &compiled.names, &compiled.field_bits);
+            let learned = self.names.get_mut(name);
+            let known = learned.field();
+            if let Some(known) = known {
+                present |= learned.bits;
+                view.memory.set_field(known, position);
+            }
+            let own = known.filter(|known| searched[known.0 as usize]);
+            if own.is_none() && keywords.is_none() {
+                continue;
+            }
+            let scope = Scope {
+                compiled,
+                own,
+                keywords,
+                position,
+            };
+            self.search_field(view.memory, name, &scope, field);
+        }
+        if let Some(index) = keywords {
+            view.memory.find_all(&index.present);
+            search_raw(view, index);
+        }
+        present
+    }
+
+    #[inline]
+    fn search_field(
+        &mut self,
+        memory: &mut Memory,
+        name: NameId,
+        scope: &Scope<'_>,
+        field: &Field<'_>,
+    ) {
+        if let Value::Null | Value::List(_) = field.value
+            && let Some(index) = scope.own_index()
+        {
+            memory.find_all(&index.present);
+        }
+        self.search_value(memory, name, scope, field.value);
+    }
+
+    fn search_value(
+        &mut self,
+        memory: &mut Memory,
+        name: NameId,
+        scope: &Scope<'_>,
+        value: Value<'_>,
+    ) {
+        match value {
+            Value::Null => {}
+            Value::Str(text) => {
+                self.look_up(memory, name, scope, Kind::Text, text.as_bytes(), value)
+            }
+            Value::Int(_) if scope.ignores_digits() => {}
+            Value::Int(number) => {
+                self.look_up(memory, name, scope, Kind::Int, &number.to_le_bytes(), value)
+            }
+            Value::List(values) => {
+                for &value in values {
+                    self.search_value(memory, name, scope, value);
+                }
+            }
+            Value::Bool(_) | Value::UInt(_) | Value::Float(_) => {
+                self.findings.clear();
+                self.scan(memory, scope, value);
+                memory.note(&self.findings, scope.position);
+            }
+        }
+    }
+
+    /// Notes what a value holds: from memory, or by searching it. `bytes` stand for the value.
+    #[inline]
+    fn look_up(
+        &mut self,
+        memory: &mut Memory,
+        name: NameId,
+        scope: &Scope<'_>,
+        kind: Kind,
+        bytes: &[u8],
+        value: Value<'_>,
+    ) {
+        let payoff = &mut self.names.get_mut(name).payoff;
+        let key = scope.key(kind);
+        let vacancy = if bytes.len() > VALUE_BYTES_MAX || !payoff.worthwhile() {
+            None
+        } else {
+            match self.values.look_up(key, bytes) {
+                Ok(found) => {
+                    payoff.count(LookUp::Hit);
+                    return memory.note(self.values.findings(found), scope.position);
+                }
+                Err(vacancy) => {
+                    payoff.count(LookUp::Miss);
+                    Some(vacancy)
+                }
+            }
+        };
+        self.findings.clear();
+        self.scan(memory, scope, value);
+        memory.note(&self.findings, scope.position);
+        if let Some(vacancy) = vacancy {
+            self.values
+                .remember(vacancy, key, bytes, &mut self.findings);
+        }
+    }
+
+    /// Searches a value that is neither null nor a list.
+    fn scan(&mut self, memory: &mut Memory, scope: &Scope<'_>, value: Value<'_>) {
+        let compiled = scope.compiled;
+        let own = scope.own_index();
+        let findings = &mut self.findings;
+        let mut report = |id: PredicateId| findings.push(compiled.finding(id, Origin::Field));
+        if let Some(own) = own {
+            own.present.iter().for_each(|&id| report(id));
+            own.scan_plain(value, &mut report);
+        }
+        // The number in a text counts; that of a number was looked up already.
+        let (raw, numeric) = match value {
+            Value::Str(text) => (text, text),
+            _ if scope.ignores_text_of(value) => return,
+            _ => {
+                write_value(value, &mut self.number);
+                (self.number.as_str(), "")
+            }
+        };
+        let place = memory.place(&compiled.folder, value);
+        if let Some(own) = scope.own {
+            memory.set_place(own, scope.position, place);
+        }
+        let folded = memory.text(raw, place).folded;
+        if let Some(own) = own {
+            own.scan_text(folded, numeric, &compiled.literals, &mut report);
+        }
+        if let Some(keywords) = scope.keywords {
+            keywords.scan_keywords(folded.as_bytes(), &compiled.literals, &mut |id, _| {
+                findings.push(compiled.finding(id, Origin::Keywords));
+            });
+        }
+    }
+}
+
+impl<'c> Scope<'c> {
+    fn own_index(&self) -> Option<&'c SubjectIndex> {
+        self.own
+            .and_then(|own| self.compiled.indexes[own.0 as usize].as_ref())
+    }
+
+    /// The indexes and the kind of the value in one number.
+    #[inline]
+    fn key(&self, kind: Kind) -> MemoKey {
+        let own = self.own.map_or(0, |own| own.0 + 1);
+        MemoKey(own << 2 | u32::from(self.keywords.is_some()) << 1 | kind as u32)
+    }
+
+    /// Whether no whole number can hold a witness.
+    #[inline]
+    fn ignores_digits(&self) -> bool {
+        self.own.is_none() && self.keywords.is_none_or(|index| !index.reads_digits())
+    }
+
+    fn ignores_text_of(&self, value: Value<'_>) -> bool {
+        let ignores = |index: &SubjectIndex| match value {
+            Value::Int(_) | Value::UInt(_) => !index.reads_digits(),
+            _ => !index.reads_text(),
+        };
+        self.own_index().is_none_or(ignores) && self.keywords.is_none_or(ignores)
+    }
+}
+
+/// Searches the raw record, where it is text, for keywords.
+fn search_raw(view: &mut View<'_, '_>, index: &SubjectIndex) {
+    if view.event.record.is_document() {
+        return;
+    }
+    let raw = view.event.record.raw;
+    if raw.is_ascii() {
+        return view.memory.scan_raw(index, view.compiled, raw);
+    }
+    view.load_raw();
+    match &view.raw {
+        Some((_, Place::Folded { start, end })) => {
+            view.memory
+                .scan_folded_raw(index, view.compiled, *start, *end)
+        }
+        Some((raw, Place::Same)) => view.memory.scan_raw(index, view.compiled, raw.as_bytes()),
+        None => {}
+    }
+}
