@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use citywatch_rules::Rule;
-use citywatch_rules::rule::{Meta, Presence};
+use citywatch_rules::rule::{CompareOp, Meta, Presence, Relation};
 
 use super::error::CompileError;
 use super::grams::GramFrequencies;
@@ -123,7 +123,8 @@ impl Compiled {
                 }
             }
         }
-        let indexes = build_indexes(&mut table, &witnessed);
+        let companions = companions(&trees, &witnesses, &table);
+        let indexes = build_indexes(&mut table, &witnessed, &companions);
         let field_bits = field_bits(&table);
         let mut programs = Programs::default();
         let plans = trees
@@ -219,9 +220,50 @@ impl Compiled {
     }
 }
 
+/// How often a rule's witnesses are found, as guessed, for the rest of it to be indexed too.
+const OFTEN: f64 = 0.02;
+/// Shortest text that is indexed for that reason where it may stand anywhere: shorter ones cost
+/// each search more than they save here.
+const COMPANION_BYTES_MIN: usize = 7;
+
+/// The predicates that are indexed although they are no witnesses: those of rules that are judged
+/// often. One search then answers all of them; the filters of some rules are a dozen texts that
+/// would each be looked for in a long value.
+fn companions(
+    trees: &[Tree],
+    witnesses: &[Option<witness::Witnesses>],
+    table: &PredicateTable<'_>,
+) -> Box<[bool]> {
+    let mut companions = vec![false; table.predicates.len()];
+    let often = |witnesses: &Option<witness::Witnesses>| {
+        witnesses
+            .as_ref()
+            .is_none_or(|found| found.frequency >= OFTEN)
+    };
+    for (tree, _) in trees
+        .iter()
+        .zip(witnesses)
+        .filter(|(_, found)| often(found))
+    {
+        tree.each_leaf(&mut |id| {
+            let predicate = &table.predicates[id.0 as usize];
+            companions[id.0 as usize] |= match (&predicate.check, predicate.subject) {
+                (_, Subject::Keyword) => false,
+                (Check::Text(check), _) if check.relation == Relation::Contains => {
+                    check.literal.len() >= COMPANION_BYTES_MIN
+                }
+                (Check::Text(_) | Check::Compare(CompareOp::Equal, _), _) => true,
+                _ => false,
+            };
+        });
+    }
+    companions.into()
+}
+
 fn build_indexes(
     table: &mut PredicateTable<'_>,
     witnessed: &[Vec<u32>],
+    companions: &[bool],
 ) -> Box<[Option<SubjectIndex>]> {
     let fields = table.names.len();
     let mut builders: Vec<IndexBuilder> = std::iter::repeat_with(IndexBuilder::default)
@@ -231,7 +273,7 @@ fn build_indexes(
         .predicates
         .iter_mut()
         .enumerate()
-        .filter(|(index, _)| !witnessed[*index].is_empty())
+        .filter(|(index, _)| !witnessed[*index].is_empty() || companions[*index])
     {
         let builder = &mut builders[slot(predicate.subject, fields)];
         builder.add(

@@ -128,7 +128,10 @@ impl IndexBuilder {
 
     /// Ready for use.
     pub(super) fn build(self, literals: &Literals, frequencies: &GramFrequencies) -> SubjectIndex {
-        let digits = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+        let digits = |text: &[u8]| {
+            text.iter()
+                .all(|byte| byte.is_ascii_digit() || *byte == b'-')
+        };
         let texts = self.ends.iter().map(|end| end.1);
         let mut texts = texts.chain(self.needles.iter().map(|needle| needle.literal));
         SubjectIndex {

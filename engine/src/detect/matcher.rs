@@ -103,10 +103,7 @@ impl Matcher {
                     continue;
                 }
                 self.candidates_judged += 1;
-                if compiled
-                    .programs
-                    .run(plan.program, |predicate| view.answer(predicate))
-                {
+                if compiled.programs.run(plan.program, &mut view) {
                     hits.push(RuleHit {
                         rule: RuleIndex(rule),
                         matched: view.matched(rule),

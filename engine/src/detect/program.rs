@@ -1,8 +1,10 @@
 //! A rule's condition as a straight program: ask a predicate, go on depending on the answer.
 
 use super::keys::index_u32;
-use super::predicate::{Predicate, PredicateId};
+use super::names::FieldIndex;
+use super::predicate::{Predicate, PredicateId, Subject};
 use super::tree::Tree;
+use super::view::View;
 
 /// Where a program goes on: an operation, or an end.
 type Target = u32;
@@ -13,6 +15,10 @@ const REJECT: Target = u32::MAX - 1;
 #[derive(Clone, Copy, Debug)]
 struct Operation {
     predicate: PredicateId,
+    /// The field that it looks at, and where to go on when the event lacks it: past all that
+    /// asks for the same field.
+    field: Option<FieldIndex>,
+    on_absent: Target,
     on_true: Target,
     on_false: Target,
 }
@@ -47,8 +53,25 @@ impl Programs {
             Tree::Const(false) => on_false,
             Tree::Not(child) => self.emit(child, on_false, on_true, predicates),
             Tree::Leaf(predicate) => {
+                let asked = &predicates[predicate.0 as usize];
+                let field = match asked.subject {
+                    Subject::Field(field) => Some(field),
+                    Subject::Keyword => None,
+                };
+                let next = if asked.check.holds_when_absent() {
+                    on_true
+                } else {
+                    on_false
+                };
+                // What comes next was emitted before.
+                let on_absent = match self.operations.get(next as usize) {
+                    Some(operation) if operation.field == field => operation.on_absent,
+                    _ => next,
+                };
                 self.operations.push(Operation {
                     predicate: *predicate,
+                    field,
+                    on_absent,
                     on_true,
                     on_false,
                 });
@@ -69,16 +92,14 @@ impl Programs {
         }
     }
 
-    /// Whether a program accepts, given the answers.
+    /// Whether a program accepts a view.
     #[inline]
-    pub(super) fn run(
-        &self,
-        program: Program,
-        mut answer: impl FnMut(PredicateId) -> bool,
-    ) -> bool {
+    pub(super) fn run(&self, program: Program, view: &mut View<'_, '_>) -> bool {
         let mut target = program.0;
         while let Some(operation) = self.operations.get(target as usize) {
-            target = if answer(operation.predicate) {
+            target = if operation.field.is_some_and(|field| !view.has(field)) {
+                operation.on_absent
+            } else if view.answer(operation.predicate) {
                 operation.on_true
             } else {
                 operation.on_false

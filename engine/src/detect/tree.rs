@@ -23,6 +23,20 @@ pub(super) enum Tree {
     Const(bool),
 }
 
+impl Tree {
+    /// Calls `on` with each predicate, as often as it occurs.
+    pub(super) fn each_leaf(&self, on: &mut impl FnMut(PredicateId)) {
+        match self {
+            Self::And(children) | Self::Or(children) => {
+                children.iter().for_each(|child| child.each_leaf(on));
+            }
+            Self::Not(child) => child.each_leaf(on),
+            Self::Leaf(id) => on(*id),
+            Self::Const(_) => {}
+        }
+    }
+}
+
 /// Gives the same test of the same subject the same predicate.
 #[derive(Debug, Default)]
 pub(super) struct PredicateTable<'a> {

@@ -57,6 +57,12 @@ impl<'v, 'e> View<'v, 'e> {
         }
     }
 
+    /// Whether the event has a field.
+    #[inline]
+    pub(super) fn has(&self, field: FieldIndex) -> bool {
+        self.memory.field(field).is_some()
+    }
+
     /// Whether a predicate holds.
     #[inline]
     pub(super) fn answer(&mut self, id: PredicateId) -> bool {
