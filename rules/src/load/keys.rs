@@ -75,16 +75,20 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Refuses unknown keys that look like a typing error of a known one. Where the specification
-    /// allows keys of one's own, a key that resembles nothing is one of those.
+    /// Refuses unknown keys that can only be a typing error: one letter from a key that is not there. Where
+    /// the specification allows keys of one's own, all others are those (`note` is no misspelt `name`).
     pub(super) fn no_misspelt(&self, known: &[&str], near: &[&str]) -> Result<(), Problem> {
         for entry in self
             .entries
             .iter()
-            .filter(|entry| !known.contains(&entry.key.as_str()))
+            .filter(|entry| !known.contains(&entry.key.as_str()) && entry.key.len() <= 20)
         {
-            if let Some(suggestion) = nearest(&entry.key, near.iter().copied()) {
-                return Err(self.unknown(entry, Some(suggestion)));
+            let key = entry.key.to_lowercase();
+            let meant = near.iter().find(|near| {
+                strsim::damerau_levenshtein(&key, near) <= 1 && self.get(near).is_none()
+            });
+            if let Some(meant) = meant {
+                return Err(self.unknown(entry, Some((*meant).to_owned())));
             }
         }
         Ok(())
