@@ -1,5 +1,6 @@
 //! What parsing needs to know besides the record: given by the caller, never looked up.
 
+use crate::definitions::Definitions;
 use jiff::tz::{Offset, TimeZone};
 
 /// Settings of parsing; the same for all records of a pipeline.
@@ -18,6 +19,8 @@ pub struct ParseContext {
     pub taxonomy: Taxonomy,
     /// How far a clock may run ahead of the receiver before a time without a year is taken for last year's.
     pub clock_ahead_max_hours: u32,
+    /// A site's own text formats.
+    pub definitions: Definitions,
 }
 
 /// Whether events are brought to the names and log sources of SigmaHQ's rules.
@@ -41,6 +44,7 @@ impl Default for ParseContext {
             depth_max: 32,
             taxonomy: Taxonomy::default(),
             clock_ahead_max_hours: 48,
+            definitions: Definitions::default(),
         }
     }
 }

@@ -1,33 +1,92 @@
 //! Which format a record has, when nobody says: a few bytes decide, and the answer says why.
 
-use crate::formats::{FORMATS, Format, LAST_RESORT, TEXT};
+use crate::context::ParseContext;
+use crate::definitions::{Definition, Definitions};
+use crate::draft::Draft;
+use crate::formats::{FORMATS, Fit, Format, LAST_RESORTS, TEXT, format_by_name};
+
+/// A format: built in, or defined by data.
+#[derive(Clone, Copy)]
+pub enum Known<'f> {
+    /// A grammar of this crate.
+    Grammar(&'static Format),
+    /// A definition, shipped or a site's own.
+    Defined(&'f Definition),
+}
+
+impl<'f> Known<'f> {
+    /// The format of that name, a site's own first.
+    pub fn by_name(name: &str, definitions: &'f Definitions) -> Option<Self> {
+        format_by_name(name)
+            .map(Self::Grammar)
+            .or_else(|| definitions.by_name(name).map(Self::Defined))
+    }
+
+    /// The name that configuration, origins and events give it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grammar(format) => format.name,
+            Self::Defined(definition) => definition.name,
+        }
+    }
+
+    /// What it is, in one line.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Grammar(format) => format.description,
+            Self::Defined(definition) => definition.description,
+        }
+    }
+
+    pub(crate) fn read<'a>(self, draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+        match self {
+            Self::Grammar(format) => (format.read)(draft, text),
+            Self::Defined(definition) => definition.read(draft, text),
+        }
+    }
+}
 
 /// What [`detect_format`] found, and why.
 #[derive(Clone, Copy)]
-pub struct Detection {
+pub struct Detection<'f> {
     /// The format.
-    pub format: &'static Format,
+    pub format: Known<'f>,
     /// What in the record decided, for people.
     pub reason: &'static str,
 }
 
-/// Finds the format of a record from its first bytes. Formats are asked in the table's order, the
-/// unmistakable ones first; `text` is the answer when none of them knows the record.
-pub fn detect_format(raw: &[u8]) -> Detection {
+/// Finds the format of a record from its first bytes. A site's own formats are asked first, then the built-in ones
+/// in the table's order, the unmistakable ones first, then the definitions that are shipped; `text` is the answer
+/// when none of them knows the record.
+pub fn detect_format<'f>(raw: &[u8], context: &'f ParseContext) -> Detection<'f> {
     let arena = bumpalo::Bump::new();
     // Bytes beyond the head decide nothing; kept well above any header's length.
     let head = &raw[..raw.len().min(4_096)];
     let decoded = crate::decode::decode(head, &arena);
-    detect_text(decoded.text)
+    detect_text(decoded.text, &context.definitions)
 }
 
-pub(crate) fn detect_text(text: &str) -> Detection {
-    FORMATS
-        .iter()
-        .chain([&LAST_RESORT])
-        .find_map(|format| (format.detect)(text).map(|reason| Detection { format, reason }))
+pub(crate) fn detect_text<'f>(text: &str, definitions: &'f Definitions) -> Detection<'f> {
+    let grammar = |formats: &'static [Format]| {
+        formats.iter().find_map(|format| {
+            (format.detect)(text).map(|reason| Detection {
+                format: Known::Grammar(format),
+                reason,
+            })
+        })
+    };
+    let defined = |definition: &'f Definition| Detection {
+        format: Known::Defined(definition),
+        reason: definition.description,
+    };
+    definitions
+        .detect_site(text)
+        .map(defined)
+        .or_else(|| grammar(FORMATS))
+        .or_else(|| Definitions::detect_shipped(text).map(defined))
+        .or_else(|| grammar(&LAST_RESORTS))
         .unwrap_or(Detection {
-            format: &TEXT,
+            format: Known::Grammar(&TEXT),
             reason: "no other format knows it",
         })
 }

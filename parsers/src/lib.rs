@@ -12,6 +12,7 @@
 mod classify;
 mod context;
 mod decode;
+pub mod definitions;
 mod detect;
 mod draft;
 pub mod event;
@@ -28,7 +29,8 @@ mod view;
 mod when;
 
 pub use context::{ParseContext, Taxonomy};
-pub use detect::{Detection, detect_format};
+pub use definitions::Definitions;
+pub use detect::{Detection, Known, detect_format};
 pub use event::{Event, Field, LogSource, Problem, ProblemKind, Value};
 pub use formats::{FORMATS, Format, format_by_name};
 pub use parse::{Parser, parse_batch, parse_record};

@@ -5,10 +5,9 @@ use bumpalo::Bump;
 use crate::classify;
 use crate::context::ParseContext;
 use crate::decode::decode;
-use crate::detect;
+use crate::detect::{self, Known};
 use crate::draft::Draft;
 use crate::event::{Event, ProblemKind, Value};
-use crate::formats::{Format, format_by_name};
 use crate::record::{Record, RecordBatch, Truncated};
 
 /// Buffers that are reused from record to record.
@@ -61,7 +60,7 @@ impl Parser {
         arena: &'a Bump,
         events: &mut Vec<Event<'a>>,
     ) {
-        let named = named_format(&record);
+        let named = named_format(&record, &self.context);
         let mut draft = Draft::new(record, arena, &self.context, &mut self.scratch, events);
         let text = text_of(&mut draft);
         if let Named::Unknown(name) = named {
@@ -106,14 +105,16 @@ pub fn parse_record<'a>(
 
 enum Named<'a> {
     Auto,
-    Format(&'static Format),
+    Format(Known<'a>),
     Unknown(&'a str),
 }
 
-fn named_format<'a>(record: &Record<'a>) -> Named<'a> {
+fn named_format<'n>(record: &Record<'n>, context: &'n ParseContext) -> Named<'n> {
     match &*record.origin.format {
         "" | "auto" => Named::Auto,
-        name => format_by_name(name).map_or(Named::Unknown(name), Named::Format),
+        name => {
+            Known::by_name(name, &context.definitions).map_or(Named::Unknown(name), Named::Format)
+        }
     }
 }
 
@@ -152,18 +153,18 @@ fn char_boundary(raw: &[u8], at: usize) -> usize {
         .unwrap_or(at)
 }
 
-fn read_as<'a>(draft: &mut Draft<'a, '_>, format: &'static Format, text: &'a str) -> bool {
-    draft.event.format = format.name;
-    let fits = (format.read)(draft, text).is_ok();
+fn read_as<'a>(draft: &mut Draft<'a, '_>, format: Known<'_>, text: &'a str) -> bool {
+    draft.event.format = format.name();
+    let fits = format.read(draft, text).is_ok();
     if !fits {
         draft.reset();
     }
     fits
 }
 
-fn read_detected<'a>(draft: &mut Draft<'a, '_>, tried: Option<&'static Format>, text: &'a str) {
-    let detected = detect::detect_text(text).format;
-    let again = tried.is_some_and(|format| std::ptr::eq(format, detected));
+fn read_detected<'a>(draft: &mut Draft<'a, '_>, tried: Option<Known<'_>>, text: &'a str) {
+    let detected = detect::detect_text(text, &draft.context.definitions).format;
+    let again = tried.is_some_and(|format| format.name() == detected.name());
     let fits = !again && read_as(draft, detected, text);
     match (tried, fits) {
         (None, true) => {}
@@ -171,11 +172,12 @@ fn read_detected<'a>(draft: &mut Draft<'a, '_>, tried: Option<&'static Format>, 
             ProblemKind::FormatMismatch,
             format!(
                 "not {}, as it is said to be; read as {}",
-                named.name, detected.name
+                named.name(),
+                detected.name()
             ),
         ),
         (_, false) => {
-            let name = tried.map_or(detected.name, |format| format.name);
+            let name = tried.unwrap_or(detected).name();
             draft.note(ProblemKind::Unparsed, format!("not {name}; kept as text"));
             draft.push("message", Value::Str(text));
         }

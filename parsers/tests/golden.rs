@@ -142,7 +142,7 @@ fn detection_finds_the_format_of_each_record() {
         let as_detected = parse_batch(&detected, &arena, &context);
         for (named, detected) in as_named.iter().zip(&as_detected) {
             if named.format != detected.format {
-                let reason = detect_format(named.record.raw).reason;
+                let reason = detect_format(named.record.raw, &context).reason;
                 wrong.push(format!(
                     "{}: {} taken for {}: {reason}",
                     path.display(),

@@ -46,7 +46,7 @@ fn events_of(format: &str, raw: &[u8]) -> (usize, Vec<ProblemKind>) {
 }
 
 fn in_each_format(raw: &[u8]) {
-    detect_format(raw);
+    detect_format(raw, &ParseContext::default());
     for format in FORMATS
         .iter()
         .map(|format| format.name)

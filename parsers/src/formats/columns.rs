@@ -7,13 +7,15 @@ use crate::scan;
 use crate::when;
 
 /// What separates the columns.
-#[derive(Clone, Copy)]
-enum Split {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Split {
     /// Spaces; values with spaces in double quotes.
     Spaces,
     Tabs,
     /// Commas; double quotes around values, doubled within.
     Commas,
+    Semicolons,
+    Pipes,
 }
 
 /// A log of columns. Names that begin with `!` are read in a special way, `_` is left out.
@@ -199,9 +201,23 @@ pub(super) const fn format<const PLACE: usize>() -> Format {
 }
 
 /// The columns of a line.
-struct Cells<'t> {
+pub(crate) struct Cells<'t> {
     rest: Option<&'t str>,
     split: Split,
+}
+
+impl<'t> Cells<'t> {
+    pub(crate) fn new(text: &'t str, split: Split) -> Self {
+        Self {
+            rest: Some(text),
+            split,
+        }
+    }
+
+    /// What has not been split yet.
+    pub(crate) fn rest(&mut self) -> Option<&'t str> {
+        self.rest.take()
+    }
 }
 
 impl<'t> Iterator for Cells<'t> {
@@ -213,6 +229,8 @@ impl<'t> Iterator for Cells<'t> {
             Split::Spaces => ' ',
             Split::Tabs => '\t',
             Split::Commas => ',',
+            Split::Semicolons => ';',
+            Split::Pipes => '|',
         };
         let quoted = if rest.starts_with('"') && !matches!(self.split, Split::Tabs) {
             end_of_quotes(rest)

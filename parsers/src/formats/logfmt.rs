@@ -12,6 +12,12 @@ pub(super) const LOGFMT: Format = Format {
     read,
 };
 
+/// The same for who names it; `auto` asks about pairs last.
+pub(super) const LOGFMT_NAMED: Format = Format {
+    detect: |_| None,
+    ..LOGFMT
+};
+
 /// Pairs that make a line one of pairs.
 const PAIRS_MIN: usize = 3;
 

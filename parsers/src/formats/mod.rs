@@ -26,6 +26,7 @@ mod windows_sources;
 mod windows_xml;
 mod zeek_tsv;
 
+pub(crate) use columns::{Cells, Split};
 pub(crate) use text_log_tables::{BIND, BIND_HEADERS, HAPROXY};
 pub(crate) use web_access::{request_fields, status_fields, target_fields};
 
@@ -87,7 +88,7 @@ pub static FORMATS: &[Format] = &[
     columns::format::<2>(),
     columns::format::<3>(),
     columns::format::<4>(),
-    logfmt::LOGFMT,
+    logfmt::LOGFMT_NAMED,
     text::TEXT,
     shapes::JOURNALD,
     shapes::DOCKER,
@@ -99,8 +100,8 @@ pub static FORMATS: &[Format] = &[
     shapes::WEB_JSON,
 ];
 
-/// Asked when none of the table knows a record: signs that are too weak to be asked earlier.
-pub(crate) static LAST_RESORT: Format = syslog::BARE_SYSLOG;
+/// Asked when neither the table nor a definition knows a record: signs that are too weak to be asked earlier.
+pub(crate) static LAST_RESORTS: [Format; 2] = [logfmt::LOGFMT, syslog::BARE_SYSLOG];
 
 /// The format of what no other format reads.
 pub(crate) static TEXT: Format = text::TEXT;

@@ -11,6 +11,7 @@ mod sshd;
 mod sudo;
 mod systemd;
 
+use crate::definitions::Definitions;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::formats;
@@ -155,7 +156,10 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
             Reader::Table(table) => read_table(draft, table, message),
             Reader::Grammar(read) => read(draft, message),
         });
-    if !understood && !without_program(draft, message) {
+    if !understood
+        && !without_program(draft, message)
+        && !Definitions::read_inner(draft, name, message)
+    {
         draft.nested(|draft| formats::read_inner(draft, message));
     }
 }
