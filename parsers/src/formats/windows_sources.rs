@@ -13,6 +13,14 @@ pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str,
         }
     }
     draft.source("windows", "", service);
+    for (_, other) in SECOND_NAMES.iter().filter(|(of, _)| *of == service) {
+        draft.source("windows", "", other);
+    }
+    if provider == "Microsoft-Windows-Kernel-File" {
+        for (_, category) in KERNEL_FILE.iter().filter(|(id, _)| *id == event_id) {
+            draft.source("windows", category, "");
+        }
+    }
     names_without_spaces(draft);
     if service == "windefend" && (1006..=1116).contains(&event_id) {
         draft.alias("Threat Name", "Signature");
@@ -52,6 +60,16 @@ fn service_of(channel: &str, provider: &str) -> &'static str {
         .unwrap_or("")
 }
 
+/// Services that rules and the taxonomy call differently.
+static SECOND_NAMES: &[(&str, &str)] = &[("microsoft-servicebus-client", "servicebus-client")];
+
+/// The kernel's trace of files (ETW), which has no channel: Create, and Rename with or without its path.
+static KERNEL_FILE: &[(i64, &str)] = &[
+    (12, "file_access"),
+    (19, "file_rename"),
+    (27, "file_rename"),
+];
+
 static PROVIDERS: &[(&str, &str)] = &[
     ("Microsoft-Windows-Sysmon", "sysmon"),
     ("Linux-Sysmon", "sysmon"),
@@ -87,6 +105,7 @@ static CHANNELS: &[(&str, &str)] = &[
     ("Microsoft-Windows-Diagnosis-Scripted/Operational", "diagnosis-scripted"),
     ("Microsoft-Windows-DNS Client Events/Operational", "dns-client"),
     ("Microsoft-Windows-DNS-Server/Analytical", "dns-server-analytic"),
+    ("Microsoft-Windows-DNS-Server/Audit", "dns-server-audit"),
     ("Microsoft-Windows-DNSServer/Audit", "dns-server-audit"),
     ("Microsoft-Windows-DriverFrameworks-UserMode/Operational", "driver-framework"),
     ("Microsoft-Windows-Hyper-V-Worker", "hyper-v-worker"),
@@ -157,9 +176,9 @@ static CATEGORIES: &[(&str, i64, &str, &str)] = &[
     ("sysmon", 22, "", "dns_query"),
     ("sysmon", 23, "", "file_delete"),
     ("sysmon", 24, "", "clipboard_change"),
+    ("sysmon", 24, "", "clipboard_capture"),
     ("sysmon", 25, "", "process_tampering"),
     ("sysmon", 26, "", "file_delete_detected"),
-    ("sysmon", 26, "", "file_delete"),
     ("sysmon", 27, "", "file_block_executable"),
     ("sysmon", 28, "", "file_block_shredding"),
     ("sysmon", 29, "", "file_executable_detected"),
