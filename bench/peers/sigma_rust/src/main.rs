@@ -2,6 +2,7 @@
 //! One JSON line per rule that differs, then one with the totals.
 //!
 //! usage: sigma-rust-differences EVENTS.ndjson EVENTS_SAMPLED SEED RULES_DIRECTORY...
+//!        sigma-rust-differences vectors   (lines {"rule": TEXT, "events": [...]} to lines of what sigma-rust says)
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,6 +34,9 @@ struct Difference {
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["vectors"] {
+        return vectors();
+    }
     let [events, count, seed, directories @ ..] = &arguments[..] else {
         anyhow::bail!(
             "usage: sigma-rust-differences EVENTS.ndjson EVENTS_SAMPLED SEED RULES_DIRECTORY..."
@@ -70,6 +74,32 @@ fn main() -> anyhow::Result<()> {
     })?;
     report(&pairs, &differences, lines.len(), &refused);
     Ok(())
+}
+
+/// What sigma-rust says of rules and events on standard input: a list of true and false, or an error.
+fn vectors() -> anyhow::Result<()> {
+    for line in std::io::stdin().lines() {
+        let vector: serde_json::Value = serde_json::from_str(&line?)?;
+        let rule = vector["rule"].as_str().context("a vector without a rule")?;
+        let events = vector["events"]
+            .as_array()
+            .context("a vector without events")?;
+        let answer = std::panic::catch_unwind(|| answer(rule, events))
+            .unwrap_or_else(|_| Ok(json!("sigma-rust panics")))?;
+        println!("{answer}");
+    }
+    Ok(())
+}
+
+fn answer(rule: &str, events: &[serde_json::Value]) -> anyhow::Result<serde_json::Value> {
+    let rule = match sigma_rust::rule_from_yaml(rule) {
+        Ok(rule) => rule,
+        Err(error) => return Ok(json!(error.to_string())),
+    };
+    let matches = events
+        .iter()
+        .map(|event| Ok(rule.is_match(&sigma_rust::event_from_json(&event.to_string())?)));
+    Ok(json!(matches.collect::<anyhow::Result<Vec<bool>>>()?))
 }
 
 fn report(
