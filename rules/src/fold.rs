@@ -26,6 +26,14 @@ pub fn fold_char(c: char) -> char {
 
 /// `text` with each character folded; borrowed when nothing changes.
 pub fn fold_text(text: &str) -> Cow<'_, str> {
+    // The same, many bytes at a time: nearly all texts are ASCII.
+    if text.is_ascii() {
+        return if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(text.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(text)
+        };
+    }
     if text.chars().all(|c| fold_char(c) == c) {
         Cow::Borrowed(text)
     } else {

@@ -218,8 +218,9 @@ fn parts_fit(parts: &[TextPart], text: &str) -> bool {
         }
     };
     skip_any(&mut reached);
+    let mut next = vec![false; symbols.len() + 1];
     for c in text.chars() {
-        let mut next = vec![false; symbols.len() + 1];
+        next.fill(false);
         for (index, symbol) in symbols.iter().enumerate() {
             match symbol {
                 Symbol::Char(expected) if *expected == c && reached[index] => {
@@ -231,7 +232,7 @@ fn parts_fit(parts: &[TextPart], text: &str) -> bool {
             }
         }
         skip_any(&mut next);
-        reached = next;
+        std::mem::swap(&mut reached, &mut next);
     }
     reached[symbols.len()]
 }
