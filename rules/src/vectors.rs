@@ -39,6 +39,8 @@ pub enum Expect {
     Matches(Vec<bool>),
     /// These alerts of correlations, in any order, whatever the order of the events.
     Alerts(Vec<ExpectedAlert>),
+    /// The names of the rules and correlations that raise alerts of their own.
+    OwnAlerts(Vec<String>),
 }
 
 /// An alert that must come.
@@ -153,6 +155,7 @@ fn read_vector(path: &str, node: &Node) -> Result<Vector, String> {
         "no match",
         "events",
         "alerts",
+        "own alerts",
         "error",
     ];
     let entries = node
@@ -201,7 +204,15 @@ fn read_vector(path: &str, node: &Node) -> Result<Vector, String> {
     for event in list(get("events"))? {
         events.push(read_event(event)?);
     }
+    let own_alerts = get("own alerts").map(|node| node.texts("own alerts"));
+    let own_alerts = own_alerts
+        .transpose()
+        .map_err(|problem| problem.kind.to_string())?;
     let expect = match (text("error")?, get("alerts")) {
+        (None, None) if own_alerts.is_some() => {
+            let names = own_alerts.into_iter().flatten();
+            Expect::OwnAlerts(names.map(|(name, _)| name.to_owned()).collect())
+        }
         (Some(error), None) => Expect::Error(error),
         (None, Some(alerts)) => Expect::Alerts(
             list(Some(alerts))?

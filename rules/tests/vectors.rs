@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use citywatch_rules::RuleSet;
 use citywatch_rules::reference::{self, RuleMatch};
+use citywatch_rules::rule::{Alerts, Rule};
 use citywatch_rules::vectors::{self, Expect, ExpectedAlert, Vector};
-use citywatch_rules::{RuleSet, rule::Rule};
 
 fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = fs::read_dir(directory)
@@ -56,6 +57,7 @@ fn failures(vector: &Vector) -> Vec<String> {
         _ if !problems.is_empty() => problems,
         Expect::Matches(expected) => match_failures(vector, expected, &set.rules[0]),
         Expect::Alerts(expected) => alert_failures(vector, expected, &set),
+        Expect::OwnAlerts(expected) => own_alert_failures(expected, &set),
     }
 }
 
@@ -71,6 +73,24 @@ fn match_failures(vector: &Vector, expected: &[bool], rule: &Rule) -> Vec<String
         }
     }
     failures
+}
+
+fn own_alert_failures(expected: &[String], set: &RuleSet) -> Vec<String> {
+    let rules = set.rules.iter().map(|rule| &rule.meta);
+    let correlations = set.correlations.iter().map(|correlation| &correlation.meta);
+    let mut got: Vec<String> = rules
+        .chain(correlations)
+        .filter(|meta| meta.alerts == Alerts::Own)
+        .map(|meta| meta.name.as_deref().unwrap_or(&meta.title).to_owned())
+        .collect();
+    got.sort();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    if got == expected {
+        Vec::new()
+    } else {
+        vec![format!("expected alerts of {expected:?}, got {got:?}")]
+    }
 }
 
 fn alert_failures(vector: &Vector, expected: &[ExpectedAlert], set: &RuleSet) -> Vec<String> {
@@ -146,6 +166,7 @@ fn every_vector_comes_out_as_the_specification_says() {
             Expect::Error(_) => "errors",
             Expect::Matches(_) => "matches",
             Expect::Alerts(_) => "alerts",
+            Expect::OwnAlerts(_) => "own alerts",
         };
         *counts.entry(kind).or_default() += 1;
         *counts.entry("event expectations").or_default() += vector.events.len();
@@ -191,9 +212,13 @@ fn a_wrong_vector_fails() {
     {title: c, name: c, correlation: {type: event_count, rules: r, timespan: 1m, condition: {gte: 2}}}
   events: [{F: 1}]
   alerts: [{correlation: c, events: [1]}]
+- case: own alerts
+  spec: x
+  rules: '{title: r, name: r, logsource: {}, detection: {s: {F: 1}, condition: s}}'
+  own alerts: []
 ";
     let vectors = vectors::read("canary", text).unwrap();
-    assert_eq!(vectors.len(), 6);
+    assert_eq!(vectors.len(), 7);
     for vector in &vectors {
         assert_ne!(failures(vector), Vec::<String>::new(), "{}", vector.name);
     }

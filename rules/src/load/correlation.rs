@@ -79,8 +79,13 @@ const KEYS: &[&str] = &[
     "generate",
 ];
 
-/// Reads the section.
-pub(super) fn read(meta: Meta, node: &Node) -> Result<UnboundCorrelation, Problem> {
+/// Reads the section. `beside` is what the document says of `generate` itself: there the specification's
+/// schema has it, and pySigma reads it within the section.
+pub(super) fn read(
+    meta: Meta,
+    node: &Node,
+    beside: Option<&Node>,
+) -> Result<UnboundCorrelation, Problem> {
     let keys = Keys::of(node, "correlation")?;
     if let Some(entry) = keys.entries.iter().find(|entry| entry.key == "timeframe") {
         let kind = ErrorKind::UnknownKey {
@@ -116,12 +121,7 @@ pub(super) fn read(meta: Meta, node: &Node) -> Result<UnboundCorrelation, Proble
             .collect(),
         None => Vec::new(),
     };
-    let generate = match keys.get("generate").map(|node| (node, &node.kind)) {
-        None => Generate::No,
-        Some((_, Kind::Scalar(scalar))) if scalar.value == Resolved::Bool(true) => Generate::Yes,
-        Some((_, Kind::Scalar(scalar))) if scalar.value == Resolved::Bool(false) => Generate::No,
-        Some((node, _)) => return Err(node.wrong("generate", "true or false")),
-    };
+    let generate = read_generate(keys.get("generate").or(beside))?;
     Ok(UnboundCorrelation {
         meta,
         kind,
@@ -131,6 +131,19 @@ pub(super) fn read(meta: Meta, node: &Node) -> Result<UnboundCorrelation, Proble
         aliases: read_aliases(keys.get("aliases"))?,
         generate,
     })
+}
+
+fn read_generate(node: Option<&Node>) -> Result<Generate, Problem> {
+    match node.map(|node| (node, &node.kind)) {
+        None => Ok(Generate::No),
+        Some((_, Kind::Scalar(scalar))) if scalar.value == Resolved::Bool(true) => {
+            Ok(Generate::Yes)
+        }
+        Some((_, Kind::Scalar(scalar))) if scalar.value == Resolved::Bool(false) => {
+            Ok(Generate::No)
+        }
+        Some((node, _)) => Err(node.wrong("generate", "true or false")),
+    }
 }
 
 fn owned(texts: Vec<(&str, Position)>) -> Vec<(Arc<str>, Position)> {

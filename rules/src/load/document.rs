@@ -136,7 +136,10 @@ fn read_root(
         ));
     };
     let document = match section.key.as_str() {
-        "correlation" => Document::Correlation(correlation::read(meta, &section.value)?),
+        "correlation" => {
+            let generate = keys.get("generate");
+            Document::Correlation(correlation::read(meta, &section.value, generate)?)
+        }
         "filter" => {
             let log_source = read_log_source(keys.need("logsource", &known)?)?;
             Document::Filter(filter::read(meta, log_source, &section.value, options)?)
