@@ -6,13 +6,13 @@ use citywatch_rules::Rule;
 use citywatch_rules::rule::{CompareOp, Meta, Presence, Relation};
 
 use super::error::CompileError;
-use super::grams::GramFrequencies;
+use super::grams::{GramFrequencies, GramIndex};
 use super::index::{IndexBuilder, SubjectIndex, slot};
 use super::keys::index_u32;
 use super::literals::{Folder, Literals};
-use super::matcher::Matcher;
-use super::memo::{Finding, Origin};
-use super::names::Names;
+use super::matcher::{Matcher, Plan};
+use super::memo::Finding;
+use super::names::{FieldIndex, Names};
 use super::predicate::{Check, Predicate, PredicateId, Subject};
 use super::program::{Program, Programs};
 use super::routing::{LogSourceMode, Routing, RuleBits};
@@ -51,6 +51,7 @@ pub struct Compiled {
     pub(super) field_bits: Box<[u64]>,
     /// By field, keywords last.
     pub(super) indexes: Box<[Option<SubjectIndex>]>,
+    frequencies: GramFrequencies,
     pub(super) folder: Folder,
     pub(super) routing: Routing,
 }
@@ -124,7 +125,10 @@ impl Compiled {
             }
         }
         let companions = companions(&trees, &witnesses, &table);
-        let indexes = build_indexes(&mut table, &witnessed, &companions);
+        let longest = |test| super::anchors::longest_literal(test);
+        let tests = table.tests.iter().copied();
+        let frequencies = GramFrequencies::of(tests.filter_map(longest));
+        let indexes = build_indexes(&mut table, &witnessed, &companions, &frequencies);
         let field_bits = field_bits(&table);
         let mut programs = Programs::default();
         let plans = trees
@@ -148,6 +152,7 @@ impl Compiled {
             names: table.names.build(),
             field_bits,
             indexes,
+            frequencies,
             folder: Folder::new(),
         })
     }
@@ -195,14 +200,47 @@ impl Compiled {
             .filter(|rule| self.plans[rule.as_usize()].always)
     }
 
-    /// A witness that a search came upon.
+    /// What it means that a search came upon a predicate.
     #[inline]
-    pub(super) fn finding(&self, predicate: PredicateId, origin: Origin) -> Finding {
+    pub(super) fn finding(&self, predicate: PredicateId) -> Finding {
+        let Predicate {
+            indexed, subject, ..
+        } = self.predicates[predicate.0 as usize];
         Finding {
             predicate,
-            proof: self.predicates[predicate.0 as usize].indexed.into(),
-            origin,
+            proof: indexed.into(),
+            origin: subject.into(),
         }
+    }
+
+    /// An index over the texts that rules of a plan look for anywhere in a field, keywords
+    /// included, and how many they are.
+    pub(super) fn merged_grams(
+        &self,
+        plan: &Plan,
+        own: Option<FieldIndex>,
+    ) -> (GramIndex<PredicateId>, usize) {
+        let mut asked = vec![false; self.predicates.len()];
+        for (rule, tree) in self.trees.iter().enumerate() {
+            if plan.rules.contains(index_u32(rule)) {
+                tree.each_leaf(&mut |id| asked[id.0 as usize] = true);
+            }
+        }
+        let own = own.and_then(|own| self.indexes[own.0 as usize].as_ref());
+        let keywords = self.indexes.last().and_then(Option::as_ref);
+        let keywords = keywords.filter(|_| plan.searches_keywords());
+        let needles = own
+            .into_iter()
+            .chain(keywords)
+            .flat_map(SubjectIndex::needles);
+        let needles: Vec<_> = needles
+            .filter(|needle| asked[needle.payload.0 as usize])
+            .copied()
+            .collect();
+        (
+            GramIndex::new(&needles, &self.literals, &self.frequencies),
+            needles.len(),
+        )
     }
 
     /// The fields of which some rule of the set has a witness, and whether keywords have: what must be searched.
@@ -264,6 +302,7 @@ fn build_indexes(
     table: &mut PredicateTable<'_>,
     witnessed: &[Vec<u32>],
     companions: &[bool],
+    frequencies: &GramFrequencies,
 ) -> Box<[Option<SubjectIndex>]> {
     let fields = table.names.len();
     let mut builders: Vec<IndexBuilder> = std::iter::repeat_with(IndexBuilder::default)
@@ -283,15 +322,9 @@ fn build_indexes(
             &mut table.literals,
         );
     }
-    let frequencies = GramFrequencies::of(
-        table
-            .tests
-            .iter()
-            .filter_map(|test| super::anchors::longest_literal(test)),
-    );
     let built = builders
         .into_iter()
-        .map(|builder| (!builder.is_empty()).then(|| builder.build(&table.literals, &frequencies)));
+        .map(|builder| (!builder.is_empty()).then(|| builder.build(&table.literals, frequencies)));
     built.collect()
 }
 

@@ -10,11 +10,12 @@
 //! Literals are sorted into classes by their length; a scan makes one pass per class that has any. Short
 //! ones, as long as they are few, are searched in another way ([`super::shorts`]).
 
-use super::keys::{KeyTable, index_u32, u32_at};
+use super::keys::{index_u32, u32_at};
+use super::level::{Instructions, Level};
 use super::literals::{Literal, Literals, byte_frequency};
 use super::typical::TYPICAL;
 #[cfg(target_arch = "x86_64")]
-use super::{shorts::Shorts, simd};
+use super::{shorts::Shorts, simd, simd512};
 
 /// Sets the bit that tells upper from lower case (and maps some other characters together, which
 /// the comparison afterwards sorts out).
@@ -34,7 +35,22 @@ pub(super) struct Needle<T> {
 pub(super) struct Entry<T> {
     pub(super) needle: Needle<T>,
     /// Where in the literal the gram lies.
-    pub(super) offset: u32,
+    offset: u32,
+    /// The first and the last byte of the literal: most that do not fit differ there already, and
+    /// then the literal itself need not be fetched.
+    ends: [u8; 2],
+}
+
+impl<T> Entry<T> {
+    /// The literal of `needle`, whose text is `bytes`, with a gram at `offset`.
+    pub(super) fn new(needle: Needle<T>, bytes: &[u8], offset: usize) -> Self {
+        let end = |byte: Option<&u8>| byte.copied().unwrap_or(0) | 0x20;
+        Self {
+            needle,
+            offset: index_u32(offset),
+            ends: [end(bytes.first()), end(bytes.last())],
+        }
+    }
 }
 
 /// An index over literals.
@@ -55,13 +71,29 @@ pub(super) struct GramIndex<T> {
 /// The literals of one class by their grams, behind a bitmap of the grams.
 #[derive(Debug)]
 struct GramTable<T> {
+    level: Level,
     filter: Box<[u32]>,
+    factor: u32,
     shift: u32,
-    entries: KeyTable<Entry<T>>,
+    /// Grams and their literals, by the upper bits of the gram's hash.
+    entries: Box<[(u32, Entry<T>)]>,
+    /// Where the entries of a hash start.
+    starts: Box<[u32]>,
+    starts_shift: u32,
 }
 
-/// Multiplied with, a gram's hash is in the upper bits.
-const FACTOR: u32 = 0x9E37_79B1;
+/// Multiplied with one of these, a gram's hash is in the upper bits. Each table takes the one under
+/// which the fewest grams of typical text pass its bitmap.
+const FACTORS: [u32; 8] = [
+    0x9E37_79B1,
+    0x85EB_CA6B,
+    0xC2B2_AE35,
+    0x27D4_EB2F,
+    0x1656_67B1,
+    0xB529_7A4D,
+    0x68E3_1DA4 | 1,
+    0x7FEB_352D,
+];
 /// Bits of the bitmap per gram: one unknown gram in 64 passes it.
 const FILTER_BITS_PER_GRAM: usize = 64;
 /// Most bits of the bitmap: 32 KiB, what the first-level cache can hold.
@@ -173,6 +205,16 @@ impl<T: Copy> GramIndex<T> {
         literals: &Literals,
         frequencies: &GramFrequencies,
     ) -> Self {
+        Self::with_level(needles, literals, frequencies, Level::best())
+    }
+
+    /// The same for a level that the processor has.
+    fn with_level(
+        needles: &[Needle<T>],
+        literals: &Literals,
+        frequencies: &GramFrequencies,
+        level: Level,
+    ) -> Self {
         let length = |needle: &Needle<T>| literals.get(needle.literal).len();
         #[cfg(target_arch = "x86_64")]
         let shorts = {
@@ -181,7 +223,7 @@ impl<T: Copy> GramIndex<T> {
                 .filter(|needle| (3..7).contains(&length(needle)))
                 .copied()
                 .collect();
-            Shorts::new(&short, literals, frequencies)
+            Shorts::new(&short, literals, frequencies, level)
         };
         #[cfg(target_arch = "x86_64")]
         let shorts_found = shorts.is_some();
@@ -203,7 +245,7 @@ impl<T: Copy> GramIndex<T> {
                     );
                 }
             }
-            GramTable::new(entries)
+            GramTable::new(class, entries, level)
         };
         Self {
             long: table(LONG),
@@ -245,7 +287,7 @@ fn add_grams<T: Copy>(
     needle: Needle<T>,
     bytes: &[u8],
     frequencies: &GramFrequencies,
-    entries: &mut Vec<(u64, Entry<T>)>,
+    entries: &mut Vec<(u32, Entry<T>)>,
 ) {
     let Some(last_run) = (bytes.len() + 1).checked_sub(class.width + class.stride) else {
         return;
@@ -258,40 +300,69 @@ fn add_grams<T: Copy>(
     let start = (0..=last_run).min_by_key(|&start| cost(start)).unwrap_or(0);
     for offset in start..start + class.stride {
         entries.push((
-            u64::from(class.gram(&bytes[offset..])),
-            Entry {
-                needle,
-                offset: index_u32(offset),
-            },
+            class.gram(&bytes[offset..]),
+            Entry::new(needle, bytes, offset),
         ));
     }
 }
 
 impl<T: Copy> GramTable<T> {
-    fn new(entries: Vec<(u64, Entry<T>)>) -> Self {
+    fn new(class: Class, entries: Vec<(u32, Entry<T>)>, level: Level) -> Self {
         let bits = (entries.len() * FILTER_BITS_PER_GRAM)
             .next_power_of_two()
             .clamp(64, FILTER_BITS_MAX);
+        let buckets = entries.len().next_power_of_two().max(2);
         let mut table = Self {
-            filter: vec![0; bits / 32].into(),
+            filter: Box::default(),
+            level,
+            factor: 0,
             shift: 32 - bits.trailing_zeros(),
-            entries: KeyTable::default(),
+            starts: Box::default(),
+            starts_shift: 32 - buckets.trailing_zeros(),
+            entries: entries.into(),
         };
-        for (gram, _) in &entries {
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "grams have at most four bytes"
-            )]
-            let bit = table.bit(*gram as u32);
-            table.filter[bit / 32] |= 1 << (bit % 32);
-        }
-        table.entries = KeyTable::new(entries);
+        let factors: &[u32] = if table.entries.is_empty() {
+            &FACTORS[..1]
+        } else {
+            &FACTORS
+        };
+        let filters = factors.iter().map(|&factor| {
+            table.factor = factor;
+            table.filter = table.filter_of(bits);
+            (table.passing(class), factor)
+        });
+        table.factor = filters.min().map_or(FACTORS[0], |(_, factor)| factor);
+        table.filter = table.filter_of(bits);
+        let (factor, shift) = (table.factor, table.starts_shift);
+        let bucket = |gram: u32| (gram.wrapping_mul(factor) >> shift) as usize;
+        table.entries.sort_by_key(|entry| bucket(entry.0));
+        let entries = &table.entries;
+        table.starts = (0..=buckets)
+            .map(|number| index_u32(entries.partition_point(|entry| bucket(entry.0) < number)))
+            .collect();
         table
+    }
+
+    fn filter_of(&self, bits: usize) -> Box<[u32]> {
+        let mut filter = vec![0; bits / 32];
+        for (gram, _) in &self.entries {
+            let bit = self.bit(*gram);
+            filter[bit / 32] |= 1 << (bit % 32);
+        }
+        filter.into()
+    }
+
+    /// How many grams of the typical text pass the bitmap.
+    fn passing(&self, class: Class) -> usize {
+        let windows = TYPICAL.as_bytes().windows(class.width);
+        windows
+            .filter(|window| self.may_hold(class.gram(window)))
+            .count()
     }
 
     #[inline(always)]
     fn bit(&self, gram: u32) -> usize {
-        (gram.wrapping_mul(FACTOR) >> self.shift) as usize
+        (gram.wrapping_mul(self.factor) >> self.shift) as usize
     }
 
     /// Whether a gram may be in the table.
@@ -308,16 +379,28 @@ impl<T: Copy> GramTable<T> {
             return;
         }
         #[cfg(target_arch = "x86_64")]
-        if simd::available() {
-            let mut verify =
-                |at: usize| self.verify(u32_at(text, at) | FOLD, text, at, literals, report);
-            // SAFETY: the processor has AVX2, as was just asked.
-            let done = unsafe {
-                simd::each_gram_in_filter(text, &self.filter, FACTOR, self.shift, &mut verify)
-            };
-            return self.scan_from::<4, 4>(done, text, literals, report);
-        }
-        self.scan_from::<4, 4>(0, text, literals, report);
+        let mut verify =
+            |at: usize| self.verify(u32_at(text, at) | FOLD, text, at, literals, report);
+        let done = match self.level.instructions() {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the level says that the processor has AVX-512.
+            Instructions::Avx512 => unsafe {
+                return simd512::each_gram_in_filter(
+                    text,
+                    &self.filter,
+                    self.factor,
+                    self.shift,
+                    &mut verify,
+                );
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the level says that the processor has AVX2.
+            Instructions::Avx2 => unsafe {
+                simd::each_gram_in_filter(text, &self.filter, self.factor, self.shift, &mut verify)
+            },
+            Instructions::Plain => 0,
+        };
+        self.scan_from::<4, 4>(done, text, literals, report);
     }
 
     /// Probes all grams of `text` at multiples of `STRIDE`, four at a time as long as there are.
@@ -379,54 +462,37 @@ impl<T: Copy> GramTable<T> {
         literals: &Literals,
         report: &mut impl FnMut(T, usize),
     ) {
-        report_fitting(
-            self.entries.get(u64::from(gram)),
-            text,
-            at,
-            literals,
-            report,
-        );
-    }
-}
-
-/// Reports those of the literals that lie in `text` with their gram at `at`, and where.
-#[inline]
-pub(super) fn report_fitting<T: Copy>(
-    entries: &[Entry<T>],
-    text: &[u8],
-    at: usize,
-    literals: &Literals,
-    report: &mut impl FnMut(T, usize),
-) {
-    for entry in entries {
-        if occurs(
-            literals.get(entry.needle.literal),
-            text,
-            at,
-            entry.offset as usize,
-        ) {
-            report(entry.needle.payload, at);
+        let bucket = (gram.wrapping_mul(self.factor) >> self.starts_shift) as usize;
+        let range = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
+        for (own, entry) in &self.entries[range] {
+            if *own == gram {
+                entry.report_if_fitting(text, at, literals, report);
+            }
         }
     }
 }
 
-/// Whether `literal` lies in `text` such that its byte at `offset` is at `at`.
-#[inline]
-fn occurs(literal: &[u8], text: &[u8], at: usize, offset: usize) -> bool {
-    let Some(place) = at
-        .checked_sub(offset)
-        .and_then(|start| text.get(start..start + literal.len()))
-    else {
-        return false;
-    };
-    // Most that do not fit differ at an end already.
-    let (&[first, ..], &[place_first, ..]) = (literal, place) else {
-        return true;
-    };
-    let ends = (literal[literal.len() - 1], place[place.len() - 1]);
-    first | 0x20 == place_first | 0x20
-        && ends.0 | 0x20 == ends.1 | 0x20
-        && place.eq_ignore_ascii_case(literal)
+impl<T: Copy> Entry<T> {
+    /// Reports the literal if it lies in `text` with its gram at `at`.
+    #[inline]
+    pub(super) fn report_if_fitting(
+        &self,
+        text: &[u8],
+        at: usize,
+        literals: &Literals,
+        report: &mut impl FnMut(T, usize),
+    ) {
+        let literal = self.needle.literal;
+        let place = at
+            .checked_sub(self.offset as usize)
+            .and_then(|start| text.get(start..start + literal.len()));
+        if let Some(place @ [first, .., last] | place @ [first @ last]) = place
+            && [first | 0x20, last | 0x20] == self.ends
+            && place.eq_ignore_ascii_case(literals.get(literal))
+        {
+            report(self.needle.payload, at);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -442,14 +508,16 @@ mod tests {
             let listed: Vec<Needle<usize>> =
                 needles.iter().enumerate().map(|(payload, text)| Needle { literal: literals.add(text), payload }).collect();
             let frequencies = GramFrequencies::of(needles.iter().map(|text| text.as_bytes()));
-            let index = GramIndex::new(&listed, &literals, &frequencies);
-            let mut found: Vec<usize> = Vec::new();
-            index.scan(text.as_bytes(), &literals, &mut |payload, _| found.push(payload));
-            found.sort_unstable();
-            found.dedup();
             let folded = text.to_ascii_lowercase();
             let expected: Vec<usize> = (0..needles.len()).filter(|&n| folded.contains(&needles[n])).collect();
-            prop_assert_eq!(found, expected);
+            for level in Level::available() {
+                let index = GramIndex::with_level(&listed, &literals, &frequencies, level);
+                let mut found: Vec<usize> = Vec::new();
+                index.scan(text.as_bytes(), &literals, &mut |payload, _| found.push(payload));
+                found.sort_unstable();
+                found.dedup();
+                prop_assert_eq!(&found, &expected, "{:?}", level);
+            }
         }
     }
 }

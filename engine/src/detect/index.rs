@@ -16,6 +16,8 @@ use super::tree::NumberKey;
 pub(super) struct SubjectIndex {
     ends: EndIndex<PredicateId>,
     grams: GramIndex<PredicateId>,
+    /// What `grams` was made of.
+    needles: Box<[Needle<PredicateId>]>,
     numbers: KeyTable<(Number, PredicateId)>,
     reads_digits: bool,
     /// Found whenever there is a value.
@@ -35,9 +37,15 @@ impl SubjectIndex {
         self.reads_digits
     }
 
-    /// Reports the witnesses in a text, which is ASCII or folded; `raw` is the same unfolded.
+    /// The texts that are looked for anywhere.
+    pub(super) fn needles(&self) -> &[Needle<PredicateId>] {
+        &self.needles
+    }
+
+    /// Reports the witnesses in a text, which is ASCII or folded, but those that may stand anywhere;
+    /// `raw` is the same unfolded.
     #[inline]
-    pub(super) fn scan_text(
+    pub(super) fn scan_ends(
         &self,
         folded: &str,
         raw: &str,
@@ -45,24 +53,20 @@ impl SubjectIndex {
         report: &mut impl FnMut(PredicateId),
     ) {
         self.ends.scan(folded.as_bytes(), literals, report);
-        self.grams
-            .scan(folded.as_bytes(), literals, &mut |predicate, _| {
-                report(predicate)
-            });
         if !self.numbers.is_empty() && raw.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
             self.scan_number(Number::parse(raw), report);
         }
     }
 
-    /// Reports the keywords in the bytes of several texts, with places in them. The bytes are ASCII or folded.
+    /// Reports the witnesses that may stand anywhere in a text. The bytes are ASCII or folded.
     #[inline]
-    pub(super) fn scan_keywords(
+    pub(super) fn scan_anywhere(
         &self,
         bytes: &[u8],
         literals: &Literals,
-        report: &mut impl FnMut(PredicateId, usize),
+        report: &mut impl FnMut(PredicateId),
     ) {
-        self.grams.scan(bytes, literals, report);
+        self.grams.scan(bytes, literals, &mut |id, _| report(id));
     }
 
     /// Reports the witnesses in a value that is not text, its text aside.
@@ -138,6 +142,7 @@ impl IndexBuilder {
             reads_digits: texts.any(|literal| digits(literals.get(literal))),
             ends: EndIndex::new(self.ends, literals),
             grams: GramIndex::new(&self.needles, literals, frequencies),
+            needles: self.needles.into(),
             numbers: KeyTable::new(self.numbers),
             present: self.present,
         }

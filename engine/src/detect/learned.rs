@@ -5,6 +5,7 @@
 //! learned too, because keywords are searched in their values.
 
 use super::keys::{index_u32, same_bytes, sketch};
+use super::memo::Remembered;
 use super::names::{FieldIndex, Names};
 use super::payoff::Payoff;
 
@@ -13,7 +14,7 @@ use super::payoff::Payoff;
 pub(super) struct NameId(u32);
 
 /// Longest name that is kept: with it, what is known of a name fills one line of the cache.
-const NAME_BYTES_MAX: usize = 36;
+const NAME_BYTES_MAX: usize = 32;
 /// Most names that are kept; hostile records can bring any number.
 const NAMES_MAX: usize = 4_096;
 const SLOTS: usize = 2 * NAMES_MAX;
@@ -31,6 +32,8 @@ pub(super) struct Learned {
     field: u32,
     /// Its bit in the masks of fields that must be there.
     pub(super) bits: u64,
+    /// The value that it had last.
+    pub(super) last: Remembered,
     /// Whether remembering its values pays.
     pub(super) payoff: Payoff,
 }
@@ -53,6 +56,7 @@ impl Learned {
             next: 0,
             field: field.map_or(NO_FIELD, |field| field.0),
             bits,
+            last: Remembered::default(),
             payoff: Payoff::default(),
         }
     }

@@ -70,13 +70,21 @@ impl Folder {
     /// Appends the folded form of `text`, the same as [`citywatch_rules::fold::fold_text`] gives.
     pub(super) fn fold_into(&self, text: &str, folded: &mut String) {
         folded.reserve(text.len());
-        for c in text.chars() {
-            folded.push(
-                self.table
-                    .get(c as usize)
-                    .copied()
-                    .unwrap_or_else(|| fold_char(c)),
-            );
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            if c.is_ascii() {
+                // Most text is ASCII even where not all of it is.
+                let end = rest.bytes().position(|byte| !byte.is_ascii());
+                let (ascii, after) = rest.split_at(end.unwrap_or(rest.len()));
+                let start = folded.len();
+                folded.push_str(ascii);
+                folded[start..].make_ascii_lowercase();
+                rest = after;
+                continue;
+            }
+            let known = self.table.get(c as usize).copied();
+            folded.push(known.unwrap_or_else(|| fold_char(c)));
+            rest = &rest[c.len_utf8()..];
         }
     }
 }

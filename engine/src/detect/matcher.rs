@@ -45,13 +45,15 @@ pub struct Matcher {
 
 /// The rules for one combination of log sources.
 #[derive(Debug)]
-struct Plan {
+pub(super) struct Plan {
+    /// Tells it from the other plans that there are at the time.
+    pub(super) number: u32,
     sources: Vec<LogSource<'static>>,
-    rules: RuleBits,
+    pub(super) rules: RuleBits,
     /// Rules that must be asked for every event.
     always: RuleBits,
     /// By field, keywords last: whether a rule of the plan has a witness there.
-    searched: Box<[bool]>,
+    pub(super) searched: Box<[bool]>,
 }
 
 impl Matcher {
@@ -90,7 +92,7 @@ impl Matcher {
         self.memory.begin();
         self.candidates.0.copy_from_slice(&plan.always.0);
         let mut view = View::new(compiled, event, &mut self.memory, &plan.searched);
-        let present = self.searcher.search(&mut view);
+        let present = self.searcher.search(&mut view, &plan);
         collect(compiled, view.memory.found(), &mut self.candidates);
         for (word, (candidates, allowed)) in self.candidates.0.iter().zip(&plan.rules.0).enumerate()
         {
@@ -128,9 +130,14 @@ impl Matcher {
         }
         if self.plans.len() >= PLANS_MAX {
             self.plans.clear();
+            self.searcher.forget();
             self.plans_dropped += 1;
         }
-        let plan = Arc::new(Plan::new(&self.compiled, sources));
+        let plan = Arc::new(Plan::new(
+            &self.compiled,
+            sources,
+            super::keys::index_u32(self.plans.len()),
+        ));
         self.plans.insert(hash, Arc::clone(&plan));
         plan
     }
@@ -146,7 +153,7 @@ fn collect(compiled: &Compiled, found: &[PredicateId], candidates: &mut RuleBits
 }
 
 impl Plan {
-    fn new(compiled: &Compiled, sources: &[LogSource<'_>]) -> Self {
+    fn new(compiled: &Compiled, sources: &[LogSource<'_>], number: u32) -> Self {
         let rules = compiled.routing.rules(sources);
         let mut always = RuleBits::empty(compiled.len());
         compiled
@@ -160,10 +167,16 @@ impl Plan {
             service: owned(&source.service),
         });
         Self {
+            number,
             sources: sources.collect(),
             searched: compiled.searched(&rules),
             rules,
             always,
         }
+    }
+
+    /// Whether a rule of the plan has a keyword as witness.
+    pub(super) fn searches_keywords(&self) -> bool {
+        self.searched.last().copied().unwrap_or(false)
     }
 }

@@ -6,12 +6,12 @@
 //! replaces what was there. Equal hashes are told apart by the bytes, so it never changes an answer.
 
 use super::keys::{hash_bytes, index_u32, same_bytes};
-use super::predicate::{Indexed, PredicateId};
+use super::predicate::{Indexed, PredicateId, Subject};
 
 /// Longest value that is remembered.
 pub(super) const VALUE_BYTES_MAX: usize = 1_024;
 /// Bytes of a value that stand in the entry itself, which then is one line of the cache.
-const SHORT_BYTES_MAX: usize = 48;
+const SHORT_BYTES_MAX: usize = 44;
 const SETS: usize = 1_024;
 /// Values with the same place in the table.
 const WAYS: usize = 4;
@@ -60,16 +60,22 @@ impl From<Indexed> for Proof {
     }
 }
 
+impl From<Subject> for Origin {
+    fn from(subject: Subject) -> Self {
+        match subject {
+            Subject::Field(_) => Self::Field,
+            Subject::Keyword => Self::Keywords,
+        }
+    }
+}
+
 /// How a value was searched: equal keys and bytes give equal findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MemoKey(pub(super) u32);
+pub(super) struct MemoKey(pub(super) u64);
 
-/// Where the findings of a value are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
-    start: u32,
-    count: u32,
-}
+/// A remembered value: its place in the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Remembered(u32);
 
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
@@ -82,6 +88,15 @@ struct Entry {
     long: u32,
     short: [u8; SHORT_BYTES_MAX],
 }
+
+const VACANT: Entry = Entry {
+    key: MemoKey(u64::MAX),
+    len: 0,
+    findings_count: 0,
+    findings: 0,
+    long: 0,
+    short: [0; SHORT_BYTES_MAX],
+};
 
 /// The table.
 #[derive(Debug)]
@@ -105,30 +120,32 @@ pub(super) struct Vacancy {
 impl ValueMemo {
     /// Remembers nothing yet.
     pub(super) fn new() -> Self {
-        let entry = Entry {
-            key: MemoKey(0),
-            len: 0,
-            findings_count: 0,
-            findings: 0,
-            long: 0,
-            short: [0; SHORT_BYTES_MAX],
-        };
         Self {
             tags: vec![[0; WAYS]; SETS].into(),
-            entries: vec![entry; SETS * WAYS].into(),
+            entries: vec![VACANT; SETS * WAYS].into(),
             long: Vec::new(),
             findings: Vec::new(),
             victim: 0,
         }
     }
 
-    /// What was found in `value`, or where to remember it.
+    /// Whether `guess` is `value`: a field often has the value that it had last, and then nothing
+    /// waits for a hash.
+    #[inline]
+    pub(super) fn is(&self, guess: Remembered, key: MemoKey, value: &[u8]) -> bool {
+        let entry = &self.entries[guess.0 as usize];
+        entry.key == key
+            && usize::from(entry.len) == value.len()
+            && same_bytes(self.value_of(entry), value)
+    }
+
+    /// Where `value` is, or where to remember it.
     ///
     /// # Errors
     /// When it is not known.
     #[inline]
-    pub(super) fn look_up(&self, key: MemoKey, value: &[u8]) -> Result<Found, Vacancy> {
-        let hash = hash_bytes(value, SEED ^ u64::from(key.0));
+    pub(super) fn look_up(&self, key: MemoKey, value: &[u8]) -> Result<Remembered, Vacancy> {
+        let hash = hash_bytes(value, SEED ^ key.0);
         #[allow(
             clippy::cast_possible_truncation,
             reason = "a hash: any of its bits do"
@@ -136,15 +153,9 @@ impl ValueMemo {
         let (set, tag) = (hash as usize % SETS, (hash >> 32) as u32 | 1);
         for (way, &other) in self.tags[set].iter().enumerate() {
             if other == tag {
-                let entry = &self.entries[set * WAYS + way];
-                if entry.key == key
-                    && usize::from(entry.len) == value.len()
-                    && same_bytes(self.value_of(entry), value)
-                {
-                    return Ok(Found {
-                        start: entry.findings,
-                        count: entry.findings_count.into(),
-                    });
+                let found = Remembered(index_u32(set * WAYS + way));
+                if self.is(found, key, value) {
+                    return Ok(found);
                 }
             }
         }
@@ -161,10 +172,12 @@ impl ValueMemo {
         }
     }
 
-    /// The findings of a look-up just made.
+    /// What was found in a value.
     #[inline]
-    pub(super) fn findings(&self, found: Found) -> &[Finding] {
-        &self.findings[found.start as usize..(found.start + found.count) as usize]
+    pub(super) fn findings(&self, found: Remembered) -> &[Finding] {
+        let entry = &self.entries[found.0 as usize];
+        let start = entry.findings as usize;
+        &self.findings[start..start + usize::from(entry.findings_count)]
     }
 
     /// Remembers what was found in a value of at most [`VALUE_BYTES_MAX`] bytes. Findings may be there twice.
@@ -207,8 +220,10 @@ impl ValueMemo {
         self.entries[vacancy.set * WAYS + way] = entry;
     }
 
-    fn forget(&mut self) {
+    /// Forgets all.
+    pub(super) fn forget(&mut self) {
         self.tags.fill([0; WAYS]);
+        self.entries.fill(VACANT);
         self.long.clear();
         self.findings.clear();
     }
@@ -233,7 +248,7 @@ mod tests {
         for step in 0..60_000u32 {
             let number = step % if step % 3 == 0 { 7_000 } else { 200 };
             let value = format!("{number}").repeat(1 + number as usize % 90);
-            let key = MemoKey(number % 3);
+            let key = MemoKey(u64::from(number % 3));
             match memo.look_up(key, value.as_bytes()) {
                 Ok(found) => {
                     hits += 1;

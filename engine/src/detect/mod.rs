@@ -9,7 +9,7 @@
 //!   being rare. They stand in indexes that are searched with a few look-ups per field; a rule of
 //!   which no witness is found is never looked at.
 //! - **Work by what an event has**, not by what rules ask: fields that no rule reads cost one
-//!   look-up of their name.
+//!   look-up of their name, and values that were there a moment ago ([`memo`]) one of theirs.
 //!
 //! No I/O, no clock, no globals: everything is a function of rules and events.
 
@@ -22,9 +22,11 @@ mod grams;
 mod index;
 mod keys;
 mod learned;
+mod level;
 mod literals;
 mod matcher;
 mod memo;
+mod merged;
 mod names;
 mod payoff;
 mod predicate;
@@ -35,6 +37,8 @@ mod search;
 mod shorts;
 #[cfg(target_arch = "x86_64")]
 mod simd;
+#[cfg(target_arch = "x86_64")]
+mod simd512;
 mod tree;
 mod typical;
 mod values;

@@ -5,7 +5,9 @@ use citywatch_parsers::{Field, Value};
 use super::compile::Compiled;
 use super::index::SubjectIndex;
 use super::learned::{LearnedNames, NameId};
-use super::memo::{Finding, MemoKey, Origin, VALUE_BYTES_MAX, ValueMemo};
+use super::matcher::Plan;
+use super::memo::{Finding, MemoKey, VALUE_BYTES_MAX, ValueMemo};
+use super::merged::{LONG_BYTES_MIN, MergedIndexes};
 use super::names::FieldIndex;
 use super::payoff::LookUp;
 use super::predicate::{PredicateId, write_value};
@@ -17,6 +19,7 @@ use super::view::View;
 pub(super) struct Searcher {
     names: LearnedNames,
     values: ValueMemo,
+    merged: MergedIndexes,
     /// What the search of one value finds.
     findings: Vec<Finding>,
     number: String,
@@ -26,6 +29,7 @@ pub(super) struct Searcher {
 #[derive(Clone, Copy)]
 struct Scope<'c> {
     compiled: &'c Compiled,
+    plan: &'c Plan,
     /// The field, if its own index is searched.
     own: Option<FieldIndex>,
     keywords: Option<&'c SubjectIndex>,
@@ -45,20 +49,23 @@ impl Searcher {
         Self {
             names: LearnedNames::new(),
             values: ValueMemo::new(),
+            merged: MergedIndexes::default(),
             findings: Vec::new(),
             number: String::new(),
         }
     }
 
+    /// Forgets what depends on plans.
+    pub(super) fn forget(&mut self) {
+        self.values.forget();
+        self.merged.clear();
+    }
+
     /// Finds the event's fields, searches them for witnesses, and returns the bits of the fields that are there.
-    pub(super) fn search(&mut self, view: &mut View<'_, '_>) -> u64 {
+    pub(super) fn search(&mut self, view: &mut View<'_, '_>, plan: &Plan) -> u64 {
         let compiled = view.compiled;
-        let (all_keywords, searched) = match view.searched.split_last() {
-            Some((true, searched)) => (compiled.indexes.last(), searched),
-            Some((false, searched)) => (None, searched),
-            None => return 0,
-        };
-        let keywords = all_keywords.and_then(Option::as_ref);
+        let keywords = compiled.indexes.last().and_then(Option::as_ref);
+        let keywords = keywords.filter(|_| plan.searches_keywords());
         let mut present = 0;
         let mut name = LearnedNames::START;
         for (position, field) in view.event.fields.iter().enumerate() {
@@ -71,12 +78,13 @@ impl Searcher {
                 present |= learned.bits;
                 view.memory.set_field(known, position);
             }
-            let own = known.filter(|known| searched[known.0 as usize]);
+            let own = known.filter(|known| plan.searched[known.0 as usize]);
             if own.is_none() && keywords.is_none() {
                 continue;
             }
             let scope = Scope {
                 compiled,
+                plan,
                 own,
                 keywords,
                 position,
@@ -146,18 +154,23 @@ impl Searcher {
         bytes: &[u8],
         value: Value<'_>,
     ) {
-        let payoff = &mut self.names.get_mut(name).payoff;
+        let learned = self.names.get_mut(name);
         let key = scope.key(kind);
-        let vacancy = if bytes.len() > VALUE_BYTES_MAX || !payoff.worthwhile() {
+        if self.values.is(learned.last, key, bytes) {
+            learned.payoff.count(LookUp::Hit);
+            return memory.note(self.values.findings(learned.last), scope.position);
+        }
+        let vacancy = if bytes.len() > VALUE_BYTES_MAX || !learned.payoff.worthwhile() {
             None
         } else {
             match self.values.look_up(key, bytes) {
                 Ok(found) => {
-                    payoff.count(LookUp::Hit);
+                    learned.payoff.count(LookUp::Hit);
+                    learned.last = found;
                     return memory.note(self.values.findings(found), scope.position);
                 }
                 Err(vacancy) => {
-                    payoff.count(LookUp::Miss);
+                    learned.payoff.count(LookUp::Miss);
                     Some(vacancy)
                 }
             }
@@ -176,7 +189,7 @@ impl Searcher {
         let compiled = scope.compiled;
         let own = scope.own_index();
         let findings = &mut self.findings;
-        let mut report = |id: PredicateId| findings.push(compiled.finding(id, Origin::Field));
+        let mut report = |id: PredicateId| findings.push(compiled.finding(id));
         if let Some(own) = own {
             own.present.iter().for_each(|&id| report(id));
             own.scan_plain(value, &mut report);
@@ -196,12 +209,21 @@ impl Searcher {
         }
         let folded = memory.text(raw, place).folded;
         if let Some(own) = own {
-            own.scan_text(folded, numeric, &compiled.literals, &mut report);
+            own.scan_ends(folded, numeric, &compiled.literals, &mut report);
         }
-        if let Some(keywords) = scope.keywords {
-            keywords.scan_keywords(folded.as_bytes(), &compiled.literals, &mut |id, _| {
-                findings.push(compiled.finding(id, Origin::Keywords));
-            });
+        let merged = if folded.len() < LONG_BYTES_MIN {
+            None
+        } else {
+            self.merged.get(compiled, scope.plan, scope.own)
+        };
+        let (bytes, literals) = (folded.as_bytes(), &compiled.literals);
+        match merged {
+            Some(merged) => merged.scan(bytes, literals, &mut |id, _| report(id)),
+            None => {
+                for index in own.into_iter().chain(scope.keywords) {
+                    index.scan_anywhere(bytes, literals, &mut report);
+                }
+            }
         }
     }
 }
@@ -212,11 +234,11 @@ impl<'c> Scope<'c> {
             .and_then(|own| self.compiled.indexes[own.0 as usize].as_ref())
     }
 
-    /// The indexes and the kind of the value in one number.
+    /// What the findings depend on besides the bytes, in one number.
     #[inline]
     fn key(&self, kind: Kind) -> MemoKey {
-        let own = self.own.map_or(0, |own| own.0 + 1);
-        MemoKey(own << 2 | u32::from(self.keywords.is_some()) << 1 | kind as u32)
+        let own = self.own.map_or(0, |own| u64::from(own.0) + 1);
+        MemoKey(u64::from(self.plan.number) << 40 | own << 1 | kind as u64)
     }
 
     /// Whether no whole number can hold a witness.

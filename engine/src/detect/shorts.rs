@@ -4,10 +4,12 @@
 //! nearly every byte. As there are few of them, each block of 32 bytes is compared with all at once, by
 //! the halves of its bytes ("Teddy", from Hyperscan); what seems to fit is then compared in full.
 
-use super::grams::{Entry, GramFrequencies, Needle, report_fitting};
-use super::keys::{KeyTable, index_u32};
+use super::grams::{Entry, GramFrequencies, Needle};
+use super::keys::KeyTable;
+use super::level::{Instructions, Level};
 use super::literals::Literals;
 use super::simd::{self, Bucket};
+use super::simd512;
 
 /// Most literals: with more, too many places seem to fit.
 const LITERALS_MAX: usize = 64;
@@ -18,12 +20,22 @@ const FOLD: u32 = 0x2020_2020;
 /// An index over a few literals of three to six bytes.
 #[derive(Debug)]
 pub(super) struct Shorts<T> {
-    nibbles: simd::Nibbles,
+    places: Places,
     /// By their windows of four bytes.
     fours: KeyTable<Entry<T>>,
     /// Those of three bytes.
     threes: KeyTable<Entry<T>>,
 }
+
+/// Where a literal may be, by what the processor can do.
+#[derive(Debug)]
+enum Places {
+    Letters(Box<simd512::Letters>),
+    Nibbles(Box<simd::Nibbles>),
+}
+
+/// A literal, and the rarest four bytes of it with their place.
+type Window<'l, T> = (Needle<T>, usize, &'l [u8]);
 
 impl<T: Copy> Shorts<T> {
     /// An index, if there are few literals and the processor can search for them so.
@@ -31,11 +43,13 @@ impl<T: Copy> Shorts<T> {
         needles: &[Needle<T>],
         literals: &Literals,
         frequencies: &GramFrequencies,
+        level: Level,
     ) -> Option<Self> {
-        if needles.is_empty() || needles.len() > LITERALS_MAX || !simd::available() {
+        let plain = level.instructions() == Instructions::Plain;
+        if needles.is_empty() || needles.len() > LITERALS_MAX || plain {
             return None;
         }
-        let mut windows: Vec<(Needle<T>, usize, &[u8])> = Vec::new();
+        let mut windows: Vec<Window<'_, T>> = Vec::new();
         for needle in needles {
             let bytes = literals.get(needle.literal);
             let width = bytes.len().min(4);
@@ -47,15 +61,17 @@ impl<T: Copy> Shorts<T> {
         }
         // Windows that begin alike share a bucket: together they fit fewer places.
         windows.sort_by_key(|window| window.2);
+        if level.instructions() == Instructions::Avx512 {
+            return Some(Self::with_letters(&windows, literals));
+        }
         let long = windows
             .iter()
             .filter(|window| window.2.len() == 4)
             .count()
             .max(1);
         let mut nibbles = simd::Nibbles::new();
-        let (mut fours, mut threes) = (Vec::new(), Vec::new());
         let mut number = 0;
-        for (needle, start, window) in windows {
+        for (_, _, window) in &windows {
             let bucket = if window.len() == 4 {
                 number * BUCKETS / long
             } else {
@@ -63,20 +79,36 @@ impl<T: Copy> Shorts<T> {
             };
             number += usize::from(window.len() == 4);
             nibbles.add(u8::try_from(bucket).unwrap_or(7), window);
-            let entry = Entry {
-                needle,
-                offset: index_u32(start),
-            };
+        }
+        Some(Self::new_by_key(
+            Places::Nibbles(Box::new(nibbles)),
+            &windows,
+            literals,
+        ))
+    }
+
+    fn with_letters(windows: &[Window<'_, T>], literals: &Literals) -> Self {
+        let mut letters = simd512::Letters::new();
+        for (number, (_, _, window)) in windows.iter().enumerate() {
+            letters.add(number * simd512::BUCKETS / windows.len(), window);
+        }
+        Self::new_by_key(Places::Letters(Box::new(letters)), windows, literals)
+    }
+
+    fn new_by_key(places: Places, windows: &[Window<'_, T>], literals: &Literals) -> Self {
+        let (mut fours, mut threes) = (Vec::new(), Vec::new());
+        for &(needle, start, window) in windows {
+            let entry = Entry::new(needle, literals.get(needle.literal), start);
             match *window {
                 [a, b, c, d] => fours.push((four([a, b, c, d]), entry)),
                 _ => threes.push((three(window), entry)),
             }
         }
-        Some(Self {
-            nibbles,
+        Self {
+            places,
             fours: KeyTable::new(fours),
             threes: KeyTable::new(threes),
-        })
+        }
     }
 
     /// Reports the literals that occur in `text` with the places where, some perhaps several times.
@@ -86,24 +118,35 @@ impl<T: Copy> Shorts<T> {
             if bucket == Bucket::LastAlso
                 && let Some(window) = text.get(at..at + 3)
             {
-                report_fitting(self.threes.get(three(window)), text, at, literals, report);
+                for entry in self.threes.get(three(window)) {
+                    entry.report_if_fitting(text, at, literals, report);
+                }
             }
             if let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-                report_fitting(self.fours.get(four(*window)), text, at, literals, report);
+                for entry in self.fours.get(four(*window)) {
+                    entry.report_if_fitting(text, at, literals, report);
+                }
             }
         };
-        // SAFETY: there is no index on processors without AVX2.
-        unsafe { self.nibbles.each_place(text, &mut verify) };
-        let done = text.len().saturating_sub(simd::BLOCK - 32) / 32 * 32;
-        let mut padded = [0; 2 * simd::BLOCK];
-        let rest = &text[done..];
-        padded[..rest.len()].copy_from_slice(rest);
-        let mut verify_rest = |at: usize, bucket: Bucket| verify(done + at, bucket);
-        // SAFETY: as above.
-        unsafe {
-            self.nibbles
-                .each_place(&padded[..rest.len() + simd::BLOCK - 1], &mut verify_rest)
-        };
+        match &self.places {
+            // SAFETY: there is no such index on processors without AVX-512.
+            Places::Letters(letters) => unsafe {
+                letters.each_place(text, &mut |at| verify(at, Bucket::LastAlso));
+            },
+            Places::Nibbles(nibbles) => {
+                // SAFETY: there is no such index on processors without AVX2.
+                unsafe { nibbles.each_place(text, &mut verify) };
+                let done = text.len().saturating_sub(simd::BLOCK - 32) / 32 * 32;
+                let mut padded = [0; 2 * simd::BLOCK];
+                let rest = &text[done..];
+                padded[..rest.len()].copy_from_slice(rest);
+                let mut verify_rest = |at: usize, bucket: Bucket| verify(done + at, bucket);
+                // SAFETY: as above.
+                unsafe {
+                    nibbles.each_place(&padded[..rest.len() + simd::BLOCK - 1], &mut verify_rest)
+                };
+            }
+        }
     }
 }
 

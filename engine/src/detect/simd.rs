@@ -1,15 +1,10 @@
-//! The two inner loops of the literal search with AVX2. Elsewhere, and on processors without it, the
-//! loops of [`super::grams`] do the same byte by byte.
+//! The two inner loops of the literal search with AVX2; [`super::simd512`] has them with AVX-512.
+//! Where there is neither, the loops of [`super::grams`] do the same byte by byte.
 
 use std::arch::x86_64::*;
 
 /// Bytes that [`Nibbles::hits`] looks at.
 pub(super) const BLOCK: usize = 35;
-
-/// Whether the processor can do what is below.
-pub(super) fn available() -> bool {
-    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2")
-}
 
 /// For four bytes in a row, the buckets whose literals have such a byte there: by its lower and by
 /// its upper half. A place where one bucket is left over all eight may hold one of its literals.

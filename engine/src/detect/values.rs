@@ -280,7 +280,7 @@ fn scan_raw(
     compiled: &Compiled,
     raw: &[u8],
 ) {
-    index.scan_keywords(raw, &compiled.literals, &mut |id, _| {
+    index.scan_anywhere(raw, &compiled.literals, &mut |id| {
         note(
             answers,
             found,

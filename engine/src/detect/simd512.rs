@@ -1,0 +1,138 @@
+//! The inner loops of [`super::simd`] with AVX-512: 64 bytes at a time, ends of texts in one masked
+//! step, and sets of bytes that are exact, where halves of bytes only come near.
+
+use std::arch::x86_64::*;
+
+/// Buckets of literals that [`Letters`] tells apart.
+pub(super) const BUCKETS: usize = 16;
+
+/// For four bytes in a row, the buckets whose literals have such a byte there. Bytes beyond ASCII
+/// count as the ASCII byte with the same lower bits. A place where one bucket is left over all four
+/// may hold one of its literals.
+#[derive(Clone, Debug)]
+pub(super) struct Letters {
+    /// By eight buckets, place and byte.
+    buckets: [[[u8; 128]; 4]; BUCKETS / 8],
+}
+
+impl Letters {
+    /// No literal yet.
+    pub(super) fn new() -> Self {
+        Self {
+            buckets: [[[0; 128]; 4]; BUCKETS / 8],
+        }
+    }
+
+    /// Adds a window of up to four bytes (lower-case) to a bucket; bytes that it lacks may be any.
+    pub(super) fn add(&mut self, bucket: usize, window: &[u8]) {
+        let tables = &mut self.buckets[bucket / 8];
+        let bit = 1 << (bucket % 8);
+        for (place, table) in tables.iter_mut().enumerate() {
+            match window.get(place) {
+                Some(byte) => {
+                    for byte in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
+                        table[usize::from(byte & 0x7F)] |= bit;
+                    }
+                }
+                None => table.iter_mut().for_each(|buckets| *buckets |= bit),
+            }
+        }
+    }
+
+    /// Calls `on` with each place of `text` where a literal may be.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi2")]
+    pub(super) fn each_place(&self, text: &[u8], on: &mut impl FnMut(usize)) {
+        let mut at = 0;
+        while at < text.len() {
+            let (mut first, mut second) = (_mm512_set1_epi8(-1), _mm512_set1_epi8(-1));
+            for place in 0..4 {
+                let bytes = load_start(text.get(at + place..).unwrap_or(&[]));
+                first = _mm512_and_si512(first, classes(&self.buckets[0][place], bytes));
+                second = _mm512_and_si512(second, classes(&self.buckets[1][place], bytes));
+            }
+            let any = _mm512_or_si512(first, second);
+            let mut hits = _mm512_test_epi8_mask(any, any);
+            while hits != 0 {
+                on(at + hits.trailing_zeros() as usize);
+                hits &= hits - 1;
+            }
+            at += 64;
+        }
+    }
+}
+
+/// What a table says of 64 bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn classes(table: &[u8; 128], bytes: __m512i) -> __m512i {
+    // SAFETY: the table has 128 bytes, two vectors of 64.
+    let (low, high) = unsafe {
+        (
+            _mm512_loadu_si512(table.as_ptr().cast()),
+            _mm512_loadu_si512(table.as_ptr().add(64).cast()),
+        )
+    };
+    _mm512_permutex2var_epi8(low, bytes, high)
+}
+
+/// The first 64 bytes, zeroes where there are fewer.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,bmi2")]
+fn load_start(bytes: &[u8]) -> __m512i {
+    match bytes.first_chunk::<64>() {
+        // SAFETY: the chunk has 64 bytes.
+        Some(chunk) => unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) },
+        None => {
+            let mask = (1 << bytes.len()) - 1;
+            // SAFETY: the mask has a bit for each byte that there is, fewer than 64; others are not read.
+            unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().cast()) }
+        }
+    }
+}
+
+/// Calls `on` with each multiple of four where the gram of four bytes, folded, multiplied and shifted, hits a bit of
+/// `filter`.
+///
+/// # Panics
+/// When `filter` has fewer than 2^(32 - `shift`) bits.
+#[target_feature(enable = "avx512f,avx512bw,bmi2")]
+pub(super) fn each_gram_in_filter(
+    text: &[u8],
+    filter: &[u32],
+    factor: u32,
+    shift: u32,
+    on: &mut impl FnMut(usize),
+) {
+    assert!(
+        (1..32).contains(&shift) && filter.len() * 32 >= 1 << (32 - shift),
+        "the filter covers all hashes"
+    );
+    let fold = _mm512_set1_epi8(0x20);
+    let factor = _mm512_set1_epi32(factor.cast_signed());
+    let shift = _mm_cvtsi32_si128(shift.cast_signed());
+    let mut at = 0;
+    while at + 4 <= text.len() {
+        let rest = &text[at..];
+        let grams = _mm512_or_si512(load_start(rest), fold);
+        let bits = _mm512_srl_epi32(_mm512_mullo_epi32(grams, factor), shift);
+        let words = _mm512_srli_epi32::<5>(bits);
+        // SAFETY: each bit is below 2^(32 - shift), so its word is in the filter, as was checked above.
+        let words = unsafe { _mm512_i32gather_epi32::<4>(words, filter.as_ptr().cast()) };
+        let wanted = _mm512_sllv_epi32(
+            _mm512_set1_epi32(1),
+            _mm512_and_si512(bits, _mm512_set1_epi32(31)),
+        );
+        let whole = if rest.len() >= 64 {
+            u16::MAX
+        } else {
+            // As many grams as lie within the text.
+            (1 << (rest.len() / 4)) - 1
+        };
+        let mut hits = _mm512_mask_test_epi32_mask(whole, words, wanted);
+        while hits != 0 {
+            on(at + 4 * hits.trailing_zeros() as usize);
+            hits &= hits - 1;
+        }
+        at += 64;
+    }
+}
