@@ -243,10 +243,7 @@ fn suggest(suggestion: Option<&str>) -> String {
 }
 
 /// The candidate nearest to `word`, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let lower = word.to_lowercase();
     let length = lower.chars().count();
     candidates

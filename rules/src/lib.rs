@@ -25,5 +25,5 @@ mod yaml;
 
 pub use correlation::{Correlation, CorrelationKind};
 pub use error::{ErrorKind, RuleError};
-pub use load::{FILE_BYTES_MAX, LoadOptions, RuleSet, RuleSource};
+pub use load::{FILE_BYTES_MAX, LoadOptions, RuleSet, RuleSource, read_placeholders};
 pub use rule::{Expr, FieldTest, Rule, RuleId, Test};

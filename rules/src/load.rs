@@ -11,7 +11,10 @@ mod filter;
 mod item;
 mod keys;
 mod modifiers;
+mod placeholders;
 mod values;
+
+pub use placeholders::read_placeholders;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -137,7 +137,10 @@ enum Items {
     },
 }
 
-/// The entries of a map so far, and where each key is among them.
+/// Entries up to which a map's keys are compared one by one: nearly all maps of rules.
+const LISTED_MAX: usize = 16;
+
+/// The entries of a map so far, and where each key is among them once there are many.
 #[derive(Default)]
 struct OpenMap {
     entries: Vec<Entry>,
@@ -332,10 +335,10 @@ impl Builder {
 impl OpenMap {
     /// A key of the map's own: only once, and stronger than a merged one.
     fn insert(&mut self, entry: Entry) -> Result<(), Problem> {
-        match self.places.get(&entry.key) {
+        match self.place(&entry.key) {
             None => self.push(entry),
-            Some(&place) if self.merged.remove(&place) => self.entries[place] = entry,
-            Some(&place) => {
+            Some(place) if self.merged.remove(&place) => self.entries[place] = entry,
+            Some(place) => {
                 let first_line = self.entries[place].position.line;
                 let kind = ErrorKind::DuplicateKey {
                     key: entry.key,
@@ -347,9 +350,22 @@ impl OpenMap {
         Ok(())
     }
 
+    fn place(&self, key: &str) -> Option<usize> {
+        if self.places.is_empty() {
+            self.entries.iter().position(|entry| entry.key == key)
+        } else {
+            self.places.get(key).copied()
+        }
+    }
+
     fn push(&mut self, entry: Entry) {
-        self.places.insert(entry.key.clone(), self.entries.len());
         self.entries.push(entry);
+        if self.entries.len() > LISTED_MAX {
+            let known = self.places.len();
+            let new = self.entries.iter().enumerate().skip(known);
+            self.places
+                .extend(new.map(|(place, entry)| (entry.key.clone(), place)));
+        }
     }
 
     /// The merge key `<<` of YAML 1.1: entries of another map, or of several, that are not there yet.
@@ -357,7 +373,7 @@ impl OpenMap {
         match &node.kind {
             Kind::Map(others) => {
                 for other in others {
-                    if !self.places.contains_key(&other.key) {
+                    if self.place(&other.key).is_none() {
                         self.merged.insert(self.entries.len());
                         self.push(other.clone());
                     }

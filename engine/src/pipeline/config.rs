@@ -1,5 +1,6 @@
 //! What can be set about the pipeline: section `[engine]` of `citywatch.toml`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,11 @@ use crate::detect::LogSourceMode;
 pub struct PipelineConfig {
     /// Sigma rules: files, or directories that are read with all below them.
     pub rules: Vec<PathBuf>,
+    /// How often the rules are looked at for changes, in seconds; 0: only on SIGHUP.
+    pub rules_check_interval_s: u64,
+    /// Values of the placeholders in rules (`%name%`), by name without percent signs. `*` and `?` in a
+    /// value are wildcards.
+    pub placeholders: BTreeMap<String, Vec<String>>,
     /// How a rule's log source is held against an event's.
     pub logsource: LogSourceRouting,
     /// Threads that parse and match; 0: one less than the machine has cores, at least one.
@@ -47,6 +53,8 @@ impl Default for PipelineConfig {
     fn default() -> Self {
         Self {
             rules: Vec::new(),
+            rules_check_interval_s: 5,
+            placeholders: BTreeMap::new(),
             logsource: LogSourceRouting::Strict,
             threads: 0,
             block_rows_max: 50_000,
