@@ -14,6 +14,7 @@ mod monitor;
 mod parts;
 mod report;
 mod rule_files;
+mod rules_keeper;
 mod shutdown;
 mod store_process;
 mod system;

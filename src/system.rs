@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use citywatch_alerting::{Alerting, AlertingConfig};
-use citywatch_engine::pipeline::{LoadedRules, PipelineConfig, StatusHandle};
+use citywatch_engine::pipeline::StatusHandle;
 use citywatch_engine::store::{Store, StoreConfig};
-use citywatch_rules::{LoadOptions, RuleSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::monitor::Reporter;
@@ -71,29 +70,6 @@ pub fn claim_data_dir(dir: &Path) -> anyhow::Result<DataLock> {
         .into()),
         Err(TryLockError::Error(error)) => Err(error).context(format!("cannot lock {}", path.display())),
     }
-}
-
-/// Reads and compiles the rules. What is wrong with single rules is logged and counted; the others go on.
-pub fn load_rules(config: &PipelineConfig, parts: &Parts) -> anyhow::Result<Arc<LoadedRules>> {
-    let (sources, unreadable) = crate::rule_files::read(&config.rules)?;
-    let set = RuleSet::load(sources, &LoadOptions::default());
-    for problem in &set.problems {
-        tracing::error!(%problem, "a rule is left out");
-    }
-    for problem in &unreadable {
-        tracing::error!(%problem, "a rule file is left out");
-    }
-    let left_out = set.problems.len() + unreadable.len();
-    metrics::gauge!("citywatch_rules_left_out").set(left_out as f64);
-    let rules = LoadedRules::new(set, config.log_source_mode()).context("rules")?;
-    metrics::gauge!("citywatch_rules_loaded").set(rules.len() as f64);
-    let detail = match (rules.len(), left_out) {
-        (0, 0) => "no rules: set [engine] rules to files or folders of Sigma rules".to_owned(),
-        (count, 0) => format!("{count} loaded"),
-        (count, left_out) => format!("{count} loaded, {left_out} left out (the log says why)"),
-    };
-    parts.set("rules", PartState::Running, detail);
-    Ok(Arc::new(rules))
 }
 
 /// Connects to the store and makes its tables, however long the store takes to come up. `None` at shutdown.
@@ -285,12 +261,16 @@ impl Reporter for SystemReporter {
             .iter()
             .map(|(name, detail)| ((*name).to_owned(), detail()))
             .collect();
-        if let Some(waiting) = self
-            .pipeline
-            .as_ref()
-            .and_then(|pipeline| pipeline.snapshot().waiting_for)
-        {
+        let Some(pipeline) = &self.pipeline else {
+            return details;
+        };
+        let pipeline = pipeline.snapshot();
+        if let Some(waiting) = pipeline.waiting_for {
             details.insert("engine_waits_for".to_owned(), waiting.into());
+        }
+        if !pipeline.dear_rules.is_empty() {
+            let dear = serde_json::to_value(pipeline.dear_rules).unwrap_or_default();
+            details.insert("dear_rules".to_owned(), dear);
         }
         details
     }

@@ -103,6 +103,16 @@ fn by_correlator(set: &RuleSet, arrivals: &[Arrival], drain_every: usize) -> Ale
         if number % drain_every == 0 {
             correlator.drain(&mut told);
         }
+        // The rules are loaded anew in between: what stays the same goes on.
+        if number % 3 == 2 {
+            let mut next = Correlator::new(
+                &set.correlations,
+                set.rules.len().max(4),
+                CorrelationLimits::default(),
+            );
+            next.adopt(correlator);
+            correlator = next;
+        }
     }
     for stream in ["s", "t"] {
         correlator.advance(&"a".into(), &stream.into(), Timestamp(i64::MAX / 4));

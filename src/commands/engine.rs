@@ -13,6 +13,7 @@ use crate::input::start_consumer;
 use crate::monitor::Monitor;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
+use crate::rules_keeper::RulesKeeper;
 use crate::system::{self, SystemReporter};
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -44,7 +45,7 @@ async fn engine(config: Config) -> anyhow::Result<()> {
         .listen(config.monitor.listen, stop_monitor.clone())
         .await?;
     system::make_data_dir(&config.data.dir)?;
-    let rules = system::load_rules(&config.engine, &parts)?;
+    let (keeper, rules) = RulesKeeper::load_first(&config.engine, &parts)?;
     let Some(store) = system::connect_store(&config.store, &parts, &signal).await? else {
         return Ok(());
     };
@@ -71,6 +72,8 @@ async fn engine(config: Config) -> anyhow::Result<()> {
         parts.clone(),
         signal.clone(),
     );
+    let rules_details = keeper.details();
+    keeper.keep_current(pipeline.rules(), signal.clone());
     monitor.report_from(SystemReporter {
         pipeline: Some(pipeline.status()),
         details: vec![
@@ -79,6 +82,7 @@ async fn engine(config: Config) -> anyhow::Result<()> {
                 Box::new(move || serde_json::to_value(kafka.status()).unwrap_or_default()),
             ),
             ("alerting", system::alerting_details(&alerting, &signal)),
+            ("rules", rules_details),
         ],
     });
     tracing::info!("the engine takes records from Kafka");

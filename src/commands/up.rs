@@ -16,6 +16,7 @@ use crate::input::Input;
 use crate::monitor::Monitor;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
+use crate::rules_keeper::RulesKeeper;
 use crate::store_process::{self, StoreProcess};
 use crate::system::{self, SystemReporter};
 
@@ -73,7 +74,7 @@ async fn up(mut config: Config) -> anyhow::Result<()> {
         parts.set(part, PartState::Starting, "");
     }
     let monitor = Monitor::install(parts.clone())?;
-    let rules = system::load_rules(&config.engine, &parts)?;
+    let rules = RulesKeeper::load_first(&config.engine, &parts)?;
     let stops = Stops::default();
     config.monitor.listen = monitor
         .listen(config.monitor.listen, stops.store.clone())
@@ -122,7 +123,7 @@ async fn run_parts(
     config: &Config,
     parts: &Parts,
     monitor: &Monitor,
-    rules: Arc<LoadedRules>,
+    (keeper, rules): (RulesKeeper, Arc<LoadedRules>),
     signal: &CancellationToken,
     stops: &Stops,
 ) -> anyhow::Result<()> {
@@ -156,6 +157,8 @@ async fn run_parts(
         parts.clone(),
         signal.clone(),
     );
+    let rules_details = keeper.details();
+    keeper.keep_current(pipeline.rules(), signal.clone());
     let (agent, transport) = (input.monitor(), input.monitor());
     monitor.report_from(SystemReporter {
         pipeline: Some(pipeline.status()),
@@ -163,6 +166,7 @@ async fn run_parts(
             ("agent", Box::new(move || agent.agent())),
             ("transport", Box::new(move || transport.transport())),
             ("alerting", system::alerting_details(&alerting, signal)),
+            ("rules", rules_details),
         ],
     });
     let status = monitor.clone();

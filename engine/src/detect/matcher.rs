@@ -27,6 +27,25 @@ pub struct RuleHit {
     pub matched: Vec<MatchedField>,
 }
 
+/// Times the judging of rules. The clock is the caller's: this module has none.
+pub trait JudgeTimer {
+    /// A rule is about to be judged.
+    fn begin(&mut self);
+    /// This rule was judged.
+    fn end(&mut self, rule: RuleIndex);
+}
+
+/// Nobody wants to know.
+struct NotTimed;
+
+impl JudgeTimer for NotTimed {
+    #[inline]
+    fn begin(&mut self) {}
+
+    #[inline]
+    fn end(&mut self, _rule: RuleIndex) {}
+}
+
 /// Most combinations of log sources whose plans are kept; hostile records can name any number.
 const PLANS_MAX: usize = 1_024;
 
@@ -87,6 +106,16 @@ impl Matcher {
 
     /// Appends the rules that hold for `event` to `hits`, in the order of the rule set.
     pub fn match_event(&mut self, event: &Event<'_>, hits: &mut Vec<RuleHit>) {
+        self.match_event_timed(event, hits, &mut NotTimed);
+    }
+
+    /// The same; `timer` is told of each rule that is judged.
+    pub fn match_event_timed(
+        &mut self,
+        event: &Event<'_>,
+        hits: &mut Vec<RuleHit>,
+        timer: &mut impl JudgeTimer,
+    ) {
         let plan = self.plan(&event.log_sources);
         let compiled = &*self.compiled;
         self.memory.begin();
@@ -105,12 +134,14 @@ impl Matcher {
                     continue;
                 }
                 self.candidates_judged += 1;
+                timer.begin();
                 if compiled.programs.run(plan.program, &mut view) {
                     hits.push(RuleHit {
                         rule: RuleIndex(rule),
                         matched: view.matched(rule),
                     });
                 }
+                timer.end(RuleIndex(rule));
             }
         }
         self.last_plan = Some(plan);

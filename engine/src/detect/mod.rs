@@ -48,7 +48,7 @@ mod witness;
 pub use compile::{Compiled, RULES_MAX, RuleIndex};
 pub use correlate::{CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator};
 pub use error::CompileError;
-pub use matcher::{Matcher, RuleHit};
+pub use matcher::{JudgeTimer, Matcher, RuleHit};
 pub use routing::LogSourceMode;
 
 #[cfg(test)]

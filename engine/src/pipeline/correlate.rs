@@ -9,8 +9,8 @@ use citywatch_parsers::Timestamp;
 
 use super::config::PipelineConfig;
 use super::positions::StreamKey;
-use super::rules::LoadedRules;
-use super::worker::Found;
+use super::rules::{CurrentRules, LoadedRules};
+use super::worker::{Found, Processed};
 use crate::detect::{
     CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator, RuleIndex,
 };
@@ -24,33 +24,49 @@ const REBUILD_SLACK: Duration = Duration::from_secs(24 * 3_600);
 /// The correlator with what it cannot know by itself: time, and which streams are quiet.
 #[derive(Debug)]
 pub(super) struct Correlation {
-    rules: Arc<LoadedRules>,
+    rules: CurrentRules,
     correlator: Correlator,
+    limits: CorrelationLimits,
     quiet_after: Duration,
     /// Streams that spoke since their watermark was last moved by the clock.
     speaking: HashMap<StreamKey, Instant>,
 }
 
 impl Correlation {
-    pub(super) fn new(rules: &Arc<LoadedRules>, config: &PipelineConfig) -> Self {
+    pub(super) fn new(rules: CurrentRules, config: &PipelineConfig) -> Self {
         let lateness = Duration::from_secs(config.lateness_s);
         let lateness_us = i64::try_from(lateness.as_micros()).unwrap_or(i64::MAX);
         let limits = CorrelationLimits {
             lateness_us,
             ..CorrelationLimits::default()
         };
-        let set = rules.set();
         Self {
-            correlator: Correlator::new(&set.correlations, set.rules.len(), limits),
-            rules: Arc::clone(rules),
+            correlator: correlator_of(rules.get(), limits),
+            rules,
+            limits,
             quiet_after: lateness,
             speaking: HashMap::new(),
         }
     }
 
+    /// The rules that it works with.
+    pub(super) fn rules(&self) -> &LoadedRules {
+        self.rules.get()
+    }
+
+    /// Takes over rules that were loaded since. Correlations that stay the same go on with what they
+    /// have; those that are new or were changed begin anew.
+    pub(super) fn catch_up(&mut self) {
+        if self.rules.catch_up() {
+            let next = correlator_of(self.rules.get(), self.limits);
+            let before = std::mem::replace(&mut self.correlator, next);
+            self.correlator.adopt(before);
+        }
+    }
+
     /// Whether there is nothing to correlate.
     pub(super) fn is_idle(&self) -> bool {
-        self.rules.set().correlations.is_empty()
+        self.rules.get().set().correlations.is_empty()
     }
 
     /// What it holds and what it had to let go.
@@ -70,7 +86,7 @@ impl Correlation {
             Duration::from_micros(u64::try_from(self.correlator.horizon_us()).unwrap_or(u64::MAX));
         let back_us = i64::try_from((horizon + REBUILD_SLACK).as_micros()).unwrap_or(i64::MAX);
         let since = Timestamp(now().as_micros().saturating_sub(back_us));
-        let rules = self.rules.set().rules.iter().enumerate();
+        let rules = self.rules.get().set().rules.iter().enumerate();
         let wanted = rules.filter(|(index, _)| self.correlator.wants(rule_index(*index)));
         let ids: Vec<String> = wanted.map(|(_, rule)| rule.meta.id.to_string()).collect();
         let mut stored = Vec::new();
@@ -83,12 +99,7 @@ impl Correlation {
     /// Takes matches of the last run in again, and returns what they lead to: alerts that were raised
     /// then, under the same ids, so that alerting and store know them.
     pub(super) fn replay(&mut self, stored: &[StoredMatch]) -> Vec<Match> {
-        let rules = &self.rules.set().rules;
-        let by_id: HashMap<&str, RuleIndex> = rules
-            .iter()
-            .enumerate()
-            .map(|(index, rule)| (rule.meta.id.as_str(), rule_index(index)))
-            .collect();
+        let by_id = by_id(self.rules.get());
         for found in stored {
             let Some(&rule) = by_id.get(found.rule_id.as_str()) else {
                 continue;
@@ -105,19 +116,25 @@ impl Correlation {
     }
 
     /// Takes in what was found in a stream, and returns the correlations that hold by now.
-    pub(super) fn observe(
-        &mut self,
-        stream: &StreamKey,
-        found: &[Found],
-        newest_event: Option<Timestamp>,
-    ) -> Vec<Match> {
+    pub(super) fn observe(&mut self, processed: &Processed, found: &[Found]) -> Vec<Match> {
+        let (stream, newest_event) = (&processed.stream, processed.newest_event);
         if self.is_idle() {
             return Vec::new();
         }
+        // A batch that was matched before the rules changed, or already after: its rules go by their ids.
+        let others = !Arc::ptr_eq(self.rules.get(), &processed.rules);
+        let by_id = (others && !found.is_empty()).then(|| by_id(self.rules.get()));
         for Found { rule, found } in found {
+            let rule = match &by_id {
+                None => *rule,
+                Some(by_id) => match by_id.get(found.rule.id.as_str()) {
+                    Some(rule) => *rule,
+                    None => continue,
+                },
+            };
             for evidence in &found.evidence {
                 let input = CorrelationInput {
-                    rule: *rule,
+                    rule,
                     event: &evidence.event,
                     matched: &evidence.matched,
                 };
@@ -158,6 +175,18 @@ impl Correlation {
         self.correlator.drain(&mut matches);
         matches
     }
+}
+
+fn correlator_of(rules: &LoadedRules, limits: CorrelationLimits) -> Correlator {
+    let set = rules.set();
+    Correlator::new(&set.correlations, set.rules.len(), limits)
+}
+
+fn by_id(rules: &LoadedRules) -> HashMap<&str, RuleIndex> {
+    let rules = rules.set().rules.iter().enumerate();
+    rules
+        .map(|(index, rule)| (rule.meta.id.as_str(), rule_index(index)))
+        .collect()
 }
 
 fn rule_index(index: usize) -> RuleIndex {

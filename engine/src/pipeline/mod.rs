@@ -15,6 +15,7 @@
 mod block;
 mod config;
 mod correlate;
+mod costs;
 mod dispatch;
 mod patience;
 mod positions;
@@ -32,7 +33,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{LogSourceRouting, PipelineConfig};
-pub use rules::{LoadedRules, RulesError};
+pub use costs::DearRule;
+pub use rules::{LoadedRules, RulesError, RulesHandle};
 pub use status::{PipelineStatus, StatusHandle};
 
 use crate::matches::MatchDelivery;
@@ -72,6 +74,7 @@ pub enum PipelineError {
 #[derive(Debug)]
 pub struct Pipeline {
     status: StatusHandle,
+    rules: RulesHandle,
     writer: JoinHandle<()>,
 }
 
@@ -87,12 +90,13 @@ impl Pipeline {
         shutdown: CancellationToken,
     ) -> Result<Self, PipelineError> {
         let context = config.parse_context()?;
+        let rules = RulesHandle::new(parts.rules);
         let status = StatusHandle::default();
         let (processed, results) = mpsc::channel(QUEUE_BATCHES);
         let mut workers = Vec::new();
         for number in 0..config.worker_threads() {
             let (work, assigned) = mpsc::channel(QUEUE_BATCHES);
-            let worker = worker::Worker::new(&context, &parts.rules, status.clone());
+            let worker = worker::Worker::new(&context, rules.subscribe(), status.clone());
             let processed = processed.clone();
             std::thread::Builder::new()
                 .name(format!("engine-{number}"))
@@ -103,23 +107,31 @@ impl Pipeline {
         drop(processed);
         let dispatcher = dispatch::Dispatcher::new(parts.store.clone(), workers, status.clone());
         tokio::spawn(dispatcher.run(parts.deliveries, shutdown.clone()));
-        let correlation = correlate::Correlation::new(&parts.rules, config);
+        let correlation = correlate::Correlation::new(rules.subscribe(), config);
         let writer = writer::Writer::new(
             config,
             parts.store,
-            &parts.rules,
             correlation,
             parts.alerts,
             status.clone(),
             shutdown,
         );
         let writer = tokio::spawn(writer.run(results));
-        Ok(Self { status, writer })
+        Ok(Self {
+            status,
+            rules,
+            writer,
+        })
     }
 
     /// Its counters.
     pub fn status(&self) -> StatusHandle {
         self.status.clone()
+    }
+
+    /// Where it takes other rules.
+    pub fn rules(&self) -> RulesHandle {
+        self.rules.clone()
     }
 
     /// Waits until the pipeline has ended.

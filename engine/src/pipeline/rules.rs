@@ -1,10 +1,11 @@
-//! The rules of a running pipeline: compiled for events, kept for correlation.
+//! The rules of a running pipeline: compiled for events, kept for correlation, replaced while it runs.
 
 use std::sync::Arc;
 
 use citywatch_rules::RuleSet;
 use citywatch_rules::rule::Alerts;
 use thiserror::Error;
+use tokio::sync::watch;
 
 use crate::detect::{CompileError, Compiled, LogSourceMode, RuleIndex};
 
@@ -14,6 +15,55 @@ pub enum RulesError {
     /// The matcher could not be built.
     #[error("the rules cannot be compiled: {0}")]
     Compile(#[from] CompileError),
+}
+
+/// Gives a running pipeline other rules.
+///
+/// Each worker takes them over between two batches, so every event is matched once, by the rules before or
+/// by these; correlation goes on with what the correlations that stay the same have gathered.
+#[derive(Clone, Debug)]
+pub struct RulesHandle(watch::Sender<Arc<LoadedRules>>);
+
+impl RulesHandle {
+    pub(super) fn new(rules: Arc<LoadedRules>) -> Self {
+        Self(watch::Sender::new(rules))
+    }
+
+    /// Replaces the rules.
+    pub fn replace(&self, rules: Arc<LoadedRules>) {
+        self.0.send_replace(rules);
+    }
+
+    pub(super) fn subscribe(&self) -> CurrentRules {
+        CurrentRules {
+            rules: Arc::clone(&self.0.borrow()),
+            changes: self.0.subscribe(),
+        }
+    }
+}
+
+/// The rules that a part of the pipeline works with, and those that are to follow.
+#[derive(Debug)]
+pub(super) struct CurrentRules {
+    rules: Arc<LoadedRules>,
+    changes: watch::Receiver<Arc<LoadedRules>>,
+}
+
+impl CurrentRules {
+    /// The rules now.
+    pub(super) fn get(&self) -> &Arc<LoadedRules> {
+        &self.rules
+    }
+
+    /// Takes over what was loaded since; whether that is another set.
+    pub(super) fn catch_up(&mut self) -> bool {
+        // A handle that is gone means that no other rules come.
+        if !self.changes.has_changed().unwrap_or(false) {
+            return false;
+        }
+        self.rules = Arc::clone(&self.changes.borrow_and_update());
+        true
+    }
 }
 
 /// A rule set with all that is derived from it once.
@@ -46,6 +96,14 @@ impl LoadedRules {
     /// Whether matches of a rule become alerts of their own.
     pub fn alerts(&self, rule: RuleIndex) -> bool {
         self.set.rules[rule.as_usize()].meta.alerts == Alerts::Own
+    }
+
+    /// Whether a correlation's matches become alerts; one that is no longer there keeps those it has raised.
+    pub fn correlation_alerts(&self, id: &str) -> bool {
+        let mut correlations = self.set.correlations.iter();
+        correlations
+            .find(|correlation| correlation.meta.id.as_str() == id)
+            .is_none_or(|correlation| correlation.meta.alerts == Alerts::Own)
     }
 
     /// Number of rules and correlations.

@@ -5,20 +5,25 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::costs::{DearRule, RuleCosts};
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident => $metric:literal),* $(,)?) => {
         /// Counters since the start.
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
         pub struct PipelineStatus {
             $($(#[$doc])* pub $name: u64,)*
             /// What the pipeline is waiting for while something it needs fails; `None` when all is well.
             pub waiting_for: Option<String>,
+            /// Rules that take far more than their share of the time.
+            pub dear_rules: Vec<DearRule>,
         }
 
         #[derive(Debug, Default)]
         struct Counters {
             $($name: AtomicU64,)*
             waiting_for: Mutex<Option<String>>,
+            costs: RuleCosts,
         }
 
         impl StatusHandle {
@@ -35,6 +40,7 @@ macro_rules! counters {
                 PipelineStatus {
                     $($name: self.0.$name.load(Ordering::Relaxed),)*
                     waiting_for: self.lock_waiting().clone(),
+                    dear_rules: self.costs().dear(),
                 }
             }
         }
@@ -76,6 +82,11 @@ impl StatusHandle {
     /// Notes what the pipeline waits for, or that it no longer does.
     pub(super) fn waiting_for(&self, what: Option<String>) {
         *self.lock_waiting() = what;
+    }
+
+    /// What single rules cost.
+    pub(super) fn costs(&self) -> &RuleCosts {
+        &self.0.costs
     }
 
     fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Option<String>> {

@@ -1,6 +1,7 @@
 //! A worker thread: parses the records of its streams, matches the events, makes their rows.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -10,13 +11,18 @@ use citywatch_parsers::{Event, ParseContext, Parser, Record, RecordBatch, Timest
 use tokio::sync::mpsc;
 
 use super::block::day_of;
+use super::costs::Sample;
 use super::dispatch::Assigned;
 use super::positions::StreamKey;
-use super::rules::LoadedRules;
+use super::rules::{CurrentRules, LoadedRules};
 use super::status::StatusHandle;
 use crate::detect::{Matcher, RuleHit, RuleIndex};
 use crate::matches::{EventId, EventSnapshot, Evidence, Match, MatchId};
 use crate::store::{DeadLetterRow, EventRow};
+
+/// What is parsed before it is matched.
+const RECORDS_AT_ONCE: usize = 64;
+const BYTES_AT_ONCE: u32 = 128 << 10;
 
 /// A match with the rule that made it.
 #[derive(Debug)]
@@ -29,6 +35,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Processed {
     pub(super) stream: StreamKey,
+    /// The rules that its events were matched by.
+    pub(super) rules: Arc<LoadedRules>,
     pub(super) events: Vec<EventRow>,
     pub(super) dead_letters: Vec<DeadLetterRow>,
     pub(super) matches: Vec<Found>,
@@ -58,24 +66,22 @@ impl Processed {
 
 /// One thread's tools; they keep their buffers from batch to batch.
 pub(super) struct Worker {
-    rules: Arc<LoadedRules>,
+    rules: CurrentRules,
     matcher: Matcher,
     parser: Parser,
     arena: Bump,
+    sample: Sample,
     status: StatusHandle,
 }
 
 impl Worker {
-    pub(super) fn new(
-        context: &ParseContext,
-        rules: &Arc<LoadedRules>,
-        status: StatusHandle,
-    ) -> Self {
+    pub(super) fn new(context: &ParseContext, rules: CurrentRules, status: StatusHandle) -> Self {
         Self {
-            matcher: rules.compiled().matcher(),
-            rules: Arc::clone(rules),
+            matcher: rules.get().compiled().matcher(),
+            rules,
             parser: Parser::new(context.clone()),
             arena: Bump::new(),
+            sample: Sample::default(),
             status,
         }
     }
@@ -95,9 +101,13 @@ impl Worker {
     }
 
     fn process(&mut self, Assigned { delivery, known }: Assigned) -> Processed {
+        if self.rules.catch_up() {
+            self.matcher = self.rules.get().compiled().matcher();
+        }
         let batch = delivery.batch;
         let mut processed = Processed {
             stream: StreamKey::of(&batch.origin),
+            rules: Arc::clone(self.rules.get()),
             events: Vec::with_capacity(batch.len()),
             dead_letters: Vec::new(),
             matches: Vec::new(),
@@ -127,50 +137,95 @@ impl Worker {
     /// Reads the records after the first `skip`. Positions grow within a batch, so those that the
     /// store has are its first ones.
     fn read_batch(&mut self, batch: &RecordBatch, skip: usize, processed: &mut Processed) {
-        for record in batch.iter().skip(skip) {
-            let rows = processed.events.len();
-            let matches = processed.matches.len();
-            // A record that makes a parser or a matcher panic is a fault of ours that must not
-            // stop the stream: it is kept with its bytes, and the panic's message is in the log.
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.read_record(record, processed)));
-            if outcome.is_err() {
-                processed.events.truncate(rows);
-                processed.matches.truncate(matches);
-                self.matcher = self.rules.compiled().matcher();
-                processed.dead_letters.push(DeadLetterRow::from_record(
-                    &record,
-                    "internal_error",
-                    "the engine failed on this record; its log has the place",
-                ));
+        let mut next = skip;
+        while next < batch.len() {
+            let end = at_once(batch, next);
+            if !self.read_guarded(batch, next..end, processed) {
+                // One of them is at fault; the others must not go with it.
+                for index in next..end {
+                    self.read_alone(batch, index, processed);
+                }
             }
-            self.arena.reset();
+            next = end;
+        }
+        self.status.costs().add(&mut self.sample, self.rules.get());
+    }
+
+    /// Reads one record. One that makes a parser or a matcher panic is a fault of ours that must not stop
+    /// the stream: it is kept with its bytes, and the panic's message is in the log.
+    fn read_alone(&mut self, batch: &RecordBatch, index: usize, processed: &mut Processed) {
+        if self.read_guarded(batch, index..index + 1, processed) {
+            return;
+        }
+        if let Some(record) = batch.get(index) {
+            processed.dead_letters.push(DeadLetterRow::from_record(
+                &record,
+                "internal_error",
+                "the engine failed on this record; its log has the place",
+            ));
         }
     }
 
-    fn read_record(&mut self, record: Record<'_>, processed: &mut Processed) {
+    /// Reads records; `false`, and nothing of them kept, when that panics.
+    fn read_guarded(
+        &mut self,
+        batch: &RecordBatch,
+        records: Range<usize>,
+        processed: &mut Processed,
+    ) -> bool {
+        let rows = processed.events.len();
+        let matches = processed.matches.len();
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            self.read_records(batch, records, processed);
+        }));
+        if read.is_err() {
+            processed.events.truncate(rows);
+            processed.matches.truncate(matches);
+            self.matcher = self.rules.get().compiled().matcher();
+        }
+        self.arena.reset();
+        read.is_ok()
+    }
+
+    fn read_records(
+        &mut self,
+        batch: &RecordBatch,
+        records: Range<usize>,
+        processed: &mut Processed,
+    ) {
         let Self {
             rules,
             matcher,
             parser,
             arena,
+            sample,
             status,
         } = self;
-        let mut events: Vec<Event<'_>> = Vec::with_capacity(1);
-        parser.parse_record(record, arena, &mut events);
+        let mut events: Vec<Event<'_>> = Vec::with_capacity(records.len());
+        for record in records.filter_map(|index| batch.get(index)) {
+            parser.parse_record(record, arena, &mut events);
+        }
         let mut hits = Vec::new();
         for event in &events {
-            let origin = record.origin;
+            let origin = event.record.origin;
             let id = EventId::of(
                 origin.agent.as_str(),
                 origin.stream.as_str(),
-                record.position,
+                event.record.position,
                 event.sub_index,
             );
             hits.clear();
-            matcher.match_event(event, &mut hits);
-            add_matches(rules, event, id, &mut hits, &mut processed.matches);
+            if sample.is_due() {
+                matcher.match_event_timed(event, &mut hits, sample);
+            } else {
+                matcher.match_event(event, &mut hits);
+            }
+            add_matches(rules.get(), event, id, &mut hits, &mut processed.matches);
             processed.newest_event = processed.newest_event.max(Some(event.event_time));
             processed.events.push(EventRow::from_event(event, id));
+        }
+        // Counted last: records that are read again alone are not counted twice.
+        for event in &events {
             status.events_with_problems(usize::from(!event.problems.is_empty()));
             for problem in &event.problems {
                 metrics::counter!("citywatch_parse_problems_total", "kind" => problem.kind.name(), "format" => event.format)
@@ -178,6 +233,20 @@ impl Worker {
             }
         }
     }
+}
+
+/// The end of the records from `next` on that are read at once: few enough that their events stay in the
+/// second-level cache between parsing and matching.
+fn at_once(batch: &RecordBatch, next: usize) -> usize {
+    let mut bytes = 0;
+    let fitting = batch.spans()[next..]
+        .iter()
+        .take(RECORDS_AT_ONCE)
+        .take_while(|span| {
+            bytes += span.end - span.start;
+            bytes <= BYTES_AT_ONCE
+        });
+    next + fitting.count().max(1)
 }
 
 /// Frames that the transport could not decode are kept as they came.

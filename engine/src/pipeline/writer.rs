@@ -4,10 +4,8 @@
 //! acknowledged only when alerting has committed its matches and its rows are stored, `events` last.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use citywatch_rules::rule::Alerts;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +14,6 @@ use super::block::{Block, PendingAlerts};
 use super::config::PipelineConfig;
 use super::correlate::Correlation;
 use super::patience::{Outcome, Patience};
-use super::rules::LoadedRules;
 use super::status::StatusHandle;
 use super::worker::{Found, Processed};
 use crate::matches::{Match, MatchDelivery};
@@ -40,7 +37,6 @@ pub(super) struct Writer {
     patience: Patience,
     gave_up: GaveUp,
     store: Store,
-    rules: Arc<LoadedRules>,
     correlation: Correlation,
     alerts: mpsc::Sender<MatchDelivery>,
     status: StatusHandle,
@@ -56,7 +52,6 @@ impl Writer {
     pub(super) fn new(
         config: &PipelineConfig,
         store: Store,
-        rules: &Arc<LoadedRules>,
         correlation: Correlation,
         alerts: mpsc::Sender<MatchDelivery>,
         status: StatusHandle,
@@ -66,7 +61,6 @@ impl Writer {
             patience: Patience::new(status.clone(), shutdown),
             gave_up: GaveUp::No,
             store,
-            rules: Arc::clone(rules),
             correlation,
             alerts,
             status,
@@ -97,9 +91,11 @@ impl Writer {
                 },
                 () = due => self.flush().await,
                 _ = quiet.tick() => {
+                    self.correlation.catch_up();
                     let correlated = self.correlation.close_quiet_streams();
                     self.take_correlated(correlated).await;
                     self.report_correlation();
+                    self.status.costs().report();
                 }
             }
         }
@@ -153,9 +149,8 @@ impl Writer {
             self.flush().await;
         }
         let found = std::mem::take(&mut processed.matches);
-        let correlated =
-            self.correlation
-                .observe(&processed.stream, &found, processed.newest_event);
+        self.correlation.catch_up();
+        let correlated = self.correlation.observe(&processed, &found);
         for Found { found, .. } in &found {
             if !processed.matches_ahead.contains(&found.id) {
                 self.block.add_match(MatchRow::from_match(found));
@@ -163,7 +158,7 @@ impl Writer {
         }
         let alerting = found
             .into_iter()
-            .filter(|found| self.rules.alerts(found.rule))
+            .filter(|found| processed.rules.alerts(found.rule))
             .map(|found| found.found);
         self.alert(alerting.collect()).await;
         self.take_correlated(correlated).await;
@@ -184,17 +179,9 @@ impl Writer {
         for found in &correlated {
             self.block.add_match(MatchRow::from_match(found));
         }
-        let set = self.rules.set();
-        let silent = |found: &Match| {
-            let correlation = set
-                .correlations
-                .iter()
-                .find(|correlation| correlation.meta.id.as_str() == found.rule.id);
-            correlation.is_some_and(|correlation| correlation.meta.alerts == Alerts::OnlyCorrelated)
-        };
         let alerting = correlated
             .into_iter()
-            .filter(|found| !silent(found))
+            .filter(|found| self.correlation.rules().correlation_alerts(&found.rule.id))
             .collect();
         self.alert(alerting).await;
         self.set_deadline();

@@ -143,6 +143,35 @@ impl Correlator {
         }
     }
 
+    /// What it holds, for another that goes on with it.
+    pub(super) fn into_state(self) -> (Streams, BTreeSet<Waiting>, Vec<Node>) {
+        (self.streams, self.pending, self.nodes)
+    }
+
+    pub(super) fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
+    /// Goes on with these streams and groups to be looked at, and with the groups that its nodes have got.
+    pub(super) fn take_state(
+        &mut self,
+        streams: Streams,
+        pending: impl IntoIterator<Item = Waiting>,
+        counted: CorrelationStatus,
+    ) {
+        self.streams = streams;
+        self.pending.extend(pending);
+        let groups = self.nodes.iter().flat_map(|node| node.groups.values());
+        let held = groups.map(Group::held);
+        let (entries, evidence_events) =
+            held.fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1));
+        self.status = CorrelationStatus {
+            entries,
+            evidence_events,
+            ..counted
+        };
+    }
+
     /// Puts a match into its group.
     fn admit(&mut self, index: usize, position: u16, arriving: Arriving, streams: &[StreamIndex]) {
         let node = &mut self.nodes[index];

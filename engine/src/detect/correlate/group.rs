@@ -194,6 +194,12 @@ impl Group {
         false
     }
 
+    /// Number of its entries, and of those that have evidence.
+    pub(super) fn held(&self) -> (usize, usize) {
+        let shown = self.entries.iter().filter(|entry| entry.shown.is_some());
+        (self.entries.len(), shown.count())
+    }
+
     /// The streams that its entries came from.
     pub(super) fn streams(&self) -> impl Iterator<Item = StreamIndex> {
         self.streams.iter().map(|stream| stream.0)

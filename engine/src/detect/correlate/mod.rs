@@ -10,6 +10,7 @@
 //!
 //! Memory is bounded by [`CorrelationLimits`]; what does not fit is counted in [`CorrelationStatus`].
 
+mod adopt;
 mod alert;
 mod correlator;
 mod fields;

@@ -88,6 +88,18 @@ impl Streams {
         }
     }
 
+    /// The same with the groups of the correlations that have a place among others; the rest waits no longer.
+    pub(super) fn with_places(mut self, place: impl Fn(usize) -> Option<usize>) -> Self {
+        for state in &mut self.states {
+            let waiting = std::mem::take(&mut state.waiting).into_iter();
+            let moved = waiting.filter_map(|Reverse((due_us, (node, group)))| {
+                Some(Reverse((due_us, (place(node)?, group))))
+            });
+            state.waiting = moved.collect();
+        }
+        self
+    }
+
     /// The groups that need wait no longer.
     pub(super) fn take_ready(&mut self, groups: &mut Vec<Waiting>) {
         for stream in std::mem::take(&mut self.ready) {

@@ -1,0 +1,219 @@
+//! Keeps the engine's rules those of the rule files: loads them, and again whenever they change.
+//!
+//! The files are looked at every few seconds (names, times, sizes): cheap, and the same on every file
+//! system and in every container. SIGHUP looks at once. A rule that is broken is out until it is
+//! mended, also where an earlier version of it was right: what runs is what the files say, and what
+//! is refused is said in log, status and metrics. Only when nothing can be loaded at all (the folder is
+//! gone) do the rules stay as they were.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use citywatch_engine::pipeline::{LoadedRules, PipelineConfig, RulesHandle};
+use citywatch_parsers::Timestamp;
+use citywatch_rules::{LoadOptions, RuleSet};
+use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::parts::{PartState, Parts};
+use crate::rule_files::{self, Fingerprint};
+
+/// Files that are being written are left until they rest for so long.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Errors that the status lists; the log has all.
+const ERRORS_SHOWN: usize = 20;
+
+/// How the rules stand.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RulesStatus {
+    /// Rules and correlations that the engine works with.
+    pub loaded: usize,
+    /// Rules and files that are left out because something is wrong with them.
+    pub refused: usize,
+    /// When they were loaded last (UTC).
+    pub loaded_at: String,
+    /// How often, the start included.
+    pub loads: u64,
+    /// Why the last attempt failed as a whole; the rules before it stay.
+    pub not_loaded: Option<String>,
+    /// What is wrong with those that are refused, the first ones.
+    pub errors: Vec<String>,
+}
+
+/// Loads rules and watches their files.
+#[derive(Debug)]
+pub struct RulesKeeper {
+    config: PipelineConfig,
+    parts: Parts,
+    status: Arc<Mutex<RulesStatus>>,
+    hang_up: Signal,
+    seen: Option<Fingerprint>,
+}
+
+impl RulesKeeper {
+    /// Loads the rules for the first time.
+    ///
+    /// # Errors
+    /// When there is nothing at a configured path, or the rules are too many.
+    pub fn load_first(
+        config: &PipelineConfig,
+        parts: &Parts,
+    ) -> anyhow::Result<(Self, Arc<LoadedRules>)> {
+        let status = Arc::new(Mutex::new(RulesStatus::default()));
+        // Before the files are read: what changes meanwhile is seen as a change.
+        let seen = rule_files::fingerprint(&config.rules).ok();
+        let rules = load(config, parts, &status)?;
+        let keeper = Self {
+            config: config.clone(),
+            parts: parts.clone(),
+            status,
+            hang_up: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+            seen,
+        };
+        Ok((keeper, rules))
+    }
+
+    /// How the rules stand, as JSON, whenever it is asked.
+    pub fn details(&self) -> crate::system::Details {
+        let status = Arc::clone(&self.status);
+        Box::new(move || serde_json::to_value(&*lock(&status)).unwrap_or_default())
+    }
+
+    /// Gives `engine` the rules anew whenever their files change, until `shutdown`.
+    pub fn keep_current(self, engine: RulesHandle, shutdown: CancellationToken) {
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = self.watch(engine) => {}
+            }
+        });
+    }
+
+    async fn watch(mut self, engine: RulesHandle) {
+        loop {
+            let told = self.next_look().await;
+            let Some(now) = self.settled().await else {
+                continue;
+            };
+            if !told && self.seen == Some(now) {
+                continue;
+            }
+            self.seen = Some(now);
+            let (config, parts) = (self.config.clone(), self.parts.clone());
+            let status = Arc::clone(&self.status);
+            let loading = tokio::task::spawn_blocking(move || load(&config, &parts, &status));
+            match loading.await {
+                Ok(Ok(rules)) => {
+                    tracing::info!(rules = rules.len(), "the rules were loaded anew");
+                    engine.replace(rules);
+                }
+                Ok(Err(error)) => self.failed(&format!("{error:#}")),
+                Err(error) => self.failed(&error.to_string()),
+            }
+        }
+    }
+
+    /// Waits until it is time to look; whether somebody asked for it.
+    async fn next_look(&mut self) -> bool {
+        let interval = async {
+            match self.config.rules_check_interval_s {
+                0 => std::future::pending().await,
+                seconds => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            }
+        };
+        tokio::select! {
+            signal = self.hang_up.recv() => signal.is_some(),
+            () = interval => false,
+        }
+    }
+
+    /// The files once nobody writes to them. `None` when they cannot be listed, which is said.
+    async fn settled(&mut self) -> Option<Fingerprint> {
+        let mut before = None;
+        loop {
+            let paths = self.config.rules.clone();
+            let looked = tokio::task::spawn_blocking(move || rule_files::fingerprint(&paths)).await;
+            match looked {
+                Ok(Ok(now)) if before == Some(now) || self.seen == Some(now) => return Some(now),
+                Ok(Ok(now)) => before = Some(now),
+                Ok(Err(error)) => {
+                    self.failed(&format!("the rule files cannot be listed: {error}"));
+                    self.seen = None;
+                    return None;
+                }
+                Err(error) => {
+                    self.failed(&error.to_string());
+                    return None;
+                }
+            }
+            tokio::time::sleep(SETTLE).await;
+        }
+    }
+
+    fn failed(&self, error: &str) {
+        let mut status = lock(&self.status);
+        if status.not_loaded.as_deref() != Some(error) {
+            tracing::error!(
+                error,
+                "the rules could not be loaded anew: those before stay"
+            );
+        }
+        metrics::counter!("citywatch_rules_load_failures_total").increment(1);
+        status.not_loaded = Some(error.to_owned());
+        let detail = format!("{} loaded; not loaded anew: {error}", status.loaded);
+        self.parts.set("rules", PartState::Running, detail);
+    }
+}
+
+/// Reads and compiles the rules. What is wrong with single rules is logged and counted; the others go on.
+fn load(
+    config: &PipelineConfig,
+    parts: &Parts,
+    status: &Mutex<RulesStatus>,
+) -> anyhow::Result<Arc<LoadedRules>> {
+    let (sources, unreadable) = rule_files::read(&config.rules)?;
+    let options = LoadOptions {
+        placeholders: config.placeholders.clone(),
+    };
+    let mut set = RuleSet::load(sources, &options);
+    let problems = std::mem::take(&mut set.problems);
+    let problems = problems.iter().map(ToString::to_string);
+    let errors: Vec<String> = unreadable.into_iter().chain(problems).collect();
+    let rules = LoadedRules::new(set, config.log_source_mode()).context("rules")?;
+    for error in &errors {
+        tracing::error!(error, "a rule is left out");
+    }
+    let refused = errors.len();
+    let detail = match (rules.len(), refused) {
+        (0, 0) => "no rules: set [engine] rules to files or folders of Sigma rules".to_owned(),
+        (count, 0) => format!("{count} loaded"),
+        (count, refused) => format!("{count} loaded, {refused} left out (the log says why)"),
+    };
+    parts.set("rules", PartState::Running, detail);
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    metrics::gauge!("citywatch_rules_loaded").set(rules.len() as f64);
+    metrics::gauge!("citywatch_rules_left_out").set(refused as f64);
+    metrics::gauge!("citywatch_rules_loaded_timestamp_seconds").set(since_epoch.as_secs_f64());
+    metrics::counter!("citywatch_rules_loads_total").increment(1);
+    let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+    let mut status = lock(status);
+    *status = RulesStatus {
+        loaded: rules.len(),
+        refused,
+        loaded_at: Timestamp::from_seconds(seconds).to_string(),
+        loads: status.loads + 1,
+        not_loaded: None,
+        errors: errors.into_iter().take(ERRORS_SHOWN).collect(),
+    };
+    Ok(Arc::new(rules))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,146 @@
+//! Rules that change while `citywatch up` runs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+
+use support::{Up, have_chdb, request, signal, wait_for};
+
+/// One that matches `word`.
+fn rule(id: u32, name: &str, word: &str) -> String {
+    format!(
+        "title: Says {word}\nid: 00000000-0000-4000-8000-00000000000{id}\nname: {name}\nlogsource: {{category: test}}\n\
+         detection:\n  selection: {{Word: {word}}}\n  condition: selection\n"
+    )
+}
+
+const THREE_OF_A_USER: &str = "title: Three of a user\nid: 00000000-0000-4000-8000-000000000009\n\
+    correlation:\n  type: event_count\n  rules: [first]\n  group-by: [User]\n  timespan: 1h\n  condition: {gte: 3}\n  generate: true\n";
+
+fn append(path: &Path, word: &str, user: &str, second: u32) {
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
+    writeln!(
+        file,
+        r#"{{"category":"test","Word":"{word}","User":"{user}","timestamp":"2026-11-22T03:00:{second:02}Z"}}"#
+    )
+    .unwrap();
+}
+
+/// The status's word on the rules once it is as `wanted`.
+fn rules_status(
+    up: &Up,
+    what: &str,
+    wanted: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
+    wait_for(what, || {
+        let status = up.status()?;
+        let rules = status["details"]["rules"].clone();
+        wanted(&rules).then_some(rules)
+    })
+}
+
+fn matches(up: &Up, what: &str, total: u64, count: u64) {
+    wait_for(&format!("{count} {what}"), || {
+        (up.total(total_name(what)) >= count).then_some(())
+    });
+    assert_eq!(up.total(total_name(what)), count, "{what}");
+    assert_eq!(up.total("events"), total);
+}
+
+fn total_name(what: &str) -> &'static str {
+    match what {
+        "matches" => "matches",
+        _ => "correlation_matches",
+    }
+}
+
+#[test]
+fn rules_change_while_it_runs() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    std::fs::create_dir_all(dir.path().join("logs")).unwrap();
+    std::fs::create_dir_all(&rules).unwrap();
+    std::fs::write(rules.join("1.yml"), rule(1, "first", "one")).unwrap();
+    std::fs::write(rules.join("9.yml"), THREE_OF_A_USER).unwrap();
+    let config = dir.path().join("citywatch.toml");
+    std::fs::write(
+        &config,
+        "[[agent.files]]\npaths = [\"logs/*.log\"]\nformat = \"json\"\nread_from = \"beginning\"\n\n\
+         [engine]\nrules = [\"rules\"]\nrules_check_interval_s = 1\nflush_interval_ms = 100\n",
+    )
+    .unwrap();
+    let log = dir.path().join("logs/a.log");
+    let up = Up::start(dir.path(), &config);
+    let status = rules_status(&up, "the first load", |rules| rules["loads"] == 1);
+    assert_eq!(
+        (status["loaded"].as_u64(), status["refused"].as_u64()),
+        (Some(2), Some(0))
+    );
+
+    append(&log, "one", "an", 1);
+    append(&log, "one", "an", 2);
+    append(&log, "two", "an", 3);
+    wait_for("three events", || (up.total("events") == 3).then_some(()));
+    matches(&up, "matches", 3, 2);
+
+    // Another rule: its events match from then on, and the open window of the correlation stays.
+    std::fs::write(rules.join("2.yml"), rule(2, "second", "two")).unwrap();
+    rules_status(&up, "the second load", |rules| {
+        rules["loads"] == 2 && rules["loaded"] == 3
+    });
+    append(&log, "two", "an", 4);
+    append(&log, "one", "an", 5);
+    wait_for("five events", || (up.total("events") == 5).then_some(()));
+    matches(&up, "matches", 5, 4);
+    matches(&up, "correlation", 5, 1);
+
+    // A broken rule is out with its error; the rest goes on.
+    std::fs::write(
+        rules.join("1.yml"),
+        rule(1, "first", "one").replace("{Word:", "{Word|contain:"),
+    )
+    .unwrap();
+    let status = rules_status(&up, "the third load", |rules| rules["loads"] == 3);
+    assert_eq!(status["loaded"], 1, "{status}");
+    // The rule, and the correlation that refers to it.
+    assert_eq!(status["refused"], 2, "{status}");
+    let errors = status["errors"].to_string();
+    assert!(
+        errors.contains("1.yml:6:") && errors.contains("did you mean"),
+        "{errors}"
+    );
+    let metrics = request(up.monitor, "GET", "/metrics", &[], "")
+        .unwrap()
+        .body;
+    assert!(metrics.contains("citywatch_rules_left_out 2"), "{metrics}");
+    append(&log, "one", "an", 6);
+    append(&log, "two", "an", 7);
+    wait_for("seven events", || (up.total("events") == 7).then_some(()));
+    matches(&up, "matches", 7, 5);
+
+    // Nothing to be loaded: the rules stay. On SIGHUP it looks at once, whatever has changed.
+    std::fs::rename(&rules, dir.path().join("away")).unwrap();
+    rules_status(&up, "the folder to be missed", |rules| {
+        rules["not_loaded"].is_string()
+    });
+    std::fs::rename(dir.path().join("away"), &rules).unwrap();
+    std::fs::write(rules.join("1.yml"), rule(1, "first", "one")).unwrap();
+    signal(up.running.id(), "HUP");
+    rules_status(&up, "the mended rule", |rules| {
+        rules["loaded"] == 3 && rules["not_loaded"].is_null()
+    });
+    append(&log, "one", "binh", 8);
+    wait_for("eight events", || (up.total("events") == 8).then_some(()));
+    matches(&up, "matches", 8, 6);
+    up.running.stop();
+}
