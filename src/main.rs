@@ -12,6 +12,7 @@ mod input;
 mod logging;
 mod monitor;
 mod parts;
+mod placeholders;
 mod report;
 mod rule_files;
 mod rules_keeper;
@@ -75,7 +76,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => commands::serve::run(&args),
         Command::Store(args) => commands::store::run(&args),
         Command::Status(args) => commands::status::run(&args),
-        Command::Rules(command) => commands::rules::run(&command),
+        Command::Rules(command) => commands::rules::run(command),
         Command::User(command) => commands::user::run(&command),
     };
     match outcome {

@@ -26,3 +26,9 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         ExitCode::FAILURE
     }
 }
+
+/// Prints one line of words on standard error. That nobody listens there is no reason to fail.
+pub fn say(words: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "citywatch: {words}");
+}

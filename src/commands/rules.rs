@@ -1,7 +1,12 @@
 //! `citywatch rules`: work with Sigma rules.
 
+mod blocks;
+mod correlated;
 mod eval;
+mod evaluator;
 mod inputs;
+mod lanes;
+mod lines;
 
 use std::process::ExitCode;
 
@@ -15,7 +20,7 @@ pub enum RulesCommand {
 }
 
 /// Runs one of them.
-pub fn run(command: &RulesCommand) -> anyhow::Result<ExitCode> {
+pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
     match command {
         RulesCommand::Eval(args) => eval::run(args),
     }

@@ -2,22 +2,29 @@
 //!
 //! The form of the output is stable; other programs build on it.
 
-use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Instant;
 
-use bumpalo::Bump;
-use citywatch_engine::detect::{Compiled, LogSourceMode, Matcher};
-use citywatch_parsers::{Event, ParseContext, Parser, Taxonomy, Timestamp};
+use anyhow::Context;
+use citywatch_engine::detect::{Compiled, LogSourceMode};
+use citywatch_parsers::{ParseContext, Taxonomy, Timestamp};
 use citywatch_rules::{LoadOptions, RuleSet};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::inputs::{InputBatch, InputSettings, read_all};
-use crate::report::UsageError;
+use super::blocks::Stopped;
+use super::correlated::Correlating;
+use super::evaluator::Rules;
+use super::inputs::{InputFormat, Inputs, LeftOut};
+use super::lanes::{Alone, Printer, Prompt, with_threads};
+use super::lines::{Output, Place, RuleLine, TimeText};
+use crate::config::Config;
+use crate::report::{UsageError, say};
 
 /// Options of `citywatch rules eval`.
 #[derive(Debug, Args)]
@@ -26,12 +33,21 @@ use crate::report::UsageError;
   citywatch rules eval --rules rules/ --stats events.ndjson > matches.ndjson
   zcat old.gz | citywatch rules eval --rules one.yml --output table -
 
+Correlations are told after all else, with the file and record of their last event. A rule that a correlation
+refers to is told of its own only where the correlation says `generate: true`.
+
 Exit code 0 also when nothing matched; 1 when a rule or a file was left out; 2 for a wrong command line.")]
 pub struct EvalArgs {
     /// Rule files, or directories with all below them
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     rules: Vec<PathBuf>,
-    /// Format of the records: a parser's name, or `auto`
+    /// Configuration with the values of placeholders in rules (section [engine.placeholders])
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Values of placeholders in rules, instead of those of the configuration: a YAML or TOML file of names with values
+    #[arg(long, value_name = "FILE")]
+    placeholders: Option<PathBuf>,
+    /// Format of the records: a parser's name, `json`, `ndjson`, `evtx`, or `auto`
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     format: String,
     /// How a rule's log source is held against an event's
@@ -47,8 +63,28 @@ pub struct EvalArgs {
     #[arg(long)]
     stats: bool,
     /// Files of records, directories, .gz, .zip, or - for standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+}
+
+impl EvalArgs {
+    /// `--rules PATH... FILE...` has no mark where rules end and records begin: what stands behind the
+    /// first path and holds no rules is a file of records, and so is all behind it.
+    fn told_apart(mut self) -> Result<Self, UsageError> {
+        let is_records = |path: &PathBuf| !crate::rule_files::holds_rules(path);
+        if let Some(place) = self.rules.iter().skip(1).position(is_records) {
+            let mut files = self.rules.split_off(place + 1);
+            files.append(&mut self.files);
+            self.files = files;
+        }
+        if self.files.is_empty() {
+            return Err(UsageError(
+                "no records to match: name files or directories behind the options, or - for standard input"
+                    .to_owned(),
+            ));
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,12 +94,6 @@ enum Routing {
     /// A rule applies unless a part is set on both sides and differs; events are taken as recorded:
     /// only a record's own fields count, and its `product`, `category` and `service` as log source
     Loose,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Ndjson,
-    Table,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -78,65 +108,92 @@ struct Stats {
     eval_s: f64,
 }
 
-#[derive(Serialize)]
-struct MatchLine<'a> {
-    rule_id: &'a str,
-    title: &'a str,
-    level: &'a str,
-    file: &'a str,
-    record: u64,
-    event_time: String,
-    matched: BTreeMap<&'a str, &'a str>,
-    tags: &'a [String],
-}
-
 /// Runs it.
-pub fn run(args: &EvalArgs) -> anyhow::Result<ExitCode> {
-    known_format(&args.format)?;
-    let begun = Instant::now();
-    let (sources, unreadable) = crate::rule_files::read(&args.rules)?;
-    let set = RuleSet::load(sources, &LoadOptions::default());
-    for problem in unreadable
-        .iter()
-        .cloned()
-        .chain(set.problems.iter().map(ToString::to_string))
-    {
-        eprintln!("{problem}");
-    }
-    let mode = match args.logsource {
-        Routing::Strict => LogSourceMode::Strict,
-        Routing::Loose => LogSourceMode::Loose,
-    };
-    let compiled = Arc::new(Compiled::new(&set.rules, mode)?);
-    let mut stats = Stats {
-        rules_loaded: set.rules.len(),
-        rules_skipped: set.problems.len() + unreadable.len(),
-        load_s: begun.elapsed().as_secs_f64(),
-        ..Stats::default()
-    };
-    if !set.correlations.is_empty() {
-        eprintln!(
-            "citywatch: {} correlations are not evaluated over files: rules only",
-            set.correlations.len()
-        );
+pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
+    let args = &args.told_apart()?;
+    let format = InputFormat::of_name(&args.format)?;
+    for path in args.files.iter().filter(|path| path.as_os_str() != "-") {
+        std::fs::metadata(path)
+            .map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
     }
     let begun = Instant::now();
-    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    let settings = InputSettings {
-        format: args.format.clone(),
-        received_at: now(),
+    let (rules, correlating, mut stats) = load(args)?;
+    stats.load_s = begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    let stdout = std::io::stdout();
+    let out = stdout
+        .as_fd()
+        .try_clone_to_owned()
+        .context("standard output")?;
+    let prompt = if args.files.iter().any(|path| path.as_os_str() == "-") {
+        Prompt::Yes
+    } else {
+        Prompt::No
     };
-    evaluate(args, &settings, &compiled, &mut out, &mut stats)?;
-    out.flush()?;
-    stats.eval_s = begun.elapsed().as_secs_f64();
+    let mut printer = Printer::new(File::from(out), prompt, correlating);
+    let evaluated = evaluate(args, format, &rules, &mut printer);
+    let left_out = match (evaluated, printer.error) {
+        (Ok(left_out), _) => left_out,
+        // Who reads has seen enough (`| head`).
+        (Err(Stopped), Some(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            return Ok(ExitCode::SUCCESS);
+        }
+        (Err(Stopped), Some(error)) => return Err(error).context("cannot write the matches"),
+        (Err(Stopped), None) => anyhow::bail!("an evaluating thread ended early"),
+    };
+    let counts = printer.counts;
+    stats = Stats {
+        records: counts.records,
+        events: counts.events,
+        problems: counts.problems,
+        matches: counts.matches,
+        eval_s: begun.elapsed().as_secs_f64(),
+        ..stats
+    };
     if args.stats {
         eprintln!("{}", serde_json::to_string(&stats)?);
     }
-    Ok(if stats.rules_skipped == 0 {
+    Ok(if stats.rules_skipped == 0 && left_out.files == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Reads and compiles the rules; says what is wrong with those that are left out.
+fn load(args: &EvalArgs) -> anyhow::Result<(Rules, Option<Correlating>, Stats)> {
+    let (sources, unreadable) = crate::rule_files::read(&args.rules)?;
+    let mut placeholders = Config::load(args.config.as_deref())?.engine.placeholders;
+    if let Some(path) = &args.placeholders {
+        placeholders.extend(crate::placeholders::read(path)?);
+    }
+    let set = RuleSet::load(sources, &LoadOptions { placeholders });
+    for problem in &unreadable {
+        say(problem);
+    }
+    for problem in &set.problems {
+        say(&problem.to_string());
+    }
+    let (mode, taxonomy) = match args.logsource {
+        Routing::Strict => (LogSourceMode::Strict, Taxonomy::Sigma),
+        Routing::Loose => (LogSourceMode::Loose, Taxonomy::AsRecorded),
+    };
+    let compiled = Arc::new(Compiled::new(&set.rules, mode)?);
+    let context = ParseContext {
+        taxonomy,
+        ..ParseContext::default()
+    };
+    let correlating = (!set.correlations.is_empty()).then(|| Correlating::new(&set));
+    let stats = Stats {
+        rules_loaded: set.rules.len() + set.correlations.len(),
+        rules_skipped: set.problems.len() + unreadable.len(),
+        ..Stats::default()
+    };
+    Ok((
+        Rules::new(&set, compiled, context, args.output),
+        correlating,
+        stats,
+    ))
 }
 
 fn now() -> Timestamp {
@@ -146,203 +203,50 @@ fn now() -> Timestamp {
     Timestamp(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Batches go to the threads in turn and come back in turn, so that the output has the input's order.
 fn evaluate(
     args: &EvalArgs,
-    settings: &InputSettings,
-    compiled: &Arc<Compiled>,
-    out: &mut impl Write,
-    stats: &mut Stats,
-) -> anyhow::Result<()> {
-    if args.threads == 1 {
-        let mut evaluator = Evaluator::new(compiled, args);
-        return read_all(&args.files, settings, &mut |input| {
-            write_result(&evaluator.evaluate(&input), out, stats)
-        });
+    format: InputFormat,
+    rules: &Rules,
+    printer: &mut Printer,
+) -> Result<LeftOut, Stopped> {
+    let read =
+        |sink: &mut dyn super::blocks::Sink| Inputs::new(format, now(), sink).read_all(&args.files);
+    let left_out = match args.threads {
+        1 => read(&mut Alone::new(rules, printer))?,
+        threads => with_threads(usize::from(threads), rules, printer, read)?,
+    };
+    if let Some(correlating) = printer.correlating.take() {
+        tell_correlated(correlating, args.output, printer)?;
     }
-    std::thread::scope(|scope| {
-        let lanes: Vec<(mpsc::SyncSender<InputBatch>, mpsc::Receiver<Evaluated>)> = (0..args
-            .threads)
-            .map(|_| {
-                let (work, inputs) = mpsc::sync_channel::<InputBatch>(2);
-                let (results, done) = mpsc::sync_channel(4);
-                scope.spawn(move || {
-                    let mut evaluator = Evaluator::new(compiled, args);
-                    for input in inputs {
-                        if results.send(evaluator.evaluate(&input)).is_err() {
-                            return;
-                        }
-                    }
-                });
-                (work, done)
-            })
-            .collect();
-        let (mut sent, mut received) = (0, 0);
-        let receive = |number: usize| {
-            lanes[number % lanes.len()]
-                .1
-                .recv()
-                .map_err(|_| anyhow::anyhow!("an evaluating thread ended early"))
-        };
-        let in_flight_max = lanes.len() * 2;
-        read_all(&args.files, settings, &mut |input| {
-            if sent - received >= in_flight_max {
-                write_result(&receive(received)?, out, stats)?;
-                received += 1;
-            }
-            lanes[sent % lanes.len()]
-                .0
-                .send(input)
-                .map_err(|_| anyhow::anyhow!("an evaluating thread ended early"))?;
-            sent += 1;
-            Ok(())
-        })?;
-        while received < sent {
-            write_result(&receive(received)?, out, stats)?;
-            received += 1;
-        }
-        Ok(())
-    })
+    printer.flush()?;
+    Ok(left_out)
 }
 
-fn write_result(result: &Evaluated, out: &mut impl Write, stats: &mut Stats) -> anyhow::Result<()> {
-    stats.records += result.records;
-    stats.events += result.events;
-    stats.problems += result.problems;
-    stats.matches += result.matches;
-    match out.write_all(&result.lines) {
-        // Who reads has seen enough (`| head`).
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        outcome => Ok(outcome?),
-    }
-}
-
-/// What came of a batch.
-#[derive(Default)]
-struct Evaluated {
-    lines: Vec<u8>,
-    records: u64,
-    events: u64,
-    problems: u64,
-    matches: u64,
-}
-
-struct Evaluator {
-    matcher: Matcher,
-    parser: Parser,
-    arena: Bump,
+/// Prints what correlations hold, with the place of the last event of each.
+fn tell_correlated(
+    correlating: Correlating,
     output: Output,
-}
-
-impl Evaluator {
-    fn new(compiled: &Arc<Compiled>, args: &EvalArgs) -> Self {
-        let context = ParseContext {
-            taxonomy: match args.logsource {
-                Routing::Strict => Taxonomy::Sigma,
-                Routing::Loose => Taxonomy::AsRecorded,
-            },
-            ..ParseContext::default()
+    printer: &mut Printer,
+) -> Result<(), Stopped> {
+    let (correlated, refused) = correlating.finish();
+    let mut time = TimeText::default();
+    let mut lines = Vec::new();
+    for found in &correlated {
+        let place = Place {
+            file: printer.files.get(&found.file).map_or("", String::as_str),
+            record: found.record,
+            event_time: time.of(found.event_time),
         };
-        Self {
-            matcher: compiled.matcher(),
-            parser: Parser::new(context),
-            arena: Bump::new(),
-            output: args.output,
-        }
+        let group = found
+            .group
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        RuleLine::new(&found.rule, output).write(place, group, output, &mut lines);
     }
-
-    fn evaluate(&mut self, input: &InputBatch) -> Evaluated {
-        let mut result = Evaluated {
-            records: input.batch.len() as u64,
-            ..Evaluated::default()
-        };
-        self.arena.reset();
-        let mut events: Vec<Event<'_>> = Vec::with_capacity(input.batch.len());
-        self.parser
-            .parse_batch(&input.batch, &self.arena, &mut events);
-        let mut hits = Vec::new();
-        for event in &events {
-            result.events += 1;
-            result.problems += event.problems.len() as u64;
-            hits.clear();
-            self.matcher.match_event(event, &mut hits);
-            for hit in &hits {
-                result.matches += 1;
-                let rule = self.matcher.compiled().info(hit.rule);
-                let line = MatchLine {
-                    rule_id: &rule.id,
-                    title: &rule.title,
-                    level: &rule.level,
-                    file: &input.file,
-                    record: event.record.position,
-                    event_time: event.event_time.to_string(),
-                    matched: hit
-                        .matched
-                        .iter()
-                        .map(|field| (&*field.name, &*field.value))
-                        .collect(),
-                    tags: &rule.tags,
-                };
-                write_line(&line, self.output, &mut result.lines);
-            }
-        }
-        result
+    if refused > 0 {
+        say(&format!(
+            "{refused} matches were too many for the correlations: windows that they belong to may be missing; evaluate fewer files at once"
+        ));
     }
-}
-
-fn write_line(line: &MatchLine<'_>, output: Output, lines: &mut Vec<u8>) {
-    match output {
-        Output::Ndjson => {
-            serde_json::to_writer(&mut *lines, line)
-                .expect("a line of strings and numbers is always JSON");
-            lines.push(b'\n');
-        }
-        Output::Table => {
-            let place = format!("{}:{}", line.file, line.record);
-            let matched: Vec<String> = line
-                .matched
-                .iter()
-                .map(|(name, value)| format!("{name}={}", printable(value)))
-                .collect();
-            writeln!(
-                lines,
-                "{:<13} {}  {place}  {}  {}",
-                line.level,
-                line.event_time,
-                line.title,
-                matched.join(" ")
-            )
-            .expect("writing to memory cannot fail");
-        }
-    }
-}
-
-/// Log content must not command the terminal: control characters are shown as escapes.
-fn printable(value: &str) -> String {
-    value
-        .chars()
-        .take(200)
-        .map(|c| {
-            if c.is_control() {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect()
-}
-
-/// A format that no parser has is a mistake of the command line. `evtx` is a kind of file, not of record.
-fn known_format(name: &str) -> Result<(), UsageError> {
-    if ["auto", "evtx"].contains(&name) || citywatch_parsers::format_by_name(name).is_some() {
-        return Ok(());
-    }
-    let names: Vec<&str> = citywatch_parsers::FORMATS
-        .iter()
-        .map(|format| format.name)
-        .collect();
-    Err(UsageError(format!(
-        "--format {name}: there is no such format; there are auto, evtx, {}",
-        names.join(", ")
-    )))
+    printer.print(&lines, correlated.len() as u64)
 }

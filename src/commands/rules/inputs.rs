@@ -1,245 +1,422 @@
-//! Records from files, directories, archives and standard input, in batches, numbered from 1 per file.
+//! Records from files, directories, archives and standard input, in blocks, numbered from 1 per file.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
 use citywatch_parsers::evtx::EvtxFile;
-use citywatch_parsers::record::Truncated;
-use citywatch_parsers::{Origin, RecordBatch, Timestamp};
+use citywatch_parsers::{Origin, Timestamp};
 use flate2::read::MultiGzDecoder;
+use serde_json::value::RawValue;
 
-use crate::report::UsageError;
+use super::blocks::{Block, Ended, Gathered, Lines, Pace, Sink, Source, Stopped};
+use crate::report::{UsageError, say};
 
-/// Bytes and records of one batch.
-const BATCH_BYTES: usize = 1 << 20;
-const BATCH_RECORDS: usize = 4_096;
-/// A longer line is cut here, as the agent does.
-const RECORD_BYTES_MAX: usize = 1 << 20;
 /// A document that is read as a whole (EVTX, a JSON array) may be no longer.
 const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
+/// Archives within archives.
+const ARCHIVES_MAX: u32 = 4;
 
-/// A batch with the name of the file that it came from; a record's position is its number.
-pub struct InputBatch {
-    /// As given on the command line; `archive.zip/member` for a member.
-    pub file: Arc<str>,
-    /// Its records.
-    pub batch: RecordBatch,
+const EVTX_MAGIC: &[u8] = b"ElfFile\0";
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+
+/// What records are said to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputFormat {
+    /// To be found out.
+    Auto,
+    /// EVTX files; their records are JSON.
+    Evtx,
+    /// JSON: an array, or objects one after the other, over any number of lines.
+    Json,
+    /// A record per line, read by this parser; `auto` for each on its own.
+    Lines(Arc<str>),
 }
 
-/// What a record is said to be.
-#[derive(Clone, Debug)]
-pub struct InputSettings {
-    /// A parser's name, or `auto`.
-    pub format: String,
-    /// When records that name no time are taken to have been received.
-    pub received_at: Timestamp,
-}
-
-/// Hands all records of `paths` to `each`, in order; `-` is standard input.
-pub fn read_all(
-    paths: &[PathBuf],
-    settings: &InputSettings,
-    each: &mut dyn FnMut(InputBatch) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    for path in paths {
-        if path.as_os_str() == "-" {
-            read_stream("-", std::io::stdin().lock(), settings, each)?;
-            continue;
+impl InputFormat {
+    /// The format of this name.
+    ///
+    /// # Errors
+    /// When there is none; the message names the nearest one, or all.
+    pub fn of_name(name: &str) -> Result<Self, UsageError> {
+        match name {
+            "auto" => return Ok(Self::Auto),
+            "evtx" => return Ok(Self::Evtx),
+            "json" => return Ok(Self::Json),
+            "ndjson" => return Ok(Self::Lines("json".into())),
+            _ => {}
         }
-        let mut files = Vec::new();
-        list(path, &mut files)?;
-        for file in files {
-            read_file(&file, settings, each)
-                .with_context(|| format!("cannot read {}", file.display()))?;
+        if citywatch_parsers::format_by_name(name).is_some() {
+            return Ok(Self::Lines(name.into()));
+        }
+        let names: Vec<&str> = ["auto", "evtx", "ndjson"]
+            .into_iter()
+            .chain(citywatch_parsers::FORMATS.iter().map(|format| format.name))
+            .collect();
+        Err(UsageError(
+            match citywatch_rules::error::nearest(name, names.iter().copied()) {
+                Some(nearest) => {
+                    format!("--format {name}: there is no such format; did you mean `{nearest}`?")
+                }
+                None => format!(
+                    "--format {name}: there is no such format; there are {}",
+                    names.join(", ")
+                ),
+            },
+        ))
+    }
+
+    /// What the parser is told.
+    fn parser(&self) -> Arc<str> {
+        match self {
+            Self::Auto => "auto".into(),
+            Self::Evtx | Self::Json => "json".into(),
+            Self::Lines(name) => Arc::clone(name),
+        }
+    }
+}
+
+/// What could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Files, or members of archives.
+    pub files: u64,
+}
+
+/// Reads files.
+pub struct Inputs<'s> {
+    format: InputFormat,
+    received_at: Timestamp,
+    sink: &'s mut dyn Sink,
+    sources: u64,
+    left_out: LeftOut,
+}
+
+/// Why a file is left, in whole or from some place on.
+type Failed = Box<dyn std::error::Error>;
+
+impl<'s> Inputs<'s> {
+    /// Reads records of `format` for `sink`.
+    pub fn new(format: InputFormat, received_at: Timestamp, sink: &'s mut dyn Sink) -> Self {
+        Self {
+            format,
+            received_at,
+            sink,
+            sources: 0,
+            left_out: LeftOut::default(),
+        }
+    }
+
+    /// Hands all records of `paths` on, in order; `-` is standard input. A file that cannot be read
+    /// is said and counted, and the others go on.
+    ///
+    /// # Errors
+    /// When the output failed.
+    pub fn read_all(mut self, paths: &[PathBuf]) -> Result<LeftOut, Stopped> {
+        for path in paths {
+            if path.as_os_str() == "-" {
+                let mut input = std::io::stdin().lock();
+                let outcome = self.read_stream("-", &mut input, Pace::AsItComes, 0)?;
+                self.note("-", outcome);
+                continue;
+            }
+            let mut files = Vec::new();
+            let listed = list(path, &mut files).map_err(Failed::from);
+            self.note(&path.display().to_string(), listed);
+            for file in files {
+                let name = file.display().to_string();
+                let outcome = match File::open(&file) {
+                    Ok(opened) => self.read_file(&name, opened)?,
+                    Err(error) => Err(error.into()),
+                };
+                self.note(&name, outcome);
+            }
+        }
+        Ok(self.left_out)
+    }
+
+    fn note(&mut self, name: &str, outcome: Result<(), Failed>) {
+        if let Err(error) = outcome {
+            say(&format!("cannot read {name}: {error}"));
+            self.left_out.files += 1;
+        }
+    }
+
+    fn read_file(&mut self, name: &str, mut file: File) -> Result<Result<(), Failed>, Stopped> {
+        let mut magic = [0; 4];
+        let read = file
+            .read(&mut magic)
+            .and_then(|count| std::io::Seek::rewind(&mut file).map(|()| count));
+        match read {
+            Ok(count) if magic[..count] == *ZIP_MAGIC => {
+                match zip::ZipArchive::new(BufReader::new(file)) {
+                    Ok(archive) => self.read_zip(name, archive, 1),
+                    Err(error) => Ok(Err(error.into())),
+                }
+            }
+            // What cannot be rewound (a pipe with a name) is read as it comes, from its beginning.
+            Ok(_) => self.read_stream(name, &mut file, Pace::Full, 0),
+            Err(_) => {
+                let mut input = Cursor::new(magic).chain(file);
+                self.read_stream(name, &mut input, Pace::AsItComes, 0)
+            }
+        }
+    }
+
+    fn read_zip(
+        &mut self,
+        name: &str,
+        mut archive: zip::ZipArchive<impl Read + std::io::Seek>,
+        archives: u32,
+    ) -> Result<Result<(), Failed>, Stopped> {
+        for index in 0..archive.len() {
+            let mut member = match archive.by_index(index) {
+                Ok(member) if member.is_file() => member,
+                Ok(_) => continue,
+                Err(error) => {
+                    self.note(
+                        &format!("member {} of {name}", index + 1),
+                        Err(error.into()),
+                    );
+                    continue;
+                }
+            };
+            let member_name = match member.name() {
+                Ok(member) => format!("{name}/{member}"),
+                Err(_) => format!("{name}/{}", index + 1),
+            };
+            let outcome = self.read_stream(&member_name, &mut member, Pace::Full, archives)?;
+            self.note(&member_name, outcome);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Reads a stream whose content says what it is.
+    fn read_stream(
+        &mut self,
+        name: &str,
+        input: &mut dyn Read,
+        pace: Pace,
+        archives: u32,
+    ) -> Result<Result<(), Failed>, Stopped> {
+        let source = self.source(name);
+        let mut block = Block::new(&source, self.sink.spare());
+        let mut ended = Ended::No;
+        // At least what tells the kinds of files apart.
+        while ended == Ended::No && block.bytes().len() < EVTX_MAGIC.len() {
+            ended = match block.fill(input, pace) {
+                Ok(ended) => ended,
+                Err(error) => return Ok(Err(error.into())),
+            };
+        }
+        let start = block.bytes();
+        if start.starts_with(GZIP_MAGIC) || start.starts_with(ZIP_MAGIC) {
+            if archives >= ARCHIVES_MAX {
+                return Ok(Err("too many archives within each other".into()));
+            }
+            let start = start.to_vec();
+            let zipped = start.starts_with(ZIP_MAGIC);
+            let mut input = Cursor::new(start).chain(input);
+            if !zipped {
+                let mut plain = MultiGzDecoder::new(input);
+                return self.read_stream(name, &mut plain, pace, archives + 1);
+            }
+            return match read_whole(&mut input)
+                .and_then(|bytes| Ok(zip::ZipArchive::new(Cursor::new(bytes))?))
+            {
+                Ok(archive) => self.read_zip(name, archive, archives + 1),
+                Err(error) => Ok(Err(error)),
+            };
+        }
+        let is_evtx = start.starts_with(EVTX_MAGIC);
+        if self.format == InputFormat::Evtx || (is_evtx && self.format == InputFormat::Auto) {
+            return match self.whole(&block, input) {
+                Ok(bytes) => self.read_evtx(&source, bytes),
+                Err(error) => Ok(Err(error)),
+            };
+        }
+        if matches!(self.format, InputFormat::Auto | InputFormat::Json)
+            && is_json_document(start, ended)
+        {
+            return match self.whole(&block, input) {
+                Ok(bytes) => self.read_json(&source, &bytes),
+                Err(error) => Ok(Err(error)),
+            };
+        }
+        let outcome = Lines::new(self.sink).read(block, ended, input, pace)?;
+        Ok(outcome.map_err(Failed::from))
+    }
+
+    fn source(&mut self, name: &str) -> Arc<Source> {
+        let index = self.sources;
+        self.sources += 1;
+        Arc::new(Source {
+            name: name.to_owned(),
+            index,
+            origin: Origin {
+                agent: "eval".into(),
+                stream: name.into(),
+                format: self.format.parser(),
+                ..Origin::default()
+            },
+            received_at: self.received_at,
+        })
+    }
+
+    fn whole(&self, start: &Block, input: &mut dyn Read) -> Result<Vec<u8>, Failed> {
+        read_whole(&mut Cursor::new(start.bytes()).chain(input))
+    }
+
+    fn read_evtx(
+        &mut self,
+        source: &Arc<Source>,
+        bytes: Vec<u8>,
+    ) -> Result<Result<(), Failed>, Stopped> {
+        let mut file = match EvtxFile::open(bytes) {
+            Ok(file) => file,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let mut records = Gathered::new(source, self.sink);
+        for record in file.records() {
+            match record {
+                Ok(record) => records.push(&record.json)?,
+                Err(error) => {
+                    let number = records.unreadable();
+                    say(&format!("{}: record {number}: {error}", source.name));
+                }
+            }
+        }
+        records.flush()?;
+        Ok(Ok(()))
+    }
+
+    /// The items of an array, or objects one after the other.
+    fn read_json(
+        &mut self,
+        source: &Arc<Source>,
+        bytes: &[u8],
+    ) -> Result<Result<(), Failed>, Stopped> {
+        let mut records = Gathered::new(source, self.sink);
+        let is_array = bytes.trim_ascii_start().first() == Some(&b'[');
+        if is_array && let Ok(items) = serde_json::from_slice::<Vec<&RawValue>>(bytes) {
+            for item in items {
+                records.push(item.get().as_bytes())?;
+            }
+            records.flush()?;
+            return Ok(Ok(()));
+        }
+        let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
+        let mut read_until = 0;
+        while let Some(Ok(value)) = values.next() {
+            records.push(value.get().as_bytes())?;
+            read_until = values.byte_offset();
+        }
+        // What is no JSON after all: lines, from there on.
+        for line in bytes[read_until..].split(|&byte| byte == b'\n') {
+            let line = line.trim_ascii_end();
+            if !line.is_empty() {
+                records.push(line)?;
+            }
+        }
+        records.flush()?;
+        Ok(Ok(()))
+    }
+}
+
+/// Whether it is JSON over several lines, not a record per line. Its first line is no JSON by itself,
+/// or an array.
+fn is_json_document(start: &[u8], ended: Ended) -> bool {
+    let start = start.trim_ascii_start();
+    let (line, whole) = match memchr::memchr(b'\n', start) {
+        Some(end) => (&start[..end], true),
+        None => (start, ended == Ended::Yes),
+    };
+    let line = line.trim_ascii_end();
+    match line.first() {
+        // Lines of many formats begin with a time in brackets.
+        Some(b'[') => {
+            let inner = start[1..].trim_ascii_start();
+            inner.first().is_none_or(|byte| matches!(byte, b'{' | b']'))
+        }
+        Some(b'{') => {
+            let inner = line[1..].trim_ascii_start();
+            whole
+                && (inner.is_empty() || inner.starts_with(b"\""))
+                && serde_json::from_slice::<serde::de::IgnoredAny>(line)
+                    .is_err_and(|error| error.is_eof())
+        }
+        _ => false,
+    }
+}
+
+fn read_whole(input: &mut dyn Read) -> Result<Vec<u8>, Failed> {
+    let mut bytes = Vec::new();
+    input.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
+        return Err("a document of more than 1 GiB: split it, or use a record per line".into());
+    }
+    Ok(bytes)
+}
+
+/// All files below `path`, by name. Links to directories are not followed below it, so there are no circles.
+fn list(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !std::fs::metadata(path)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries: Vec<std::fs::DirEntry> =
+        std::fs::read_dir(path)?.collect::<std::io::Result<_>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let kind = entry.file_type()?;
+        let path = entry.path();
+        if kind.is_dir() {
+            list(&path, files)?;
+        } else if kind.is_file() || (kind.is_symlink() && path.is_file()) {
+            files.push(path);
         }
     }
     Ok(())
 }
 
-fn list(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let metadata = std::fs::metadata(path)
-        .map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
-    if !metadata.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    let entries =
-        std::fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
-    let mut entries: Vec<PathBuf> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    entries.sort();
-    entries.iter().try_for_each(|entry| list(entry, files))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn read_file(
-    path: &Path,
-    settings: &InputSettings,
-    each: &mut dyn FnMut(InputBatch) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let name = path.display().to_string();
-    let file = File::open(path)?;
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => read_stream(&name, MultiGzDecoder::new(file), settings, each),
-        Some("zip") => {
-            let mut archive = zip::ZipArchive::new(BufReader::new(file))?;
-            for index in 0..archive.len() {
-                let member = archive.by_index(index)?;
-                if member.is_file() {
-                    let name = format!("{name}/{}", member.name()?);
-                    read_stream(&name, member, settings, each)?;
-                }
-            }
-            Ok(())
+    #[test]
+    fn formats_have_names_and_neighbours() {
+        assert_eq!(
+            InputFormat::of_name("ndjson").unwrap(),
+            InputFormat::Lines("json".into())
+        );
+        let error = InputFormat::of_name("sylog").unwrap_err().to_string();
+        assert!(error.contains("did you mean `syslog`"), "{error}");
+        let error = InputFormat::of_name("xyzzyxyzzy").unwrap_err().to_string();
+        assert!(error.contains("auto, evtx, ndjson"), "{error}");
+    }
+
+    #[test]
+    fn json_over_several_lines_is_told_from_lines() {
+        let cases: [(&str, bool); 10] = [
+            ("{\"a\":1}\n{\"a\":2}\n", false),
+            ("{\n  \"a\": 1\n}\n", true),
+            ("[{\"a\":1},{\"a\":2}]", true),
+            ("[\n{\"a\":1}]", true),
+            ("[]", true),
+            ("[Wed Oct 11 14:32:52 2026] [error] x\n", false),
+            ("{\"a\": {\n\"b\": 1}}", true),
+            ("{\"a\": broken}\n", false),
+            ("{ set x 1 }\n", false),
+            ("plain text\n", false),
+        ];
+        for (text, document) in cases {
+            assert_eq!(
+                is_json_document(text.as_bytes(), Ended::Yes),
+                document,
+                "{text}"
+            );
         }
-        _ => read_stream(&name, file, settings, each),
-    }
-}
-
-fn read_stream(
-    name: &str,
-    stream: impl Read,
-    settings: &InputSettings,
-    each: &mut dyn FnMut(InputBatch) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut reader = BufReader::with_capacity(1 << 16, stream);
-    let start = reader.fill_buf()?;
-    let format = &settings.format;
-    if format == "evtx" || (format == "auto" && start.starts_with(b"ElfFile\0")) {
-        return read_evtx(name, reader, settings, each);
-    }
-    if start.trim_ascii_start().first() == Some(&b'[')
-        && ["auto", "json"].contains(&format.as_str())
-    {
-        return read_json_array(name, reader, settings, each);
-    }
-    let mut batcher = Batcher::new(name, settings, each);
-    let mut line = Vec::new();
-    while read_line(&mut reader, &mut line)? {
-        batcher.push(line.trim_ascii_end())?;
-    }
-    batcher.flush()
-}
-
-/// One line of any length; `false` at the end.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
-    line.clear();
-    Ok(reader.read_until(b'\n', line)? > 0)
-}
-
-fn read_whole(reader: impl Read) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader
-        .take(DOCUMENT_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
-    anyhow::ensure!(
-        bytes.len() as u64 <= DOCUMENT_BYTES_MAX,
-        "a document of more than 1 GiB: split it, or use NDJSON"
-    );
-    Ok(bytes)
-}
-
-fn read_evtx(
-    name: &str,
-    reader: impl Read,
-    settings: &InputSettings,
-    each: &mut dyn FnMut(InputBatch) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let bytes = read_whole(reader)?;
-    let mut batcher = Batcher::new(name, settings, each);
-    let mut file = EvtxFile::open(bytes)?;
-    for record in file.records() {
-        match record {
-            Ok(record) => batcher.push(&record.json)?,
-            Err(error) => eprintln!("citywatch: {name}: {error}"),
-        }
-    }
-    batcher.flush()
-}
-
-fn read_json_array(
-    name: &str,
-    reader: impl Read,
-    settings: &InputSettings,
-    each: &mut dyn FnMut(InputBatch) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let bytes = read_whole(reader)?;
-    let mut batcher = Batcher::new(name, settings, each);
-    match serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(&bytes) {
-        Ok(values) => values
-            .iter()
-            .try_for_each(|value| batcher.push(value.get().as_bytes()))?,
-        // Not one array after all: lines that begin with a bracket.
-        Err(_) => bytes
-            .split(|&byte| byte == b'\n')
-            .try_for_each(|line| batcher.push(line.trim_ascii_end()))?,
-    }
-    batcher.flush()
-}
-
-struct Batcher<'a> {
-    file: Arc<str>,
-    origin: Arc<Origin>,
-    batch: RecordBatch,
-    received_at: Timestamp,
-    number: u64,
-    each: &'a mut dyn FnMut(InputBatch) -> anyhow::Result<()>,
-}
-
-impl<'a> Batcher<'a> {
-    fn new(
-        name: &str,
-        settings: &InputSettings,
-        each: &'a mut dyn FnMut(InputBatch) -> anyhow::Result<()>,
-    ) -> Self {
-        let origin = Arc::new(Origin {
-            agent: "eval".into(),
-            stream: name.into(),
-            format: settings.format.as_str().into(),
-            ..Origin::default()
-        });
-        Self {
-            file: name.into(),
-            batch: RecordBatch::new(Arc::clone(&origin)),
-            origin,
-            received_at: settings.received_at,
-            number: 0,
-            each,
-        }
-    }
-
-    /// Blank lines are no records, but count, so that a record's number is its line.
-    fn push(&mut self, raw: &[u8]) -> anyhow::Result<()> {
-        self.number += 1;
-        if raw.is_empty() {
-            return Ok(());
-        }
-        let truncated = if raw.len() > RECORD_BYTES_MAX {
-            Truncated::Yes
-        } else {
-            Truncated::No
-        };
-        let raw = &raw[..raw.len().min(RECORD_BYTES_MAX)];
-        self.batch
-            .push(raw, self.number, self.received_at, truncated);
-        if self.batch.len() >= BATCH_RECORDS || self.batch.bytes() >= BATCH_BYTES {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let next = RecordBatch::new(Arc::clone(&self.origin));
-        let batch = std::mem::replace(&mut self.batch, next);
-        (self.each)(InputBatch {
-            file: Arc::clone(&self.file),
-            batch,
-        })
     }
 }

@@ -1,0 +1,214 @@
+//! The forms in which matches are shown: a JSON line that other programs build on, and a table.
+
+use std::io::Write;
+
+use citywatch_engine::{MatchedField, RuleInfo};
+use citywatch_parsers::Timestamp;
+use clap::ValueEnum;
+
+/// How to show matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A JSON object per line
+    Ndjson,
+    /// For reading
+    Table,
+}
+
+/// The parts of a rule's lines that are always the same, ready to be written.
+#[derive(Debug)]
+pub struct RuleLine {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+/// Where a match is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The file.
+    pub file: &'a str,
+    /// The record's number in it.
+    pub record: u64,
+    /// As [`TimeText`] has it.
+    pub event_time: &'a str,
+}
+
+impl RuleLine {
+    /// The parts for `rule`.
+    pub fn new(rule: &RuleInfo, output: Output) -> Self {
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        match output {
+            Output::Ndjson => {
+                head.extend_from_slice(b"{\"rule_id\":");
+                json(&rule.id, &mut head);
+                head.extend_from_slice(b",\"title\":");
+                json(&rule.title, &mut head);
+                head.extend_from_slice(b",\"level\":");
+                json(&rule.level, &mut head);
+                head.extend_from_slice(b",\"file\":");
+                tail.extend_from_slice(b"},\"tags\":");
+                serde_json::to_writer(&mut tail, &rule.tags)
+                    .expect("a list of strings is always JSON");
+                tail.extend_from_slice(b"}\n");
+            }
+            Output::Table => {
+                let level = printable(&rule.level);
+                write!(head, "{level:<13} ").expect("writing to memory cannot fail");
+                write!(tail, "{}", printable(&rule.title)).expect("writing to memory cannot fail");
+            }
+        }
+        Self { head, tail }
+    }
+
+    /// Appends the line of a match. Of two values of a field the first is told.
+    pub fn write<'m>(
+        &self,
+        place: Place<'_>,
+        matched: impl Iterator<Item = (&'m str, &'m str)> + Clone,
+        output: Output,
+        lines: &mut Vec<u8>,
+    ) {
+        lines.extend_from_slice(&self.head);
+        match output {
+            Output::Ndjson => {
+                json(place.file, lines);
+                write!(
+                    lines,
+                    ",\"record\":{},\"event_time\":\"{}\",\"matched\":{{",
+                    place.record, place.event_time
+                )
+                .expect("writing to memory cannot fail");
+                for (index, (name, value)) in matched.clone().enumerate() {
+                    if matched.clone().take(index).any(|(other, _)| other == name) {
+                        continue;
+                    }
+                    if index > 0 {
+                        lines.push(b',');
+                    }
+                    json(name, lines);
+                    lines.push(b':');
+                    json(value, lines);
+                }
+                lines.extend_from_slice(&self.tail);
+            }
+            Output::Table => {
+                write!(
+                    lines,
+                    "{}  {}:{}  ",
+                    place.event_time,
+                    printable(place.file),
+                    place.record
+                )
+                .expect("writing to memory cannot fail");
+                lines.extend_from_slice(&self.tail);
+                for (index, (name, value)) in matched.enumerate() {
+                    let space = if index == 0 { "  " } else { " " };
+                    write!(lines, "{space}{}={}", printable(name), printable(value))
+                        .expect("writing to memory cannot fail");
+                }
+                lines.push(b'\n');
+            }
+        }
+    }
+}
+
+/// A match's fields as pairs.
+pub fn pairs(matched: &[MatchedField]) -> impl Iterator<Item = (&str, &str)> + Clone {
+    matched.iter().map(|field| (&*field.name, &*field.value))
+}
+
+/// The text of a time, kept for the events of the same microsecond.
+#[derive(Debug, Default)]
+pub struct TimeText {
+    time: Option<Timestamp>,
+    text: String,
+}
+
+impl TimeText {
+    /// RFC 3339 in UTC.
+    pub fn of(&mut self, time: Timestamp) -> &str {
+        if self.time != Some(time) {
+            use std::fmt::Write;
+            self.time = Some(time);
+            self.text.clear();
+            write!(self.text, "{time}").expect("writing to memory cannot fail");
+        }
+        &self.text
+    }
+}
+
+fn json(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("a string is always JSON");
+}
+
+/// Log content must not command the terminal: control characters are shown as escapes.
+fn printable(value: &str) -> String {
+    let mut shown = String::with_capacity(value.len().min(200));
+    for c in value.chars().take(200) {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule() -> RuleInfo {
+        RuleInfo {
+            id: "r-1".to_owned(),
+            title: "A \"title\"".to_owned(),
+            level: "high".to_owned(),
+            description: String::new(),
+            tags: vec!["attack.t1110".to_owned()],
+            log_source: citywatch_parsers::LogSource::default(),
+            text: String::new(),
+            content_hash: String::new(),
+            correlation: false,
+        }
+    }
+
+    const PLACE: Place<'_> = Place {
+        file: "a\u{1b}b.log",
+        record: 7,
+        event_time: "2026-11-22T03:04:05.000006Z",
+    };
+
+    #[test]
+    fn a_line_is_json_with_the_promised_keys_in_their_order() {
+        let matched = [("User", "x\n\"y\""), ("User", "again"), ("", "word")];
+        let mut lines = Vec::new();
+        RuleLine::new(&rule(), Output::Ndjson).write(
+            PLACE,
+            matched.into_iter(),
+            Output::Ndjson,
+            &mut lines,
+        );
+        assert_eq!(
+            String::from_utf8(lines).unwrap(),
+            "{\"rule_id\":\"r-1\",\"title\":\"A \\\"title\\\"\",\"level\":\"high\",\"file\":\"a\\u001bb.log\",\"record\":7,\
+             \"event_time\":\"2026-11-22T03:04:05.000006Z\",\"matched\":{\"User\":\"x\\n\\\"y\\\"\",\"\":\"word\"},\
+             \"tags\":[\"attack.t1110\"]}\n"
+        );
+    }
+
+    #[test]
+    fn a_row_commands_no_terminal() {
+        let matched = [("User", "x\u{1b}[2J")];
+        let mut lines = Vec::new();
+        RuleLine::new(&rule(), Output::Table).write(
+            PLACE,
+            matched.into_iter(),
+            Output::Table,
+            &mut lines,
+        );
+        assert_eq!(
+            String::from_utf8(lines).unwrap(),
+            "high          2026-11-22T03:04:05.000006Z  a\\u{1b}b.log:7  A \"title\"  User=x\\u{1b}[2J\n"
+        );
+    }
+}
