@@ -29,6 +29,8 @@ pub(crate) const HEADER_AGENT: &str = "agent";
 pub(crate) const HEADER_STREAM: &str = "stream";
 /// Message header: the records' format.
 pub(crate) const HEADER_FORMAT: &str = "format";
+/// What a producer says of its records' log source: product, category and service.
+pub(crate) const HEADERS_LOG_SOURCE: [&str; 3] = ["product", "category", "service"];
 
 /// Where an agent sends its batches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

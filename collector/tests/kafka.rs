@@ -16,6 +16,7 @@ use citywatch_collector::kafka::{
 };
 use citywatch_parsers::record::Truncated;
 use citywatch_parsers::{Origin, RecordBatch, Timestamp};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
@@ -209,6 +210,66 @@ async fn others_messages_and_broken_ones_arrive_as_they_are() {
         [0, 1, 2, 3]
     );
     assert!(seen.iter().map(|(.., raw)| raw.as_slice()).eq(payloads));
+    reading.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_name_the_log_source_of_others_messages() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("named", 1, &[]);
+    let mut native = rdkafka::ClientConfig::new();
+    let native: BaseProducer = native
+        .set("bootstrap.servers", broker.address())
+        .create()
+        .unwrap();
+    let named: [&[(&str, &str)]; 3] = [
+        &[
+            ("product", "Windows"),
+            ("service", "sysmon"),
+            ("format", "json"),
+        ],
+        &[("category", "no name at all")],
+        &[("category", "process_creation")],
+    ];
+    for headers in named {
+        let headers = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(*value),
+                })
+            });
+        let message = BaseRecord::<(), [u8]>::to("named")
+            .payload(b"{}")
+            .headers(headers);
+        native.send(message).map_err(|(error, _)| error).unwrap();
+    }
+    native.flush(Duration::from_secs(10)).unwrap();
+
+    let mut reading = Reading::start(&consumer_config(broker.address(), "named"));
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let delivery = reading.next().await;
+        for record in delivery.batch.iter() {
+            let source = &record.origin.log_source;
+            seen.push(format!(
+                "{}/{}/{} {}",
+                source.product, source.category, source.service, record.origin.format
+            ));
+        }
+        delivery.receipt.acknowledge();
+    }
+    assert_eq!(
+        seen,
+        [
+            "windows//sysmon json",
+            "// syslog",
+            "/process_creation/ syslog"
+        ]
+    );
     reading.stop().await;
 }
 

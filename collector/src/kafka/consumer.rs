@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use citywatch_parsers::{Origin, RecordBatch, Timestamp};
+use citywatch_parsers::{LogSource, Origin, RecordBatch, Timestamp};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message, OwnedMessage};
@@ -25,7 +25,7 @@ use assignment::{Context, SharedState};
 
 use super::connection::{Connection, ConnectionWatch};
 use super::lanes::{Collected, Lanes, Partition, position_of};
-use super::{ConsumerConfig, HEADER_FORMAT, HEADER_FRAMING, client_config};
+use super::{ConsumerConfig, HEADER_FORMAT, HEADER_FRAMING, HEADERS_LOG_SOURCE, client_config};
 use crate::clock;
 use crate::delivery::{Acknowledged, Delivery, Receipt};
 use crate::frame::{self, DecodeLimits, FRAMING_PACKED};
@@ -37,6 +37,8 @@ const POLL_FOR: Duration = Duration::from_millis(50);
 const BUSY_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the end waits for the engine's answers.
 const END_PATIENCE: Duration = Duration::from_secs(30);
+/// A longer value of a header names no log source.
+const LOG_SOURCE_BYTES_MAX: usize = 64;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Why a consumer cannot start.
@@ -292,6 +294,7 @@ impl Poller {
             agent: agent_of(message.topic()).as_str().into(),
             stream: message.partition().to_string().as_str().into(),
             format: format.into(),
+            log_source: log_source(message),
             ..Origin::default()
         }
     }
@@ -430,6 +433,21 @@ fn header<'a>(message: &'a OwnedMessage, key: &str) -> Option<&'a [u8]> {
         .iter()
         .find(|header| header.key == key)?
         .value
+}
+
+/// What the message's headers say of its log source. What is no plain name says nothing.
+fn log_source(message: &OwnedMessage) -> LogSource<'static> {
+    let is_name =
+        |value: &&str| value.len() <= LOG_SOURCE_BYTES_MAX && !value.contains(char::is_whitespace);
+    let [product, category, service] = HEADERS_LOG_SOURCE.map(|key| {
+        let value = header(message, key).and_then(|value| std::str::from_utf8(value).ok());
+        value.filter(is_name).unwrap_or("").to_lowercase().into()
+    });
+    LogSource {
+        product,
+        category,
+        service,
+    }
 }
 
 fn is_packed(message: &OwnedMessage, payload: &[u8]) -> bool {
