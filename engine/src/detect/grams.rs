@@ -10,7 +10,7 @@
 //! Literals are sorted into classes by their length; a scan makes one pass per class that has any. Short
 //! ones, as long as they are few, are searched in another way ([`super::shorts`]).
 
-use super::keys::{index_u32, u32_at};
+use super::keys::{index_u32, prefetch, u32_at};
 use super::level::{Instructions, Level};
 use super::literals::{Literal, Literals, byte_frequency};
 use super::typical::TYPICAL;
@@ -365,6 +365,11 @@ impl<T: Copy> GramTable<T> {
         (gram.wrapping_mul(self.factor) >> self.shift) as usize
     }
 
+    #[inline(always)]
+    fn bucket(&self, gram: u32) -> usize {
+        (gram.wrapping_mul(self.factor) >> self.starts_shift) as usize
+    }
+
     /// Whether a gram may be in the table.
     #[inline(always)]
     fn may_hold(&self, gram: u32) -> bool {
@@ -383,16 +388,31 @@ impl<T: Copy> GramTable<T> {
             |at: usize| self.verify(u32_at(text, at) | FOLD, text, at, literals, report);
         let done = match self.level.instructions() {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the level says that the processor has AVX-512.
-            Instructions::Avx512 => unsafe {
-                return simd512::each_gram_in_filter(
-                    text,
-                    &self.filter,
-                    self.factor,
-                    self.shift,
-                    &mut verify,
-                );
-            },
+            Instructions::Avx512 => {
+                let mut places = [0; _];
+                for (number, chunk) in text.chunks(simd512::CHUNK).enumerate() {
+                    // SAFETY: the level says that the processor has AVX-512.
+                    let found = unsafe {
+                        simd512::places_in_filter(
+                            chunk,
+                            &self.filter,
+                            self.factor,
+                            self.shift,
+                            &mut places,
+                        )
+                    };
+                    // All entries are asked for before the first is waited for.
+                    for &place in &places[..found] {
+                        let at = number * simd512::CHUNK + place as usize;
+                        let start = self.starts[self.bucket(u32_at(text, at) | FOLD)];
+                        prefetch(&self.entries, start as usize);
+                    }
+                    for &place in &places[..found] {
+                        verify(number * simd512::CHUNK + place as usize);
+                    }
+                }
+                return;
+            }
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the level says that the processor has AVX2.
             Instructions::Avx2 => unsafe {
@@ -462,7 +482,7 @@ impl<T: Copy> GramTable<T> {
         literals: &Literals,
         report: &mut impl FnMut(T, usize),
     ) {
-        let bucket = (gram.wrapping_mul(self.factor) >> self.starts_shift) as usize;
+        let bucket = self.bucket(gram);
         let range = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
         for (own, entry) in &self.entries[range] {
             if *own == gram {

@@ -12,6 +12,7 @@ use citywatch_parsers::{Event, LogSource};
 
 use super::compile::{Compiled, RuleIndex};
 use super::predicate::PredicateId;
+use super::program::Program;
 use super::routing::{RuleBits, hash_sources};
 use super::search::Searcher;
 use super::values::Memory;
@@ -56,6 +57,8 @@ pub struct Matcher {
     memory: Memory,
     searcher: Searcher,
     candidates: RuleBits,
+    /// The rules of the event that are judged, with their programs.
+    judged: Vec<(u32, Program)>,
     plans: HashMap<u64, Arc<Plan>>,
     last_plan: Option<Arc<Plan>>,
     plans_dropped: u64,
@@ -81,6 +84,7 @@ impl Matcher {
             memory: Memory::new(compiled.names.len(), compiled.predicates.len()),
             searcher: Searcher::new(),
             candidates: RuleBits::empty(compiled.len()),
+            judged: Vec::new(),
             plans: HashMap::new(),
             last_plan: None,
             plans_dropped: 0,
@@ -123,6 +127,7 @@ impl Matcher {
         let mut view = View::new(compiled, event, &mut self.memory, &plan.searched);
         let present = self.searcher.search(&mut view, &plan);
         collect(compiled, view.memory.found(), &mut self.candidates);
+        self.judged.clear();
         for (word, (candidates, allowed)) in self.candidates.0.iter().zip(&plan.rules.0).enumerate()
         {
             let mut left = candidates & allowed;
@@ -130,19 +135,23 @@ impl Matcher {
                 let rule = super::keys::index_u32(word * 64) + left.trailing_zeros();
                 left &= left - 1;
                 let plan = &compiled.plans[rule as usize];
-                if plan.required & !present != 0 {
-                    continue;
+                if plan.required & !present == 0 {
+                    // All programs are asked for before the first is waited for.
+                    compiled.programs.prefetch(plan.program);
+                    self.judged.push((rule, plan.program));
                 }
-                self.candidates_judged += 1;
-                timer.begin();
-                if compiled.programs.run(plan.program, &mut view) {
-                    hits.push(RuleHit {
-                        rule: RuleIndex(rule),
-                        matched: view.matched(rule),
-                    });
-                }
-                timer.end(RuleIndex(rule));
             }
+        }
+        self.candidates_judged += self.judged.len() as u64;
+        for &(rule, program) in &self.judged {
+            timer.begin();
+            if compiled.programs.run(program, &mut view) {
+                hits.push(RuleHit {
+                    rule: RuleIndex(rule),
+                    matched: view.matched(rule),
+                });
+            }
+            timer.end(RuleIndex(rule));
         }
         self.last_plan = Some(plan);
     }

@@ -9,7 +9,7 @@
 //!   being rare. They stand in indexes that are searched with a few look-ups per field; a rule of
 //!   which no witness is found is never looked at.
 //! - **Work by what an event has**, not by what rules ask: fields that no rule reads cost one
-//!   look-up of their name, and values that were there a moment ago ([`memo`]) one of theirs.
+//!   look-up of their name, and values that were there a moment ago (`memo`) one of theirs.
 //!
 //! No I/O, no clock, no globals: everything is a function of rules and events.
 

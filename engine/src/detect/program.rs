@@ -1,6 +1,6 @@
 //! A rule's condition as a straight program: ask a predicate, go on depending on the answer.
 
-use super::keys::index_u32;
+use super::keys::{index_u32, prefetch};
 use super::names::FieldIndex;
 use super::predicate::{Predicate, PredicateId, Subject};
 use super::tree::Tree;
@@ -90,6 +90,12 @@ impl Programs {
                 })
             }
         }
+    }
+
+    /// Asks for the start of a program, which will be run soon.
+    #[inline]
+    pub(super) fn prefetch(&self, program: Program) {
+        prefetch(&self.operations, program.0 as usize);
     }
 
     /// Whether a program accepts a view.

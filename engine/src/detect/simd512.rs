@@ -90,30 +90,36 @@ fn load_start(bytes: &[u8]) -> __m512i {
     }
 }
 
-/// Calls `on` with each multiple of four where the gram of four bytes, folded, multiplied and shifted, hits a bit of
-/// `filter`.
+/// Most bytes that [`places_in_filter`] looks at.
+pub(super) const CHUNK: usize = 1_024;
+/// Room for a place of each gram of a chunk, and for a vector more.
+pub(super) type Places = [u32; CHUNK / 4 + 16];
+
+/// Writes to `places` each multiple of four where the gram of four bytes of `chunk`, folded, multiplied and shifted, hits
+/// a bit of `filter`, and returns how many there are. Nothing in it depends on where they are: a branch for each would be
+/// guessed wrong, and what was under way for the next bytes lost.
 ///
 /// # Panics
-/// When `filter` has fewer than 2^(32 - `shift`) bits.
-#[target_feature(enable = "avx512f,avx512bw,bmi2")]
-pub(super) fn each_gram_in_filter(
-    text: &[u8],
+/// When the chunk is longer than [`CHUNK`], or `filter` has fewer than 2^(32 - `shift`) bits.
+#[target_feature(enable = "avx512f,avx512bw,bmi2,popcnt")]
+pub(super) fn places_in_filter(
+    chunk: &[u8],
     filter: &[u32],
     factor: u32,
     shift: u32,
-    on: &mut impl FnMut(usize),
-) {
+    places: &mut Places,
+) -> usize {
     assert!(
-        (1..32).contains(&shift) && filter.len() * 32 >= 1 << (32 - shift),
+        chunk.len() <= CHUNK && (1..32).contains(&shift) && filter.len() * 32 >= 1 << (32 - shift),
         "the filter covers all hashes"
     );
     let fold = _mm512_set1_epi8(0x20);
     let factor = _mm512_set1_epi32(factor.cast_signed());
     let shift = _mm_cvtsi32_si128(shift.cast_signed());
-    let mut at = 0;
-    while at + 4 <= text.len() {
-        let rest = &text[at..];
-        let grams = _mm512_or_si512(load_start(rest), fold);
+    let mut at = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60);
+    let mut count = 0;
+    for block in chunk.chunks(64) {
+        let grams = _mm512_or_si512(load_start(block), fold);
         let bits = _mm512_srl_epi32(_mm512_mullo_epi32(grams, factor), shift);
         let words = _mm512_srli_epi32::<5>(bits);
         // SAFETY: each bit is below 2^(32 - shift), so its word is in the filter, as was checked above.
@@ -122,17 +128,20 @@ pub(super) fn each_gram_in_filter(
             _mm512_set1_epi32(1),
             _mm512_and_si512(bits, _mm512_set1_epi32(31)),
         );
-        let whole = if rest.len() >= 64 {
-            u16::MAX
-        } else {
-            // As many grams as lie within the text.
-            (1 << (rest.len() / 4)) - 1
-        };
-        let mut hits = _mm512_mask_test_epi32_mask(whole, words, wanted);
-        while hits != 0 {
-            on(at + 4 * hits.trailing_zeros() as usize);
-            hits &= hits - 1;
+        // As many grams as lie within the block.
+        let whole = u16::MAX >> (16 - block.len() / 4).min(15);
+        let whole = if block.len() < 4 { 0 } else { whole };
+        let hits = _mm512_mask_test_epi32_mask(whole, words, wanted);
+        let room = &mut places[count..count + 16];
+        // SAFETY: there is room for 16 numbers, a vector.
+        unsafe {
+            _mm512_storeu_si512(
+                room.as_mut_ptr().cast(),
+                _mm512_maskz_compress_epi32(hits, at),
+            );
         }
-        at += 64;
+        count += hits.count_ones() as usize;
+        at = _mm512_add_epi32(at, _mm512_set1_epi32(64));
     }
+    count
 }
