@@ -78,3 +78,53 @@ fn a_record_may_name_its_log_source() {
     let (records, ..) = eval(&["--rules", &rule, "--logsource", "loose", &events]);
     assert_eq!(records, [1, 2, 4], "loose: unless a part contradicts");
 }
+
+/// A glob over rule folders may take in one that holds only a README.
+#[test]
+fn a_folder_without_rules_among_the_rules_is_no_file_of_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |value| {
+        format!(
+            "title: r{value}\nlogsource: {{product: x}}\ndetection:\n  s:\n    A: {value}\n  condition: s\n"
+        )
+    };
+    let first = write(dir.path(), "first.yml", &text(1));
+    let last = write(dir.path(), "last.yml", &text(2));
+    let bare = dir.path().join("bare");
+    std::fs::create_dir(&bare).unwrap();
+    write(&bare, "README.md", "nothing yet\n");
+    let bare = bare.to_str().unwrap();
+    let events = write(
+        dir.path(),
+        "events.ndjson",
+        "{\"product\":\"x\",\"A\":1}\n{\"product\":\"x\",\"A\":2}\n",
+    );
+    for arguments in [
+        &[
+            "--rules",
+            &first,
+            bare,
+            &last,
+            "--logsource",
+            "strict",
+            &events,
+        ][..],
+        &["--rules", &first, bare, &last, &events],
+        &[
+            "--logsource",
+            "strict",
+            &events,
+            "--rules",
+            &first,
+            bare,
+            &last,
+        ],
+    ] {
+        let (records, code, said) = eval(arguments);
+        assert_eq!(
+            (records, code),
+            (vec![1, 2], Some(0)),
+            "{arguments:?}: {said}"
+        );
+    }
+}

@@ -68,15 +68,14 @@ pub struct EvalArgs {
 }
 
 impl EvalArgs {
-    /// `--rules PATH... FILE...` has no mark where rules end and records begin: what stands behind the
-    /// first path and holds no rules is a file of records, and so is all behind it.
+    /// `--rules PATH... FILE...` has no mark where rules end and records begin: what stands behind the last
+    /// path that holds rules is records. A folder without rules may be among the rules (`--rules sigma/rules*`).
     fn told_apart(mut self) -> Result<Self, UsageError> {
-        let is_records = |path: &PathBuf| !crate::rule_files::holds_rules(path);
-        if let Some(place) = self.rules.iter().skip(1).position(is_records) {
-            let mut files = self.rules.split_off(place + 1);
-            files.append(&mut self.files);
-            self.files = files;
-        }
+        let holds_rules = |path: &PathBuf| crate::rule_files::holds_rules(path);
+        let last = self.rules.iter().skip(1).rposition(holds_rules);
+        let mut files = self.rules.split_off(last.map_or(1, |place| place + 2));
+        files.append(&mut self.files);
+        self.files = files;
         if self.files.is_empty() {
             return Err(UsageError(
                 "no records to match: name files or directories behind the options, or - for standard input"
