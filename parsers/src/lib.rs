@@ -18,6 +18,7 @@ mod draft;
 pub mod event;
 pub mod evtx;
 mod formats;
+mod json;
 mod messages;
 mod names;
 mod parse;
