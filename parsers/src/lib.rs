@@ -19,6 +19,7 @@ pub mod event;
 pub mod evtx;
 mod formats;
 mod json;
+mod layouts;
 mod messages;
 mod names;
 mod parse;

@@ -9,12 +9,16 @@ use crate::detect::{self, Known};
 use crate::draft::Draft;
 use crate::event::{Event, ProblemKind, Value};
 use crate::json;
+use crate::layouts::Layouts;
 use crate::record::{Record, RecordBatch, Truncated};
 
 /// Buffers that are reused from record to record.
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) json: json::Buffers,
+    pub(crate) layouts: Layouts,
+    /// Fields that the next event will have, to judge by the last one.
+    pub(crate) fields_expected: usize,
 }
 
 /// Reads batches and keeps its buffers between them: one per thread.

@@ -89,7 +89,15 @@ fn is_object(nodes: &[Node<'_>]) -> bool {
 }
 
 fn event<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
-    if !windows_json::read(draft, nodes) && !laurel::read(draft, nodes) {
+    // One look at all members spares the many that the special forms begin with.
+    let (mut has_map, mut has_id) = (false, false);
+    for (name, value) in members(nodes) {
+        has_map |= is_object(value);
+        has_id |= name == "ID";
+    }
+    let special =
+        has_map && windows_json::read(draft, nodes) || has_id && laurel::read(draft, nodes);
+    if !special {
         flatten_object(draft, nodes, "", 0);
     }
     finish(draft);
@@ -253,7 +261,7 @@ fn finish(draft: &mut Draft<'_, '_>) {
     }
 }
 
-fn time_of(draft: &mut Draft<'_, '_>, name: &str) -> Option<crate::time::Timestamp> {
+fn time_of(draft: &mut Draft<'_, '_>, name: &'static str) -> Option<crate::time::Timestamp> {
     match draft.get(name)? {
         Value::Str(text) => when::any(text, draft.context),
         #[expect(
