@@ -138,6 +138,13 @@ impl<'a, 'c> Draft<'a, 'c> {
         }
     }
 
+    /// The text of a field of any name.
+    pub(crate) fn get_str_of(&mut self, name: &str) -> Option<&'a str> {
+        self.lists.settle(&mut self.event.fields);
+        let place = self.names.find(&self.event.fields, name, self.arena)?;
+        first_str(self.event.fields[place].value)
+    }
+
     /// Sets a field of a name that the record gives.
     pub(crate) fn set_given(&mut self, name: &'a str, value: Value<'a>) {
         self.lists.settle(&mut self.event.fields);
