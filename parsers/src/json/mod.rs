@@ -58,6 +58,7 @@ impl<'a> Node<'a> {
 pub(crate) struct Buffers {
     nodes: Vec<Node<'static>>,
     open: Vec<Open>,
+    width: Width,
 }
 
 impl Buffers {
@@ -81,7 +82,7 @@ impl Buffers {
     pub(crate) fn read<'a>(&mut self, text: &'a str, arena: &'a Bump, nodes: &mut Vec<Node<'a>>) {
         nodes.clear();
         self.open.clear();
-        if read(text, arena, nodes, &mut self.open).is_none() {
+        if read(self.width, text, arena, nodes, &mut self.open).is_none() {
             nodes.clear();
         }
     }
@@ -97,23 +98,79 @@ struct Open {
     is_object: bool,
 }
 
-/// Reads with the widest steps that this machine has.
+/// The widest steps that this machine can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Width {
+    /// All that this machine can take, the widest first.
+    fn possible() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        use std::arch::is_x86_feature_detected as has;
+        [
+            #[cfg(target_arch = "x86_64")]
+            (has!("avx2")
+                && has!("bmi1")
+                && has!("popcnt")
+                && has!("avx512f")
+                && has!("avx512bw")
+                && has!("avx512vbmi")
+                && has!("avx512vbmi2"))
+            .then_some(Self::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            (has!("avx2") && has!("bmi1")).then_some(Self::Avx2),
+            Some(Self::Portable),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl Default for Width {
+    fn default() -> Self {
+        Self::possible().next().unwrap_or(Self::Portable)
+    }
+}
+
 fn read<'a>(
+    width: Width,
     text: &'a str,
     arena: &'a Bump,
     nodes: &mut Vec<Node<'a>>,
     open: &mut Vec<Open>,
 ) -> Option<()> {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi1") {
-        // SAFETY: the machine has both, as just asked.
-        return unsafe { read_avx2(text, arena, nodes, open) };
+    match width {
+        // SAFETY: a width is made from what the machine has.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx512 => unsafe { read_avx512(text, arena, nodes, open) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx2 => unsafe { read_avx2(text, arena, nodes, open) },
+        Width::Portable => read_with::<lanes::Portable>(text, arena, nodes, open),
     }
-    read_with::<lanes::Portable>(text, arena, nodes, open)
 }
 
 /// # Safety
-/// The machine must have AVX2 and BMI1.
+/// The machine must have these instructions.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,popcnt,avx512f,avx512bw,avx512vbmi,avx512vbmi2")]
+unsafe fn read_avx512<'a>(
+    text: &'a str,
+    arena: &'a Bump,
+    nodes: &mut Vec<Node<'a>>,
+    open: &mut Vec<Open>,
+) -> Option<()> {
+    read_with::<lanes::Avx512>(text, arena, nodes, open)
+}
+
+/// # Safety
+/// The machine must have these instructions.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1")]
 unsafe fn read_avx2<'a>(

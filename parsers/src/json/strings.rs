@@ -5,28 +5,16 @@ use std::mem::MaybeUninit;
 
 use bumpalo::Bump;
 
-use super::lanes::{self, BLOCK, Lanes};
+use super::lanes::{self, BLOCK, Lanes, PLAIN_ESCAPES, WIDE};
 
-/// What stands for `n`, `t`, `"` and the like behind a backslash; 0 for what does not.
-const PLAIN_ESCAPES: [u8; 256] = {
-    let mut table = [0; 256];
-    let pairs = [
-        (b'"', b'"'),
-        (b'\\', b'\\'),
-        (b'/', b'/'),
-        (b'b', 0x08),
-        (b'f', 0x0C),
-        (b'n', b'\n'),
-        (b'r', b'\r'),
-        (b't', b'\t'),
-    ];
-    let mut at = 0;
-    while at < pairs.len() {
-        table[pairs[at].0 as usize] = pairs[at].1;
-        at += 1;
-    }
-    table
-};
+/// What an escape of one character means; 0 if it is none.
+#[inline(always)]
+fn plain_escape(character: u8) -> u8 {
+    PLAIN_ESCAPES
+        .get(usize::from(character))
+        .copied()
+        .unwrap_or(0)
+}
 
 /// Memory of the arena for the strings of one text: taken at the first escape, enough for all of them, since
 /// a string is never longer than it is written.
@@ -103,6 +91,19 @@ impl Writer<'_> {
     /// Copies up to the closing quote and steps over it.
     #[inline(always)]
     fn all<L: Lanes>(&mut self) -> Option<()> {
+        while let Some(stopped) = self.wide_step::<L>() {
+            if !stopped {
+                continue;
+            }
+            match self.bytes[self.from] {
+                b'"' => {
+                    self.from += 1;
+                    return Some(());
+                }
+                b'\\' => self.unicode_escape()?,
+                _ => return None,
+            }
+        }
         // Two blocks and the character behind an escape at the end of the first are in sight.
         while self.from + 2 * BLOCK + 2 <= self.bytes.len() {
             if self.block::<L>()? {
@@ -110,6 +111,17 @@ impl Writer<'_> {
             }
         }
         self.rest()
+    }
+
+    /// Takes a wide step, where the machine can and the text is long enough: whether it stopped before the step's end.
+    #[inline(always)]
+    fn wide_step<L: Lanes>(&mut self) -> Option<bool> {
+        let block = self.bytes.get(self.from..)?.first_chunk::<WIDE>()?;
+        let room = self.free[self.to..].first_chunk_mut()?;
+        let step = L::unescape(block, room)?;
+        self.from += step.read;
+        self.to += step.written;
+        Some(step.stopped)
     }
 
     /// Takes a block, with the escapes that begin in it; tells whether the string ended.
@@ -130,7 +142,7 @@ impl Writer<'_> {
                 b'\\' => {}
                 _ => return None,
             }
-            let plain = PLAIN_ESCAPES[usize::from(self.bytes[begin + at + 1])];
+            let plain = plain_escape(self.bytes[begin + at + 1]);
             if plain == 0 {
                 self.from = begin + at;
                 self.unicode_escape()?;
@@ -157,7 +169,7 @@ impl Writer<'_> {
                     self.from += 1;
                     return Some(());
                 }
-                b'\\' => match PLAIN_ESCAPES[usize::from(*self.bytes.get(self.from + 1)?)] {
+                b'\\' => match plain_escape(*self.bytes.get(self.from + 1)?) {
                     0 => self.unicode_escape()?,
                     plain => {
                         self.put(plain);

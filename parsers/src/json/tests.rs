@@ -14,10 +14,10 @@ enum Tree {
     List(Vec<Tree>),
 }
 
-fn own<L: Lanes>(text: &str) -> Option<Tree> {
+fn own(width: Width, text: &str) -> Option<Tree> {
     let arena = Bump::new();
     let (mut nodes, mut open) = (Vec::new(), Vec::new());
-    read_with::<L>(text, &arena, &mut nodes, &mut open)?;
+    read(width, text, &arena, &mut nodes, &mut open)?;
     let (tree, rest) = tree_of(&nodes);
     assert!(rest.is_empty());
     Some(tree)
@@ -96,11 +96,9 @@ fn their_tree(nodes: &[simd_json::Node<'_>], at: &mut usize) -> Tree {
 }
 
 fn check(text: &str) {
-    let portable = own::<lanes::Portable>(text);
-    assert_eq!(portable, theirs(text), "{text}");
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        assert_eq!(own::<lanes::Avx2>(text), portable, "{text}");
+    let wanted = theirs(text);
+    for width in Width::possible() {
+        assert_eq!(own(width, text), wanted, "{width:?}: {text}");
     }
 }
 
@@ -218,7 +216,10 @@ fn every_length_and_place_of_an_escape() {
 
 #[test]
 fn whole_numbers_beyond_64_bits_are_doubles() {
-    let tree = own::<lanes::Portable>("[18446744073709551616,-9223372036854775809]");
+    let tree = own(
+        Width::default(),
+        "[18446744073709551616,-9223372036854775809]",
+    );
     let floats = [
         "Float(1.8446744073709552e19)",
         "Float(-9.223372036854776e18)",
@@ -236,19 +237,24 @@ fn whole_numbers_beyond_64_bits_are_doubles() {
 #[test]
 fn nesting_is_bounded() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(own::<lanes::Portable>(&nested(DEPTH_MAX)).is_some());
-    assert!(own::<lanes::Portable>(&nested(DEPTH_MAX + 1)).is_none());
-    assert!(own::<lanes::Portable>(&"[{\"a\":".repeat(100_000)).is_none());
+    assert!(own(Width::default(), &nested(DEPTH_MAX)).is_some());
+    assert!(own(Width::default(), &nested(DEPTH_MAX + 1)).is_none());
+    assert!(own(Width::default(), &"[{\"a\":".repeat(100_000)).is_none());
 }
 
 /// Recorded events: nothing but these texts decides whether the reader is right on what is really written.
 #[test]
 fn recorded_texts() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")];
     let mut texts = 0;
-    for directory in std::fs::read_dir(folder).unwrap() {
-        for file in std::fs::read_dir(directory.unwrap().path()).unwrap() {
-            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(path).unwrap();
             for text in String::from_utf8_lossy(&bytes)
                 .lines()
                 .filter(|line| line.starts_with('{'))
@@ -287,7 +293,7 @@ proptest! {
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
         let text = text.unwrap();
         check(&text);
-        prop_assert!(own::<lanes::Portable>(&text).is_some());
+        prop_assert!(own(Width::default(), &text).is_some());
     }
 
     #[test]
