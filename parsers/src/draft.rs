@@ -9,6 +9,7 @@ use bumpalo::collections::String as ArenaString;
 
 use crate::context::{ParseContext, Taxonomy};
 use crate::event::{Event, Field, LogSource, ProblemKind, Value};
+use crate::layouts::{self, Layout};
 use crate::names::{Lists, Names};
 use crate::parse::Scratch;
 use crate::record::Record;
@@ -16,6 +17,9 @@ use crate::time::Timestamp;
 
 /// Wrappers within wrappers (Docker in syslog in JSON ...) that are opened.
 const NESTING_MAX: u8 = 4;
+
+/// Fields for which memory is taken before the first: as many as the last event had, up to this.
+const FIELDS_EXPECTED_MAX: usize = 64;
 
 /// An event being built.
 pub(crate) struct Draft<'a, 'c> {
@@ -27,6 +31,8 @@ pub(crate) struct Draft<'a, 'c> {
     pub(crate) context: &'c ParseContext,
     /// Reused buffers.
     pub(crate) scratch: &'c mut Scratch,
+    /// The names that the event has so far.
+    layout: Layout,
     names: Names<'a>,
     lists: Lists<'a>,
     nesting: u8,
@@ -41,12 +47,15 @@ impl<'a, 'c> Draft<'a, 'c> {
         scratch: &'c mut Scratch,
         out: &'c mut Vec<Event<'a>>,
     ) -> Self {
-        let event = Event::new(record, "text", arena);
+        scratch.layouts.keep_bounds();
+        let mut event = Event::new(record, "text", arena);
+        event.fields.reserve(scratch.fields_expected);
         Self {
             event,
             arena,
             context,
             scratch,
+            layout: layouts::EMPTY,
             names: Names::default(),
             lists: Lists::default(),
             nesting: 0,
@@ -62,6 +71,7 @@ impl<'a, 'c> Draft<'a, 'c> {
         self.event = Event::new(record, "text", self.arena);
         self.event.problems = problems;
         self.event.sub_index = sub_index;
+        self.layout = layouts::EMPTY;
         self.names = Names::default();
         self.lists = Lists::default();
         self.nesting = 0;
@@ -77,6 +87,7 @@ impl<'a, 'c> Draft<'a, 'c> {
         };
         let done = std::mem::replace(&mut self.event, next);
         self.out.push(done);
+        self.layout = layouts::EMPTY;
         self.names = Names::default();
         self.lists = Lists::default();
     }
@@ -84,12 +95,25 @@ impl<'a, 'c> Draft<'a, 'c> {
     /// Ends the last event of the record.
     pub(crate) fn finish(mut self) {
         self.lists.settle(&mut self.event.fields);
+        self.scratch.fields_expected = self.event.fields.len().min(FIELDS_EXPECTED_MAX);
         self.out.push(self.event);
     }
 
     /// Adds a field. A second value of the same name makes a list of both.
+    #[inline]
     pub(crate) fn push(&mut self, name: &'a str, value: Value<'a>) {
-        if let Some(place) = self.names.find(&self.event.fields, name) {
+        match self.scratch.layouts.follow(self.layout, name) {
+            Some(layout) => {
+                self.layout = layout;
+                self.event.fields.push(Field { name, value });
+            }
+            None => self.push_unforeseen(name, value),
+        }
+    }
+
+    #[cold]
+    fn push_unforeseen(&mut self, name: &'a str, value: Value<'a>) {
+        if let Some(place) = self.names.find(&self.event.fields, name, self.arena) {
             self.lists
                 .add(&mut self.event.fields[place], place, value, self.arena);
         } else if self.event.fields.len() >= self.context.fields_max {
@@ -99,8 +123,60 @@ impl<'a, 'c> Draft<'a, 'c> {
             );
         } else {
             self.event.fields.push(Field { name, value });
-            self.names.insert(&self.event.fields, self.arena);
+            self.layout = self.scratch.layouts.learn(self.layout, name);
         }
+    }
+
+    /// Adds a field of a name that is made from the record, unless there is one of that name already.
+    pub(crate) fn push_made_if_absent(&mut self, name: &'a str, value: Value<'a>) {
+        if self
+            .names
+            .find(&self.event.fields, name, self.arena)
+            .is_none()
+        {
+            self.push(name, value);
+        }
+    }
+
+    /// The text of a field of any name.
+    pub(crate) fn get_str_of(&mut self, name: &str) -> Option<&'a str> {
+        self.lists.settle(&mut self.event.fields);
+        let place = self.names.find(&self.event.fields, name, self.arena)?;
+        first_str(self.event.fields[place].value)
+    }
+
+    /// Sets a field of a name that the record gives.
+    pub(crate) fn set_given(&mut self, name: &'a str, value: Value<'a>) {
+        self.lists.settle(&mut self.event.fields);
+        match self.names.find(&self.event.fields, name, self.arena) {
+            Some(place) => self.event.fields[place].value = value,
+            None => self.push(name, value),
+        }
+    }
+
+    /// The values of all fields so far, lists complete.
+    pub(crate) fn fields(&mut self) -> &[Field<'a>] {
+        self.lists.settle(&mut self.event.fields);
+        &self.event.fields
+    }
+
+    /// Where the field of that name is.
+    fn place(&mut self, name: &'static str) -> Option<usize> {
+        let (names, fields) = (&mut self.names, &self.event.fields);
+        self.scratch
+            .layouts
+            .place(self.layout, name, || names.find(fields, name, self.arena))
+    }
+
+    /// Whether a field's name has a space in it.
+    pub(crate) fn has_spaced_name(&self) -> bool {
+        let known = self.scratch.layouts.is_spaced(self.layout);
+        known.unwrap_or_else(|| {
+            self.event
+                .fields
+                .iter()
+                .any(|field| field.name.contains(' '))
+        })
     }
 
     /// Adds a text field unless it is empty.
@@ -126,36 +202,34 @@ impl<'a, 'c> Draft<'a, 'c> {
     }
 
     /// Adds a field unless there is one of that name already.
-    pub(crate) fn push_if_absent(&mut self, name: &'a str, value: Value<'a>) {
-        if self.names.find(&self.event.fields, name).is_none() {
+    pub(crate) fn push_if_absent(&mut self, name: &'static str, value: Value<'a>) {
+        if self.place(name).is_none() {
             self.push(name, value);
         }
     }
 
     /// Sets a field, whatever it was.
-    pub(crate) fn set(&mut self, name: &'a str, value: Value<'a>) {
+    pub(crate) fn set(&mut self, name: &'static str, value: Value<'a>) {
         self.lists.settle(&mut self.event.fields);
-        match self.names.find(&self.event.fields, name) {
+        match self.place(name) {
             Some(place) => self.event.fields[place].value = value,
             None => self.push(name, value),
         }
     }
 
     /// The value of a field.
-    pub(crate) fn get(&mut self, name: &str) -> Option<Value<'a>> {
+    pub(crate) fn get(&mut self, name: &'static str) -> Option<Value<'a>> {
         self.lists.settle(&mut self.event.fields);
-        self.names
-            .find(&self.event.fields, name)
-            .map(|place| self.event.fields[place].value)
+        self.place(name).map(|place| self.event.fields[place].value)
     }
 
     /// The text of a field.
-    pub(crate) fn get_str(&mut self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get_str(&mut self, name: &'static str) -> Option<&'a str> {
         self.get(name).and_then(first_str)
     }
 
     /// The number of a field, whether it was given as a number or as its text.
-    pub(crate) fn get_int(&mut self, name: &str) -> Option<i64> {
+    pub(crate) fn get_int(&mut self, name: &'static str) -> Option<i64> {
         match self.get(name)? {
             Value::Int(number) => Some(number),
             Value::Str(text) => text.parse().ok(),
@@ -164,7 +238,7 @@ impl<'a, 'c> Draft<'a, 'c> {
     }
 
     /// Gives a field a second name, if it is there and the second name is not.
-    pub(crate) fn alias(&mut self, from: &str, to: &'a str) {
+    pub(crate) fn alias(&mut self, from: &'static str, to: &'static str) {
         if let Some(value) = self.get(from) {
             self.push_if_absent(to, value);
         }

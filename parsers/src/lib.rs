@@ -18,6 +18,8 @@ mod draft;
 pub mod event;
 pub mod evtx;
 mod formats;
+mod json;
+mod layouts;
 mod messages;
 mod names;
 mod parse;

@@ -17,11 +17,22 @@ pub(crate) struct Names<'a> {
     filter: [u64; 8],
     /// Places plus one by hash, open addressing; made when the fields outgrow the linear search.
     table: Option<&'a mut [u32]>,
+    /// Fields whose names are in the filter and the table: names are learned when one is looked for.
+    learned: usize,
 }
 
 impl<'a> Names<'a> {
     /// The place of the field of that name.
-    pub(crate) fn find(&self, fields: &[Field<'a>], name: &str) -> Option<usize> {
+    pub(crate) fn find(
+        &mut self,
+        fields: &[Field<'a>],
+        name: &str,
+        arena: &'a Bump,
+    ) -> Option<usize> {
+        while self.learned < fields.len() {
+            self.learned += 1;
+            self.insert(&fields[..self.learned], arena);
+        }
         if let Some(table) = &self.table {
             return slots(table.len(), name)
                 .map(|slot| table[slot] as usize)
@@ -37,7 +48,7 @@ impl<'a> Names<'a> {
     }
 
     /// Learns the name of the last of `fields`.
-    pub(crate) fn insert(&mut self, fields: &[Field<'a>], arena: &'a Bump) {
+    fn insert(&mut self, fields: &[Field<'a>], arena: &'a Bump) {
         let Some(last) = fields.last() else { return };
         let (word, bit) = filter_bit(last.name);
         self.filter[word] |= bit;

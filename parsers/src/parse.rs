@@ -8,21 +8,17 @@ use crate::decode::decode;
 use crate::detect::{self, Known};
 use crate::draft::Draft;
 use crate::event::{Event, ProblemKind, Value};
+use crate::json;
+use crate::layouts::Layouts;
 use crate::record::{Record, RecordBatch, Truncated};
 
 /// Buffers that are reused from record to record.
+#[derive(Default)]
 pub(crate) struct Scratch {
-    pub(crate) json: simd_json::Buffers,
-    pub(crate) tape: simd_json::Tape<'static>,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self {
-            json: simd_json::Buffers::default(),
-            tape: simd_json::Tape(Vec::new()),
-        }
-    }
+    pub(crate) json: json::Buffers,
+    pub(crate) layouts: Layouts,
+    /// Fields that the next event will have, to judge by the last one.
+    pub(crate) fields_expected: usize,
 }
 
 /// Reads batches and keeps its buffers between them: one per thread.

@@ -125,22 +125,39 @@ pub(crate) enum Quotes {
 /// Pairs of `key=value` separated by spaces, commas or semicolons; words without `=` are skipped.
 pub(crate) struct Pairs<'t> {
     rest: &'t str,
-    separators: &'static [char],
+    separators: AsciiSet,
+}
+
+/// ASCII characters, one bit each.
+#[derive(Clone, Copy)]
+struct AsciiSet(u128);
+
+impl AsciiSet {
+    fn of(characters: &[char]) -> Self {
+        let bits = characters.iter().filter(|c| c.is_ascii());
+        Self(bits.fold(0, |set, c| set | 1 << u32::from(*c)))
+    }
+
+    fn has(self, byte: u8) -> bool {
+        byte.is_ascii() && self.0 >> byte & 1 == 1
+    }
+
+    /// The place of the first of them.
+    fn find(self, text: &str) -> Option<usize> {
+        text.bytes().position(|byte| self.has(byte))
+    }
 }
 
 /// Pairs separated by spaces.
 pub(crate) fn pairs(text: &str) -> Pairs<'_> {
-    Pairs {
-        rest: text,
-        separators: &[' '],
-    }
+    pairs_by(text, &[' '])
 }
 
-/// Pairs separated by any of `separators`.
+/// Pairs separated by any of `separators`, which are ASCII.
 pub(crate) fn pairs_by<'t>(text: &'t str, separators: &'static [char]) -> Pairs<'t> {
     Pairs {
         rest: text,
-        separators,
+        separators: AsciiSet::of(separators),
     }
 }
 
@@ -148,16 +165,12 @@ impl<'t> Iterator for Pairs<'t> {
     type Item = Pair<'t>;
 
     fn next(&mut self) -> Option<Pair<'t>> {
+        let between = AsciiSet(self.separators.0 | AsciiSet::of(&[' ', '\n']).0);
+        let behind_key = AsciiSet(between.0 | AsciiSet::of(&['=']).0);
         loop {
-            let text = self.rest.trim_start_matches(|c: char| {
-                c == ' ' || c == '\n' || self.separators.contains(&c)
-            });
-            if text.is_empty() {
-                return None;
-            }
-            let end = text
-                .find(|c: char| c == '=' || c == ' ' || c == '\n' || self.separators.contains(&c))
-                .unwrap_or(text.len());
+            let begin = self.rest.bytes().position(|byte| !between.has(byte))?;
+            let text = &self.rest[begin..];
+            let end = behind_key.find(text).unwrap_or(text.len());
             let (key, behind) = text.split_at(end);
             let Some(value_text) = behind.strip_prefix('=') else {
                 self.rest = behind;
@@ -186,9 +199,8 @@ impl<'t> Pairs<'t> {
         {
             return (rest, value, Quotes::Single);
         }
-        let end = text
-            .find(|c: char| c == '\n' || self.separators.contains(&c))
-            .unwrap_or(text.len());
+        let behind_value = AsciiSet(self.separators.0 | AsciiSet::of(&['\n']).0);
+        let end = behind_value.find(text).unwrap_or(text.len());
         (&text[end..], &text[..end], Quotes::None)
     }
 }

@@ -96,7 +96,7 @@ fn set(draft: &mut Draft<'_, '_>, pattern: &Pattern) {
 /// The text that a definition calls `message` is the field, or all of it where no pattern captures one.
 fn text_named<'a>(draft: &mut Draft<'a, '_>, name: &str, whole: &'a str) -> Option<&'a str> {
     draft
-        .get_str(name)
+        .get_str_of(name)
         .or_else(|| (name == "message").then_some(whole))
 }
 

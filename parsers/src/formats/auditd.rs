@@ -214,7 +214,7 @@ fn argument<'a>(
             if let Some(whole) = gathered.arguments.last_mut() {
                 let longer = draft.concat(&[whole, value]);
                 *whole = longer;
-                draft.set(name, Value::Str(longer));
+                draft.set_given(name, Value::Str(longer));
             }
         }
         None => {

@@ -1,12 +1,12 @@
 //! JSON: any object becomes fields, nested names joined by dots; then its shape says what it is.
 
 use bumpalo::collections::Vec as ArenaVec;
-use simd_json::{Node, StaticNode, Tape};
 
 use super::{Fit, Format, NotThisFormat, laurel, shapes, windows_json};
 use crate::classify;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
+use crate::json::Node;
 use crate::when;
 
 pub(super) const JSON: Format = Format {
@@ -24,34 +24,31 @@ fn detect(text: &str) -> Option<&'static str> {
 }
 
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
-    let tape = parse(draft, text);
-    let fit = events(draft, &tape.0);
-    draft.scratch.tape = tape.reset();
-    fit
+    with_nodes(draft, text, events)
 }
 
 /// Adds the members of a JSON object as fields.
-pub(super) fn object_fields<'a>(draft: &mut Draft<'a, '_>, text: &str) -> Fit {
-    let tape = parse(draft, text);
-    let is_object = matches!(tape.0.first(), Some(Node::Object { .. }));
-    flatten_object(draft, &tape.0, "", 0);
-    draft.scratch.tape = tape.reset();
-    if is_object {
+pub(super) fn object_fields<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    with_nodes(draft, text, |draft, nodes| {
+        if !is_object(nodes) {
+            return Err(NotThisFormat);
+        }
+        flatten_object(draft, nodes, "", 0);
         Ok(())
-    } else {
-        Err(NotThisFormat)
-    }
+    })
 }
 
-/// The tape of a JSON text; empty when it is none.
-fn parse<'a>(draft: &mut Draft<'a, '_>, text: &str) -> Tape<'a> {
-    // simd-json unescapes in place: it gets a copy in the arena, which the fields then borrow from.
-    let bytes = draft.arena.alloc_slice_copy(text.as_bytes());
-    let mut tape = std::mem::replace(&mut draft.scratch.tape, Tape(Vec::new())).reset();
-    if simd_json::fill_tape(bytes, &mut draft.scratch.json, &mut tape).is_err() {
-        tape.0.clear();
-    }
-    tape
+/// Does something with the nodes of a JSON text.
+fn with_nodes<'a>(
+    draft: &mut Draft<'a, '_>,
+    text: &'a str,
+    then: impl FnOnce(&mut Draft<'a, '_>, &[Node<'a>]) -> Fit,
+) -> Fit {
+    let mut nodes = draft.scratch.json.take_nodes();
+    draft.scratch.json.read(text, draft.arena, &mut nodes);
+    let fit = then(draft, &nodes);
+    draft.scratch.json.give_back(nodes);
+    fit
 }
 
 /// Members that hold many events: CloudTrail's files, Azure's exports, Google's and Okta's answers.
@@ -92,7 +89,15 @@ fn is_object(nodes: &[Node<'_>]) -> bool {
 }
 
 fn event<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
-    if !windows_json::read(draft, nodes) && !laurel::read(draft, nodes) {
+    // One look at all members spares the many that the special forms begin with.
+    let (mut has_map, mut has_id) = (false, false);
+    for (name, value) in members(nodes) {
+        has_map |= is_object(value);
+        has_id |= name == "ID";
+    }
+    let special =
+        has_map && windows_json::read(draft, nodes) || has_id && laurel::read(draft, nodes);
+    if !special {
         flatten_object(draft, nodes, "", 0);
     }
     finish(draft);
@@ -109,7 +114,7 @@ pub(super) fn members<'n, 'a>(
     };
     let mut at = 1;
     (0..count).map_while(move |_| {
-        let Some(Node::String(key)) = nodes.get(at) else {
+        let Some(Node::Scalar(Value::Str(key))) = nodes.get(at) else {
             return None;
         };
         let value = &nodes[at + 1..];
@@ -147,21 +152,6 @@ pub(super) fn extent(nodes: &[Node<'_>]) -> usize {
     }
 }
 
-/// The value of a node that is neither map nor list.
-pub(super) fn scalar<'a>(node: Node<'a>) -> Option<Value<'a>> {
-    Some(match node {
-        Node::String(text) => Value::Str(text),
-        Node::Static(StaticNode::Null) => Value::Null,
-        Node::Static(StaticNode::Bool(value)) => Value::Bool(value),
-        Node::Static(StaticNode::I64(value)) => Value::Int(value),
-        Node::Static(StaticNode::U64(value)) => {
-            i64::try_from(value).map_or(Value::UInt(value), Value::Int)
-        }
-        Node::Static(StaticNode::F64(value)) => Value::Float(value),
-        Node::Object { .. } | Node::Array { .. } => return None,
-    })
-}
-
 fn flatten_object<'a>(
     draft: &mut Draft<'a, '_>,
     nodes: &[Node<'a>],
@@ -196,7 +186,7 @@ pub(super) fn flatten<'a>(
         Some(Node::Object { .. }) => flatten_object(draft, nodes, name, depth),
         Some(Node::Array { len, .. }) => flatten_array(draft, nodes, *len, name, depth),
         Some(node) => {
-            if let Some(value) = scalar(*node) {
+            if let Some(value) = node.scalar() {
                 draft.push(name, value);
             }
         }
@@ -215,7 +205,7 @@ fn flatten_array<'a>(
 ) {
     let mut values = ArenaVec::with_capacity_in(len, draft.arena);
     for item in items(nodes) {
-        match item.first().copied().and_then(scalar) {
+        match item.first().copied().and_then(Node::scalar) {
             Some(value) => values.push(value),
             None => flatten(draft, item, name, depth + 1),
         }
@@ -271,7 +261,7 @@ fn finish(draft: &mut Draft<'_, '_>) {
     }
 }
 
-fn time_of(draft: &mut Draft<'_, '_>, name: &str) -> Option<crate::time::Timestamp> {
+fn time_of(draft: &mut Draft<'_, '_>, name: &'static str) -> Option<crate::time::Timestamp> {
     match draft.get(name)? {
         Value::Str(text) => when::any(text, draft.context),
         #[expect(

@@ -1,12 +1,11 @@
 //! laurel's JSON of the Linux audit log: one object per event, one member per kind of line.
 
-use bumpalo::collections::String as ArenaString;
-use simd_json::Node;
-
 use super::json::{flatten, items, member, members};
 use crate::draft::Draft;
 use crate::event::Value;
+use crate::json::Node;
 use crate::when;
+use bumpalo::collections::String as ArenaString;
 
 /// Members that are lines of the audit log.
 fn is_line(name: &str) -> bool {
@@ -18,7 +17,7 @@ fn is_line(name: &str) -> bool {
 /// Adds the fields of laurel's object as those of auditd; false if it is not laurel's.
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) -> bool {
     let id = match member(nodes, "ID").and_then(|nodes| nodes.first()) {
-        Some(Node::String(id)) => id,
+        Some(Node::Scalar(Value::Str(id))) => id,
         _ => return false,
     };
     let Some((time, serial)) = id
@@ -32,7 +31,7 @@ pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) -> bool {
     let has_execve = member(nodes, "EXECVE").is_some();
     for (name, value) in members(nodes).filter(|(name, _)| *name != "ID") {
         match (name, value.first()) {
-            ("NODE", Some(Node::String(host))) => draft.host(host),
+            ("NODE", Some(Node::Scalar(Value::Str(host)))) => draft.host(host),
             (_, Some(Node::Object { .. })) if is_line(name) => line(draft, name, value, has_execve),
             (_, Some(Node::Array { .. })) if is_line(name) => {
                 for item in items(value) {
@@ -72,7 +71,7 @@ fn arguments<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
 fn joined<'a>(draft: &mut Draft<'a, '_>, name: &'static str, nodes: &[Node<'a>]) {
     let mut line = ArenaString::new_in(draft.arena);
     for item in items(nodes) {
-        if let Some(Node::String(text)) = item.first() {
+        if let Some(Node::Scalar(Value::Str(text))) = item.first() {
             if !line.is_empty() {
                 line.push(' ');
             }

@@ -456,7 +456,11 @@ fn kubernetes(draft: &mut Draft<'_, '_>) {
 }
 
 /// Sets the names of W3C logs from those of a server's JSON.
-fn web<'a>(draft: &mut Draft<'a, '_>, names: &[(&str, &'static str)], target: &str) {
+fn web<'a>(
+    draft: &mut Draft<'a, '_>,
+    names: &[(&'static str, &'static str)],
+    target: &'static str,
+) {
     for (from, to) in names {
         draft.alias(from, to);
     }

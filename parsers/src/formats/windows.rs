@@ -77,7 +77,7 @@ const NAMES: [(&str, &[&str]); 4] = [
 
 /// Whether the fields are those of a Windows event.
 pub(super) fn is_windows_event(draft: &mut Draft<'_, '_>) -> bool {
-    let has = |draft: &mut Draft<'_, '_>, names: &[&str]| {
+    let has = |draft: &mut Draft<'_, '_>, names: &[&'static str]| {
         names.iter().any(|name| draft.get(name).is_some())
     };
     let [(id, ids), (provider, providers), (channel, channels), _] = NAMES;

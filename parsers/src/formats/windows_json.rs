@@ -1,11 +1,10 @@
 //! The nested forms of Windows events in JSON: `Event.System` and `Event.EventData` as EVTX dumps write them,
 //! `winlog.event_data` of Winlogbeat, `data.win.eventdata` of Wazuh. Wrappers go, the fields keep their own names.
 
-use simd_json::Node;
-
-use super::json::{extent, flatten, member, members, scalar};
+use super::json::{extent, flatten, member, members};
 use crate::draft::Draft;
 use crate::event::Value;
+use crate::json::Node;
 
 /// Adds the fields of an object of one of these forms; false if it is of none.
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) -> bool {
@@ -97,7 +96,7 @@ fn is_attributes(name: &str) -> bool {
 
 /// `Provider: {#attributes: {Name: X}}` becomes `Provider_Name`, `EventID: {#text: 1}` stays `EventID`.
 fn system_field<'a>(draft: &mut Draft<'a, '_>, name: &'a str, nodes: &[Node<'a>]) {
-    if let Some(value) = nodes.first().copied().and_then(scalar) {
+    if let Some(value) = nodes.first().copied().and_then(Node::scalar) {
         if value != Value::Null {
             draft.push(name, value);
         }
@@ -130,7 +129,7 @@ fn system_attribute<'a>(
     if let Some(value) = nodes
         .first()
         .copied()
-        .and_then(scalar)
+        .and_then(Node::scalar)
         .filter(|value| *value != Value::Null)
     {
         // `Provider_attributes` is how some dumps name the attributes of `Provider`.
@@ -142,7 +141,7 @@ fn system_attribute<'a>(
 
 /// Named data under their names; data without a name as `Data`.
 fn event_data<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
-    if matches!(nodes.first(), Some(Node::String(_))) {
+    if matches!(nodes.first(), Some(Node::Scalar(Value::Str(_)))) {
         flatten(draft, nodes, "EventData", 1);
         return;
     }
@@ -172,7 +171,7 @@ fn data<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
                 .iter()
                 .find_map(|name| member(attributes, name));
             let name = match name.and_then(|nodes| nodes.first()) {
-                Some(Node::String(name)) => name,
+                Some(Node::Scalar(Value::Str(name))) => name,
                 _ => "Data",
             };
             if let Some(text) = ["#text", "$text", "text"]
@@ -182,7 +181,7 @@ fn data<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
                 flatten(draft, text, name, 1);
             }
         }
-        Some(Node::String(text)) => draft.push("Data", Value::Str(text)),
+        Some(Node::Scalar(Value::Str(text))) => draft.push("Data", Value::Str(text)),
         _ => {}
     }
 }

@@ -1,6 +1,8 @@
 //! Which log sources a Windows event belongs to: channel and event id to Sigma's service and category,
 //! as SigmaHQ's configuration for Windows has them.
 
+use bumpalo::collections::String as ArenaString;
+
 use crate::draft::Draft;
 
 /// Adds the log sources of an event.
@@ -8,7 +10,7 @@ pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str,
     let service = service_of(channel, provider);
     let event_type = draft.get_str("EventType").unwrap_or("");
     for (of, id, only_type, category) in CATEGORIES {
-        if *of == service && *id == event_id && (only_type.is_empty() || *only_type == event_type) {
+        if *id == event_id && *of == service && (only_type.is_empty() || *only_type == event_type) {
             draft.source("windows", category, "");
         }
     }
@@ -32,12 +34,20 @@ pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str,
 /// Sigma strips spaces from names: `SAM User Account` is `SAMUserAccount`, Defender's `Threat Name` is
 /// `ThreatName`. Some rules write `Feature_Name`.
 fn names_without_spaces(draft: &mut Draft<'_, '_>) {
-    let fields = draft.event.fields.iter().map(|field| field.name);
-    let spaced: Vec<&str> = fields.filter(|name| name.contains(' ')).collect();
-    for name in spaced {
-        for other in [name.replace(' ', ""), name.replace(' ', "_")] {
-            let other = draft.concat(&[&other]);
-            draft.alias(name, other);
+    if !draft.has_spaced_name() {
+        return;
+    }
+    for place in 0..draft.fields().len() {
+        let field = draft.fields()[place];
+        if field.name.contains(' ') {
+            for joint in ["", "_"] {
+                let mut name = ArenaString::with_capacity_in(field.name.len(), draft.arena);
+                for (number, word) in field.name.split(' ').enumerate() {
+                    name.push_str(if number > 0 { joint } else { "" });
+                    name.push_str(word);
+                }
+                draft.push_made_if_absent(name.into_bump_str(), field.value);
+            }
         }
     }
 }

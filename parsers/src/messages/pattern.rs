@@ -174,6 +174,13 @@ pub(crate) fn read_header<'a>(
 const TRIES_MAX: usize = 24;
 
 fn fits<'a>(pattern: &'static str, text: &'a str, places: &mut Places<'a>) -> bool {
+    // Of a program's many patterns most differ from a message in the first letter already.
+    if let Some(first) = pattern.bytes().next()
+        && !matches!(first, b'{' | b'$')
+        && text.bytes().next() != Some(first)
+    {
+        return false;
+    }
     let Some((literal, behind)) = pattern.split_once('{') else {
         return match pattern.strip_suffix('$') {
             Some(literal) => text == literal,

@@ -1,0 +1,246 @@
+//! The order in which names come. The same source writes the same names in the same order again and again: what
+//! was once found out about a sequence of names (that they differ, where a name is) need not be found out again.
+//!
+//! A tree holds the sequences seen so far: each node is a name behind its parent's names. An event being read
+//! goes down the tree name by name, mostly where the event before it went. The place it has reached stands for
+//! all names it has so far.
+
+/// Sequences are forgotten when there are this many nodes, or this many bytes of names: a source that never
+/// writes the same names twice must not take memory without bound.
+const NODES_MAX: usize = 32_768;
+const NAME_BYTES_MAX: usize = 1 << 20;
+/// Names that may follow one sequence; more are not learned.
+const FOLLOWERS_MAX: usize = 64;
+/// Answers that are remembered; a power of two.
+const ANSWERS: usize = 4_096;
+
+/// A place in the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout(u32);
+
+/// Before the first name.
+pub(crate) const EMPTY: Layout = Layout(0);
+/// A sequence that is not in the tree.
+pub(crate) const UNKNOWN: Layout = Layout(u32::MAX);
+
+/// No node.
+const NONE: u32 = 0;
+
+struct Node {
+    /// Where the name is in `names`.
+    name_at: u32,
+    name_len: u32,
+    /// The follower that was met last.
+    likely: u32,
+    /// The newest follower; the others hang on it by `sibling`.
+    follower: u32,
+    sibling: u32,
+    /// Whether one of the names up to here has a space in it.
+    spaced: bool,
+}
+
+/// What was answered once to the question where a name is. Names are those of our code: the address and the
+/// length of a `&'static str` stand for its text.
+#[derive(Clone, Copy)]
+struct Answer {
+    layout: Layout,
+    address: usize,
+    len: usize,
+    place: Option<u32>,
+}
+
+/// All sequences seen, and what is known of them.
+pub(crate) struct Layouts {
+    nodes: Vec<Node>,
+    names: String,
+    answers: Box<[Answer]>,
+}
+
+impl Default for Layouts {
+    fn default() -> Self {
+        let mut layouts = Self {
+            nodes: Vec::new(),
+            names: String::new(),
+            answers: Box::new([]),
+        };
+        layouts.forget();
+        layouts
+    }
+}
+
+impl Layouts {
+    /// Forgets everything if the bound is reached. Only between events: their places mean nothing afterwards.
+    pub(crate) fn keep_bounds(&mut self) {
+        if self.nodes.len() >= NODES_MAX || self.names.len() >= NAME_BYTES_MAX {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.nodes.clear();
+        self.names.clear();
+        self.nodes.push(Node {
+            name_at: 0,
+            name_len: 0,
+            likely: NONE,
+            follower: NONE,
+            sibling: NONE,
+            spaced: false,
+        });
+        let unasked = Answer {
+            layout: UNKNOWN,
+            address: 0,
+            len: 0,
+            place: None,
+        };
+        self.answers = vec![unasked; ANSWERS].into_boxed_slice();
+    }
+
+    /// Where `name` leads, if it was seen behind these names before. The names of a known sequence all differ.
+    #[inline]
+    pub(crate) fn follow(&mut self, layout: Layout, name: &str) -> Option<Layout> {
+        let node = self.nodes.get(layout.0 as usize)?;
+        let likely = node.likely;
+        if likely != NONE && self.is_named(likely, name) {
+            return Some(Layout(likely));
+        }
+        self.follow_unlikely(layout, name)
+    }
+
+    #[cold]
+    fn follow_unlikely(&mut self, layout: Layout, name: &str) -> Option<Layout> {
+        let mut at = self.nodes[layout.0 as usize].follower;
+        while at != NONE {
+            if self.is_named(at, name) {
+                self.nodes[layout.0 as usize].likely = at;
+                return Some(Layout(at));
+            }
+            at = self.nodes[at as usize].sibling;
+        }
+        None
+    }
+
+    /// Learns that `name`, which is none of theirs, may come behind these names.
+    #[cold]
+    pub(crate) fn learn(&mut self, layout: Layout, name: &str) -> Layout {
+        if layout == UNKNOWN
+            || self.nodes.len() >= NODES_MAX
+            || self.names.len() + name.len() > NAME_BYTES_MAX
+            || self.followers(layout) >= FOLLOWERS_MAX
+        {
+            return UNKNOWN;
+        }
+        let bounded = |number: usize| u32::try_from(number).expect("bounded far below 2^32");
+        let new = bounded(self.nodes.len());
+        let parent = &mut self.nodes[layout.0 as usize];
+        let sibling = std::mem::replace(&mut parent.follower, new);
+        parent.likely = new;
+        let spaced = parent.spaced || name.contains(' ');
+        self.nodes.push(Node {
+            name_at: bounded(self.names.len()),
+            name_len: bounded(name.len()),
+            likely: NONE,
+            follower: NONE,
+            sibling,
+            spaced,
+        });
+        self.names.push_str(name);
+        Layout(new)
+    }
+
+    fn followers(&self, layout: Layout) -> usize {
+        let first = self.nodes[layout.0 as usize].follower;
+        std::iter::successors(Some(first), |at| Some(self.nodes[*at as usize].sibling))
+            .take_while(|at| *at != NONE)
+            .count()
+    }
+
+    #[inline]
+    fn is_named(&self, node: u32, name: &str) -> bool {
+        let node = &self.nodes[node as usize];
+        let from = node.name_at as usize;
+        node.name_len as usize == name.len()
+            && self.names.as_bytes()[from..from + name.len()] == *name.as_bytes()
+    }
+
+    /// Whether one of these names has a space in it; `None` where that is not known.
+    pub(crate) fn is_spaced(&self, layout: Layout) -> Option<bool> {
+        self.nodes.get(layout.0 as usize).map(|node| node.spaced)
+    }
+
+    /// The place of a name among these names; what is not known is asked of `find` and remembered.
+    #[inline]
+    pub(crate) fn place(
+        &mut self,
+        layout: Layout,
+        name: &'static str,
+        find: impl FnOnce() -> Option<usize>,
+    ) -> Option<usize> {
+        if layout == UNKNOWN {
+            return find();
+        }
+        let address = name.as_ptr().addr();
+        let mix = (u64::from(layout.0) << 32 ^ address as u64 ^ (name.len() as u64) << 24)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let answer = &mut self.answers[(mix >> 40) as usize % ANSWERS];
+        if answer.layout != layout || answer.address != address || answer.len != name.len() {
+            let place = find().and_then(|place| u32::try_from(place).ok());
+            *answer = Answer {
+                layout,
+                address,
+                len: name.len(),
+                place,
+            };
+        }
+        answer.place.map(|place| place as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(layouts: &mut Layouts, names: &[&str]) -> Layout {
+        names.iter().fold(EMPTY, |at, name| {
+            layouts
+                .follow(at, name)
+                .unwrap_or_else(|| layouts.learn(at, name))
+        })
+    }
+
+    #[test]
+    fn a_sequence_is_known_the_second_time() {
+        let mut layouts = Layouts::default();
+        let first = learned(&mut layouts, &["a", "b"]);
+        let second = learned(&mut layouts, &["a", "c d"]);
+        assert_ne!(first, second);
+        assert_eq!(learned(&mut layouts, &["a", "b"]), first);
+        assert_eq!(
+            (layouts.is_spaced(first), layouts.is_spaced(second)),
+            (Some(false), Some(true))
+        );
+        assert_eq!(layouts.follow(first, "a"), None);
+        assert_eq!(layouts.place(first, "b", || Some(1)), Some(1));
+        assert_eq!(layouts.place(first, "b", || panic!("known")), Some(1));
+        assert_eq!(layouts.place(second, "b", || None), None);
+        assert_eq!(layouts.place(second, "b", || panic!("known")), None);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut layouts = Layouts::default();
+        for number in 0..200_000 {
+            layouts.keep_bounds();
+            learned(
+                &mut layouts,
+                &[&format!("a{}", number % 60), &format!("b{number}")],
+            );
+            assert!(layouts.nodes.len() <= NODES_MAX && layouts.names.len() <= NAME_BYTES_MAX);
+        }
+        let many: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+        assert!(
+            many.iter()
+                .any(|name| learned(&mut layouts, &[name]) == UNKNOWN)
+        );
+    }
+}
