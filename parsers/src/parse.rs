@@ -5,6 +5,7 @@ use bumpalo::Bump;
 use crate::classify;
 use crate::context::ParseContext;
 use crate::decode::decode;
+use crate::definitions::Definitions;
 use crate::detect::{self, Known};
 use crate::draft::Draft;
 use crate::event::{Event, ProblemKind, Value};
@@ -34,6 +35,11 @@ impl Parser {
             context,
             scratch: Scratch::default(),
         }
+    }
+
+    /// Reads with these definitions from the next record on.
+    pub fn set_definitions(&mut self, definitions: Definitions) {
+        self.context.definitions = definitions;
     }
 
     /// The events of all records of `batch`, in order, appended to `events`.

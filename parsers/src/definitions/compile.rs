@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::file::{
     self, DefinitionFile, FieldFile, Kind, PairSeparator, PatternFile, Separator, problem,
 };
-use super::places::{Place, TimeForm, TimeReader};
+use super::places::{Name, Place, TimeForm, TimeReader};
 use super::words::Words;
 use super::{DefinitionProblem, DefinitionSource, ZoneLookup, grok};
 use crate::event::Value;
@@ -34,7 +34,6 @@ pub struct Definition {
     pub(super) pairs: Option<Pairs>,
     pub(super) time: TimeReader,
     pub(super) constants: Fixed,
-    pub(super) values: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
     pub(super) sources: Vec<[&'static str; 3]>,
 }
 
@@ -215,17 +214,6 @@ impl Compiler<'_> {
             pairs: file.pairs.as_ref().map(|pairs| self.pairs(pairs)),
             time: self.time(zones)?,
             constants: self.fixed(&file.constants),
-            values: file
-                .values
-                .iter()
-                .map(|(field, values)| {
-                    let values = values
-                        .iter()
-                        .map(|(from, to)| (self.words.keep(from), self.words.keep(to)))
-                        .collect();
-                    (self.words.keep(field.get_ref()), values)
-                })
-                .collect(),
             sources: file
                 .logsource
                 .iter()
@@ -386,26 +374,29 @@ impl Compiler<'_> {
     /// What becomes of the text that was captured under `name`.
     fn place(&mut self, name: &str, kind: Option<Kind>) -> Place {
         self.captured.push(name.to_owned());
-        let file = self
-            .file
+        self.place_of(name, kind, self.field(name))
+    }
+
+    fn field(&self, name: &str) -> Option<&FieldFile> {
+        self.file
             .fields
             .iter()
             .find(|(field, _)| field.get_ref() == name)
-            .map(|(_, file)| file);
-        self.place_of(name, kind, file)
+            .map(|(_, file)| file)
     }
 
     fn place_of(&self, name: &str, kind: Option<Kind>, file: Option<&FieldFile>) -> Place {
         if let Some(part) = self.time_from.iter().position(|part| *part == name) {
             return Place::Time(part);
         }
+        if name.starts_with('_') {
+            return Place::Held(self.words.keep(name));
+        }
         let names = match file {
-            Some(file) if !file.names.is_empty() => file
-                .names
-                .iter()
-                .map(|name| self.words.keep(name))
-                .collect(),
-            _ => vec![self.words.keep(name)],
+            Some(file) if !file.names.is_empty() => {
+                file.names.iter().map(|name| self.name(name)).collect()
+            }
+            _ => vec![self.name(name)],
         };
         let named = match name {
             "host" | "hostname" => Kind::Host,
@@ -417,6 +408,22 @@ impl Compiler<'_> {
         Place::Field {
             names,
             kind: of_file.or(kind).unwrap_or(named),
+        }
+    }
+
+    fn name(&self, name: &str) -> Name {
+        let values = self
+            .file
+            .values
+            .iter()
+            .find(|(field, _)| field.get_ref() == name)
+            .into_iter()
+            .flat_map(|(_, values)| values)
+            .map(|(from, to)| (self.words.keep(from), self.words.keep(to)))
+            .collect();
+        Name {
+            name: self.words.keep(name),
+            values,
         }
     }
 
@@ -432,6 +439,12 @@ impl Compiler<'_> {
                     .from
                     .iter()
                     .map(|name| (name.get_ref(), None)),
+            )
+            .chain(
+                self.file
+                    .values
+                    .keys()
+                    .map(|name| (name.get_ref(), self.field(name.get_ref()))),
             )
             .map(|(name, file)| (self.words.keep(name), self.place_of(name, None, file)))
             .collect();

@@ -145,6 +145,8 @@ pub(super) enum Kind {
     Ip,
     /// The host that the event speaks of.
     Host,
+    /// A JSON object, whose members become fields.
+    Json,
     /// A web request: method, target, version.
     Request,
     /// The target of a web request.

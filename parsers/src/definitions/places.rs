@@ -17,11 +17,26 @@ use crate::when;
 pub(super) enum Place {
     /// That part of the time.
     Time(usize),
+    /// Nowhere: it is only looked into, under this name.
+    Held(&'static str),
     /// Fields of these names.
-    Field {
-        names: Vec<&'static str>,
-        kind: Kind,
-    },
+    Field { names: Vec<Name>, kind: Kind },
+}
+
+/// A field that a text becomes.
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) name: &'static str,
+    /// What texts mean; a meaning that is empty leaves the field out, `*` is any other text.
+    pub(super) values: Vec<(&'static str, &'static str)>,
+}
+
+impl Name {
+    /// What the text means, where that is said.
+    fn meaning(&self, text: &str) -> Option<&'static str> {
+        let given = |wanted: &str| self.values.iter().find(|(from, _)| *from == wanted);
+        given(text).or_else(|| given("*")).map(|(_, to)| *to)
+    }
 }
 
 impl Place {
@@ -33,9 +48,14 @@ impl Place {
         // Web logs say "no user agent" by the dash, and rules look for it.
         let is_kept = |name: &str| matches!(name, "cs-user-agent" | "cs-referer");
         for name in names {
-            if text.is_empty() || text == "-" && !is_kept(name) {
+            if text.is_empty() || text == "-" && !is_kept(name.name) {
                 continue;
             }
+            if let Some(meaning) = name.meaning(text) {
+                draft.text(name.name, meaning);
+                continue;
+            }
+            let name = name.name;
             match kind {
                 Kind::Auto => draft.number(name, text),
                 Kind::String => draft.push(name, Value::Str(text)),
@@ -50,6 +70,12 @@ impl Place {
                 Kind::Host => {
                     draft.set(name, Value::Str(text));
                     draft.host(text);
+                }
+                Kind::Json => {
+                    if formats::json_fields(draft, text).is_err() {
+                        draft.note_once(ProblemKind::Partial, "a field is no JSON object");
+                        draft.push(name, Value::Str(text));
+                    }
                 }
                 Kind::Request => formats::request_fields(draft, text),
                 Kind::Target => formats::target_fields(draft, text),

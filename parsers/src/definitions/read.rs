@@ -7,12 +7,38 @@ use smallvec::SmallVec;
 use super::compile::{Definition, Pattern, Shape};
 use super::places::Place;
 use crate::draft::Draft;
-use crate::event::{ProblemKind, Value};
+use crate::event::ProblemKind;
 use crate::formats::{Cells, Fit, NotThisFormat};
 use crate::scan::{self, Quotes};
 
-/// The parts of the time that were captured.
-type TimeParts<'a> = SmallVec<[&'a str; 4]>;
+/// What was captured and is no field.
+struct Aside<'a> {
+    whole: &'a str,
+    /// The parts of the time.
+    time: SmallVec<[&'a str; 4]>,
+    /// Texts that are only looked into.
+    held: SmallVec<[(&'static str, &'a str); 2]>,
+}
+
+impl<'a> Aside<'a> {
+    fn new(whole: &'a str, time_parts: usize) -> Self {
+        let mut time = SmallVec::new();
+        time.resize(time_parts, "");
+        Self {
+            whole,
+            time,
+            held: SmallVec::new(),
+        }
+    }
+
+    /// The text of that name: held, a field, or for `message` all of it where no pattern captures one.
+    fn text_named(&self, draft: &mut Draft<'a, '_>, name: &str) -> Option<&'a str> {
+        let held = self.held.iter().find(|(held, _)| *held == name);
+        held.map(|(_, text)| *text)
+            .or_else(|| draft.get_str_of(name))
+            .or_else(|| (name == "message").then_some(self.whole))
+    }
+}
 
 /// Texts and where they go.
 type Captured<'a, 'd> = SmallVec<[(&'d Place, &'a str); 24]>;
@@ -23,17 +49,15 @@ pub(super) fn read<'a>(definition: &Definition, draft: &mut Draft<'a, '_>, text:
         .iter()
         .find_map(|pattern| capture(pattern, text).map(|captured| (pattern, captured)))
         .ok_or(NotThisFormat)?;
-    let mut parts = TimeParts::new();
-    parts.resize(definition.time.parts, "");
-    write(draft, &captured, &mut parts);
+    let mut aside = Aside::new(text, definition.time.parts);
+    write(draft, &captured, &mut aside);
     set(draft, pattern);
-    read_pairs(definition, draft, text, &mut parts);
-    read_messages(definition, draft, text, &mut parts);
-    read_time(definition, draft, &parts);
+    read_pairs(definition, draft, &mut aside);
+    read_messages(definition, draft, &mut aside);
+    read_time(definition, draft, &aside.time);
     for (name, value) in &definition.constants {
         draft.push_if_absent(name, *value);
     }
-    map_values(definition, draft);
     add_sources(definition, draft);
     Ok(())
 }
@@ -78,10 +102,11 @@ fn capture<'a, 'd>(pattern: &'d Pattern, text: &'a str) -> Option<Captured<'a, '
     }
 }
 
-fn write<'a>(draft: &mut Draft<'a, '_>, captured: &Captured<'a, '_>, parts: &mut TimeParts<'a>) {
+fn write<'a>(draft: &mut Draft<'a, '_>, captured: &Captured<'a, '_>, aside: &mut Aside<'a>) {
     for (place, text) in captured {
         match place {
-            Place::Time(part) => parts[*part] = text,
+            Place::Time(part) => aside.time[*part] = text,
+            Place::Held(name) => aside.held.push((name, text)),
             Place::Field { .. } => place.write(draft, text),
         }
     }
@@ -93,23 +118,11 @@ fn set(draft: &mut Draft<'_, '_>, pattern: &Pattern) {
     }
 }
 
-/// The text that a definition calls `message` is the field, or all of it where no pattern captures one.
-fn text_named<'a>(draft: &mut Draft<'a, '_>, name: &str, whole: &'a str) -> Option<&'a str> {
-    draft
-        .get_str_of(name)
-        .or_else(|| (name == "message").then_some(whole))
-}
-
-fn read_pairs<'a>(
-    definition: &Definition,
-    draft: &mut Draft<'a, '_>,
-    text: &'a str,
-    parts: &mut TimeParts<'a>,
-) {
+fn read_pairs<'a>(definition: &Definition, draft: &mut Draft<'a, '_>, aside: &mut Aside<'a>) {
     let Some(pairs) = &definition.pairs else {
         return;
     };
-    let Some(text) = text_named(draft, pairs.field, text) else {
+    let Some(text) = aside.text_named(draft, pairs.field) else {
         return;
     };
     for pair in scan::pairs_by(text, pairs.separators) {
@@ -118,7 +131,7 @@ fn read_pairs<'a>(
             Quotes::Single | Quotes::None => pair.value,
         };
         match pairs.places.get(pair.key) {
-            Some(Place::Time(part)) => parts[*part] = value,
+            Some(Place::Time(part)) => aside.time[*part] = value,
             Some(place) => place.write(draft, value),
             None if pair.quotes == Quotes::None => draft.number(pair.key, value),
             None => draft.text(pair.key, value),
@@ -126,18 +139,13 @@ fn read_pairs<'a>(
     }
 }
 
-fn read_messages<'a>(
-    definition: &Definition,
-    draft: &mut Draft<'a, '_>,
-    text: &'a str,
-    parts: &mut TimeParts<'a>,
-) {
+fn read_messages<'a>(definition: &Definition, draft: &mut Draft<'a, '_>, aside: &mut Aside<'a>) {
     for message in &definition.messages {
-        let Some(text) = text_named(draft, message.field, text) else {
+        let Some(text) = aside.text_named(draft, message.field) else {
             continue;
         };
         if let Some(captured) = capture(&message.pattern, text) {
-            write(draft, &captured, parts);
+            write(draft, &captured, aside);
             set(draft, &message.pattern);
             return;
         }
@@ -168,25 +176,6 @@ fn read_time(definition: &Definition, draft: &mut Draft<'_, '_>, parts: &[&str])
             ProblemKind::BadTime,
             "the time is not as the definition says",
         ),
-    }
-}
-
-fn map_values(definition: &Definition, draft: &mut Draft<'_, '_>) {
-    for (field, values) in &definition.values {
-        let Some(found) = draft.get(field) else {
-            continue;
-        };
-        let found = match found {
-            Value::Str(text) => text,
-            other => draft.format(format_args!("{other}")),
-        };
-        let to = values
-            .iter()
-            .find(|(from, _)| *from == found)
-            .or_else(|| values.iter().find(|(from, _)| *from == "*"));
-        if let Some((_, to)) = to {
-            draft.set(field, Value::Str(to));
-        }
     }
 }
 

@@ -17,6 +17,23 @@ macro_rules! shipped {
 
 shipped! {
     "squid",
+    "cisco_asa",
+    "cisco_ios",
+    "dnsmasq",
+    "unbound",
+    "mongodb_text",
+    "vpc_flow",
+    "tomcat",
+    "liferay",
+    "wso2_carbon",
+    "exchange_tracking",
+    "oracle_audit",
+    "vmware",
+    "cas",
+    "caddy_console",
+    "traefik",
+    "hikvision",
+    "dahua",
 }
 
 pub(super) static TABLE: LazyLock<Table> = LazyLock::new(|| {

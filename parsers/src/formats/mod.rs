@@ -5,6 +5,8 @@ use crate::draft::Draft;
 mod apache_error;
 mod auditd;
 mod cef;
+mod checkpoint;
+mod cisco_header;
 mod columns;
 mod docker;
 mod json;
@@ -109,6 +111,15 @@ pub(crate) static TEXT: Format = text::TEXT;
 /// The format of that name.
 pub fn format_by_name(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
+}
+
+/// Adds the members of a JSON object as fields, and what follows from its shape. The event keeps its format's name.
+pub(crate) fn json_fields<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    let outer = draft.event.format;
+    json::object_fields(draft, text)?;
+    shapes::finish(draft);
+    draft.event.format = outer;
+    Ok(())
 }
 
 /// Reads a message that is wrapped in another format, if it has a format of its own.

@@ -8,6 +8,7 @@ use nom::combinator::opt;
 use nom::sequence::delimited;
 
 use super::{Fit, Format, NotThisFormat};
+use super::{checkpoint, cisco_header};
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::messages::{self, Syslog};
@@ -133,8 +134,10 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
     }
     draft.text_or_dash("msgid", message_id);
     let rest = rest.trim_start_matches(' ');
+    let rest = checkpoint::fields_of(rest).unwrap_or(rest);
     let message = match rest.strip_prefix('-') {
         Some(message) => message,
+        None if checkpoint::is_one(rest) => return checkpoint::read(draft, rest),
         None => structured_data(draft, rest),
     };
     let message = message.strip_prefix(' ').unwrap_or(message);
@@ -187,8 +190,11 @@ fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
 }
 
 fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'static str>) -> Fit {
-    let text = text.trim_start_matches([' ', '*']);
     let received_at = draft.event.record.received_at;
+    if let Some(header) = cisco_header::read(text, received_at, draft.context) {
+        return from_cisco(draft, &header, facility);
+    }
+    let text = text.trim_start_matches([' ', '*']);
     let time = when::bsd(text, received_at, draft.context)
         .or_else(|| when::iso(text, &draft.context.default_zone));
     let rest = match time {
@@ -224,6 +230,28 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
             program: tag.program,
             facility,
             message: tag.message,
+        },
+    );
+    Ok(())
+}
+
+fn from_cisco<'a>(
+    draft: &mut Draft<'a, '_>,
+    header: &cisco_header::Header<'a>,
+    facility: Option<&'static str>,
+) -> Fit {
+    if let Some(time) = header.time {
+        draft.time(time);
+    }
+    draft.host(header.host);
+    host_field(draft);
+    let (program, message) = ("", header.message);
+    messages::read(
+        draft,
+        Syslog {
+            program,
+            facility,
+            message,
         },
     );
     Ok(())

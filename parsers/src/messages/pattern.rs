@@ -3,7 +3,7 @@
 //! A pattern is literal text with places in braces: `{User}` takes text up to the next literal, `{User*}` up
 //! to the last one that lets the rest fit (user names are the attacker's to choose, addresses behind them are
 //! not), `{SourcePort:n}` digits only, `{SourceIp:a}` an address or host name without spaces,
-//! `{SourceIp:i}` an address only, `{_}` anything. Some names are more than fields: `{time}` sets the event's time,
+//! `{SourceIp:i}` an address only, `{time:t}` a time with slashes in its date, `{_}` anything. Some names are more than fields: `{time}` sets the event's time,
 //! `{request}` and `{target}` are read as a web request and its target.
 //! A pattern fits a message that begins with it; `$` at its end wants the message to end there.
 
@@ -94,6 +94,8 @@ enum Kind {
     Number,
     Address,
     Ip,
+    /// A time with slashes in its date.
+    SlashedTime,
 }
 
 impl Kind {
@@ -103,6 +105,7 @@ impl Kind {
             Self::Number => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
             Self::Address => !text.is_empty() && !text.contains([' ', '\t']),
             Self::Ip => scan::ip(text).is_some(),
+            Self::SlashedTime => text.contains('/') && text.contains(':'),
         }
     }
 }
@@ -243,6 +246,8 @@ fn parse_place(place: &'static str) -> (&'static str, Kind) {
         (name, Kind::Address)
     } else if let Some(name) = place.strip_suffix(":i") {
         (name, Kind::Ip)
+    } else if let Some(name) = place.strip_suffix(":t") {
+        (name, Kind::SlashedTime)
     } else {
         (place, Kind::Text)
     }
