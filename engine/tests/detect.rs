@@ -46,7 +46,7 @@ fn assert_equal(
     matcher.match_event(event, &mut hits);
     let found: Vec<(u32, Vec<MatchedField>)> = hits
         .into_iter()
-        .map(|hit| (hit.rule.0, hit.matched))
+        .map(|hit| (hit.rule.0, hit.matched.fields(event)))
         .collect();
     let expected = by_reference(rules, event, mode);
     if found != expected {

@@ -94,7 +94,7 @@ impl<'r> Comparison<'r> {
         self.matcher.match_event(event, &mut hits);
         let found: Vec<(u32, Vec<MatchedField>)> = hits
             .into_iter()
-            .map(|hit| (hit.rule.0, hit.matched))
+            .map(|hit| (hit.rule.0, hit.matched.fields(event)))
             .collect();
         let expected = self.by_reference(event);
         self.tally.events += 1;

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use citywatch_parsers::{Event, LogSource};
 
 use super::compile::{Compiled, RuleIndex};
+use super::matched::MatchedPlaces;
 use super::predicate::PredicateId;
 use super::program::Program;
 use super::routing::{RuleBits, hash_sources};
 use super::search::Searcher;
 use super::values::Memory;
 use super::view::View;
-use crate::matches::MatchedField;
 
 /// A rule held for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct RuleHit {
     /// Which rule.
     pub rule: RuleIndex,
     /// The fields that made it hold.
-    pub matched: Vec<MatchedField>,
+    pub matched: MatchedPlaces,
 }
 
 /// Times the judging of rules. The clock is the caller's: this module has none.

@@ -24,6 +24,7 @@ mod keys;
 mod learned;
 mod level;
 mod literals;
+mod matched;
 mod matcher;
 mod memo;
 mod merged;
@@ -48,6 +49,7 @@ mod witness;
 pub use compile::{Compiled, RULES_MAX, RuleIndex};
 pub use correlate::{CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator};
 pub use error::CompileError;
+pub use matched::MatchedPlaces;
 pub use matcher::{JudgeTimer, Matcher, RuleHit};
 pub use routing::LogSourceMode;
 

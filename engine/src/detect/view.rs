@@ -8,16 +8,13 @@ use citywatch_rules::rule::{Case, Presence, Relation};
 
 use super::compile::Compiled;
 use super::index::slot;
+use super::matched::MatchedPlaces;
 use super::names::FieldIndex;
 use super::predicate::{
     Check, Indexed, Predicate, PredicateId, Subject, Text, relate, write_value,
 };
 use super::tree::Tree;
 use super::values::{Memory, Place};
-use crate::matches::MatchedField;
-
-/// Bytes that a matched field's value is cut at.
-const MATCHED_BYTES_MAX: usize = 1_024;
 
 /// An event, the rules it is held against, and what is known of it.
 pub(super) struct View<'v, 'e> {
@@ -190,30 +187,30 @@ impl<'v, 'e> View<'v, 'e> {
     }
 
     /// The fields that made a rule hold: in the order of its tests, each once.
-    pub(super) fn matched(&mut self, rule: u32) -> Vec<MatchedField> {
+    pub(super) fn matched(&mut self, rule: u32) -> MatchedPlaces {
         let compiled = self.compiled;
-        let mut fields = Vec::new();
-        self.collect(&compiled.trees[rule as usize], &mut fields);
-        fields
+        let mut places = MatchedPlaces::default();
+        self.collect(&compiled.trees[rule as usize], &mut places);
+        places
     }
 
     /// `tree` is known to hold.
-    fn collect(&mut self, tree: &Tree, fields: &mut Vec<MatchedField>) {
+    fn collect(&mut self, tree: &Tree, places: &mut MatchedPlaces) {
         match tree {
             Tree::And(parts) | Tree::Or(parts) => {
                 for part in parts {
                     if self.tree_holds(part) {
-                        self.collect(part, fields);
+                        self.collect(part, places);
                     }
                 }
             }
             Tree::Leaf(id) => match self.compiled.predicates[id.0 as usize].subject {
                 Subject::Field(field) => {
                     if let Some(position) = self.memory.field(field) {
-                        self.add(position, fields);
+                        places.add(position);
                     }
                 }
-                Subject::Keyword => self.collect_keyword(*id, fields),
+                Subject::Keyword => self.collect_keyword(*id, places),
             },
             // What a Not hides was not found, so there is nothing to tell.
             Tree::Not(_) | Tree::Const(_) => {}
@@ -231,7 +228,7 @@ impl<'v, 'e> View<'v, 'e> {
     }
 
     /// The fields that hold a keyword; the raw text, without a name, where none does.
-    fn collect_keyword(&mut self, id: PredicateId, fields: &mut Vec<MatchedField>) {
+    fn collect_keyword(&mut self, id: PredicateId, places: &mut MatchedPlaces) {
         let predicate = &self.compiled.predicates[id.0 as usize];
         let mut anywhere = false;
         if predicate.indexed == Indexed::Exactly && self.was_searched(predicate.subject) {
@@ -239,59 +236,21 @@ impl<'v, 'e> View<'v, 'e> {
                 let (found, position) = self.memory.keyword_places()[number];
                 if found == id {
                     anywhere = true;
-                    self.add(position as usize, fields);
+                    places.add(position as usize);
                 }
             }
         } else {
             for position in 0..self.event.fields.len() {
                 if self.keyword_in(&predicate.check, position) {
                     anywhere = true;
-                    self.add(position, fields);
+                    places.add(position);
                 }
             }
         }
         if !anywhere && !self.event.record.is_document() {
-            self.load_raw();
-            let value = self.raw.as_ref().map_or("", |(raw, _)| cut(raw));
-            push_once(
-                fields,
-                MatchedField {
-                    name: String::new(),
-                    value: value.to_owned(),
-                },
-            );
+            places.add_raw();
         }
     }
-
-    fn add(&self, position: usize, fields: &mut Vec<MatchedField>) {
-        let field = self.event.fields[position];
-        // A name occurs once in an event; the empty one also stands for the raw text.
-        if !field.name.is_empty() && fields.iter().any(|known| known.name == field.name) {
-            return;
-        }
-        let value = match field.value {
-            Value::Str(text) => cut(text).to_owned(),
-            value => cut(&value.to_string()).to_owned(),
-        };
-        push_once(
-            fields,
-            MatchedField {
-                name: field.name.to_owned(),
-                value,
-            },
-        );
-    }
-}
-
-fn push_once(fields: &mut Vec<MatchedField>, field: MatchedField) {
-    if !fields.contains(&field) {
-        fields.push(field);
-    }
-}
-
-/// The first [`MATCHED_BYTES_MAX`] bytes, or a few less so that no character is cut.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MATCHED_BYTES_MAX)]
 }
 
 /// Whether a value is null, or one of its elements.

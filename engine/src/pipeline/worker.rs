@@ -285,7 +285,7 @@ fn add_matches(
                 window: None,
                 evidence: vec![Evidence {
                     event: Arc::clone(&snapshot),
-                    matched: hit.matched,
+                    matched: hit.matched.fields(event),
                 }],
                 event_count: 1,
             },

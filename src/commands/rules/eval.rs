@@ -2,6 +2,7 @@
 //!
 //! The form of the output is stable; other programs build on it.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
@@ -239,7 +240,7 @@ fn tell_correlated(
         let group = found
             .group
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+            .map(|(name, value)| (name.as_str(), Cow::Borrowed(value.as_str())));
         RuleLine::new(&found.rule, output).write(place, group, output, &mut lines);
     }
     if refused > 0 {

@@ -10,7 +10,7 @@ use citywatch_rules::rule::Alerts;
 
 use super::blocks::Block;
 use super::correlated::{Gathered, Wanted};
-use super::lines::{Output, Place, RuleLine, TimeText, pairs};
+use super::lines::{Output, Place, RuleLine, TimeText};
 
 /// What is parsed before it is matched: few enough records that the events stay in the second-level cache.
 const RECORDS_AT_ONCE: usize = 64;
@@ -136,7 +136,12 @@ fn tell(
     for hit in hits {
         if let Some(line) = &rules.lines[hit.rule.as_usize()] {
             result.matches += 1;
-            line.write(place, pairs(&hit.matched), rules.output, &mut result.lines);
+            line.write(
+                place,
+                hit.matched.pairs(event),
+                rules.output,
+                &mut result.lines,
+            );
         }
     }
 }

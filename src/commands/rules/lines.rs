@@ -1,8 +1,9 @@
 //! The forms in which matches are shown: a JSON line that other programs build on, and a table.
 
+use std::borrow::Cow;
 use std::io::Write;
 
-use citywatch_engine::{MatchedField, RuleInfo};
+use citywatch_engine::RuleInfo;
 use citywatch_parsers::Timestamp;
 use clap::ValueEnum;
 
@@ -64,7 +65,7 @@ impl RuleLine {
     pub fn write<'m>(
         &self,
         place: Place<'_>,
-        matched: impl Iterator<Item = (&'m str, &'m str)> + Clone,
+        matched: impl Iterator<Item = (&'m str, Cow<'m, str>)>,
         output: Output,
         lines: &mut Vec<u8>,
     ) {
@@ -78,16 +79,18 @@ impl RuleLine {
                     place.record, place.event_time
                 )
                 .expect("writing to memory cannot fail");
-                for (index, (name, value)) in matched.clone().enumerate() {
-                    if matched.clone().take(index).any(|(other, _)| other == name) {
+                let mut names: Vec<&str> = Vec::with_capacity(8);
+                for (name, value) in matched {
+                    if names.contains(&name) {
                         continue;
                     }
-                    if index > 0 {
+                    if !names.is_empty() {
                         lines.push(b',');
                     }
+                    names.push(name);
                     json(name, lines);
                     lines.push(b':');
-                    json(value, lines);
+                    json(&value, lines);
                 }
                 lines.extend_from_slice(&self.tail);
             }
@@ -103,18 +106,13 @@ impl RuleLine {
                 lines.extend_from_slice(&self.tail);
                 for (index, (name, value)) in matched.enumerate() {
                     let space = if index == 0 { "  " } else { " " };
-                    write!(lines, "{space}{}={}", printable(name), printable(value))
+                    write!(lines, "{space}{}={}", printable(name), printable(&value))
                         .expect("writing to memory cannot fail");
                 }
                 lines.push(b'\n');
             }
         }
     }
-}
-
-/// A match's fields as pairs.
-pub fn pairs(matched: &[MatchedField]) -> impl Iterator<Item = (&str, &str)> + Clone {
-    matched.iter().map(|field| (&*field.name, &*field.value))
 }
 
 /// The text of a time, kept for the events of the same microsecond.
@@ -184,7 +182,9 @@ mod tests {
         let mut lines = Vec::new();
         RuleLine::new(&rule(), Output::Ndjson).write(
             PLACE,
-            matched.into_iter(),
+            matched
+                .map(|(name, value)| (name, Cow::Borrowed(value)))
+                .into_iter(),
             Output::Ndjson,
             &mut lines,
         );
@@ -202,7 +202,9 @@ mod tests {
         let mut lines = Vec::new();
         RuleLine::new(&rule(), Output::Table).write(
             PLACE,
-            matched.into_iter(),
+            matched
+                .map(|(name, value)| (name, Cow::Borrowed(value)))
+                .into_iter(),
             Output::Table,
             &mut lines,
         );
