@@ -31,6 +31,8 @@ pub struct Config {
     pub input: InputConfig,
     /// The durable queue between agent and engine.
     pub spool: SpoolLimits,
+    /// What records are read with besides the built-in formats.
+    pub parsers: ParsersConfig,
     /// The engine.
     pub engine: PipelineConfig,
     /// The event store. Without `url`, `citywatch up` starts the embedded one.
@@ -76,6 +78,14 @@ pub enum Transport {
     Spool,
     /// Kafka.
     Kafka,
+}
+
+/// What records are read with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ParsersConfig {
+    /// File or folder of a site's own text formats (`*.toml`); changes are taken over while records flow.
+    pub definitions: Option<PathBuf>,
 }
 
 /// The embedded store.
@@ -146,6 +156,7 @@ impl Config {
             &mut tls.certificate,
             &mut tls.private_key,
             &mut self.embedded_store.library,
+            &mut self.parsers.definitions,
         ]
         .into_iter()
         .flatten()

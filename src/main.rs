@@ -8,6 +8,7 @@
 
 mod commands;
 mod config;
+mod definition_files;
 mod input;
 mod logging;
 mod monitor;
@@ -37,6 +38,8 @@ const EXAMPLES: &str = "Examples:
   citywatch up                          run the whole system on this machine, data in ./citywatch-data
   citywatch up --config citywatch.toml  the same with your own settings
   citywatch status                      what runs, how fast, how far behind
+  citywatch parse --explain /var/log/auth.log
+                                        what each record becomes, and why it is taken for what it is
   citywatch rules eval --rules rules/library events.ndjson
                                         match a file against rules, one line per match";
 
@@ -52,6 +55,8 @@ enum Command {
     Store(commands::store::StoreArgs),
     /// Show what runs, how fast, how far behind, and what is being retried
     Status(commands::status::StatusArgs),
+    /// Show what records become: format, time, fields, problems; check a site's own formats
+    Parse(commands::parse::ParseArgs),
     /// Work with Sigma rules
     #[command(subcommand)]
     Rules(commands::rules::RulesCommand),
@@ -76,6 +81,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => commands::serve::run(&args),
         Command::Store(args) => commands::store::run(&args),
         Command::Status(args) => commands::status::run(&args),
+        Command::Parse(args) => commands::parse::run(&args),
         Command::Rules(command) => commands::rules::run(command),
         Command::User(command) => commands::user::run(&command),
     };

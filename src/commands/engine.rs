@@ -58,6 +58,7 @@ async fn engine(config: Config) -> anyhow::Result<()> {
         deliveries,
         store: store.clone(),
         rules,
+        definitions: crate::definition_files::watch(&config.parsers, &parts, &signal)?,
         alerts: alerting.intake(),
     };
     let pipeline = Pipeline::start(&config.engine, inputs, signal.clone())?;

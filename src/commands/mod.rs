@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 pub mod engine;
+pub mod parse;
 pub mod rules;
 pub mod serve;
 pub mod status;

@@ -1,10 +1,10 @@
 //! `citywatch rules`: work with Sigma rules.
 
-mod blocks;
+pub(super) mod blocks;
 mod correlated;
 mod eval;
 mod evaluator;
-mod inputs;
+pub(super) mod inputs;
 mod lanes;
 mod lines;
 

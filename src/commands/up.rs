@@ -143,6 +143,7 @@ async fn run_parts(
         deliveries,
         store: store.clone(),
         rules,
+        definitions: crate::definition_files::watch(&config.parsers, parts, &stops.engine)?,
         alerts: alerting.intake(),
     };
     let pipeline = Pipeline::start(&config.engine, engine, stops.engine.clone())?;

@@ -27,8 +27,9 @@ mod writer;
 use std::sync::Arc;
 
 use citywatch_collector::Delivery;
+use citywatch_parsers::Definitions;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,8 @@ pub struct PipelineParts {
     pub store: Store,
     /// The rules.
     pub rules: Arc<LoadedRules>,
+    /// The site's own text formats; a new version is in force from the next batch on.
+    pub definitions: watch::Receiver<Definitions>,
     /// Where matches that raise alerts go.
     pub alerts: mpsc::Sender<MatchDelivery>,
 }
@@ -96,7 +99,12 @@ impl Pipeline {
         let mut workers = Vec::new();
         for number in 0..config.worker_threads() {
             let (work, assigned) = mpsc::channel(QUEUE_BATCHES);
-            let worker = worker::Worker::new(&context, rules.subscribe(), status.clone());
+            let worker = worker::Worker::new(
+                &context,
+                rules.subscribe(),
+                parts.definitions.clone(),
+                status.clone(),
+            );
             let processed = processed.clone();
             std::thread::Builder::new()
                 .name(format!("engine-{number}"))

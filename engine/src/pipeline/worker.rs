@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use citywatch_collector::{Receipt, frame};
-use citywatch_parsers::{Event, ParseContext, Parser, Record, RecordBatch, Timestamp};
-use tokio::sync::mpsc;
+use citywatch_parsers::{Definitions, Event, ParseContext, Parser, Record, RecordBatch, Timestamp};
+use tokio::sync::{mpsc, watch};
 
 use super::block::day_of;
 use super::costs::Sample;
@@ -69,17 +69,26 @@ pub(super) struct Worker {
     rules: CurrentRules,
     matcher: Matcher,
     parser: Parser,
+    definitions: watch::Receiver<Definitions>,
     arena: Bump,
     sample: Sample,
     status: StatusHandle,
 }
 
 impl Worker {
-    pub(super) fn new(context: &ParseContext, rules: CurrentRules, status: StatusHandle) -> Self {
+    pub(super) fn new(
+        context: &ParseContext,
+        rules: CurrentRules,
+        mut definitions: watch::Receiver<Definitions>,
+        status: StatusHandle,
+    ) -> Self {
+        let mut parser = Parser::new(context.clone());
+        parser.set_definitions(definitions.borrow_and_update().clone());
         Self {
             matcher: rules.get().compiled().matcher(),
             rules,
-            parser: Parser::new(context.clone()),
+            parser,
+            definitions,
             arena: Bump::new(),
             sample: Sample::default(),
             status,
@@ -93,6 +102,10 @@ impl Worker {
         processed: &mpsc::Sender<Processed>,
     ) {
         while let Some(work) = assigned.blocking_recv() {
+            if self.definitions.has_changed().unwrap_or(false) {
+                self.parser
+                    .set_definitions(self.definitions.borrow_and_update().clone());
+            }
             let result = self.process(work);
             if processed.blocking_send(result).is_err() {
                 return;
@@ -200,6 +213,7 @@ impl Worker {
             arena,
             sample,
             status,
+            definitions: _,
         } = self;
         let mut events: Vec<Event<'_>> = Vec::with_capacity(records.len());
         for record in records.filter_map(|index| batch.get(index)) {

@@ -14,7 +14,8 @@ pub(super) const CRI: Format = Format {
 
 fn detect(text: &str) -> Option<&'static str> {
     // The time begins with a year.
-    text.starts_with(|c: char| c.is_ascii_digit()).then_some(())?;
+    text.starts_with(|c: char| c.is_ascii_digit())
+        .then_some(())?;
     let head = text.get(19..text.len().min(48))?;
     let marked = ["stdout F ", "stdout P ", "stderr F ", "stderr P "]
         .iter()

@@ -61,8 +61,12 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         }
     }
     draft.alias("msg", "message");
+    if draft.get("device_name").is_some() && draft.get("log_component").is_some() {
+        sophos(draft);
+    }
     if draft.get("devid").is_some() && draft.get("logid").is_some() {
         draft.source("fortigate", "", "event");
+        of_a_device(draft);
         for (from, to) in [
             ("srcip", "src_ip"),
             ("dstip", "dst_ip"),
@@ -76,4 +80,37 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         }
     }
     Ok(())
+}
+
+/// Sophos Firewall ("Log file reference"): names that rules and analysts know by another.
+fn sophos(draft: &mut Draft<'_, '_>) {
+    for (from, to) in [
+        ("src_port", "SourcePort"),
+        ("dst_port", "DestinationPort"),
+        ("user_name", "User"),
+        ("log_subtype", "action"),
+    ] {
+        draft.alias(from, to);
+    }
+    match draft.get_str("log_subtype") {
+        Some("Allowed") => draft.action("allow", "success"),
+        Some("Denied" | "Drop" | "Blocked") => draft.action("block", "failure"),
+        _ => {}
+    }
+    if let Some(host) = draft.get_str("device_name") {
+        draft.host(host);
+    }
+    of_a_device(draft);
+    draft.source("sophos", "", "firewall");
+    if draft.get("src_ip").is_some() {
+        draft.source("", "firewall", "");
+    }
+}
+
+/// What a device writes is no log of Linux, although it came by syslog.
+fn of_a_device(draft: &mut Draft<'_, '_>) {
+    draft
+        .event
+        .log_sources
+        .retain(|source| !(source.product == "linux" && source.service == "syslog"));
 }

@@ -126,7 +126,7 @@ pub(crate) fn json_fields<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
 pub(crate) fn read_inner<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
     /// What may stand in a syslog message or a container's line: formats that cannot be mistaken.
     use text_log_tables::ENVOY;
-    const INNER: [&Format; 8] = [
+    const INNER: [&Format; 9] = [
         &text_logs::format::<ENVOY>(),
         &auditd::AUDITD,
         &cef::CEF,
@@ -135,6 +135,8 @@ pub(crate) fn read_inner<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
         &windows_xml::WINDOWS_XML,
         &web_access::WEB_ACCESS,
         &nginx_error::NGINX_ERROR,
+        // Firewalls put pairs behind a priority: FortiGate, Sophos.
+        &logfmt::LOGFMT,
     ];
     if let Some(format) = INNER.iter().find(|format| (format.detect)(text).is_some()) {
         // An inner message that does not fit leaves the outer one as it is.

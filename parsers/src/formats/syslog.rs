@@ -232,6 +232,11 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
             message: tag.message,
         },
     );
+    // Firewalls say the time in their message.
+    if time.is_none() && draft.event.event_time != received_at {
+        let problems = &mut draft.event.problems;
+        problems.retain(|problem| problem.kind != ProblemKind::BadTime);
+    }
     Ok(())
 }
 

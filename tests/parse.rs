@@ -1,0 +1,227 @@
+//! `citywatch parse`: what records become, from each kind of input, and the check of a site's own formats.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value as Json;
+use support::{citywatch, run};
+
+const LINE: &str = "Nov 21 21:03:11 h sshd[2210]: Failed password for invalid user admin from 203.0.113.77 port 40112 ssh2";
+
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn events(output: &Output) -> Vec<Json> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_record_is_one_json_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(
+        dir.path(),
+        "auth.log",
+        format!("{LINE}\n\n???\n").as_bytes(),
+    );
+    let output = run(&["parse", "--strict", &path]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let events = events(&output);
+    let keys: Vec<_> = events[0].as_object().unwrap().keys().cloned().collect();
+    let mut wanted = [
+        "record",
+        "format",
+        "event_time",
+        "host",
+        "logsources",
+        "pivots",
+        "fields",
+        "problems",
+    ];
+    wanted.sort_unstable();
+    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, wanted);
+    assert_eq!(events[0]["record"], 1);
+    assert_eq!(events[0]["format"], "syslog");
+    assert_eq!(events[0]["pivots"]["source_address"], "203.0.113.77");
+    assert_eq!(events[1]["record"], 2, "blank lines are no records");
+    assert_eq!(events[1]["problems"][0]["kind"], "unparsed");
+    assert_eq!(events[1]["fields"]["message"], "???");
+    assert!(
+        said(&output).contains(
+            "2 records, 2 events (syslog 1, text 1), 1 unparsed, 1 problems (unparsed 1)"
+        ),
+        "{}",
+        said(&output)
+    );
+    assert!(run(&["parse", &path]).status.success());
+}
+
+#[test]
+fn it_says_why_and_shows_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(
+        dir.path(),
+        "auth.log",
+        format!("{LINE}\n\x1b[2J\n").as_bytes(),
+    );
+    let explained = events(&run(&["parse", "--explain", &path]));
+    assert_eq!(
+        explained[0]["explain"]["why"],
+        "begins with a time as in RFC 3164"
+    );
+    let table = run(&["parse", "--explain", "--output", "table", &path]);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(
+        table.contains("outcome=failure user=admin from=203.0.113.77"),
+        "{table}"
+    );
+    assert!(
+        table.contains("syslog: begins with a time as in RFC 3164"),
+        "{table}"
+    );
+    assert!(
+        !table.contains('\x1b'),
+        "control characters are shown, not sent"
+    );
+}
+
+#[test]
+fn archives_and_standard_input_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(LINE.as_bytes()).unwrap();
+    let gz = write(dir.path(), "auth.log.gz", &packed.finish().unwrap());
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    archive
+        .start_file("in/auth.log", zip::write::SimpleFileOptions::default())
+        .unwrap();
+    archive.write_all(LINE.as_bytes()).unwrap();
+    let zip = write(dir.path(), "logs.zip", archive.finish().unwrap().get_ref());
+    let found = events(&run(&["parse", &gz, &zip]));
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[1]["file"], format!("{zip}/in/auth.log"));
+    assert_eq!(found[0]["fields"], found[1]["fields"]);
+
+    let mut child = Command::new(citywatch())
+        .args(["parse", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(LINE.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(events(&output)[0]["fields"], found[0]["fields"]);
+}
+
+const GATE: &str = r#"name = "gate"
+description = "the office's access gate"
+
+[detect]
+prefix = ["GATE "]
+
+[[pattern]]
+grok = 'GATE %{TIMESTAMP_ISO8601:time} %{USER:User} from %{IP:SourceIp}'
+
+[time]
+zone = "Asia/Ho_Chi_Minh"
+
+[[test]]
+record = "GATE 2026-11-22 10:00:00 lan from 10.0.0.1"
+event_time = "2026-11-22T03:00:00.000000Z"
+fields = { User = "lan" }
+"#;
+
+#[test]
+fn a_sites_formats_are_checked_and_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let formats = dir.path().join("formats");
+    std::fs::create_dir(&formats).unwrap();
+    write(&formats, "gate.toml", GATE.as_bytes());
+    let folder = formats.to_str().unwrap();
+    let right = run(&["parse", "--check", folder]);
+    assert!(right.status.success(), "{}", said(&right));
+    assert!(said(&right).contains("1 definitions, 1 tests, 0 problems"));
+
+    let log = write(
+        dir.path(),
+        "gate.log",
+        b"GATE 2026-11-22 10:00:00 lan from 10.0.0.1\n",
+    );
+    let config = write(
+        dir.path(),
+        "citywatch.toml",
+        b"[parsers]\ndefinitions = \"formats\"\n",
+    );
+    for options in [["--definitions", folder], ["--config", &config]] {
+        let found = events(&run(&["parse", options[0], options[1], &log]));
+        assert_eq!(found[0]["format"], "gate", "{options:?}");
+        assert_eq!(found[0]["pivots"]["user"], "lan");
+    }
+
+    let broken = GATE
+        .replace("\"lan\"", "\"mai\"")
+        .replace("USER:User", "USRE:User");
+    write(&formats, "gate.toml", broken.as_bytes());
+    let wrong = run(&["parse", "--check", folder]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(
+        said(&wrong).contains("gate.toml:8:8: there is no pattern `USRE`; did you mean `USER`?"),
+        "{}",
+        said(&wrong)
+    );
+    write(
+        &formats,
+        "gate.toml",
+        GATE.replace("\"lan\"", "\"mai\"").as_bytes(),
+    );
+    let wrong = run(&["parse", "--check", folder]);
+    assert!(
+        said(&wrong).contains("gate.toml:13:1: fields User should be \"mai\" and is \"lan\""),
+        "{}",
+        said(&wrong)
+    );
+}
+
+#[test]
+fn mistakes_of_the_command_line_are_told() {
+    let missing = run(&["parse", "/no/such/file"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(said(&missing).contains("cannot read /no/such/file"));
+    for (arguments, words) in [
+        (
+            &["parse", "--format", "sislog", "x"][..],
+            "--format sislog: there is no such format",
+        ),
+        (
+            &["parse", "--check", "/no/such/folder"][..],
+            "the path does not exist",
+        ),
+        (&["parse"][..], "FILE"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+}
