@@ -26,47 +26,24 @@ pub(crate) struct Corpus {
 }
 
 impl Corpus {
-    /// Reads files of one record per line.
+    /// Reads files of one JSON record per line.
     pub(crate) fn read(files: &[PathBuf]) -> Result<Self> {
-        let origin = Arc::new(Origin {
-            format: "json".into(),
-            ..Origin::default()
-        });
-        let mut corpus = Self {
-            batches: Vec::new(),
-            records: 0,
-            bytes: 0,
-            hash: String::new(),
-        };
-        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        let mut batch = RecordBatch::new(Arc::clone(&origin));
+        let mut gathering = Gathering::new("json");
         for file in files {
             let content = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-            for line in content
+            content
                 .split(|&byte| byte == b'\n')
                 .filter(|line| !line.is_empty())
-            {
-                digest.update(line);
-                digest.update(b"\n");
-                corpus.bytes += line.len();
-                batch.push(line, corpus.records as u64, Timestamp(0), Truncated::No);
-                corpus.records += 1;
-                if batch.len() == BATCH_RECORDS {
-                    corpus.batches.push(std::mem::replace(
-                        &mut batch,
-                        RecordBatch::new(Arc::clone(&origin)),
-                    ));
-                }
-            }
+                .for_each(|line| gathering.push(line));
         }
-        corpus.batches.push(batch);
-        corpus.hash = digest
-            .finish()
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Ok(corpus)
+        Ok(gathering.finish())
+    }
+
+    /// These records, of this format.
+    pub(crate) fn of_lines(format: &str, lines: impl Iterator<Item = Vec<u8>>) -> Self {
+        let mut gathering = Gathering::new(format);
+        lines.for_each(|line| gathering.push(&line));
+        gathering.finish()
     }
 
     /// Writes the lines to one file, for a peer to read.
@@ -78,6 +55,58 @@ impl Corpus {
             file.write_all(b"\n")?;
         }
         Ok(file.flush()?)
+    }
+}
+
+/// A corpus that is being read or made.
+struct Gathering {
+    corpus: Corpus,
+    batch: RecordBatch,
+    digest: ring::digest::Context,
+}
+
+impl Gathering {
+    fn new(format: &str) -> Self {
+        let origin = Origin {
+            format: format.into(),
+            ..Origin::default()
+        };
+        Self {
+            corpus: Corpus {
+                batches: Vec::new(),
+                records: 0,
+                bytes: 0,
+                hash: String::new(),
+            },
+            batch: RecordBatch::new(Arc::new(origin)),
+            digest: ring::digest::Context::new(&ring::digest::SHA256),
+        }
+    }
+
+    fn push(&mut self, line: &[u8]) {
+        self.digest.update(line);
+        self.digest.update(b"\n");
+        self.corpus.bytes += line.len();
+        let position = self.corpus.records as u64;
+        self.batch.push(line, position, Timestamp(0), Truncated::No);
+        self.corpus.records += 1;
+        if self.batch.len() == BATCH_RECORDS {
+            let next = RecordBatch::new(Arc::clone(&self.batch.origin));
+            self.corpus
+                .batches
+                .push(std::mem::replace(&mut self.batch, next));
+        }
+    }
+
+    fn finish(mut self) -> Corpus {
+        self.corpus.batches.push(self.batch);
+        let hash = self.digest.finish();
+        self.corpus.hash = hash
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        self.corpus
     }
 }
 
@@ -115,6 +144,15 @@ pub(crate) fn windows_recordings() -> Result<Vec<PathBuf>> {
         files.extend(files_below(&target, "json")?);
     }
     Ok(files)
+}
+
+/// These directories of rules, or SigmaHQ's `rules` of ../shared.
+pub(crate) fn rule_directories(given: &[PathBuf]) -> Vec<PathBuf> {
+    if given.is_empty() {
+        vec![shared().join("sigma/rules")]
+    } else {
+        given.to_vec()
+    }
 }
 
 /// All rules below these directories.

@@ -9,8 +9,11 @@
 
 mod corpus;
 mod input;
+mod lanes;
 mod matching;
+mod peer;
 mod pipeline;
+mod process;
 mod results;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +30,8 @@ struct Cli {
 enum Measurement {
     /// Events per second and core from bytes to matches, beside rsigma where bench/peers has built it
     Matching(matching::Options),
+    /// Write the lanes of varied events to files
+    Lanes(lanes::WriteOptions),
     /// Events per second through the whole embedded pipeline: file, spool, parser, matcher, store, alerting
     Pipeline(pipeline::PipelineArgs),
 }
@@ -39,6 +44,7 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().measurement {
         Measurement::Matching(options) => matching::measure(&options),
+        Measurement::Lanes(options) => lanes::write(&options),
         Measurement::Pipeline(args) => pipeline::measure(&args),
     }
 }

@@ -1,0 +1,77 @@
+//! rsigma beside us: the same rules, the same events, the same core.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::corpus::Corpus;
+use crate::process::cpu_s;
+
+/// What rsigma did on a corpus.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerRun {
+    pub(crate) load_s: f64,
+    pub(crate) matches: usize,
+    pub(crate) events_per_s: f64,
+}
+
+/// rsigma, where bench/peers/build.sh has built it.
+#[derive(Debug)]
+pub(crate) struct Rsigma<'r> {
+    rules: &'r Path,
+    runs: usize,
+}
+
+impl<'r> Rsigma<'r> {
+    /// To be run on these rules, or `None` where it is not built.
+    pub(crate) fn find(rules: &'r Path, runs: usize) -> Option<Self> {
+        let found = Path::new(PROGRAM).is_file();
+        if !found {
+            eprintln!("skipped: rsigma, which bench/peers/build.sh builds");
+        }
+        found.then_some(Self { rules, runs })
+    }
+
+    /// Its events per second of CPU, net of loading: the median of the runs.
+    pub(crate) fn run(&self, corpus: &Corpus, input_format: &str) -> Result<PeerRun> {
+        let file = tempfile::NamedTempFile::new()?;
+        corpus.write(file.path())?;
+        let (load_s, _) = self.run_once(Path::new("/dev/null"), input_format)?;
+        let mut times = Vec::new();
+        let mut matches = 0;
+        for _ in 0..self.runs.clamp(1, 3) {
+            let (seconds, found) = self.run_once(file.path(), input_format)?;
+            times.push(seconds - load_s);
+            matches = found;
+        }
+        times.sort_by(f64::total_cmp);
+        let seconds = times[times.len() / 2];
+        Ok(PeerRun {
+            load_s,
+            matches,
+            events_per_s: (corpus.records as f64 / seconds).round(),
+        })
+    }
+
+    fn run_once(&self, input: &Path, input_format: &str) -> Result<(f64, usize)> {
+        let begin = cpu_s(libc::RUSAGE_CHILDREN);
+        let output = Command::new(PROGRAM)
+            .args(["engine", "eval", "--logsource-routing", "--quiet"])
+            .args(["--output-format", "ndjson", "--input-format", input_format])
+            .arg("-r")
+            .arg(self.rules)
+            .stdin(File::open(input)?)
+            .stderr(Stdio::null())
+            .output()
+            .context("running rsigma")?;
+        if !output.status.success() {
+            bail!("rsigma failed: {}", output.status);
+        }
+        let matches = output.stdout.iter().filter(|&&byte| byte == b'\n').count();
+        Ok((cpu_s(libc::RUSAGE_CHILDREN) - begin, matches))
+    }
+}
+
+const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/target/bin/rsigma");
