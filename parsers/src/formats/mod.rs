@@ -15,6 +15,7 @@ mod leef;
 mod logfmt;
 mod nginx_error;
 mod shapes;
+mod snare;
 mod sockaddr;
 mod syscalls;
 mod syslog;
@@ -57,6 +58,7 @@ pub static FORMATS: &[Format] = &[
     auditd::AUDITD,
     cef::CEF,
     leef::LEEF,
+    snare::SNARE,
     syslog::SYSLOG,
     json::JSON,
     windows::WINDOWS_JSON,

@@ -8,7 +8,7 @@ use nom::combinator::opt;
 use nom::sequence::delimited;
 
 use super::{Fit, Format, NotThisFormat};
-use super::{checkpoint, cisco_header};
+use super::{checkpoint, cisco_header, snare};
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::messages::{self, Syslog};
@@ -142,6 +142,9 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
     };
     let message = message.strip_prefix(' ').unwrap_or(message);
     let message = message.strip_prefix('\u{FEFF}').unwrap_or(message);
+    if let Some((_, columns)) = snare::parts(message) {
+        return from_snare(draft, columns);
+    }
     let program = if program == "-" { "" } else { program };
     messages::read(
         draft,
@@ -212,6 +215,11 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
         .strip_prefix(':')
         .unwrap_or(rest)
         .trim_start_matches(' ');
+    if let Some((host, columns)) = snare_columns(rest) {
+        draft.host(host);
+        host_field(draft);
+        return from_snare(draft, columns);
+    }
     let (host, rest) = if time.is_some() {
         host_of(rest)
     } else {
@@ -236,6 +244,23 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
     if time.is_none() && draft.event.event_time != received_at {
         let problems = &mut draft.event.problems;
         problems.retain(|problem| problem.kind != ProblemKind::BadTime);
+    }
+    Ok(())
+}
+
+/// Snare's columns, behind a host or none, or behind a host and a program's tag that relays put before them.
+fn snare_columns(text: &str) -> Option<(&str, &str)> {
+    snare::parts(text).or_else(|| {
+        let (host, rest) = text.split_once(' ')?;
+        let (_, columns) = snare::parts(rest.trim_start_matches(' '))?;
+        Some((host, columns))
+    })
+}
+
+fn from_snare<'a>(draft: &mut Draft<'a, '_>, columns: &'a str) -> Fit {
+    if snare::read_columns(draft, columns).is_err() {
+        draft.note(ProblemKind::Partial, "columns of Snare are missing");
+        draft.push_if_absent("message", Value::Str(columns));
     }
     Ok(())
 }
