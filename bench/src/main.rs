@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "results are this program's output")]
 
 mod corpus;
+mod correlation;
 mod input;
 mod lanes;
 mod matching;
@@ -30,6 +31,8 @@ struct Cli {
 enum Measurement {
     /// Events per second and core from bytes to matches, beside rsigma where bench/peers has built it
     Matching(matching::Options),
+    /// Matches per second into a correlation with very many different values
+    Correlation(correlation::Options),
     /// Write the lanes of varied events to files
     Lanes(lanes::WriteOptions),
     /// Events per second through the whole embedded pipeline: file, spool, parser, matcher, store, alerting
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().measurement {
         Measurement::Matching(options) => matching::measure(&options),
+        Measurement::Correlation(options) => correlation::measure(&options),
         Measurement::Lanes(options) => lanes::write(&options),
         Measurement::Pipeline(args) => pipeline::measure(&args),
     }

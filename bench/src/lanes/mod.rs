@@ -66,11 +66,12 @@ impl Lane {
         }
     }
 
-    /// How rsigma is told to read them: what reads most fields of them there.
+    /// How rsigma is told to read them. As it is published it has no format for auditd's lines: it takes them
+    /// as text, which costs it least.
     pub(crate) const fn rsigma_format(self) -> &'static str {
         match self {
             Self::Syslog => "syslog",
-            Self::Auditd => "logfmt",
+            Self::Auditd => "auto",
             Self::Windows | Self::Sysmon | Self::Quiet | Self::Many => "json",
         }
     }
@@ -195,8 +196,10 @@ pub(crate) fn make(
 
 /// The largest event of the lane of small ones, in bytes.
 const SMALL_BYTES_MAX: usize = 400;
-/// Recorded events that the lane of many matches is made of.
+/// Recorded events that the lane of many matches is made of, and the largest of them in bytes: longer ones
+/// would measure reading.
 const MANY_EVENTS: usize = 500;
+const MANY_BYTES_MAX: usize = 3_000;
 
 const SYSLOG: &[&str] = &[
     "shared:sshd-logs",
@@ -276,9 +279,9 @@ fn bytes_of(event: &Map<String, Value>) -> Vec<u8> {
 fn most_matched(lines: &[Vec<u8>], scorer: &crate::matching::Scorer) -> Vec<Map<String, Value>> {
     let mut scored: Vec<(usize, usize)> = lines
         .iter()
-        .map(|line| scorer.matches(line))
         .enumerate()
-        .map(|(at, matches)| (matches, at))
+        .filter(|(_, line)| line.len() <= MANY_BYTES_MAX)
+        .map(|(at, line)| (scorer.matches(line), at))
         .collect();
     scored.sort_by_key(|&(matches, at)| (std::cmp::Reverse(matches), at));
     let best = scored.into_iter().take(MANY_EVENTS);
