@@ -121,7 +121,7 @@ const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
     ]),
     (Pivot::EventCode, &[
         "EventID", "event_id", "event.code", "winlog.event_id", "signature_id", "alert.signature_id",
-        "error_code", "msgid", "MESSAGE_ID", "logid", "eventid", "sc-status",
+        "error_code", "msgid", "MESSAGE_ID", "logid", "eventid", "rule_id", "sc-status",
     ]),
     (Pivot::Message, &[
         "message", "Message", "msg", "MESSAGE", "log", "event.original", "alert.signature", "description",

@@ -9,10 +9,12 @@ mod checkpoint;
 mod cisco_header;
 mod columns;
 mod docker;
+mod gelf;
 mod json;
 mod laurel;
 mod leef;
 mod logfmt;
+mod modsecurity;
 mod nginx_error;
 mod shapes;
 mod snare;
@@ -95,6 +97,8 @@ pub static FORMATS: &[Format] = &[
     logfmt::LOGFMT_NAMED,
     text::TEXT,
     shapes::JOURNALD,
+    shapes::GELF,
+    shapes::MODSECURITY,
     shapes::DOCKER,
     shapes::LAUREL,
     shapes::SURICATA,
@@ -144,4 +148,17 @@ pub(crate) fn read_inner<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
         // An inner message that does not fit leaves the outer one as it is.
         let _ = (format.read)(draft, text);
     }
+}
+
+/// Reads the message of a collector's wrapper (GELF, OTLP): a line of syslog, or what else may stand in a message.
+/// The wrapper's own text stays the message where the line is none of these.
+fn read_message<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
+    draft.nested(|draft| {
+        if (syslog::SYSLOG.detect)(text).is_some() {
+            // What does not fit leaves the wrapper as it is.
+            let _ = (syslog::SYSLOG.read)(draft, text);
+        } else {
+            read_inner(draft, text);
+        }
+    });
 }

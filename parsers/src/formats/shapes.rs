@@ -1,6 +1,8 @@
 //! What a JSON object is, by the names of its fields: whose log it is, which log source, and what more it says.
 
-use super::{Fit, Format, NotThisFormat, auditd, docker, json, target_fields, windows};
+use super::{
+    Fit, Format, NotThisFormat, auditd, docker, gelf, json, modsecurity, target_fields, windows,
+};
 use crate::classify;
 use crate::context::Taxonomy;
 use crate::draft::Draft;
@@ -37,6 +39,8 @@ static SHAPES: &[Shape] = &[
         ],
         journald,
     ),
+    shape("gelf", gelf::NEEDS, gelf::finish),
+    shape("modsecurity", modsecurity::NEEDS, modsecurity::finish),
     shape("docker", &[&["log"], &["stream"], &["time"]], container),
     shape(
         "suricata",
@@ -240,6 +244,12 @@ pub(super) const JOURNALD: Format = json_format(
     "systemd's journal as JSON (journalctl -o json)",
     shaped!("journald"),
 );
+pub(super) const GELF: Format = json_format("gelf", "Graylog's GELF", shaped!("gelf"));
+pub(super) const MODSECURITY: Format = json_format(
+    "modsecurity",
+    "ModSecurity's audit log as JSON",
+    shaped!("modsecurity"),
+);
 pub(super) const DOCKER: Format = json_format(
     "docker",
     "a container's output as Docker's json-file driver writes it",
@@ -287,7 +297,10 @@ pub(super) fn finish(draft: &mut Draft<'_, '_>) {
 
 /// Formats whose inner message may be JSON: they keep their name.
 fn is_wrapper(format: &str) -> bool {
-    matches!(format, "syslog" | "cri" | "docker" | "journald")
+    matches!(
+        format,
+        "syslog" | "cri" | "docker" | "journald" | "gelf" | "otlp"
+    )
 }
 
 fn fits(draft: &mut Draft<'_, '_>, shape: &Shape) -> bool {
@@ -456,7 +469,7 @@ fn kubernetes(draft: &mut Draft<'_, '_>) {
 }
 
 /// Sets the names of W3C logs from those of a server's JSON.
-fn web<'a>(
+pub(super) fn web<'a>(
     draft: &mut Draft<'a, '_>,
     names: &[(&'static str, &'static str)],
     target: &'static str,
