@@ -2,7 +2,7 @@
 
 use bumpalo::collections::Vec as ArenaVec;
 
-use super::{Fit, Format, NotThisFormat, laurel, shapes, windows_json};
+use super::{Fit, Format, NotThisFormat, laurel, otlp, shapes, windows_json};
 use crate::classify;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
@@ -56,6 +56,9 @@ const LISTS_OF_EVENTS: [&str; 4] = ["Records", "records", "entries", "events"];
 
 /// One event, or one per item of a list of objects.
 fn events<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) -> Fit {
+    if matches!(nodes.first(), Some(Node::Object { len: 1, .. })) && otlp::read(draft, nodes) {
+        return Ok(());
+    }
     let list = match nodes.first() {
         Some(Node::Array { .. }) => Some(nodes),
         Some(Node::Object { len: 1, .. }) => {
@@ -252,7 +255,8 @@ const HOST_FIELDS: [&str; 9] = [
     "host",
 ];
 
-fn finish(draft: &mut Draft<'_, '_>) {
+/// Time and host from the fields that usually hold them.
+pub(super) fn finish(draft: &mut Draft<'_, '_>) {
     if let Some(time) = TIME_FIELDS.iter().find_map(|name| time_of(draft, name)) {
         draft.time(time);
     }

@@ -16,6 +16,7 @@ mod leef;
 mod logfmt;
 mod modsecurity;
 mod nginx_error;
+mod otlp;
 mod shapes;
 mod snare;
 mod sockaddr;
@@ -97,6 +98,7 @@ pub static FORMATS: &[Format] = &[
     logfmt::LOGFMT_NAMED,
     text::TEXT,
     shapes::JOURNALD,
+    otlp::OTLP,
     shapes::GELF,
     shapes::MODSECURITY,
     shapes::DOCKER,
