@@ -135,8 +135,58 @@ impl TimeText {
     }
 }
 
+/// Appends a text as JSON. Most of the time of writing lines goes here: what needs no escape is looked at eight
+/// bytes at a time and copied at once.
 fn json(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, text).expect("a string is always JSON");
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
+    out.push(b'"');
+    loop {
+        let plain = plain_bytes(rest);
+        out.extend_from_slice(&rest[..plain]);
+        let Some((&byte, after)) = rest[plain..].split_first() else {
+            break;
+        };
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&digits);
+            }
+        }
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+/// How many bytes at the front JSON takes as they are.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let mut plain = 0;
+    for word in bytes.chunks_exact(8) {
+        let word = u64::from_le_bytes(word.try_into().expect("chunks of eight"));
+        let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word;
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let special = zero_bytes(word ^ ONES * u64::from(b'"'))
+            | zero_bytes(word ^ ONES * u64::from(b'\\'))
+            | control;
+        // A borrow may mark a byte too many, but only behind a right one: the lowest is right.
+        if special & HIGH != 0 {
+            return plain + (special & HIGH).trailing_zeros() as usize / 8;
+        }
+        plain += 8;
+    }
+    let is_special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    plain
+        + bytes[plain..]
+            .iter()
+            .position(|byte| is_special(byte))
+            .unwrap_or(bytes.len() - plain)
 }
 
 /// Log content must not command the terminal: control characters are shown as escapes.
@@ -194,6 +244,34 @@ mod tests {
              \"event_time\":\"2026-11-22T03:04:05.000006Z\",\"matched\":{\"User\":\"x\\n\\\"y\\\"\",\"\":\"word\"},\
              \"tags\":[\"attack.t1110\"]}\n"
         );
+    }
+
+    #[test]
+    fn texts_are_escaped_as_serde_does() {
+        let mut texts: Vec<String> = (0..=0x100u32)
+            .filter_map(char::from_u32)
+            .map(String::from)
+            .collect();
+        texts.extend(
+            [
+                "",
+                "C:\\Windows\\System32",
+                "12345678\"",
+                "Ứng dụng \u{7f} \u{1f}x",
+                "\u{0}\u{1}\u{2}",
+            ]
+            .map(String::from),
+        );
+        for text in &texts {
+            for place in 0..9 {
+                let padded = format!("{}{text}{}", "a".repeat(place), "b".repeat(9));
+                let mut ours = Vec::new();
+                json(&padded, &mut ours);
+                let read: String = serde_json::from_slice(&ours).unwrap();
+                assert_eq!(read, padded);
+                assert!(ours.len() <= serde_json::to_string(&padded).unwrap().len() + 4);
+            }
+        }
     }
 
     #[test]
