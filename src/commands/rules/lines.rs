@@ -172,8 +172,8 @@ fn plain_bytes(bytes: &[u8]) -> usize {
         let word = u64::from_le_bytes(word.try_into().expect("chunks of eight"));
         let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word;
         let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let special = zero_bytes(word ^ ONES * u64::from(b'"'))
-            | zero_bytes(word ^ ONES * u64::from(b'\\'))
+        let special = zero_bytes(word ^ (ONES * u64::from(b'"')))
+            | zero_bytes(word ^ (ONES * u64::from(b'\\')))
             | control;
         // A borrow may mark a byte too many, but only behind a right one: the lowest is right.
         if special & HIGH != 0 {
@@ -185,7 +185,7 @@ fn plain_bytes(bytes: &[u8]) -> usize {
     plain
         + bytes[plain..]
             .iter()
-            .position(|byte| is_special(byte))
+            .position(is_special)
             .unwrap_or(bytes.len() - plain)
 }
 
