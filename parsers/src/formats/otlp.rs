@@ -73,10 +73,11 @@ fn log_record<'a>(
         ("traceId", "trace_id"),
         ("spanId", "span_id"),
     ] {
-        if let Some(value) = member(record, from).and_then(scalar) {
-            if value != Value::Str("") {
-                draft.push_if_absent(to, value);
-            }
+        if let Some(value) = member(record, from)
+            .and_then(scalar)
+            .filter(|value| *value != Value::Str(""))
+        {
+            draft.push_if_absent(to, value);
         }
     }
     let body = member(record, "body");
