@@ -10,6 +10,7 @@ mod cisco_header;
 mod columns;
 mod docker;
 mod gelf;
+mod journald_export;
 mod json;
 mod laurel;
 mod leef;
@@ -62,6 +63,7 @@ pub static FORMATS: &[Format] = &[
     cef::CEF,
     leef::LEEF,
     snare::SNARE,
+    journald_export::JOURNALD_EXPORT,
     syslog::SYSLOG,
     json::JSON,
     windows::WINDOWS_JSON,
