@@ -33,6 +33,10 @@ pub(super) enum Utf16 {
     WithMark,
 }
 
+/// Wildcards that one value may have. A record is up to a megabyte long, and where many `?` stand behind letters that
+/// are everywhere in it, each place of the record is compared with all of them.
+const WILDCARDS_MAX: usize = 256;
+
 /// Dashes that Windows takes for one another (modifiers specification, `windash`).
 const DASHES: [char; 5] = ['-', '/', '–', '—', '―'];
 
@@ -255,7 +259,23 @@ impl Template {
                 }
             });
         }
-        Ok(TextPattern::new(parts, case))
+        let pattern = TextPattern::new(parts, case);
+        let wildcards = pattern
+            .parts()
+            .iter()
+            .filter(|part| !matches!(part, TextPart::Literal(_)))
+            .count();
+        if wildcards > WILDCARDS_MAX {
+            let mut value = pattern.to_string();
+            value.truncate(value.floor_char_boundary(40));
+            return Err(ErrorKind::Value {
+                value: value + "...",
+                reason: format!(
+                    "{wildcards} wildcards in one value, the limit is {WILDCARDS_MAX}; write a regular expression"
+                ),
+            });
+        }
+        Ok(pattern)
     }
 }
 
