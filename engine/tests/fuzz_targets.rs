@@ -2,7 +2,10 @@
 //! cannot rot, and what was once found stays mended. Real fuzzing is in CONTRIBUTING.md.
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
-#![allow(unreachable_pub, reason = "the programs of the fuzzer use the same files")]
+#![allow(
+    unreachable_pub,
+    reason = "the programs of the fuzzer use the same files"
+)]
 
 #[path = "../../fuzz/src/seeds.rs"]
 mod seeds;
