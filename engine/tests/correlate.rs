@@ -350,3 +350,136 @@ proptest! {
         prop_assert_eq!(by_correlator(&set, &arrivals, drain_every), by_reference(&set, &arrivals));
     }
 }
+
+/// Failed sign-ins by user, and an alert for three within a minute.
+fn three_in_a_minute() -> RuleSet {
+    let mut correlation = generate_correlation();
+    correlation.group_by = vec!["g".into()];
+    RuleSet {
+        correlations: vec![Arc::new(correlation)],
+        ..RuleSet::default()
+    }
+}
+
+fn generate_correlation() -> Correlation {
+    Correlation {
+        meta: generate::meta("three in a minute"),
+        kind: CorrelationKind::EventCount {
+            condition: vec![Bound {
+                op: CompareOp::GreaterOrEqual,
+                number: Number::Int(3),
+            }],
+        },
+        rules: vec![RuleRef {
+            written: "".into(),
+            target: RuleTarget::Rule {
+                index: 0,
+                id: RuleId("".into()),
+            },
+            position: Position::default(),
+        }],
+        group_by: vec![],
+        timespan_us: TIMESPAN_S * 1_000_000,
+        aliases: vec![],
+        generate: Generate::No,
+    }
+}
+
+fn sign_in(event: u128, second: i64, stream: &'static str) -> Arrival {
+    Arrival {
+        rule: 0,
+        event,
+        time: Timestamp::from_seconds(1_767_225_600 + second),
+        stream,
+        fields: vec![("g".to_owned(), Some("lan".to_owned()))],
+    }
+}
+
+fn observe(correlator: &mut Correlator, arrival: &Arrival) -> Vec<Match> {
+    correlator.observe(CorrelationInput {
+        rule: RuleIndex(0),
+        event: &arrival.snapshot(),
+        matched: &[],
+    });
+    let mut told = Vec::new();
+    correlator.drain(&mut told);
+    told
+}
+
+#[test]
+fn an_office_that_was_cut_off_for_hours_correlates_by_its_own_watermark() {
+    let set = three_in_a_minute();
+    let mut correlator = Correlator::new(&set.correlations, 1, CorrelationLimits::default());
+    // One office goes on for six hours while the other is silent.
+    for hour in 0..6 {
+        observe(
+            &mut correlator,
+            &sign_in(100 + hour as u128, hour * 3_600, "s"),
+        );
+    }
+    let told: Vec<Match> = (0..3)
+        .flat_map(|number| observe(&mut correlator, &sign_in(number as u128, 600 + number, "t")))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].event_count, 3);
+    assert_eq!(
+        correlator.status().late,
+        0,
+        "it is not late by its own watermark"
+    );
+}
+
+#[test]
+fn what_comes_later_than_the_bound_is_counted() {
+    let set = three_in_a_minute();
+    let mut correlator = Correlator::new(&set.correlations, 1, CorrelationLimits::default());
+    observe(&mut correlator, &sign_in(1, 3_600, "s"));
+    observe(&mut correlator, &sign_in(2, 3_600 - 299, "s"));
+    assert_eq!(correlator.status().late, 0);
+    observe(&mut correlator, &sign_in(3, 3_600 - 301, "s"));
+    assert_eq!(correlator.status().late, 1);
+}
+
+#[test]
+fn the_bound_on_memory_holds_and_is_told() {
+    let set = three_in_a_minute();
+    let limits = CorrelationLimits {
+        entries_max: 10,
+        ..CorrelationLimits::default()
+    };
+    let mut correlator = Correlator::new(&set.correlations, 1, limits);
+    for number in 0..15 {
+        observe(&mut correlator, &sign_in(number as u128, number, "s"));
+    }
+    let status = correlator.status();
+    assert_eq!((status.entries, status.entries_refused), (10, 5));
+}
+
+#[test]
+fn a_replay_of_what_was_seen_raises_the_same_alerts_under_the_same_ids() {
+    let set = three_in_a_minute();
+    let arrivals: Vec<Arrival> = (0..200)
+        .map(|number| {
+            sign_in(
+                number as u128,
+                number * 7,
+                if number % 3 == 0 { "s" } else { "t" },
+            )
+        })
+        .collect();
+    let once = by_correlator(&set, &arrivals, 1);
+    // The engine stops in the middle; a new one reads back what was seen, and goes on.
+    let mut stopped = Correlator::new(&set.correlations, 1, CorrelationLimits::default());
+    let before: Vec<Match> = arrivals[..120]
+        .iter()
+        .flat_map(|arrival| observe(&mut stopped, arrival))
+        .collect();
+    let after = by_correlator(&set, &arrivals, 120);
+    assert!(once.len() > 10);
+    assert_eq!(once, after);
+    assert!(!before.is_empty());
+    assert!(
+        before.iter().all(|found| once.contains_key(&found.id)),
+        "what was raised before the stop has the same ids after it"
+    );
+}

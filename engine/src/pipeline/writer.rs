@@ -108,6 +108,7 @@ impl Writer {
         metrics::gauge!("citywatch_correlation_groups").set(status.groups as f64);
         metrics::counter!("citywatch_correlation_entries_refused_total")
             .absolute(status.entries_refused);
+        metrics::counter!("citywatch_correlation_late_total").absolute(status.late);
         metrics::counter!("citywatch_correlation_evidence_dropped_total")
             .absolute(status.evidence_dropped);
     }

@@ -102,6 +102,7 @@ impl Correlator {
         let record = &input.event.record;
         let stream = self.streams.index(&record.agent, &record.stream);
         let time_us = input.event.event_time.as_micros();
+        self.status.late += u64::from(self.streams.has_passed(stream, time_us));
         self.streams
             .advance(stream, time_us.saturating_sub(self.limits.lateness_us));
         let shown = Shown {

@@ -48,6 +48,8 @@ pub struct CorrelationStatus {
     pub evidence_events: usize,
     /// Matches that were not taken in because `entries_max` was reached.
     pub entries_refused: u64,
+    /// Matches that came later than the lateness bound allows: what they would have changed may be settled.
+    pub late: u64,
     /// Matches that count but are not shown because a bound of evidence was reached.
     pub evidence_dropped: u64,
 }

@@ -54,6 +54,11 @@ impl Streams {
         index
     }
 
+    /// Whether the stream's watermark has passed this time.
+    pub(super) fn has_passed(&self, stream: StreamIndex, time_us: i64) -> bool {
+        time_us < self.states[stream.0 as usize].watermark_us
+    }
+
     /// Moves a watermark on; it never goes back.
     pub(super) fn advance(&mut self, stream: StreamIndex, watermark_us: i64) {
         let state = &mut self.states[stream.0 as usize];
