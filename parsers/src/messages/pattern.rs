@@ -175,8 +175,21 @@ pub(crate) fn read_header<'a>(
 
 /// Ends that are tried for one place before the pattern is given up: bounds the work on hostile messages.
 const TRIES_MAX: usize = 24;
+/// Ends that are tried for all places of a pattern together: with several places, what one tries is tried for
+/// each end of those before it. What a program writes fits within a few dozen.
+const TRIES_OF_ALL_MAX: u32 = 1_000;
 
 fn fits<'a>(pattern: &'static str, text: &'a str, places: &mut Places<'a>) -> bool {
+    fits_within(pattern, text, places, &mut 0)
+}
+
+/// As [`fits`], while `tries` counts.
+fn fits_within<'a>(
+    pattern: &'static str,
+    text: &'a str,
+    places: &mut Places<'a>,
+    tries: &mut u32,
+) -> bool {
     // Of a program's many patterns most differ from a message in the first letter already.
     if let Some(first) = pattern.bytes().next()
         && !matches!(first, b'{' | b'$')
@@ -199,9 +212,10 @@ fn fits<'a>(pattern: &'static str, text: &'a str, places: &mut Places<'a>) -> bo
     let (name, kind) = parse_place(place);
     let next = pattern.split('{').next().unwrap_or("");
     let next = next.strip_suffix('$').unwrap_or(next);
-    let attempt = |end: usize, places: &mut Places<'a>| {
+    let mut attempt = |end: usize, places: &mut Places<'a>| {
         let found = &text[..end];
-        if !kind.accepts(found) {
+        *tries += 1;
+        if *tries > TRIES_OF_ALL_MAX || !kind.accepts(found) {
             return false;
         }
         places.push(Place {
@@ -209,7 +223,7 @@ fn fits<'a>(pattern: &'static str, text: &'a str, places: &mut Places<'a>) -> bo
             kind,
             text: found,
         });
-        let fitted = fits(pattern, &text[end..], places);
+        let fitted = fits_within(pattern, &text[end..], places, tries);
         if !fitted {
             places.pop();
         }
@@ -275,6 +289,15 @@ mod tests {
         assert_eq!(found[0].1, "root from 6.6.6.6 port 1 ssh2");
         assert_eq!(found[1].1, "1.2.3.4");
         assert_eq!(found[2].1, "22");
+    }
+
+    #[test]
+    fn what_almost_fits_at_many_places_is_given_up_soon() {
+        let pattern = "{A} a {B} a {C} a {D} a {E} a {F} a {G:n} end";
+        let text = " a ".repeat(500);
+        let mut tries = 0;
+        assert!(!fits_within(pattern, &text, &mut Places::new(), &mut tries));
+        assert!(tries < TRIES_OF_ALL_MAX + 200, "{tries}");
     }
 
     #[test]
