@@ -102,7 +102,11 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "syslog",
         run: |bytes| parsed_as(&["syslog", "cri"], bytes),
-        seeds: &["parsers/testdata/syslog", "parsers/testdata/cri"],
+        seeds: &[
+            "parsers/testdata/syslog",
+            "parsers/testdata/cri",
+            "fuzz/seeds/syslog",
+        ],
         seed: Seed::Line,
     },
     Target {
@@ -152,7 +156,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "text",
         run: |bytes| parsed_as(&["auto"], bytes),
-        seeds: &["parsers/testdata"],
+        seeds: &["parsers/testdata", "fuzz/seeds/text"],
         seed: Seed::Line,
     },
     Target {
