@@ -204,8 +204,9 @@ pub fn run(name: &str, bytes: &[u8]) {
     (target.unwrap_or_else(|| panic!("no target {name}")).run)(bytes);
 }
 
-/// The largest input that targets take: what is longer is a matter of bounds, which tests of their own check.
-pub const INPUT_BYTES_MAX: usize = 64 << 10;
+/// The largest seed: an EVTX file of one chunk fits. What is longer is a matter of bounds, which tests of their own
+/// check.
+pub const INPUT_BYTES_MAX: usize = 128 << 10;
 
 fn load(text: &str) -> RuleSet {
     RuleSet::load([RuleSource::new("fuzz.yml", text)], &LoadOptions::default())
