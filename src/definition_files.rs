@@ -79,11 +79,12 @@ pub fn watch(
         // Nothing will ever be sent: the receiver keeps what it was made with.
         return Ok(watch::channel(Definitions::default()).1);
     };
+    // Seen before they are read: a file that changes meanwhile is looked at once more.
+    let mut seen = state_of(&path);
     let first = load_and_report(config, &Definitions::default(), parts)?;
     let (sender, receiver) = watch::channel(first);
     let (config, parts, shutdown) = (config.clone(), parts.clone(), shutdown.clone());
     tokio::spawn(async move {
-        let mut seen = state_of(&path);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -208,11 +209,12 @@ mod tests {
             &GATE.replace("\"gate\"", "\"door\""),
         );
         write(dir.path(), "gate.toml", "name = 7");
-        tokio::time::timeout(Duration::from_secs(30), current.changed())
+        // A look between the two writes, or within one, is right too: another one follows.
+        let settled = current.wait_for(|definitions| names(definitions) == ["door"]);
+        tokio::time::timeout(Duration::from_secs(30), settled)
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(names(&current.borrow_and_update()), ["door"]);
         let said = &parts.snapshot()["definitions"].detail;
         assert_eq!(said, "1 loaded, 1 left out (the log says why)");
         shutdown.cancel();
