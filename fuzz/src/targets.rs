@@ -88,6 +88,12 @@ pub const TARGETS: &[Target] = &[
         seed: Seed::Line,
     },
     Target {
+        name: "otlp",
+        run: |bytes| parsed_as(&["otlp", "auto"], bytes),
+        seeds: &["parsers/testdata/otlp"],
+        seed: Seed::File,
+    },
+    Target {
         name: "windows_xml",
         run: |bytes| parsed_as(&["windows_xml"], bytes),
         seeds: &["parsers/testdata/windows_xml"],

@@ -3,7 +3,7 @@
 use crate::context::ParseContext;
 use crate::definitions::{Definition, Definitions};
 use crate::draft::Draft;
-use crate::formats::{FORMATS, Fit, Format, LAST_RESORTS, TEXT, format_by_name};
+use crate::formats::{FORMATS, Fit, Format, LAST_RESORTS, OTLP, TEXT, format_by_name, is_protobuf};
 
 /// A format: built in, or defined by data.
 #[derive(Clone, Copy)]
@@ -63,10 +63,25 @@ pub fn detect_format<'f>(raw: &[u8], context: &'f ParseContext) -> Detection<'f>
     // Bytes beyond the head decide nothing; kept well above any header's length.
     let head = &raw[..raw.len().min(4_096)];
     let decoded = crate::decode::decode(head, &arena);
-    detect_text(decoded.text, &context.definitions)
+    detect_record(raw, decoded.text, &context.definitions)
 }
 
-pub(crate) fn detect_text<'f>(text: &str, definitions: &'f Definitions) -> Detection<'f> {
+/// By the record's bytes where they are no text, else by its text.
+pub(crate) fn detect_record<'f>(
+    raw: &[u8],
+    text: &str,
+    definitions: &'f Definitions,
+) -> Detection<'f> {
+    if is_protobuf(raw) {
+        return Detection {
+            format: Known::Grammar(&OTLP),
+            reason: "is an export of OpenTelemetry's logs in protobuf, all lengths fit",
+        };
+    }
+    detect_text(text, definitions)
+}
+
+fn detect_text<'f>(text: &str, definitions: &'f Definitions) -> Detection<'f> {
     let grammar = |formats: &'static [Format]| {
         formats.iter().find_map(|format| {
             (format.detect)(text).map(|reason| Detection {

@@ -165,7 +165,8 @@ fn read_as<'a>(draft: &mut Draft<'a, '_>, format: Known<'_>, text: &'a str) -> b
 }
 
 fn read_detected<'a>(draft: &mut Draft<'a, '_>, tried: Option<Known<'_>>, text: &'a str) {
-    let detected = detect::detect_text(text, &draft.context.definitions).format;
+    let raw = draft.event.record.raw;
+    let detected = detect::detect_record(raw, text, &draft.context.definitions).format;
     let again = tried.is_some_and(|format| format.name() == detected.name());
     let fits = !again && read_as(draft, detected, text);
     match (tried, fits) {

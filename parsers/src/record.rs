@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::LogSource;
+use crate::formats::is_protobuf;
 use crate::time::Timestamp;
 
 macro_rules! string_id {
@@ -244,9 +245,12 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// Whether it is a document (JSON, XML): what it says is in its values; the raw text adds only
-    /// names, punctuation and escapes.
+    /// Whether it is a document (JSON, XML, an export in protobuf): what it says is in its values; the raw text adds
+    /// only names, punctuation and escapes, and what other events of the record say.
     pub fn is_document(&self) -> bool {
+        if is_protobuf(self.raw) {
+            return true;
+        }
         match self.raw.trim_ascii_start() {
             [b'{', ..] => true,
             [b'[', rest @ ..] => rest.trim_ascii_start().starts_with(b"{"),

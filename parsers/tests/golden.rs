@@ -1,7 +1,7 @@
 //! `testdata/<format>/NNNN_name.log` holds records, the `.json` beside it the events that must come out.
 //! A missing golden is written; `UPDATE=1` writes all anew.
 //!
-//! A file with an empty line in it has records of several lines, separated by empty lines; else each line is a record.
+//! A `.bin` is one record, whatever bytes it has. A file with an empty line in it has records of several lines, separated by empty lines; else each line is a record.
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
@@ -18,7 +18,8 @@ use citywatch_parsers::{
 /// All test records were received at 2026-11-22T03:00:00Z.
 const RECEIVED_AT: Timestamp = Timestamp::from_seconds(1_795_316_400);
 
-fn batch(format: &str, text: &[u8]) -> RecordBatch {
+fn batch(format: &str, path: &Path) -> RecordBatch {
+    let text = &fs::read(path).unwrap();
     let origin = Origin {
         unit: "unit-1".into(),
         agent: "agent-1".into(),
@@ -28,7 +29,13 @@ fn batch(format: &str, text: &[u8]) -> RecordBatch {
         ..Origin::default()
     };
     let mut batch = RecordBatch::new(Arc::new(origin));
-    for (position, record) in records(text).into_iter().enumerate() {
+    let is_one = path.extension().is_some_and(|end| end == "bin");
+    let records = if is_one {
+        vec![text.as_slice()]
+    } else {
+        records(text)
+    };
+    for (position, record) in records.into_iter().enumerate() {
         batch.push(record, position as u64, RECEIVED_AT, Truncated::No);
     }
     batch
@@ -69,8 +76,11 @@ fn files() -> Vec<(String, PathBuf)> {
             .unwrap()
             .map(|entry| entry.unwrap().path());
         files.extend(
-            logs.filter(|path| path.extension().is_some_and(|end| end == "log"))
-                .map(|path| (format.clone(), path)),
+            logs.filter(|path| {
+                let end = path.extension();
+                end.is_some_and(|end| end == "log" || end == "bin")
+            })
+            .map(|path| (format.clone(), path)),
         );
     }
     files.sort();
@@ -82,8 +92,7 @@ fn records_become_their_golden_events() {
     let update = std::env::var_os("UPDATE").is_some();
     let mut wrong = Vec::new();
     for (format, path) in files() {
-        let text = fs::read(&path).unwrap();
-        let batch = batch(if format == "hostile" { "auto" } else { &format }, &text);
+        let batch = batch(if format == "hostile" { "auto" } else { &format }, &path);
         let arena = Bump::new();
         let found = rendered(&parse_batch(&batch, &arena, &ParseContext::default()));
         let golden_path = path.with_extension("json");
@@ -134,8 +143,7 @@ fn detection_finds_the_format_of_each_record() {
         .into_iter()
         .filter(|(format, _)| !NAMED_ONLY.contains(&format.as_str()))
     {
-        let text = fs::read(&path).unwrap();
-        let (named, detected) = (batch(&format, &text), batch("auto", &text));
+        let (named, detected) = (batch(&format, &path), batch("auto", &path));
         let arena = Bump::new();
         let context = ParseContext::default();
         let as_named = parse_batch(&named, &arena, &context);

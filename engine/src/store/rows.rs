@@ -87,7 +87,8 @@ pub struct EventRow {
     pub field_kinds: String,
     /// What search looks at: decoded, lower-cased, without diacritics.
     pub text: String,
-    /// The record as it was written; may be any bytes.
+    /// The record as it was written; may be any bytes. A long record of several events is kept by the row of its
+    /// first, whose `sub_index` is 0.
     #[serde(serialize_with = "serialize_raw")]
     pub raw: Vec<u8>,
     /// What was wrong with the record: `kind: detail`.
@@ -144,7 +145,7 @@ impl EventRow {
                 .collect(),
             field_kinds,
             text: search_text(event),
-            raw: event.record.raw.to_vec(),
+            raw: kept_raw(event).to_vec(),
             problems: event
                 .problems
                 .iter()
@@ -160,6 +161,20 @@ impl EventRow {
             self.received_at.div_euclid(86_400_000_000),
             &self.retention_class,
         )
+    }
+}
+
+/// Bytes of a record of several events up to which the row of each keeps it: thousands of copies of an export of a
+/// megabyte would not fit into memory.
+const SHARED_RAW_BYTES_MAX: usize = 16 << 10;
+
+/// What the event's row keeps of its record.
+fn kept_raw<'a>(event: &Event<'a>) -> &'a [u8] {
+    let raw = event.record.raw;
+    if event.sub_index > 0 && raw.len() > SHARED_RAW_BYTES_MAX {
+        &[]
+    } else {
+        raw
     }
 }
 
@@ -199,11 +214,13 @@ fn value_text(value: Value<'_>) -> String {
 /// other formats the record itself, and what the parser decoded out of it.
 fn search_text(event: &Event<'_>) -> String {
     let raw = event.record.raw;
-    let mut text = String::with_capacity(raw.len() + raw.len() / 8);
+    // What is there at most of one event; a record of many is longer than what each of them says.
+    let expected = raw.len().min(SHARED_RAW_BYTES_MAX);
+    let mut text = String::with_capacity(expected + expected / 8);
     let escaped = matches!(raw.trim_ascii_start().first(), Some(b'{' | b'[' | b'<'));
     // `<34>1 ...` is a syslog line with its priority, not XML.
-    let escaped =
-        escaped && !raw.get(1).is_some_and(u8::is_ascii_digit) && !event.fields.is_empty();
+    let escaped = escaped && !raw.get(1).is_some_and(u8::is_ascii_digit);
+    let escaped = (escaped || event.record.is_document()) && !event.fields.is_empty();
     if !escaped {
         fold_into(&String::from_utf8_lossy(raw), &mut text);
     }
@@ -458,6 +475,24 @@ mod tests {
             Value::List(&[Value::Str("B")]),
         ]);
         assert_eq!(text("{}", &[("list", list)]), "a\nb");
+    }
+
+    #[test]
+    fn a_long_record_of_several_events_is_kept_once() {
+        let raw = vec![b'x'; SHARED_RAW_BYTES_MAX + 1];
+        let origin = Arc::new(Origin::default());
+        let mut batch = RecordBatch::new(origin);
+        batch.push(&raw, 0, Timestamp(0), Truncated::No);
+        let arena = bumpalo::Bump::new();
+        let kept = |sub_index| {
+            let record = batch.get(0).unwrap();
+            let event = Event {
+                sub_index,
+                ..Event::new(record, "otlp", &arena)
+            };
+            EventRow::from_event(&event, EventId(1)).raw.len()
+        };
+        assert_eq!((kept(0), kept(1)), (raw.len(), 0));
     }
 
     #[test]

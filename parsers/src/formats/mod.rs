@@ -34,6 +34,7 @@ mod windows_xml;
 mod zeek_tsv;
 
 pub(crate) use columns::{Cells, Split};
+pub(crate) use otlp::is_protobuf;
 pub(crate) use text_log_tables::{BIND, BIND_HEADERS, HAPROXY};
 pub(crate) use web_access::{request_fields, status_fields, target_fields};
 
@@ -114,6 +115,9 @@ pub static FORMATS: &[Format] = &[
 
 /// Asked when neither the table nor a definition knows a record: signs that are too weak to be asked earlier.
 pub(crate) static LAST_RESORTS: [Format; 2] = [logfmt::LOGFMT, syslog::BARE_SYSLOG];
+
+/// The format that is known by its bytes.
+pub(crate) static OTLP: Format = otlp::OTLP;
 
 /// The format of what no other format reads.
 pub(crate) static TEXT: Format = text::TEXT;

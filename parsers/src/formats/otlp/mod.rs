@@ -1,10 +1,12 @@
-//! OpenTelemetry's logs as OTLP in JSON (opentelemetry-proto, `logs/v1/logs.proto`): one event for each log record, with the
-//! attributes of its resource and its own under their keys, and the body as the message.
+//! OpenTelemetry's logs as OTLP, in JSON or protobuf (opentelemetry-proto, `logs/v1/logs.proto`): one event for each log
+//! record, with the attributes of its resource and its own under their keys, and the body as the message.
+
+mod protobuf;
 
 use bumpalo::collections::Vec as ArenaVec;
 
 use super::json::{self, items, member, members};
-use super::{Format, NotThisFormat, read_message, shapes};
+use super::{Fit, Format, NotThisFormat, read_message, shapes};
 use crate::classify;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
@@ -13,22 +15,65 @@ use crate::time::Timestamp;
 
 pub(super) const OTLP: Format = Format {
     name: "otlp",
-    description: "OpenTelemetry's logs as OTLP in JSON",
-    // As JSON it is detected; its one member then says that it is OTLP.
+    description: "OpenTelemetry's logs as OTLP, in JSON or protobuf",
+    // As JSON it is detected, and its one member then says that it is OTLP; protobuf is no text: see `is_protobuf`.
     detect: |_| None,
     read: |draft, text| {
-        json::read(draft, text)?;
-        if draft.event.format == OTLP.name {
-            Ok(())
-        } else {
-            Err(NotThisFormat)
+        let raw = draft.event.record.raw;
+        if is_protobuf(raw) {
+            return read_protobuf(draft);
+        }
+        match json::read(draft, text) {
+            Ok(()) if draft.event.format == OTLP.name => Ok(()),
+            // Said to be OTLP, and cut or broken.
+            Err(NotThisFormat) if raw.first() == Some(&0x0A) => read_protobuf(draft),
+            _ => Err(NotThisFormat),
         }
     },
 };
 
+/// Fields of resources that the events of one record may have together: a resource that has many and as many log
+/// records would take memory by their product.
+const RESOURCE_FIELDS_MAX: usize = 1 << 20;
+
+/// Whether a record is an export of logs in protobuf, from its first byte to its last.
+pub(crate) fn is_protobuf(raw: &[u8]) -> bool {
+    protobuf::is_export(raw)
+}
+
+fn read_protobuf(draft: &mut Draft<'_, '_>) -> Fit {
+    // Its bytes are no broken text; texts within it that are broken are found again.
+    let problems = &mut draft.event.problems;
+    problems.retain(|problem| problem.kind != ProblemKind::BadEncoding);
+    let raw = draft.event.record.raw;
+    let raw = &raw[..raw.len().min(draft.context.record_bytes_max)];
+    let mut nodes = draft.scratch.json.take_nodes();
+    let faults = protobuf::read(raw, draft.context.depth_max, draft.arena, &mut nodes);
+    if faults.is_broken {
+        draft.note_once(
+            ProblemKind::Partial,
+            "a length or a number does not fit its bytes",
+        );
+    }
+    if faults.has_bad_text {
+        draft.note_once(
+            ProblemKind::BadEncoding,
+            "a text is no UTF-8; such bytes are replaced",
+        );
+    }
+    let has_records = read(draft, &nodes);
+    draft.scratch.json.give_back(nodes);
+    if has_records {
+        Ok(())
+    } else {
+        Err(NotThisFormat)
+    }
+}
+
 /// Adds the events of an export of logs; false if the object is none, or has no log record.
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) -> bool {
     let mut count = 0;
+    let mut resource_fields_left = RESOURCE_FIELDS_MAX;
     let resources = member(nodes, "resourceLogs").into_iter().flat_map(items);
     for resource_logs in resources {
         let scopes = ["scopeLogs", "instrumentationLibraryLogs"]
@@ -42,23 +87,27 @@ pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) -> bool {
                     draft.split();
                 }
                 count += 1;
-                log_record(draft, resource_logs, scope_logs, record);
+                resource(draft, resource_logs, &mut resource_fields_left);
+                log_record(draft, scope_logs, record);
             }
         }
     }
     count > 0
 }
 
-fn log_record<'a>(
-    draft: &mut Draft<'a, '_>,
-    resource_logs: &[Node<'a>],
-    scope_logs: &[Node<'a>],
-    record: &[Node<'a>],
-) {
-    draft.event.format = OTLP.name;
-    if let Some(resource) = member(resource_logs, "resource") {
+fn resource<'a>(draft: &mut Draft<'a, '_>, resource_logs: &[Node<'a>], fields_left: &mut usize) {
+    if *fields_left == 0 {
+        let left_out =
+            "too many log records with too many attributes of their resource; these are left out";
+        draft.note_once(ProblemKind::TooLarge, left_out);
+    } else if let Some(resource) = member(resource_logs, "resource") {
         attributes(draft, resource);
+        *fields_left = fields_left.saturating_sub(draft.fields().len());
     }
+}
+
+fn log_record<'a>(draft: &mut Draft<'a, '_>, scope_logs: &[Node<'a>], record: &[Node<'a>]) {
+    draft.event.format = OTLP.name;
     if let Some(Value::Str(scope)) = member(scope_logs, "scope")
         .and_then(|scope| member(scope, "name"))
         .and_then(scalar)
