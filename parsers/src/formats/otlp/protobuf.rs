@@ -181,8 +181,10 @@ impl<'a> Reader<'a, '_> {
             self.value(value, kind, levels_left);
             if self.nodes.len() > before {
                 items += 1;
-            } else if items == 0 {
+            } else if items == 0 || !matches!(kind, Kind::List(_)) {
+                // No value, no member.
                 self.nodes.truncate(place);
+                items = 0;
             }
         }
         if let (Kind::List(_), 1..) = (kind, items) {
@@ -360,6 +362,21 @@ mod tests {
             nodes.contains(&Node::Scalar(Value::Bool(true))),
             "{nodes:?}"
         );
+    }
+
+    #[test]
+    fn a_field_of_another_wire_form_is_left_out() {
+        let arena = Bump::new();
+        let mut nodes = Vec::new();
+        let mut reader = Reader {
+            arena: &arena,
+            nodes: &mut nodes,
+            faults: Faults::default(),
+        };
+        // Key `a`, then a key that is a number.
+        reader.message(b"\x0A\x01a\x08\x01", &KEY_VALUE, 3);
+        assert!(reader.faults.is_broken);
+        assert_eq!(nodes, [Node::Object { len: 0, count: 0 }]);
     }
 
     #[test]
