@@ -133,10 +133,15 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "columns",
-        run: |bytes| parsed_as(COLUMNS, bytes),
+        run: |bytes| {
+            parsed_as(COLUMNS, bytes);
+            lines_as(&["auto", "csv", "iis"], bytes);
+        },
         seeds: &[
             "parsers/testdata/zeek_tsv",
             "parsers/testdata/iis",
+            "parsers/testdata/w3c",
+            "parsers/testdata/csv",
             "parsers/testdata/aws_alb",
             "parsers/testdata/aws_cloudfront",
             "parsers/testdata/exchange_protocol",
@@ -188,6 +193,8 @@ const JSON: &[&str] = &[
 const COLUMNS: &[&str] = &[
     "zeek_tsv",
     "iis",
+    "w3c",
+    "csv",
     "aws_alb",
     "aws_cloudfront",
     "exchange_protocol",
@@ -403,7 +410,7 @@ fn check(rule: &str, events: &[&[(&str, &str)]]) {
             .map(|(name, value)| ((*name).to_owned(), (*value).into()))
             .collect();
         let raw = serde_json::to_vec(&object).unwrap();
-        each_event("json", &raw, |event| {
+        each_event("json", &[&raw], |event| {
             hits.clear();
             matcher.match_event(event, &mut hits);
             let found: Vec<usize> = hits.iter().map(|hit| hit.rule.as_usize()).collect();
@@ -423,35 +430,49 @@ fn check(rule: &str, events: &[&[(&str, &str)]]) {
     }
 }
 
-/// Calls `each` with the events of a record and returns how many there are.
-fn each_event(format: &str, raw: &[u8], mut each: impl FnMut(&Event<'_>)) -> usize {
+/// Calls `each` with the events of records of one source, at least one of each.
+fn each_event(format: &str, records: &[&[u8]], mut each: impl FnMut(&Event<'_>)) {
     let origin = Origin {
         format: format.into(),
         ..Origin::default()
     };
     let mut batch = RecordBatch::new(Arc::new(origin));
     let received = Timestamp::from_seconds(1_795_316_400);
-    batch.push(raw, 0, received, Truncated::No);
+    for (position, raw) in records.iter().enumerate() {
+        batch.push(raw, position as u64, received, Truncated::No);
+    }
     let arena = Bump::new();
     let events = parse_batch(&batch, &arena, &ParseContext::default());
+    assert!(events.len() >= records.len(), "{format}: no event");
     events.iter().for_each(&mut each);
-    events.len()
 }
 
-/// A record read as each of these formats: at least one event, names that occur once, and JSON of it.
+/// A record read as each of these formats.
 fn parsed_as(formats: &[&str], bytes: &[u8]) {
     detect_format(bytes, &ParseContext::default());
     for format in formats {
-        let count = each_event(format, bytes, |event| {
-            // As JSON all fields are walked and the pivots are found.
-            serde_json::to_string(&EventJson(event)).unwrap();
-            let mut names: Vec<_> = event.fields.iter().map(|field| field.name).collect();
-            names.sort_unstable();
-            names.dedup();
-            assert_eq!(names.len(), event.fields.len(), "a name occurs once");
-        });
-        assert!(count > 0, "{format}: no event");
+        read_as(format, &[bytes]);
     }
+}
+
+/// Each line a record of the same source: what one says of the next ones' columns is fuzzed, too.
+fn lines_as(formats: &[&str], bytes: &[u8]) {
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    for format in formats {
+        read_as(format, &lines);
+    }
+}
+
+/// Names occur once, and there is JSON of each event.
+fn read_as(format: &str, records: &[&[u8]]) {
+    each_event(format, records, |event| {
+        // As JSON all fields are walked and the pivots are found.
+        serde_json::to_string(&EventJson(event)).unwrap();
+        let mut names: Vec<_> = event.fields.iter().map(|field| field.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), event.fields.len(), "a name occurs once");
+    });
 }
 
 /// A file of Windows events, whose records are read as well.

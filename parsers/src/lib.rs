@@ -18,6 +18,7 @@ mod draft;
 pub mod event;
 pub mod evtx;
 mod formats;
+mod headers;
 mod json;
 mod layouts;
 mod messages;

@@ -9,6 +9,8 @@ use crate::definitions::Definitions;
 use crate::detect::{self, Known};
 use crate::draft::Draft;
 use crate::event::{Event, ProblemKind, Value};
+use crate::formats::read_by_header;
+use crate::headers::Headers;
 use crate::json;
 use crate::layouts::Layouts;
 use crate::record::{Record, RecordBatch, Truncated};
@@ -18,6 +20,7 @@ use crate::record::{Record, RecordBatch, Truncated};
 pub(crate) struct Scratch {
     pub(crate) json: json::Buffers,
     pub(crate) layouts: Layouts,
+    pub(crate) headers: Headers,
     /// Fields that the next event will have, to judge by the last one.
     pub(crate) fields_expected: usize,
 }
@@ -165,6 +168,9 @@ fn read_as<'a>(draft: &mut Draft<'a, '_>, format: Known<'_>, text: &'a str) -> b
 }
 
 fn read_detected<'a>(draft: &mut Draft<'a, '_>, tried: Option<Known<'_>>, text: &'a str) {
+    if tried.is_none() && read_by_header(draft, text) {
+        return;
+    }
     let raw = draft.event.record.raw;
     let detected = detect::detect_record(raw, text, &draft.context.definitions).format;
     let again = tried.is_some_and(|format| format.name() == detected.name());

@@ -1,6 +1,6 @@
 //! Logs whose fields stand in a fixed order: one table row per log.
 
-use super::{Fit, Format, NotThisFormat, request_fields, status_fields, target_fields};
+use super::{Fit, Format, NotThisFormat, request_fields, status_fields, target_fields, w3c};
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan;
@@ -200,7 +200,11 @@ pub(super) const fn format<const PLACE: usize>() -> Format {
     }
 }
 
+/// The name of IIS's log, which has other columns where its header says so.
+pub(super) const IIS_NAME: &str = LOGS[2].name;
+
 /// The columns of a line.
+#[derive(Clone)]
 pub(crate) struct Cells<'t> {
     rest: Option<&'t str>,
     split: Split,
@@ -290,6 +294,13 @@ fn detect(log: &'static Columns, text: &str) -> Option<&'static str> {
 }
 
 fn read<'a>(log: &'static Columns, draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    if log.name == IIS_NAME && (w3c::W3C.detect)(text).is_some() {
+        return (w3c::W3C.read)(draft, text);
+    }
+    if log.name == IIS_NAME && w3c::read_with_header(draft, text) {
+        draft.event.format = IIS_NAME;
+        return Ok(());
+    }
     let head = head_of(log, text)
         .filter(|head| (log.accepts)(head))
         .ok_or(NotThisFormat)?;
@@ -358,7 +369,7 @@ fn address<'a>(
 }
 
 /// Stem and query are columns of their own; the whole target is what they make together.
-fn whole_target<'a>(draft: &mut Draft<'a, '_>, query: &'a str) {
+pub(super) fn whole_target<'a>(draft: &mut Draft<'a, '_>, query: &'a str) {
     let Some(stem) = draft.get_str("cs-uri-stem") else {
         return;
     };

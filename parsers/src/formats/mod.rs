@@ -1,6 +1,7 @@
 //! The table of formats: one line each, the unmistakable ones first, for `auto` asks in this order.
 
 use crate::draft::Draft;
+use crate::headers::Kind;
 
 mod apache_error;
 mod auditd;
@@ -8,6 +9,7 @@ mod cef;
 mod checkpoint;
 mod cisco_header;
 mod columns;
+mod csv;
 mod docker;
 mod gelf;
 mod journald_export;
@@ -26,6 +28,7 @@ mod syslog;
 mod text;
 mod text_log_tables;
 mod text_logs;
+mod w3c;
 mod web_access;
 mod windows;
 mod windows_json;
@@ -73,6 +76,7 @@ pub static FORMATS: &[Format] = &[
     nginx_error::NGINX_ERROR,
     web_access::WEB_ACCESS,
     zeek_tsv::ZEEK_TSV,
+    w3c::W3C,
     text_logs::format::<0>(),
     text_logs::format::<1>(),
     text_logs::format::<2>(),
@@ -98,6 +102,7 @@ pub static FORMATS: &[Format] = &[
     columns::format::<2>(),
     columns::format::<3>(),
     columns::format::<4>(),
+    csv::CSV,
     logfmt::LOGFMT_NAMED,
     text::TEXT,
     shapes::JOURNALD,
@@ -125,6 +130,25 @@ pub(crate) static TEXT: Format = text::TEXT;
 /// The format of that name.
 pub fn format_by_name(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
+}
+
+/// Reads a line by what its source has told about its columns; false if it told nothing, or something else.
+pub(crate) fn read_by_header<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let origin = draft.event.record.origin;
+    let Some(header) = draft.scratch.headers.of(origin) else {
+        return false;
+    };
+    match header.kind {
+        Kind::W3c => {
+            draft.event.format = w3c::W3C.name;
+            w3c::read_with_header(draft, text)
+        }
+        Kind::Zeek => {
+            draft.event.format = zeek_tsv::ZEEK_TSV.name;
+            zeek_tsv::read_with_header(draft, text, &header)
+        }
+        Kind::Csv => false,
+    }
 }
 
 /// Adds the members of a JSON object as fields, and what follows from its shape. The event keeps its format's name.

@@ -418,6 +418,26 @@ fn suricata(draft: &mut Draft<'_, '_>) {
     }
 }
 
+/// Zeek's logs that rules speak of as services.
+pub(super) const ZEEK_SERVICES: [&str; 16] = [
+    "conn",
+    "dns",
+    "http",
+    "smb_files",
+    "smb_mapping",
+    "dce_rpc",
+    "kerberos",
+    "x509",
+    "rdp",
+    "ssl",
+    "ssh",
+    "files",
+    "ftp",
+    "smtp",
+    "weird",
+    "notice",
+];
+
 fn zeek<'a>(draft: &mut Draft<'a, '_>) {
     // The Kafka and Splunk writers have `_` where Zeek has a dot.
     for (from, to) in [
@@ -435,25 +455,7 @@ fn zeek<'a>(draft: &mut Draft<'a, '_>) {
         .get_str("@stream")
         .or_else(|| draft.get_str("_path"))
         .unwrap_or("");
-    const SERVICES: [&str; 16] = [
-        "conn",
-        "dns",
-        "http",
-        "smb_files",
-        "smb_mapping",
-        "dce_rpc",
-        "kerberos",
-        "x509",
-        "rdp",
-        "ssl",
-        "ssh",
-        "files",
-        "ftp",
-        "smtp",
-        "weird",
-        "notice",
-    ];
-    let service = SERVICES
+    let service = ZEEK_SERVICES
         .iter()
         .find(|service| **service == stream)
         .copied()

@@ -1,9 +1,10 @@
-//! Zeek's logs as tab separated values. Which columns there are is said at the top of the file; a record alone
-//! does not say it, so the columns of Zeek's own scripts are taken, by the log's name and the number of columns.
+//! Zeek's logs as tab separated values. Which columns there are is said at the top of the file and remembered; where
+//! that was not seen, the columns of Zeek's own scripts are taken, by the log's name and the number of columns.
 
-use super::{Fit, Format, NotThisFormat};
+use super::{Fit, Format, NotThisFormat, shapes};
 use crate::draft::Draft;
-use crate::event::Value;
+use crate::event::{ProblemKind, Value};
+use crate::headers::{Header, Kind};
 use crate::when;
 
 pub(super) const ZEEK_TSV: Format = Format {
@@ -116,29 +117,115 @@ fn detect(text: &str) -> Option<&'static str> {
 }
 
 fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    let origin = draft.event.record.origin;
+    let header = draft.scratch.headers.of(origin);
+    if header.is_some_and(|header| read_with_header(draft, text, &header)) {
+        return Ok(());
+    }
     detect(text).ok_or(NotThisFormat)?;
     if is_directive(text) {
-        draft.text("message", text);
+        directive(draft, text);
         return Ok(());
     }
     let count = text.split('\t').count();
     let (name, columns) = columns_of(draft, text, count).ok_or(NotThisFormat)?;
     for (name, cell) in columns.split(' ').zip(text.split('\t')) {
-        match cell {
-            "-" | "(empty)" => {}
-            "T" => draft.push(name, Value::Bool(true)),
-            "F" => draft.push(name, Value::Bool(false)),
-            _ => draft.number(name, cell),
-        }
+        value(draft, name, cell);
     }
     if let Some(time) = text.split('\t').next().and_then(when::epoch_text) {
         draft.time(time);
     }
-    draft.source("zeek", "", name);
-    if name == "dns" {
+    source(draft, name);
+    Ok(())
+}
+
+fn value<'a>(draft: &mut Draft<'a, '_>, name: &'a str, cell: &'a str) {
+    match cell {
+        "-" | "(empty)" => {}
+        "T" => draft.push(name, Value::Bool(true)),
+        "F" => draft.push(name, Value::Bool(false)),
+        _ => draft.number(name, cell),
+    }
+}
+
+fn source(draft: &mut Draft<'_, '_>, service: &'static str) {
+    draft.source("zeek", "", service);
+    if service == "dns" {
         draft.source("", "dns", "");
     }
-    Ok(())
+}
+
+/// Remembers what a line about the file says.
+fn directive<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
+    draft.text("message", text);
+    let Some((name, value)) = text.split_once('\t') else {
+        return;
+    };
+    let origin = draft.event.record.origin;
+    let headers = &mut draft.scratch.headers;
+    match name {
+        "#path" => headers.tell(origin, Kind::Zeek, |header| {
+            *header = Header {
+                kind: Kind::Zeek,
+                path: value[..value.floor_char_boundary(64)].into(),
+                ..Header::default()
+            };
+        }),
+        "#fields" => {
+            let mut told = Ok(());
+            headers.tell(origin, Kind::Zeek, |header| {
+                told = header.set_columns(value.split('\t'));
+            });
+            if told.is_err() {
+                draft.note(
+                    ProblemKind::TooLarge,
+                    "too many columns, or too long names; they are not remembered",
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Reads a line by the columns that its source has told; false if they do not fit it.
+pub(super) fn read_with_header<'a>(
+    draft: &mut Draft<'a, '_>,
+    text: &'a str,
+    header: &Header,
+) -> bool {
+    let fits = header.kind == Kind::Zeek
+        && !header.columns.is_empty()
+        && !text.starts_with('#')
+        && text.split('\t').count() == header.columns.len()
+        && header
+            .columns
+            .iter()
+            .zip(text.split('\t'))
+            .all(|(column, cell)| match &**column {
+                "ts" => when::epoch_text(cell).is_some() || cell.contains('T'),
+                "id.orig_h" | "id.resp_h" => cell == "-" || crate::scan::ip(cell).is_some(),
+                _ => true,
+            });
+    if !fits {
+        return false;
+    }
+    for (column, cell) in header.columns.iter().zip(text.split('\t')) {
+        if &**column == "ts" {
+            let time = when::epoch_text(cell).or_else(|| when::any(cell, draft.context));
+            if let Some(time) = time {
+                draft.time(time);
+            }
+        }
+        let name = draft.arena.alloc_str(column);
+        value(draft, name, cell);
+    }
+    let known = LOGS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(shapes::ZEEK_SERVICES);
+    let service = known.into_iter().find(|name| **name == *header.path);
+    source(draft, service.unwrap_or(""));
+    true
 }
 
 /// By the file's name where it says so, else by the number of columns and where the addresses are.

@@ -34,7 +34,17 @@ pub struct Block {
     spans: Vec<Span>,
     /// Records that could not be read at all; they have numbers, too.
     pub unreadable: u64,
+    /// Records before this block that may say what its columns are.
+    headers: Arc<Vec<HeaderLine>>,
 }
+
+/// Number and bytes of a record that may be a header.
+type HeaderLine = (u64, Vec<u8>);
+
+/// A longer record is no header.
+const HEADER_BYTES_MAX: usize = 16 << 10;
+/// Lines of a header that are kept.
+const HEADER_LINES_MAX: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
@@ -58,7 +68,20 @@ impl Block {
             filled: 0,
             spans,
             unreadable: 0,
+            headers: Arc::default(),
         }
+    }
+
+    /// Records from before this block that a parser must have read to know the columns of its lines, whichever thread
+    /// has read them.
+    pub fn headers(&self) -> impl Iterator<Item = Record<'_>> {
+        self.headers.iter().map(|(number, raw)| Record {
+            origin: &self.source.origin,
+            raw,
+            position: *number,
+            received_at: self.source.received_at,
+            truncated: Truncated::No,
+        })
     }
 
     /// Whether its buffers are worth keeping for the next one.
@@ -184,6 +207,8 @@ pub struct Lines<'s> {
     number: u64,
     /// Within a line of which the beginning was taken and the rest is left out.
     skipping: bool,
+    /// The first record, and the last of each kind that begins with `#`.
+    headers: Arc<Vec<HeaderLine>>,
 }
 
 impl<'s> Lines<'s> {
@@ -193,6 +218,7 @@ impl<'s> Lines<'s> {
             sink,
             number: 0,
             skipping: false,
+            headers: Arc::default(),
         }
     }
 
@@ -245,6 +271,9 @@ impl<'s> Lines<'s> {
 
     /// Makes records of the whole lines; returns where the last, unfinished one begins.
     fn split(&mut self, block: &mut Block) -> usize {
+        if block.spans.is_empty() {
+            block.headers = Arc::clone(&self.headers);
+        }
         // Taken out, so that records can be added while it is searched.
         let bytes = std::mem::take(&mut block.bytes);
         let mut start = 0;
@@ -278,12 +307,33 @@ impl<'s> Lines<'s> {
             return None;
         }
         self.number += 1;
+        if self.number == 1 || line[0] == b'#' {
+            self.keep_header(&line[..length]);
+        }
         Some(Span {
             start,
             end: start + length.min(RECORD_BYTES_MAX),
             number: self.number,
             truncated: cut(length),
         })
+    }
+
+    fn keep_header(&mut self, line: &[u8]) {
+        if line.len() > HEADER_BYTES_MAX {
+            return;
+        }
+        let word = |line: &[u8]| {
+            let end = line
+                .iter()
+                .position(|byte| matches!(byte, b' ' | b'\t' | b':'));
+            line[..end.unwrap_or(line.len())].to_vec()
+        };
+        let named = word(line);
+        let headers = Arc::make_mut(&mut self.headers);
+        headers.retain(|(number, known)| *number == 1 || word(known) != named);
+        if headers.len() < HEADER_LINES_MAX {
+            headers.push((self.number, line.to_vec()));
+        }
     }
 
     fn deliver(&mut self, block: Block) -> Result<(), Stopped> {
@@ -372,6 +422,38 @@ mod tests {
         fn spare(&mut self) -> Option<Block> {
             self.spare.take()
         }
+    }
+
+    #[test]
+    fn a_block_knows_the_header_lines_before_it() {
+        #[derive(Default)]
+        struct Headers(Vec<Vec<String>>);
+        impl Sink for Headers {
+            fn take(&mut self, block: Block) -> Result<(), Stopped> {
+                let lines = block.headers();
+                self.0.push(
+                    lines
+                        .map(|record| String::from_utf8_lossy(record.raw).into_owned())
+                        .collect(),
+                );
+                Ok(())
+            }
+            fn spare(&mut self) -> Option<Block> {
+                None
+            }
+        }
+        let filler = "2026-11-22 x\n".repeat(BLOCK_BYTES / 13 + 1);
+        let input = format!("#Software: a\n#Fields: date b\n{filler}#Fields: date c\n{filler}");
+        let (mut found, mut input) = (Headers::default(), input.as_bytes());
+        let mut block = Block::new(&source(), None);
+        let ended = block.fill(&mut input, Pace::Full).unwrap();
+        Lines::new(&mut found)
+            .read(block, ended, &mut input, Pace::Full)
+            .unwrap()
+            .unwrap();
+        assert!(found.0[0].is_empty());
+        assert_eq!(found.0[1], ["#Software: a", "#Fields: date b"]);
+        assert_eq!(found.0[2], ["#Software: a", "#Fields: date c"]);
     }
 
     fn source() -> Arc<Source> {

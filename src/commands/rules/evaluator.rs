@@ -93,6 +93,7 @@ impl<'r> Evaluator<'r> {
     pub fn evaluate(&mut self, block: &Block, result: &mut Evaluated) {
         result.records += block.len() as u64 + block.unreadable;
         result.problems += block.unreadable;
+        self.read_headers(block);
         let mut next = 0;
         while next < block.len() {
             let end = block.up_to(next, RECORDS_AT_ONCE, BYTES_AT_ONCE);
@@ -114,6 +115,18 @@ impl<'r> Evaluator<'r> {
             self.arena.reset();
             next = end;
         }
+    }
+}
+
+impl Evaluator<'_> {
+    /// Lets the parser know what another thread may have read.
+    fn read_headers(&mut self, block: &Block) {
+        let mut events = Vec::new();
+        for record in block.headers() {
+            self.parser.parse_record(record, &self.arena, &mut events);
+        }
+        drop(events);
+        self.arena.reset();
     }
 }
 
