@@ -66,6 +66,8 @@ pub struct ListenerStatus {
     pub address: String,
     /// Records received since this start.
     pub records: u64,
+    /// Of these, what is durable: a crash loses none of them.
+    pub durable_records: u64,
     /// Records cut at 1 MiB since this start.
     pub truncated_records: u64,
     /// Connections refused because there were too many, since this start.

@@ -110,6 +110,7 @@ impl Consumer {
             shared: Mutex::new(SharedState {
                 lanes: Lanes::default(),
                 answered,
+                gone: Vec::new(),
             }),
         };
         let consumer: BaseConsumer<Context> = native_config(config).create_with_context(context)?;
@@ -219,12 +220,27 @@ impl Poller {
     fn step(&mut self, shutdown: &CancellationToken) -> Result<(), Over> {
         let consumer = &self.consumer;
         consumer.context().store_answered(consumer);
+        self.leave_to_others();
         if let Some(message) = self.overflow.pop_front() {
             self.take(&message, shutdown)?;
         } else if let Some(polled) = self.poll(POLL_FOR) {
             self.take(&polled, shutdown)?;
         }
         self.deliver_due(shutdown)
+    }
+
+    /// Lets go of what was kept of partitions that went away: whoever has them now reads it again.
+    fn leave_to_others(&mut self) {
+        let gone = std::mem::take(&mut self.consumer.context().lock().gone);
+        let stays = |message: &OwnedMessage| {
+            let place = (message.topic(), message.partition());
+            !gone
+                .iter()
+                .any(|(topic, partition)| (&**topic, *partition) == place)
+        };
+        if !gone.is_empty() {
+            self.overflow.retain(stays);
+        }
     }
 
     /// One message, detached from librdkafka only when it must outlive the next poll.
@@ -380,6 +396,7 @@ impl Poller {
                 self.warn_on(self.consumer.pause(&assignment));
             }
             let polled = self.poll(POLL_FOR);
+            self.leave_to_others();
             self.overflow.extend(polled);
             self.consumer.context().store_answered(&self.consumer);
             if !self

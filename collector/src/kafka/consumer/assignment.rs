@@ -26,6 +26,8 @@ const REVOKE_PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct SharedState {
     pub(super) lanes: Lanes,
     pub(super) answered: UnboundedReceiver<Acknowledged>,
+    /// Partitions that went to another engine since the polling thread looked.
+    pub(super) gone: Vec<Partition>,
 }
 
 /// Hears librdkafka's events and keeps the lanes.
@@ -134,6 +136,7 @@ impl ConsumerContext for Context {
             "partitions go to another engine"
         );
         self.settle(consumer, &partitions, patience);
+        self.lock().gone.extend(partitions);
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, _rebalance: &Rebalance<'_>) {

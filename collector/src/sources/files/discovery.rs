@@ -1,13 +1,14 @@
 //! Which files there are, and where the rest of a rotated one went.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
 use super::FilesConfig;
 use super::checkpoints::Checkpoint;
-use super::identity::Identity;
+use super::identity::{self, Identity};
 
 const MATCHING: MatchOptions = MatchOptions {
     case_sensitive: true,
@@ -132,7 +133,7 @@ pub(crate) fn find_remainder(
 }
 
 /// Whether a file found at `path` may be a copy of one that is being read, made by a rotation that
-/// has not truncated it yet.
+/// has not truncated it yet, or has only begun to copy.
 pub(crate) fn may_be_copy(path: &Path, file: &File, original: &Checkpoint) -> bool {
     let (Some(name), Some(original_name)) = (path.file_name(), original.path.file_name()) else {
         return false;
@@ -143,5 +144,11 @@ pub(crate) fn may_be_copy(path: &Path, file: &File, original: &Checkpoint) -> bo
             .as_encoded_bytes()
             .starts_with(original_name.as_encoded_bytes())
         && original.fingerprint.bytes > 0
-        && original.fingerprint.fits(file).unwrap_or(false)
+        && (original.fingerprint.fits(file).unwrap_or(false)
+            || is_begun_copy(file, &original.path).unwrap_or(false))
+}
+
+/// Whether `file` holds nothing but the first bytes of the file at `original`, or nothing at all.
+fn is_begun_copy(file: &File, original: &Path) -> io::Result<bool> {
+    identity::begins_with(&File::open(original)?, file)
 }

@@ -60,6 +60,17 @@ impl Fingerprint {
     }
 }
 
+/// Whether all that `beginning` holds stands at the beginning of `file`; only a file shorter than a
+/// fingerprint is looked at, others are told apart by theirs.
+pub(crate) fn begins_with(file: &File, beginning: &File) -> io::Result<bool> {
+    let (mut long, mut short) = ([0; FINGERPRINT_BYTES_MAX], [0; FINGERPRINT_BYTES_MAX]);
+    let (long, short) = (
+        read_head(file, &mut long)?,
+        read_head(beginning, &mut short)?,
+    );
+    Ok(short.len() < FINGERPRINT_BYTES_MAX && long.starts_with(short))
+}
+
 /// A checksum of a file's first line, once it is complete (or long enough): what a stream is named
 /// after, so that the name is the same however much of the file there was when it was found.
 pub(crate) fn first_line_crc(file: &File) -> io::Result<Option<u32>> {

@@ -50,6 +50,7 @@ pub(crate) struct Listeners(Vec<(String, Arc<Counts>)>);
 #[derive(Debug, Default)]
 struct Counts {
     records: AtomicU64,
+    durable_records: AtomicU64,
     truncated_records: AtomicU64,
     refused_connections: AtomicU64,
     send_retries: AtomicU64,
@@ -106,6 +107,7 @@ impl Listeners {
         let status = |(address, counts): &(String, Arc<Counts>)| ListenerStatus {
             address: address.clone(),
             records: counts.records.load(Ordering::Relaxed),
+            durable_records: counts.durable_records.load(Ordering::Relaxed),
             truncated_records: counts.truncated_records.load(Ordering::Relaxed),
             refused_connections: counts.refused_connections.load(Ordering::Relaxed),
             dropped_datagrams: counts.udp_port.map_or(0, dropped_datagrams),
@@ -318,12 +320,18 @@ impl Collector {
                 tokio::time::sleep(RETRY_AFTER).await;
                 submitted = self.sink.submit(batch.clone()).await;
             }
-            tickets.extend(submitted);
+            tickets.extend(submitted.map(|ticket| (ticket, batch.len() as u64)));
         }
-        for mut ticket in tickets {
-            if let Err(error) = ticket.settled().await {
-                tracing::error!(%error, "received records were not kept");
-                metrics::counter!("citywatch_agent_lost_batches_total").increment(1);
+        for (mut ticket, records) in tickets {
+            match ticket.settled().await {
+                Ok(()) => {
+                    let durable = &self.counts.durable_records;
+                    durable.fetch_add(records, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "received records were not kept");
+                    metrics::counter!("citywatch_agent_lost_batches_total").increment(1);
+                }
             }
         }
     }
