@@ -64,7 +64,8 @@ impl RulesKeeper {
         let status = Arc::new(Mutex::new(RulesStatus::default()));
         // Before the files are read: what changes meanwhile is seen as a change.
         let seen = rule_files::fingerprint(&config.rules).ok();
-        let rules = load(config, parts, &status)?;
+        let (rules, loaded) = load(config, parts)?;
+        publish(&status, loaded);
         let keeper = Self {
             config: config.clone(),
             parts: parts.clone(),
@@ -102,12 +103,13 @@ impl RulesKeeper {
             }
             self.seen = Some(now);
             let (config, parts) = (self.config.clone(), self.parts.clone());
-            let status = Arc::clone(&self.status);
-            let loading = tokio::task::spawn_blocking(move || load(&config, &parts, &status));
+            let loading = tokio::task::spawn_blocking(move || load(&config, &parts));
             match loading.await {
-                Ok(Ok(rules)) => {
+                Ok(Ok((rules, loaded))) => {
                     tracing::info!(rules = rules.len(), "the rules were loaded anew");
+                    // Told once they hold: who has read it may rely on it.
                     engine.replace(rules);
+                    publish(&self.status, loaded);
                 }
                 Ok(Err(error)) => self.failed(&format!("{error:#}")),
                 Err(error) => self.failed(&error.to_string()),
@@ -167,12 +169,9 @@ impl RulesKeeper {
     }
 }
 
-/// Reads and compiles the rules. What is wrong with single rules is logged and counted; the others go on.
-fn load(
-    config: &PipelineConfig,
-    parts: &Parts,
-    status: &Mutex<RulesStatus>,
-) -> anyhow::Result<Arc<LoadedRules>> {
+/// Reads and compiles the rules, and says how they stand, their number of loads aside. What is wrong with
+/// single rules is logged and counted; the others go on.
+fn load(config: &PipelineConfig, parts: &Parts) -> anyhow::Result<(Arc<LoadedRules>, RulesStatus)> {
     let (sources, unreadable) = rule_files::read(&config.rules)?;
     let options = LoadOptions {
         placeholders: config.placeholders.clone(),
@@ -200,16 +199,24 @@ fn load(
     metrics::gauge!("citywatch_rules_loaded_timestamp_seconds").set(since_epoch.as_secs_f64());
     metrics::counter!("citywatch_rules_loads_total").increment(1);
     let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
-    let mut status = lock(status);
-    *status = RulesStatus {
+    let loaded = RulesStatus {
         loaded: rules.len(),
         refused,
         loaded_at: Timestamp::from_seconds(seconds).to_string(),
-        loads: status.loads + 1,
+        loads: 0,
         not_loaded: None,
         errors: errors.into_iter().take(ERRORS_SHOWN).collect(),
     };
-    Ok(Arc::new(rules))
+    Ok((Arc::new(rules), loaded))
+}
+
+/// Makes `loaded` the status, one load further.
+fn publish(status: &Mutex<RulesStatus>, loaded: RulesStatus) {
+    let mut status = lock(status);
+    *status = RulesStatus {
+        loads: status.loads + 1,
+        ..loaded
+    };
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
