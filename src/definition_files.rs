@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use citywatch_parsers::Definitions;
 use citywatch_parsers::definitions::DefinitionSource;
+use citywatch_parsers::{Definitions, ParseContext};
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::ParsersConfig;
+use crate::config::{Config, ParsersConfig};
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 
@@ -67,6 +67,31 @@ pub fn load(
     let told = problems.iter().map(ToString::to_string);
     unreadable.into_iter().chain(told).for_each(tell);
     Ok(definitions)
+}
+
+/// The settings that the engine would parse with; `definitions` instead of those of the configuration.
+///
+/// # Errors
+/// When there is no such time zone, or nothing at the path of the definitions.
+pub fn parse_context(config: &Config, definitions: Option<&Path>) -> anyhow::Result<ParseContext> {
+    let name = &config.engine.time_zone;
+    let default_zone = zone(name).ok_or_else(|| {
+        UsageError(format!(
+            "[engine] time_zone \"{name}\" is not known: use a name such as Asia/Ho_Chi_Minh"
+        ))
+    })?;
+    let named = definitions.map(|path| ParsersConfig {
+        definitions: Some(path.to_owned()),
+    });
+    let parsers = named.as_ref().unwrap_or(&config.parsers);
+    let definitions = load(parsers, &Definitions::default(), &mut |problem| {
+        eprintln!("{problem}");
+    })?;
+    Ok(ParseContext {
+        default_zone,
+        definitions,
+        ..ParseContext::default()
+    })
 }
 
 /// Loads the definitions, and again whenever their files change, until `shutdown`.
@@ -211,7 +236,7 @@ mod tests {
         write(dir.path(), "gate.toml", "name = 7");
         // A look between the two writes, or within one, is right too: another one follows.
         let settled = current.wait_for(|definitions| names(definitions) == ["door"]);
-        tokio::time::timeout(Duration::from_secs(30), settled)
+        tokio::time::timeout(Duration::from_secs(300), settled)
             .await
             .unwrap()
             .unwrap();

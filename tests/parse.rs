@@ -5,30 +5,12 @@
 mod support;
 
 use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use serde_json::Value as Json;
+use support::files::{json_lines, said, write};
 use support::{citywatch, run};
 
 const LINE: &str = "Nov 21 21:03:11 h sshd[2210]: Failed password for invalid user admin from 203.0.113.77 port 40112 ssh2";
-
-fn write(dir: &Path, name: &str, bytes: &[u8]) -> String {
-    let path = dir.join(name);
-    std::fs::write(&path, bytes).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-fn events(output: &Output) -> Vec<Json> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 #[test]
 fn a_record_is_one_json_object() {
@@ -40,7 +22,7 @@ fn a_record_is_one_json_object() {
     );
     let output = run(&["parse", "--strict", &path]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let events = events(&output);
+    let events = json_lines(&output);
     let keys: Vec<_> = events[0].as_object().unwrap().keys().cloned().collect();
     let mut wanted = [
         "record",
@@ -80,7 +62,7 @@ fn it_says_why_and_shows_a_table() {
         "auth.log",
         format!("{LINE}\n\x1b[2J\n").as_bytes(),
     );
-    let explained = events(&run(&["parse", "--explain", &path]));
+    let explained = json_lines(&run(&["parse", "--explain", &path]));
     assert_eq!(
         explained[0]["explain"]["why"],
         "begins with a time as in RFC 3164"
@@ -106,14 +88,14 @@ fn archives_and_standard_input_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(LINE.as_bytes()).unwrap();
-    let gz = write(dir.path(), "auth.log.gz", &packed.finish().unwrap());
+    let gz = write(dir.path(), "auth.log.gz", packed.finish().unwrap());
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     archive
         .start_file("in/auth.log", zip::write::SimpleFileOptions::default())
         .unwrap();
     archive.write_all(LINE.as_bytes()).unwrap();
     let zip = write(dir.path(), "logs.zip", archive.finish().unwrap().get_ref());
-    let found = events(&run(&["parse", &gz, &zip]));
+    let found = json_lines(&run(&["parse", &gz, &zip]));
     assert_eq!(found.len(), 2);
     assert_eq!(found[1]["file"], format!("{zip}/in/auth.log"));
     assert_eq!(found[0]["fields"], found[1]["fields"]);
@@ -132,7 +114,7 @@ fn archives_and_standard_input_are_read() {
         .write_all(LINE.as_bytes())
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(events(&output)[0]["fields"], found[0]["fields"]);
+    assert_eq!(json_lines(&output)[0]["fields"], found[0]["fields"]);
 }
 
 const GATE: &str = r#"name = "gate"
@@ -175,7 +157,7 @@ fn a_sites_formats_are_checked_and_used() {
         b"[parsers]\ndefinitions = \"formats\"\n",
     );
     for options in [["--definitions", folder], ["--config", &config]] {
-        let found = events(&run(&["parse", options[0], options[1], &log]));
+        let found = json_lines(&run(&["parse", options[0], options[1], &log]));
         assert_eq!(found[0]["format"], "gate", "{options:?}");
         assert_eq!(found[0]["pivots"]["user"], "lan");
     }

@@ -33,6 +33,13 @@ fn append(path: &Path, word: &str, user: &str, second: u32) {
     .unwrap();
 }
 
+/// Replaces a rule file as a whole: no look finds half of it.
+fn put(rules: &Path, name: &str, text: &str) {
+    let fresh = rules.with_file_name(name);
+    std::fs::write(&fresh, text).unwrap();
+    std::fs::rename(fresh, rules.join(name)).unwrap();
+}
+
 /// The status's word on the rules once it is as `wanted`.
 fn rules_status(
     up: &Up,
@@ -70,8 +77,8 @@ fn rules_change_while_it_runs() {
     let rules = dir.path().join("rules");
     std::fs::create_dir_all(dir.path().join("logs")).unwrap();
     std::fs::create_dir_all(&rules).unwrap();
-    std::fs::write(rules.join("1.yml"), rule(1, "first", "one")).unwrap();
-    std::fs::write(rules.join("9.yml"), THREE_OF_A_USER).unwrap();
+    put(&rules, "1.yml", &rule(1, "first", "one"));
+    put(&rules, "9.yml", THREE_OF_A_USER);
     let config = dir.path().join("citywatch.toml");
     std::fs::write(
         &config,
@@ -81,7 +88,7 @@ fn rules_change_while_it_runs() {
     .unwrap();
     let log = dir.path().join("logs/a.log");
     let up = Up::start(dir.path(), &config);
-    let status = rules_status(&up, "the first load", |rules| rules["loads"] == 1);
+    let status = rules_status(&up, "the first load", |rules| rules["loads"] != 0);
     assert_eq!(
         (status["loaded"].as_u64(), status["refused"].as_u64()),
         (Some(2), Some(0))
@@ -94,10 +101,8 @@ fn rules_change_while_it_runs() {
     matches(&up, "matches", 3, 2);
 
     // Another rule: its events match from then on, and the open window of the correlation stays.
-    std::fs::write(rules.join("2.yml"), rule(2, "second", "two")).unwrap();
-    rules_status(&up, "the second load", |rules| {
-        rules["loads"] == 2 && rules["loaded"] == 3
-    });
+    put(&rules, "2.yml", &rule(2, "second", "two"));
+    rules_status(&up, "the second load", |rules| rules["loaded"] == 3);
     append(&log, "two", "an", 4);
     append(&log, "one", "an", 5);
     wait_for("five events", || (up.total("events") == 5).then_some(()));
@@ -105,15 +110,15 @@ fn rules_change_while_it_runs() {
     matches(&up, "correlation", 5, 1);
 
     // A broken rule is out with its error; the rest goes on.
-    std::fs::write(
-        rules.join("1.yml"),
-        rule(1, "first", "one").replace("{Word:", "{Word|contain:"),
-    )
-    .unwrap();
-    let status = rules_status(&up, "the third load", |rules| rules["loads"] == 3);
-    assert_eq!(status["loaded"], 1, "{status}");
-    // The rule, and the correlation that refers to it.
-    assert_eq!(status["refused"], 2, "{status}");
+    put(
+        &rules,
+        "1.yml",
+        &rule(1, "first", "one").replace("{Word:", "{Word|contain:"),
+    );
+    // What is refused is the rule, and the correlation that refers to it.
+    let status = rules_status(&up, "the third load", |rules| {
+        rules["loaded"] == 1 && rules["refused"] == 2
+    });
     let errors = status["errors"].to_string();
     assert!(
         errors.contains("1.yml:6:") && errors.contains("did you mean"),
@@ -134,7 +139,7 @@ fn rules_change_while_it_runs() {
         rules["not_loaded"].is_string()
     });
     std::fs::rename(dir.path().join("away"), &rules).unwrap();
-    std::fs::write(rules.join("1.yml"), rule(1, "first", "one")).unwrap();
+    put(&rules, "1.yml", &rule(1, "first", "one"));
     signal(up.running.id(), "HUP");
     rules_status(&up, "the mended rule", |rules| {
         rules["loaded"] == 3 && rules["not_loaded"].is_null()

@@ -21,6 +21,8 @@ fn the_demo_raises_its_incidents() {
     let begun = Instant::now();
     let up = Up::start(dir.path(), &project().join("deploy/demo/citywatch.toml"));
     let session = Session::first(&up, dir.path());
+    // Before that, an incident may be joined with another between the list and a look at it.
+    up.wait_until_stored();
     let incidents = wait_for("five kinds of incidents, a correlation among them", || {
         let page = session.get("/api/v1/incidents?limit=50");
         let incidents = page["items"].as_array().unwrap().clone();
@@ -58,12 +60,10 @@ fn the_demo_raises_its_incidents() {
             "{title} has no rule text"
         );
     }
-    let found = wait_for("a search to find the brute force", || {
+    wait_for("a search to find the brute force", || {
         let page = session.get("/api/v1/events?q=failed%20password&limit=100");
-        let count = page["items"].as_array().unwrap().len();
-        (count > 0).then_some(count)
+        (page["items"].as_array().unwrap().len() > 5).then_some(())
     });
-    assert!(found > 5, "only {found} events say \"Failed password\"");
     let status = up.status().unwrap();
     assert_eq!(status["totals"]["dead_letters"], 0, "{status}");
     up.running.stop();
@@ -120,18 +120,14 @@ fn nothing_is_lost_and_nothing_twice_however_it_ends() {
         if round % 2 == 0 {
             up.running.kill()
         } else {
+            // Before it listens for signals, Ctrl-C is the end as well, but not an orderly one.
+            up.wait_until_live();
             up.running.stop()
         }
     }
     let total = rounds * per_round;
     let up = Up::start(dir.path(), &config);
-    wait_for("everything to be read and stored", || {
-        let details = &up.status()?["details"];
-        let read = !details["agent"]["sources"].as_array()?.is_empty()
-            && details["agent"]["lag_bytes"].as_u64()? == 0;
-        let spool = &details["transport"]["spool"];
-        (read && spool["appended"] == spool["acknowledged"]).then_some(())
-    });
+    up.wait_until_stored();
     let session = Session::first(&up, dir.path());
     let incidents = session.get("/api/v1/incidents?limit=50");
     assert!(

@@ -5,9 +5,10 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 mod scenarios;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,11 +71,7 @@ impl Cluster {
             "{}",
             String::from_utf8_lossy(&made.stderr)
         );
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = ports::free_port();
         let server = command(&programs.join("postgres"))
             .arg("-D")
             .arg(&data)
@@ -108,7 +105,7 @@ impl Cluster {
         loop {
             match AnyPool::connect(&self.url("postgres")).await {
                 Ok(pool) => return pool,
-                Err(error) if started.elapsed() > Duration::from_secs(30) => panic!("{error}"),
+                Err(error) if started.elapsed() > Duration::from_secs(180) => panic!("{error}"),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }

@@ -2,17 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a fault here is a failed test")]
 
+#[path = "../../tests/support/broker.rs"]
 mod broker;
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broker::Broker;
 use citywatch_collector::delivery::Delivery;
 use citywatch_collector::frame;
 use citywatch_collector::kafka::{
-    ConnectionState, Consumer, ConsumerConfig, ConsumerTask, Producer, ProducerConfig, TopicConfig,
+    ConnectionState, Consumer, ConsumerConfig, ConsumerStatus, ConsumerTask, Producer,
+    ProducerConfig, TopicConfig,
 };
 use citywatch_parsers::record::Truncated;
 use citywatch_parsers::{Origin, RecordBatch, Timestamp};
@@ -21,6 +25,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// Longest wait for anything in these tests: the machine may be slow and have much else to do.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn producer_config(broker: &str, topic: &str) -> ProducerConfig {
     ProducerConfig {
@@ -84,18 +91,31 @@ impl Reading {
     }
 
     async fn next(&mut self) -> Delivery {
-        timeout(Duration::from_secs(30), self.deliveries.recv())
+        timeout(PATIENCE, self.deliveries.recv())
             .await
-            .expect("a delivery within 30 s")
+            .expect("a delivery in time")
             .unwrap()
     }
 
     async fn stop(self) {
         self.shutdown.cancel();
         drop(self.deliveries);
-        timeout(Duration::from_secs(40), self.task.ended())
+        timeout(PATIENCE, self.task.ended())
             .await
             .expect("the consumer ends");
+    }
+
+    /// Waits until the consumer's status is `so`; `what` says what was waited for.
+    async fn until(&self, what: &str, so: impl Fn(&ConsumerStatus) -> bool) {
+        let monitor = self.task.monitor();
+        let looks = async {
+            while !so(&monitor.status()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if timeout(PATIENCE, looks).await.is_err() {
+            panic!("waited for {what}: {:?}", monitor.status());
+        }
     }
 }
 
@@ -182,7 +202,7 @@ async fn others_messages_and_broken_ones_arrive_as_they_are() {
             .map_err(|(error, _)| error)
             .unwrap();
     }
-    native.flush(Duration::from_secs(10)).unwrap();
+    native.flush(PATIENCE).unwrap();
 
     let mut reading = Reading::start(&consumer_config(broker.address(), "others"));
     let mut seen = Vec::new();
@@ -247,7 +267,7 @@ async fn headers_name_the_log_source_of_others_messages() {
             .headers(headers);
         native.send(message).map_err(|(error, _)| error).unwrap();
     }
-    native.flush(Duration::from_secs(10)).unwrap();
+    native.flush(PATIENCE).unwrap();
 
     let mut reading = Reading::start(&consumer_config(broker.address(), "named"));
     let mut seen = Vec::new();
@@ -343,8 +363,14 @@ async fn a_busy_engine_pauses_the_partitions_and_loses_nothing() {
     let mut reading = Reading::start(&consumer_config(broker.address(), "busy"));
     let mut next: BTreeMap<String, u64> = BTreeMap::new();
     for count in 0..600 {
-        if count % 150 == 0 {
-            tokio::time::sleep(Duration::from_millis(1500)).await;
+        if count % 150 == 100 && count < 500 {
+            // Nothing is taken until the consumer has noticed it.
+            let pauses = count / 150;
+            reading
+                .until("the partitions to be paused", |status| {
+                    status.pauses > pauses
+                })
+                .await;
         }
         let delivery = reading.next().await;
         let next = next
@@ -356,7 +382,6 @@ async fn a_busy_engine_pauses_the_partitions_and_loses_nothing() {
         }
         delivery.receipt.acknowledge();
     }
-    assert!(reading.task.monitor().status().pauses > 0);
     reading.stop().await;
 }
 
@@ -371,7 +396,9 @@ async fn a_second_engine_takes_over_without_repetition_of_what_is_stored() {
     let mut first = Reading::start(&config);
     let mut second = None;
     let mut seen: BTreeMap<(String, u64), u32> = BTreeMap::new();
-    for round in 0..60_u64 {
+    let (mut round, mut rounds_left) = (0, 20);
+    let until = Instant::now() + PATIENCE;
+    while rounds_left > 0 {
         for stream in 0..8 {
             producer
                 .submit(&batch(&format!("s{stream}"), round..round + 1))
@@ -381,17 +408,19 @@ async fn a_second_engine_takes_over_without_repetition_of_what_is_stored() {
                 .await
                 .unwrap();
         }
+        round += 1;
         if round == 20 {
             second = Some(Reading::start(&config));
         }
-        if round == 40 {
-            // What the first has in its hands is stored before it goes.
-            while let Ok(Some(delivery)) =
-                timeout(Duration::from_millis(300), first.deliveries.recv()).await
-            {
-                note(&mut seen, delivery);
-            }
-        }
+        // Both go on for some rounds after the second one has got its partitions.
+        let shared = second
+            .as_ref()
+            .is_some_and(|second| second.task.monitor().status().partitions > 0);
+        rounds_left -= u32::from(shared);
+        assert!(
+            Instant::now() < until,
+            "the second engine has no partitions"
+        );
         for reading in [Some(&mut first), second.as_mut()].into_iter().flatten() {
             while let Ok(Some(delivery)) =
                 timeout(Duration::from_millis(5), reading.deliveries.recv()).await
@@ -401,16 +430,12 @@ async fn a_second_engine_takes_over_without_repetition_of_what_is_stored() {
         }
     }
     let mut second = second.unwrap();
-    while seen.len() < 480 {
+    while seen.len() < usize::try_from(8 * round).unwrap() {
         tokio::select! {
             delivery = first.next() => note(&mut seen, delivery),
             delivery = second.next() => note(&mut seen, delivery),
         }
     }
-    assert!(
-        second.task.monitor().status().partitions > 0,
-        "the second engine has partitions"
-    );
     assert!(
         seen.values().all(|count| *count == 1),
         "stored before the hand-over, so not delivered again"

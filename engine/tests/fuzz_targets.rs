@@ -7,17 +7,19 @@
     reason = "the programs of the fuzzer use the same files"
 )]
 
+#[path = "../../tests/support/cost.rs"]
+mod cost;
 #[path = "../../fuzz/src/seeds.rs"]
 mod seeds;
 #[path = "../../fuzz/src/targets.rs"]
 mod targets;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Mutations of all seeds of a target together.
 const MUTATIONS: usize = 400;
-/// What one input may take, in a debug build on a busy machine.
+/// What one input may cost, in a debug build on a slow machine.
 const SLOW: Duration = Duration::from_secs(20);
 
 #[test]
@@ -46,10 +48,9 @@ fn targets_hold_on_seeds_and_mutations() {
 }
 
 fn run(name: &str, bytes: &[u8]) {
-    let begun = Instant::now();
-    targets::run(name, bytes);
+    let ((), taken) = cost::of(|| targets::run(name, bytes));
     assert!(
-        begun.elapsed() < SLOW,
+        taken < SLOW,
         "{name} is slow on {:?}",
         String::from_utf8_lossy(bytes)
     );

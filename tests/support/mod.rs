@@ -6,14 +6,20 @@
     reason = "each test binary uses its own part of this module"
 )]
 
+pub mod broker;
+pub mod files;
+pub mod ports;
+
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longest wait for anything in these tests: a debug build on two busy cores is slow.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub use ports::free_port;
+
+/// Longest wait for anything in these tests: a debug build on a slow machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The program under test.
 pub fn citywatch() -> PathBuf {
@@ -34,15 +40,6 @@ pub fn sibling(name: &str) -> PathBuf {
 /// The root of the project.
 pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A port of loopback that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// Runs the program to its end.
@@ -204,9 +201,7 @@ pub fn request(
     body: &str,
 ) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut text =
         format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
     for (name, value) in headers {
@@ -286,6 +281,25 @@ impl Up {
         }
     }
 
+    /// Waits until it answers: from then on it hears signals.
+    pub fn wait_until_live(&self) {
+        wait_for("citywatch up to answer", || {
+            request(self.monitor, "GET", "/health/live", &[], "")
+        });
+    }
+
+    /// Waits until all that is in its files has been read and stored.
+    pub fn wait_until_stored(&self) {
+        wait_for("everything to be read and stored", || {
+            let details = &self.status()?["details"];
+            let sources = details["agent"]["sources"].as_array()?;
+            let met = !sources.is_empty() && sources.iter().all(|source| source["size_bytes"] != 0);
+            let read = met && details["agent"]["lag_bytes"].as_u64()? == 0;
+            let spool = &details["transport"]["spool"];
+            (read && spool["appended"] == spool["acknowledged"]).then_some(())
+        });
+    }
+
     /// The status as `citywatch status` gets it.
     pub fn status(&self) -> Option<serde_json::Value> {
         request(self.monitor, "GET", "/status", &[], "").map(|answer| answer.json())
@@ -293,18 +307,18 @@ impl Up {
 
     /// The process id of its store: the child that runs `citywatch store`.
     pub fn store_id(&self) -> u32 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.running.id())).unwrap();
-        let children = tasks
-            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
-        let ids: Vec<u32> = children
-            .flat_map(|ids| {
-                ids.split_whitespace()
-                    .map(|id| id.parse().unwrap())
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        assert_eq!(ids.len(), 1, "children of citywatch up: {ids:?}");
-        ids[0]
+        wait_for("citywatch up to have one child", || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.running.id())).ok()?;
+            let children = tasks.filter_map(|task| {
+                std::fs::read_to_string(task.ok()?.path().join("children")).ok()
+            });
+            let ids: String = children.collect();
+            let mut ids = ids.split_whitespace().map(|id| id.parse().unwrap());
+            match (ids.next(), ids.next()) {
+                (Some(id), None) => Some(id),
+                _ => None,
+            }
+        })
     }
 
     /// A total of the status.

@@ -1,7 +1,5 @@
 //! Following incidents as they change.
 
-use std::time::Duration;
-
 use citywatch_alerting::{Alerting, Clock};
 use serde_json::json;
 
@@ -76,13 +74,7 @@ pub async fn changes_of_another_process_arrive(place: Place) {
         vec![found(&rule("guess", "high"), "web-01", at(0), 1)],
     )
     .await;
-    let started = std::time::Instant::now();
     assert_eq!(live.next().data["host"], "web-01");
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
     other.close().await;
     // A stream does not hold up the end.
     site.stop().await;

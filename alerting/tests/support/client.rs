@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// Longest wait for an answer, and longest life of a stream: the machine may be slow and have much else to do.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// An answer.
 #[derive(Debug)]
 pub struct Reply {
@@ -35,7 +38,7 @@ impl Client {
     pub fn new(base: String) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(30)))
+            .timeout_global(Some(PATIENCE))
             .build();
         Self {
             agent: config.into(),
@@ -159,8 +162,17 @@ pub struct StreamEvent {
 }
 
 impl Stream {
-    /// The next event that carries data.
+    /// The next event that carries data; the signs of life between are passed over.
     pub fn next(&mut self) -> StreamEvent {
+        loop {
+            let event = self.next_of_any_kind();
+            if event.event != "ping" {
+                return event;
+            }
+        }
+    }
+
+    fn next_of_any_kind(&mut self) -> StreamEvent {
         let mut event = StreamEvent {
             event: String::new(),
             id: None,

@@ -13,6 +13,20 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::delivery::Delivery;
 
+/// Longest wait for anything in these tests: the machine may be slow and have much else to do.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Looks until it is so; `what` says what was waited for.
+async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let looks = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = timeout(PATIENCE, looks).await;
+    assert!(waited.is_ok(), "waited {} s for {what}", PATIENCE.as_secs());
+}
+
 fn batch(position: u64, raw: &str) -> RecordBatch {
     let origin = Origin {
         agent: "a".into(),
@@ -55,10 +69,10 @@ fn positions(deliveries: &[Delivery]) -> Vec<u64> {
 async fn take(receiver: &mut mpsc::Receiver<Delivery>, count: usize) -> Vec<Delivery> {
     let mut taken = Vec::new();
     for _ in 0..count {
-        let delivery = timeout(Duration::from_secs(10), receiver.recv()).await;
+        let delivery = timeout(PATIENCE, receiver.recv()).await;
         taken.push(
             delivery
-                .expect("a delivery within 10 s")
+                .expect("a delivery in time")
                 .expect("the reader lives"),
         );
     }
@@ -75,9 +89,10 @@ async fn silent(receiver: &mut mpsc::Receiver<Delivery>) {
 }
 
 fn bytes_on_disk(dir: &Path) -> u64 {
+    // A segment that is done with may go while its size is being asked for.
     fs::read_dir(dir)
         .unwrap()
-        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .filter_map(|entry| Some(entry.unwrap().metadata().ok()?.len()))
         .sum()
 }
 
@@ -109,6 +124,7 @@ async fn what_is_acknowledged_does_not_come_again() {
         task.ended().await;
         assert_eq!(writer.monitor().status().acknowledged, 3);
     }
+    wait_for_unlock(dir.path()).await;
     let (_writer, reader) = Spool::open(dir.path(), SpoolLimits::default()).unwrap();
     let (mut receiver, _task) = reader.start(4, CancellationToken::new()).unwrap();
     assert_eq!(positions(&take(&mut receiver, 2).await), [3, 4]);
@@ -131,12 +147,14 @@ async fn a_full_spool_holds_the_sender_until_something_is_acknowledged() {
             }
         }
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    wait_until("the sender to be held", || {
+        writer.monitor().status().waits > 0
+    })
+    .await;
     assert!(
         !sender.is_finished(),
         "60 frames of 900 bytes do not fit into 16 KiB"
     );
-    assert!(writer.monitor().status().waits > 0);
     let mut seen = Vec::new();
     for _ in 0..60 {
         assert!(bytes_on_disk(dir.path()) <= 17 << 10);
@@ -189,13 +207,10 @@ async fn segments_go_when_they_are_done_with() {
     for delivery in take(&mut receiver, 20).await {
         delivery.receipt.acknowledge();
     }
-    for _ in 0..100 {
-        if writer.monitor().status().segments == 1 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("still {} segments", writer.monitor().status().segments);
+    wait_until("one segment to be left", || {
+        writer.monitor().status().segments == 1
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -245,14 +260,11 @@ async fn what_is_no_frame_is_delivered_as_undecodable() {
 
 /// The writer's thread ends a moment after its last handle.
 async fn wait_for_unlock(dir: &Path) {
-    for _ in 0..500 {
+    wait_until("the spool to be let go", || {
         let lock = fs::File::open(dir.join("lock")).unwrap();
-        if lock.try_lock().is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("the spool stays locked");
+        lock.try_lock().is_ok()
+    })
+    .await;
 }
 
 /// A spool of a few frames, as it lies on disk after a clean end; the sizes after each append.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use citywatch_engine::store::Store;
 use citywatch_parsers::{AgentId, StreamId};
@@ -11,6 +11,8 @@ use crate::process::{StoreProcess, library_is_there};
 use crate::sample::rows;
 
 const BLOCK_ROWS: u64 = 2_000;
+/// Longest wait for a block to be inserted.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Inserts blocks in order from `next` on until the store is gone; counts acknowledged rows.
 async fn insert_until_gone(store: Store, next: Arc<AtomicU64>) {
@@ -52,12 +54,14 @@ async fn a_killed_store_keeps_what_it_acknowledged() {
         // As the engine does after a restart: what is at or below the highest position is known.
         next.store(stored, Ordering::SeqCst);
         let inserting = tokio::spawn(insert_until_gone(store, Arc::clone(&next)));
-        tokio::time::sleep(Duration::from_millis(900 + 170 * round)).await;
+        let until = Instant::now() + PATIENCE;
+        while next.load(Ordering::SeqCst) < stored + BLOCK_ROWS {
+            assert!(Instant::now() < until, "round {round}: nothing is inserted");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // Somewhere within one of the next blocks.
+        tokio::time::sleep(Duration::from_millis(170 * round)).await;
         process.kill();
         inserting.await.unwrap();
     }
-    assert!(
-        next.load(Ordering::SeqCst) > BLOCK_ROWS,
-        "the test did insert"
-    );
 }
