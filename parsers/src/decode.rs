@@ -1,10 +1,12 @@
-//! From bytes to text: byte order marks, UTF-16, broken UTF-8. The raw bytes are kept by the record;
-//! here only the view that the grammars read is made.
+//! From bytes to text: byte order marks, UTF-16, the encoding that the source or the record names, broken UTF-8.
+//! The raw bytes are kept by the record; here only the view that the grammars read is made.
 
 use std::borrow::Cow;
 
 use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1258};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::event::{Problem, ProblemKind};
 
@@ -14,27 +16,86 @@ pub(crate) struct Decoded<'a> {
     pub(crate) problem: Option<Problem>,
 }
 
-/// Reads bytes as text: UTF-8, with or without a byte order mark, or UTF-16.
-pub(crate) fn decode<'a>(raw: &'a [u8], arena: &'a Bump) -> Decoded<'a> {
-    if let Some(utf16) = utf16_of(raw) {
+/// A character encoding by one of its names (WHATWG Encoding Standard): `windows-1258`, `gb18030`, `utf-16le`, ....
+pub fn encoding(name: &str) -> Option<&'static Encoding> {
+    Encoding::for_label(name.trim().as_bytes())
+}
+
+/// A format and, where it is said, the encoding of its records: `syslog; charset=windows-1258`.
+pub fn format_and_charset(format: &str) -> (&str, Option<&str>) {
+    let Some((name, parameter)) = format.split_once(';') else {
+        return (format, None);
+    };
+    let charset = parameter
+        .split_once('=')
+        .filter(|(key, _)| key.trim().eq_ignore_ascii_case("charset"));
+    (name.trim(), charset.map(|(_, value)| value.trim()))
+}
+
+/// Reads bytes as text: UTF-8, with or without a byte order mark, or UTF-16; else in the encoding that is named.
+/// UTF-8 comes first in any case, for many sources write both, and a text in another encoding is hardly ever UTF-8.
+pub(crate) fn decode<'a>(
+    raw: &'a [u8],
+    named: Option<&'static Encoding>,
+    arena: &'a Bump,
+) -> Decoded<'a> {
+    if let Some(utf16) = utf16_of(raw, named) {
         return decode_utf16(&utf16, arena);
     }
     let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
-    match std::str::from_utf8(raw) {
-        Ok(text) => Decoded {
-            text,
-            problem: None,
-        },
-        Err(error) => Decoded {
-            text: ArenaString::from_utf8_lossy_in(raw, arena).into_bump_str(),
-            problem: Some(Problem {
-                kind: ProblemKind::BadEncoding,
-                detail: Cow::Owned(format!(
-                    "byte {} is no UTF-8; such bytes are replaced",
-                    error.valid_up_to()
-                )),
-            }),
-        },
+    let error = match std::str::from_utf8(raw) {
+        Ok(text) => {
+            return Decoded {
+                text,
+                problem: None,
+            };
+        }
+        Err(error) => error,
+    };
+    let named = named.or_else(|| declared(raw));
+    if let Some(encoding) = named.filter(|encoding| *encoding != UTF_8) {
+        return decode_as(raw, encoding, arena);
+    }
+    Decoded {
+        text: ArenaString::from_utf8_lossy_in(raw, arena).into_bump_str(),
+        problem: Some(Problem {
+            kind: ProblemKind::BadEncoding,
+            detail: Cow::Owned(format!(
+                "byte {} is no UTF-8; such bytes are replaced",
+                error.valid_up_to()
+            )),
+        }),
+    }
+}
+
+/// The encoding that an XML declaration names.
+fn declared(raw: &[u8]) -> Option<&'static Encoding> {
+    let head = raw.strip_prefix(b"<?xml")?;
+    let head = &head[..memchr::memchr(b'>', &head[..head.len().min(200)])?];
+    let value = &head[memchr::memmem::find(head, b"encoding=")? + b"encoding=".len()..];
+    let (quote, value) = value.split_first()?;
+    Encoding::for_label(&value[..memchr::memchr(*quote, value)?])
+}
+
+fn decode_as<'a>(raw: &[u8], encoding: &'static Encoding, arena: &'a Bump) -> Decoded<'a> {
+    let (text, broken) = encoding.decode_without_bom_handling(raw);
+    let text = if encoding == WINDOWS_1258 {
+        // Tones are characters of their own there; rules and searches have them joined to their letters.
+        let mut joined = ArenaString::with_capacity_in(text.len(), arena);
+        joined.extend(text.nfc());
+        joined.into_bump_str()
+    } else {
+        arena.alloc_str(&text)
+    };
+    Decoded {
+        text,
+        problem: broken.then(|| Problem {
+            kind: ProblemKind::BadEncoding,
+            detail: Cow::Owned(format!(
+                "bytes that are not {}; they are replaced",
+                encoding.name()
+            )),
+        }),
     }
 }
 
@@ -49,8 +110,8 @@ struct Utf16<'a> {
     order: ByteOrder,
 }
 
-/// UTF-16 by its mark, or by the zero bytes that its ASCII has in every second place.
-fn utf16_of(raw: &[u8]) -> Option<Utf16<'_>> {
+/// UTF-16 by its mark, by its name, or by the zero bytes that its ASCII has in every second place.
+fn utf16_of<'a>(raw: &'a [u8], named: Option<&'static Encoding>) -> Option<Utf16<'a>> {
     match raw {
         [0xFF, 0xFE, bytes @ ..] => {
             return Some(Utf16 {
@@ -65,6 +126,11 @@ fn utf16_of(raw: &[u8]) -> Option<Utf16<'_>> {
             });
         }
         _ => {}
+    }
+    for (encoding, order) in [(UTF_16LE, ByteOrder::Little), (UTF_16BE, ByteOrder::Big)] {
+        if named == Some(encoding) {
+            return Some(Utf16 { bytes: raw, order });
+        }
     }
     let head = raw.get(..8)?;
     let zeros = |odd: usize| {
@@ -102,5 +168,54 @@ fn decode_utf16<'a>(utf16: &Utf16<'_>, arena: &'a Bump) -> Decoded<'a> {
             kind: ProblemKind::BadEncoding,
             detail: Cow::Borrowed("broken UTF-16; such units are replaced"),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(raw: &[u8], named: &str) -> (String, bool) {
+        let arena = Bump::new();
+        let decoded = decode(raw, encoding(named), &arena);
+        (decoded.text.to_owned(), decoded.problem.is_some())
+    }
+
+    #[test]
+    fn windows_1258_becomes_the_text_that_people_write() {
+        let (raw, _, _) = encoding_rs::WINDOWS_1258.encode("Qu\u{1EAD}n");
+        assert!(raw.contains(&b'&'), "joined letters are not in it: {raw:?}");
+        // `Nguyễn Văn Ấn: mật khẩu`, the tones behind their letters.
+        let raw = b"Nguy\xEA\xDEn V\xE3n \xC2\xECn: m\xE2\xF2t kh\xE2\xD2u";
+        assert_eq!(
+            text(raw, "windows-1258"),
+            ("Nguyễn Văn Ấn: mật khẩu".to_owned(), false)
+        );
+        // The same in UTF-8 stays what it is, and without a name the bytes are marked.
+        assert_eq!(
+            text("Nguyễn".as_bytes(), "windows-1258"),
+            ("Nguyễn".to_owned(), false)
+        );
+        assert!(text(raw, "").1);
+    }
+
+    #[test]
+    fn other_encodings_are_read_where_they_are_named() {
+        assert_eq!(text(b"caf\xE9", "latin1"), ("café".to_owned(), false));
+        assert_eq!(text(b"\xD6\xD0", "gb18030"), ("中".to_owned(), false));
+        assert_eq!(text(b"a\0\xE1\0", "utf-16le"), ("aá".to_owned(), false));
+        assert!(text(b"\xFF\xFF", "gb18030").1);
+        let xml = b"<?xml version=\"1.0\" encoding=\"windows-1252\"?><a>\xE9</a>";
+        let (found, is_marked) = text(xml, "");
+        assert!(found.ends_with("<a>é</a>") && !is_marked);
+    }
+
+    #[test]
+    fn a_format_may_name_its_encoding() {
+        assert_eq!(format_and_charset("syslog"), ("syslog", None));
+        let named = ("syslog", Some("windows-1258"));
+        assert_eq!(format_and_charset("syslog; charset=windows-1258"), named);
+        assert_eq!(format_and_charset("syslog;Charset = windows-1258"), named);
+        assert_eq!(format_and_charset("syslog;x"), ("syslog", None));
     }
 }

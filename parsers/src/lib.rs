@@ -32,6 +32,7 @@ mod view;
 mod when;
 
 pub use context::{ParseContext, Taxonomy};
+pub use decode::{encoding, format_and_charset};
 pub use definitions::Definitions;
 pub use detect::{Detection, Known, detect_format};
 pub use event::{Event, Field, LogSource, Problem, ProblemKind, Value};

@@ -4,7 +4,7 @@ use bumpalo::Bump;
 
 use crate::classify;
 use crate::context::ParseContext;
-use crate::decode::decode;
+use crate::decode::{decode, encoding, format_and_charset};
 use crate::definitions::Definitions;
 use crate::detect::{self, Known};
 use crate::draft::Draft;
@@ -65,9 +65,10 @@ impl Parser {
         arena: &'a Bump,
         events: &mut Vec<Event<'a>>,
     ) {
-        let named = named_format(&record, &self.context);
+        let (name, charset) = format_and_charset(&record.origin.format);
+        let named = named_format(name, &self.context);
         let mut draft = Draft::new(record, arena, &self.context, &mut self.scratch, events);
-        let text = text_of(&mut draft);
+        let text = text_of(&mut draft, charset);
         if let Named::Unknown(name) = named {
             draft.note(
                 ProblemKind::FormatMismatch,
@@ -114,8 +115,8 @@ enum Named<'a> {
     Unknown(&'a str),
 }
 
-fn named_format<'n>(record: &Record<'n>, context: &'n ParseContext) -> Named<'n> {
-    match &*record.origin.format {
+fn named_format<'n>(name: &'n str, context: &'n ParseContext) -> Named<'n> {
+    match name {
         "" | "auto" => Named::Auto,
         name => {
             Known::by_name(name, &context.definitions).map_or(Named::Unknown(name), Named::Format)
@@ -124,7 +125,7 @@ fn named_format<'n>(record: &Record<'n>, context: &'n ParseContext) -> Named<'n>
 }
 
 /// The record's text within the bounds, with notes about what is not as it should be.
-fn text_of<'a>(draft: &mut Draft<'a, '_>) -> &'a str {
+fn text_of<'a>(draft: &mut Draft<'a, '_>, charset: Option<&str>) -> &'a str {
     let record = draft.event.record;
     let mut raw = record.raw;
     if record.truncated == Truncated::Yes {
@@ -144,7 +145,14 @@ fn text_of<'a>(draft: &mut Draft<'a, '_>) -> &'a str {
         );
         raw = &raw[..char_boundary(raw, draft.context.record_bytes_max)];
     }
-    let decoded = decode(raw, draft.arena);
+    let named = charset.and_then(encoding);
+    if let (Some(name), None) = (charset, named) {
+        draft.note(
+            ProblemKind::BadEncoding,
+            format!("there is no encoding `{name}`; read as UTF-8"),
+        );
+    }
+    let decoded = decode(raw, named, draft.arena);
     draft.event.problems.extend(decoded.problem);
     // Devices end their datagrams with a NUL, a line end, or both.
     decoded.text.trim_end_matches(['\0', '\n', '\r'])

@@ -9,19 +9,18 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use bumpalo::Bump;
-use citywatch_parsers::definitions::{Definitions, check_definitions};
+use citywatch_parsers::definitions::check_definitions;
 use citywatch_parsers::{
-    Event, EventJson, FORMATS, Known, ParseContext, Parser, ProblemKind, Timestamp, Value,
-    detect_format, pivots,
+    Event, EventJson, ParseContext, Parser, ProblemKind, Timestamp, Value, detect_format,
+    format_and_charset, pivots,
 };
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::rules::blocks::{Block, Sink, Stopped};
 use super::rules::inputs::{InputFormat, Inputs};
-use crate::config::{Config, ParsersConfig};
+use crate::config::Config;
 use crate::definition_files;
-use crate::report::UsageError;
 
 /// Options of `citywatch parse`.
 #[derive(Debug, Args)]
@@ -39,7 +38,7 @@ field message, and a problem of kind \"unparsed\". A summary follows on standard
 Exit code 0; 1 when a file cannot be read, with --strict when a record has a problem, and with --check when something is wrong; 2 for a wrong
 command line.")]
 pub struct ParseArgs {
-    /// Format of the records: a name, or `auto`
+    /// Format of the records: a name, or `auto`; with their encoding where it is not UTF-8: `syslog; charset=windows-1258`
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     format: String,
     /// Say why a record is taken for the format that it is read as
@@ -79,8 +78,8 @@ pub fn run(args: &ParseArgs) -> anyhow::Result<ExitCode> {
         return check(&args.check);
     }
     let config = Config::load(args.config.as_deref())?;
-    let context = context(args, &config)?;
-    let format = input_format(&args.format, &context.definitions)?;
+    let context = definition_files::parse_context(&config, args.definitions.as_deref())?;
+    let format = InputFormat::of_name(&args.format, &context.definitions)?;
     let mut printer = Printer {
         args,
         names_files: args.files.len() > 1 || args.files.iter().any(|path| holds_files(path)),
@@ -121,51 +120,6 @@ fn now() -> Timestamp {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// The settings that the engine would parse with.
-fn context(args: &ParseArgs, config: &Config) -> anyhow::Result<ParseContext> {
-    let name = &config.engine.time_zone;
-    let default_zone = definition_files::zone(name).ok_or_else(|| {
-        UsageError(format!(
-            "[engine] time_zone \"{name}\" is not known: use a name such as Asia/Ho_Chi_Minh"
-        ))
-    })?;
-    let parsers = ParsersConfig {
-        definitions: args
-            .definitions
-            .clone()
-            .or_else(|| config.parsers.definitions.clone()),
-    };
-    let definitions = definition_files::load(&parsers, &Definitions::default(), &mut |problem| {
-        eprintln!("{problem}");
-    })?;
-    Ok(ParseContext {
-        default_zone,
-        definitions,
-        ..ParseContext::default()
-    })
-}
-
-/// A format that nobody has is a mistake of the command line. `evtx` is a kind of file, not of record.
-fn input_format(name: &str, definitions: &Definitions) -> Result<InputFormat, UsageError> {
-    if ["auto", "evtx", "json", "ndjson"].contains(&name) {
-        return InputFormat::of_name(name);
-    }
-    if Known::by_name(name, definitions).is_some() {
-        return Ok(InputFormat::Lines(name.into()));
-    }
-    let mut names: Vec<&str> = ["auto", "evtx", "ndjson"]
-        .into_iter()
-        .chain(FORMATS.iter().map(|format| format.name))
-        .chain(definitions.site().map(|definition| definition.name))
-        .chain(Definitions::shipped().map(|definition| definition.name))
-        .collect();
-    names.sort_unstable();
-    Err(UsageError(format!(
-        "--format {name}: there is no such format; there are {}",
-        names.join(", ")
-    )))
 }
 
 /// Checks definitions and runs their tests.
@@ -283,6 +237,7 @@ impl Printer<'_> {
 }
 
 fn explain<'l>(named: &'l str, event: &Event<'_>, context: &'l ParseContext) -> Explanation<'l> {
+    let named = format_and_charset(named).0;
     if named != "auto" && named == event.format {
         return Explanation {
             format: named,

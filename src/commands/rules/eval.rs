@@ -25,6 +25,7 @@ use super::inputs::{InputFormat, Inputs, LeftOut};
 use super::lanes::{Alone, Printer, Prompt, with_threads};
 use super::lines::{Output, Place, RuleLine, TimeText};
 use crate::config::Config;
+use crate::definition_files;
 use crate::report::{UsageError, say};
 
 /// Options of `citywatch rules eval`.
@@ -42,13 +43,13 @@ pub struct EvalArgs {
     /// Rule files, or directories with all below them
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     rules: Vec<PathBuf>,
-    /// Configuration with the values of placeholders in rules (section [engine.placeholders])
+    /// Configuration: values of placeholders in rules ([engine.placeholders]), time zone, your own formats ([parsers])
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Values of placeholders in rules, instead of those of the configuration: a YAML or TOML file of names with values
     #[arg(long, value_name = "FILE")]
     placeholders: Option<PathBuf>,
-    /// Format of the records: a parser's name, `json`, `ndjson`, `evtx`, or `auto`
+    /// Format of the records: a name as `citywatch parse` knows it, `json`, `ndjson`, `evtx`, or `auto`
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     format: String,
     /// How a rule's log source is held against an event's
@@ -111,13 +112,18 @@ struct Stats {
 /// Runs it.
 pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     let args = &args.told_apart()?;
-    let format = InputFormat::of_name(&args.format)?;
+    let config = Config::load(args.config.as_deref())?;
+    let context = match &args.config {
+        Some(_) => definition_files::parse_context(&config, None)?,
+        None => ParseContext::default(),
+    };
+    let format = InputFormat::of_name(&args.format, &context.definitions)?;
     for path in args.files.iter().filter(|path| path.as_os_str() != "-") {
         std::fs::metadata(path)
             .map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
     }
     let begun = Instant::now();
-    let (rules, correlating, mut stats) = load(args)?;
+    let (rules, correlating, mut stats) = load(args, config, context)?;
     stats.load_s = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
     let stdout = std::io::stdout();
@@ -161,9 +167,13 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads and compiles the rules; says what is wrong with those that are left out.
-fn load(args: &EvalArgs) -> anyhow::Result<(Rules, Option<Correlating>, Stats)> {
+fn load(
+    args: &EvalArgs,
+    config: Config,
+    context: ParseContext,
+) -> anyhow::Result<(Rules, Option<Correlating>, Stats)> {
     let (sources, unreadable) = crate::rule_files::read(&args.rules)?;
-    let mut placeholders = Config::load(args.config.as_deref())?.engine.placeholders;
+    let mut placeholders = config.engine.placeholders;
     if let Some(path) = &args.placeholders {
         placeholders.extend(crate::placeholders::read(path)?);
     }
@@ -181,7 +191,7 @@ fn load(args: &EvalArgs) -> anyhow::Result<(Rules, Option<Correlating>, Stats)> 
     let compiled = Arc::new(Compiled::new(&set.rules, mode)?);
     let context = ParseContext {
         taxonomy,
-        ..ParseContext::default()
+        ..context
     };
     let correlating = (!set.correlations.is_empty()).then(|| Correlating::new(&set));
     let stats = Stats {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use citywatch_parsers::evtx::EvtxFile;
-use citywatch_parsers::{Origin, Timestamp};
+use citywatch_parsers::{
+    Definitions, FORMATS, Known, Origin, Timestamp, encoding, format_and_charset,
+};
 use flate2::read::MultiGzDecoder;
 use serde_json::value::RawValue;
 
@@ -36,25 +38,36 @@ pub enum InputFormat {
 }
 
 impl InputFormat {
-    /// The format of this name.
+    /// The format of this name, one of the built-in ones or of the definitions; an encoding may follow it
+    /// (`syslog; charset=windows-1258`).
     ///
     /// # Errors
     /// When there is none; the message names the nearest one, or all.
-    pub fn of_name(name: &str) -> Result<Self, UsageError> {
-        match name {
-            "auto" => return Ok(Self::Auto),
-            "evtx" => return Ok(Self::Evtx),
-            "json" => return Ok(Self::Json),
-            "ndjson" => return Ok(Self::Lines("json".into())),
+    pub fn of_name(format: &str, definitions: &Definitions) -> Result<Self, UsageError> {
+        let (name, charset) = format_and_charset(format);
+        if let Some(charset) = charset.filter(|charset| encoding(charset).is_none()) {
+            return Err(UsageError(format!(
+                "--format {format}: there is no encoding `{charset}`; give one as browsers name it, such as windows-1258"
+            )));
+        }
+        match (name, charset) {
+            ("auto", None) => return Ok(Self::Auto),
+            ("evtx", _) => return Ok(Self::Evtx),
+            ("json", None) => return Ok(Self::Json),
+            ("ndjson", None) => return Ok(Self::Lines("json".into())),
+            ("auto", Some(_)) => return Ok(Self::Lines(format.into())),
             _ => {}
         }
-        if citywatch_parsers::format_by_name(name).is_some() {
-            return Ok(Self::Lines(name.into()));
+        if Known::by_name(name, definitions).is_some() {
+            return Ok(Self::Lines(format.into()));
         }
-        let names: Vec<&str> = ["auto", "evtx", "ndjson"]
+        let mut names: Vec<&str> = ["auto", "evtx", "ndjson"]
             .into_iter()
-            .chain(citywatch_parsers::FORMATS.iter().map(|format| format.name))
+            .chain(FORMATS.iter().map(|format| format.name))
+            .chain(definitions.site().map(|definition| definition.name))
+            .chain(Definitions::shipped().map(|definition| definition.name))
             .collect();
+        names.sort_unstable();
         Err(UsageError(
             match citywatch_rules::error::nearest(name, names.iter().copied()) {
                 Some(nearest) => {
@@ -387,14 +400,20 @@ mod tests {
 
     #[test]
     fn formats_have_names_and_neighbours() {
+        let of_name = |name| InputFormat::of_name(name, &Definitions::default());
+        let error = |name| of_name(name).unwrap_err().to_string();
         assert_eq!(
-            InputFormat::of_name("ndjson").unwrap(),
+            of_name("ndjson").unwrap(),
             InputFormat::Lines("json".into())
         );
-        let error = InputFormat::of_name("sylog").unwrap_err().to_string();
-        assert!(error.contains("did you mean `syslog`"), "{error}");
-        let error = InputFormat::of_name("xyzzyxyzzy").unwrap_err().to_string();
-        assert!(error.contains("auto, evtx, ndjson"), "{error}");
+        // A definition is a format like any other, and an encoding goes on to the parser.
+        for name in ["unbound", "auto; charset=windows-1258"] {
+            assert_eq!(of_name(name).unwrap(), InputFormat::Lines(name.into()));
+        }
+        assert!(error("sylog").contains("did you mean `syslog`"));
+        assert!(error("tomcatt").contains("did you mean `tomcat`"));
+        assert!(error("xyzzyxyzzy").contains("cas, cef, "));
+        assert!(error("syslog;charset=klingon").contains("no encoding `klingon`"));
     }
 
     #[test]
