@@ -57,6 +57,8 @@ pub enum Joining {
     None,
     /// Consecutive lines of one audit event (`msg=audit(TIME:SERIAL)`) are a record.
     Auditd,
+    /// Lines from part A (`--BOUNDARY-A--`) to part Z of one transaction in ModSecurity's audit log are a record.
+    Modsecurity,
     /// A line that begins with a blank or a tab belongs to the record before it.
     Indent,
 }

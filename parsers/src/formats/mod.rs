@@ -18,6 +18,7 @@ mod laurel;
 mod leef;
 mod logfmt;
 mod modsecurity;
+mod modsecurity_serial;
 mod nginx_error;
 mod otlp;
 mod shapes;
@@ -68,6 +69,7 @@ pub static FORMATS: &[Format] = &[
     leef::LEEF,
     snare::SNARE,
     journald_export::JOURNALD_EXPORT,
+    modsecurity_serial::MODSECURITY,
     syslog::SYSLOG,
     json::JSON,
     windows::WINDOWS_JSON,
@@ -108,7 +110,6 @@ pub static FORMATS: &[Format] = &[
     shapes::JOURNALD,
     otlp::OTLP,
     shapes::GELF,
-    shapes::MODSECURITY,
     shapes::DOCKER,
     shapes::LAUREL,
     shapes::SURICATA,

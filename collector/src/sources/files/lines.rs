@@ -130,7 +130,7 @@ impl Splitter<'_> {
                 && goes_on(self.joining, first, line)
             {
                 open.end = end;
-                if self.joining == Joining::Auditd && is_end_of_event(line) {
+                if is_last(self.joining, first, line) {
                     self.close();
                 }
                 return;
@@ -186,7 +186,18 @@ fn may_not_go_on(joining: Joining, line: &[u8]) -> bool {
     match joining {
         Joining::None => true,
         Joining::Auditd => audit_serial(line).is_none() || is_end_of_event(line),
+        Joining::Modsecurity => boundary(line).is_none(),
         Joining::Indent => false,
+    }
+}
+
+/// Whether the record that begins with the line that `first` begins with ends with `line`.
+fn is_last(joining: Joining, first: &[u8], line: &[u8]) -> bool {
+    match joining {
+        Joining::Auditd => is_end_of_event(line),
+        Joining::Modsecurity => boundary(first)
+            .is_some_and(|boundary| line.strip_prefix(boundary) == Some(b"Z--".as_slice())),
+        Joining::None | Joining::Indent => false,
     }
 }
 
@@ -195,6 +206,8 @@ fn goes_on(joining: Joining, first: &[u8], line: &[u8]) -> bool {
     match joining {
         Joining::None => false,
         Joining::Auditd => audit_serial(first) == audit_serial(line),
+        // Up to the end of its own part Z: what a client sent may hold the boundary of another.
+        Joining::Modsecurity => boundary(first).is_some(),
         Joining::Indent => line.first().is_none_or(|byte| matches!(byte, b' ' | b'\t')),
     }
 }
@@ -206,6 +219,20 @@ fn audit_serial(line: &[u8]) -> Option<&[u8]> {
     let head = head.split(|byte| *byte == b'\n').next()?;
     let after = &head[memchr::memmem::find(head, MARK)? + MARK.len()..];
     Some(&after[..memchr::memchr(b')', after)?])
+}
+
+/// What stands before the letter in the line that opens part A: `--BOUNDARY-A--`, or `---BOUNDARY---A--`.
+fn boundary(record: &[u8]) -> Option<&[u8]> {
+    let head = &record[..record.len().min(80)];
+    let line = trim_end(head.split(|byte| *byte == b'\n').next()?);
+    let boundary = line.strip_suffix(b"A--")?;
+    let is_boundary = boundary.starts_with(b"--")
+        && boundary.ends_with(b"-")
+        && boundary.iter().any(u8::is_ascii_alphanumeric)
+        && boundary
+            .iter()
+            .all(|byte| *byte == b'-' || byte.is_ascii_alphanumeric());
+    is_boundary.then_some(boundary)
 }
 
 /// `type=EOE`, with or without a node before it.
@@ -286,6 +313,19 @@ mod tests {
                 .count(),
             2
         );
+    }
+
+    #[test]
+    fn parts_of_one_transaction_are_one_record() {
+        let log = "--a1b2c3d4-A--\n[time] id\n--a1b2c3d4-C--\n--ffffffff-A--\n--ffffffff-Z--\n\n--a1b2c3d4-Z--\n\n\
+                   ---q2kW---A--\r\n[time] id\r\n---q2kW---Z--\r\n\r\nsomething else\n--e5f6-A--\nhalf\n";
+        let joined = texts(log, Joining::Modsecurity, Tail::Waits);
+        assert_eq!(joined.len(), 3, "{joined:?}");
+        assert!(joined[0].starts_with("--a1b2c3d4-A--") && joined[0].ends_with("--a1b2c3d4-Z--"));
+        assert!(joined[1].ends_with("---q2kW---Z--"));
+        assert_eq!(joined[2], "something else");
+        let taken = texts(log, Joining::Modsecurity, Tail::TakeLines);
+        assert_eq!(taken[3], "--e5f6-A--\nhalf");
     }
 
     #[test]
@@ -376,10 +416,10 @@ mod tests {
         /// However the file is read in pieces, the records are the same.
         #[test]
         fn pieces_do_not_matter(
-            log in "([a ]|\n|type=X msg=audit\\(1:[12]\\): x\n|type=EOE msg=audit\\(1:1\\): \n){0,40}",
+            log in "([a ]|\n|type=X msg=audit\\(1:[12]\\): x\n|type=EOE msg=audit\\(1:1\\): \n|--[ab]-[ABZ]--\n){0,40}",
             piece in 1_usize..60,
             records_max in 1_usize..4,
-            joining in prop::sample::select(vec![Joining::None, Joining::Auditd, Joining::Indent]),
+            joining in prop::sample::select(vec![Joining::None, Joining::Auditd, Joining::Modsecurity, Joining::Indent]),
         ) {
             let whole = records(log.as_bytes(), joining, Tail::TakeAll, &[]).0;
             let mut found = Vec::new();
