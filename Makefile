@@ -31,7 +31,8 @@ console-demo: alerting/console/dist/index.html
 
 CONSOLE_SOURCES := $(shell find alerting/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
 alerting/console/dist/index.html: $(CONSOLE_SOURCES)
-	cd alerting/console && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci $(NPM_CI_FLAGS) --no-audit --no-fund --loglevel=error && npm run --silent build
+	. deploy/steady.sh && cd alerting/console && export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 && \
+	  again "npm ci" npm ci $(NPM_CI_FLAGS) --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
 lint: ## formatting and clippy, warnings as errors

@@ -2,8 +2,9 @@
 # Runs the console's specs in Debian's Chromium against a real `citywatch up` that plays the demo's recordings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. deploy/steady.sh
 
-citywatch=${CITYWATCH_BIN:-target/debug/citywatch}
+citywatch=${CITYWATCH_BIN:-${CARGO_TARGET_DIR:-target}/debug/citywatch}
 data=$(mktemp -d)
 log=$data/up.log
 server=
@@ -16,23 +17,37 @@ finish() {
 }
 trap finish EXIT
 
-free_port() {
-  node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
+# Starts it on two ports below those that outgoing connections get.
+start() {
+  console_port=$((10000 + (RANDOM % 10000) * 2))
+  monitor_port=$((console_port + 1))
+  "$citywatch" up --config deploy/demo/citywatch.toml --data "$data/data" \
+    --listen "127.0.0.1:$console_port" --monitor "127.0.0.1:$monitor_port" >"$log" 2>&1 &
+  server=$!
 }
-console_port=$(free_port)
-monitor_port=$(free_port)
 
-"$citywatch" up --config deploy/demo/citywatch.toml --data "$data/data" \
-  --listen "127.0.0.1:$console_port" --monitor "127.0.0.1:$monitor_port" >"$log" 2>&1 &
-server=$!
+# Ready, and all of the recordings read and stored: a list that grows while it is looked at is another test.
+settled() {
+  curl -sf "http://127.0.0.1:$monitor_port/health/ready" >/dev/null &&
+    curl -sf "http://127.0.0.1:$monitor_port/status" | node -e '
+      const { agent, transport } = JSON.parse(require("fs").readFileSync(0, "utf8")).details;
+      const met = agent.sources.length > 0 && agent.sources.every((source) => source.size_bytes > 0);
+      const stored = transport.spool.appended === transport.spool.acknowledged;
+      process.exit(met && agent.lag_bytes === 0 && stored ? 0 : 1);' 2>/dev/null
+}
 
 ready=no
-for _ in $(seq 120); do
-  if curl -sf "http://127.0.0.1:$monitor_port/health/ready" >/dev/null 2>&1; then
+start
+for _ in $(seq 600); do
+  if settled; then
     ready=yes
     break
   fi
-  kill -0 "$server" 2>/dev/null || break
+  if ! kill -0 "$server" 2>/dev/null; then
+    # Somebody had one of the ports: others, then. Anything else is a fault.
+    grep -q 'cannot listen on' "$log" || break
+    start
+  fi
   sleep 0.5
 done
 if [ "$ready" = no ]; then

@@ -7,6 +7,7 @@
 #
 # The version is pinned; the file's SHA-256 too, so that neither a registry nor a broken download decides what runs.
 set -euo pipefail
+. "$(dirname "$0")/steady.sh"
 
 version=26.7.3-stable.1
 target=${XDG_CACHE_HOME:-$HOME/.cache}/citywatch/chdb/$version/libchdb.so
@@ -78,21 +79,26 @@ fi
 
 folder=$(dirname "$target")
 mkdir -p "$folder"
+# Left by a fetch that was killed.
+find "$folder" -maxdepth 1 -name 'fetch.*' -mmin +240 -exec rm -rf {} +
 # Beside the target, so that the last step is a rename: a fetch that is cut off leaves nothing half done.
 work=$(mktemp -d "$folder/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 echo "chdb: fetching $package $version (178 MB packed, 566 MB unpacked) into $folder"
-if ! (cd "$work" && npm pack --silent "$package@$version" >packed.name 2>npm.log); then
-  tail -5 "$work/npm.log" >&2
-  echo "chdb-fetch.sh: npm could not fetch $package@$version: is the registry within reach?" >&2
-  exit 1
-fi
-tar -xzf "$work/$(tail -1 "$work/packed.name")" -C "$work" package/libchdb.so
-if ! whole "$work/package/libchdb.so"; then
-  echo "chdb-fetch.sh: libchdb.so of $package@$version has SHA-256 $(sha256sum "$work/package/libchdb.so" | cut -d' ' -f1)," >&2
-  echo "  expected $sha256: not installed" >&2
-  exit 1
-fi
+fetch() {
+  (cd "$work" && rm -rf ./*.tgz package && npm pack --silent "$package@$version" >packed.name 2>npm.log) || {
+    tail -5 "$work/npm.log" >&2
+    echo "chdb-fetch.sh: npm could not fetch $package@$version: is the registry within reach?" >&2
+    return 1
+  }
+  tar -xzf "$work/$(tail -1 "$work/packed.name")" -C "$work" package/libchdb.so || return 1
+  whole "$work/package/libchdb.so" || {
+    echo "chdb-fetch.sh: libchdb.so of $package@$version has SHA-256 $(sha256sum "$work/package/libchdb.so" | cut -d' ' -f1)," >&2
+    echo "  expected $sha256: not installed" >&2
+    return 1
+  }
+}
+again "fetching chDB" fetch || exit 1
 chmod 0755 "$work/package/libchdb.so"
 mv -f "$work/package/libchdb.so" "$target"
 echo "$sha256" >"$target.sha256"

@@ -10,10 +10,12 @@
 #
 # CITYWATCH_KAFKA_HOME names another place for the broker than the cache.
 set -euo pipefail
+. "$(dirname "$0")/steady.sh"
 
 version=4.0.0
 log4j_version=2.24.3
 home=${CITYWATCH_KAFKA_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/citywatch/kafka/$version}
+checksums=$(cd "$(dirname "$0")" && pwd)/kafka-$version.sha256
 heap=${CITYWATCH_KAFKA_HEAP:-384m}
 
 fail() {
@@ -36,7 +38,8 @@ fetch() {
     return
   fi
   command -v mvn >/dev/null || fail "mvn is missing: apt-get install maven"
-  work=$(mktemp -d)
+  mkdir -p "$(dirname "$home")"
+  work=$(mktemp -d "$home.fetch.XXXXXX")
   trap 'rm -rf "${work:-}"' EXIT
   cat >"$work/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -51,10 +54,17 @@ fetch() {
 </project>
 POM
   echo "kafka-dev: fetching Kafka $version into $home"
+  again "fetching Kafka" fetch_jars || fail "Maven could not fetch Kafka $version: is Maven Central reachable?"
   mkdir -p "$home"
-  mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DoutputDirectory="$home" ||
-    fail "Maven could not fetch Kafka $version: is Maven Central reachable?"
+  mv -f "$work"/jars/* "$home"
   touch "$home/complete"
+}
+
+# Neither a registry nor a broken download decides what runs.
+fetch_jars() {
+  rm -rf "$work/jars"
+  mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DoutputDirectory="$work/jars" &&
+    (cd "$work/jars" && sha256sum --quiet --ignore-missing -c "$checksums")
 }
 
 # Fails with the end of the log, which names the reason.
@@ -112,7 +122,7 @@ LOG
   nohup java "-Xmx$heap" "-Xms$heap" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$dir/log4j2.properties" \
     -cp "$home/*" kafka.Kafka "$dir/server.properties" >"$log" 2>&1 </dev/null &
   echo $! >"$dir/pid"
-  for _ in $(seq 300); do
+  for _ in $(seq 900); do
     if grep -q "Kafka Server started" "$log"; then
       echo "kafka-dev: 127.0.0.1:$port, pid $(cat "$dir/pid")"
       return
@@ -121,7 +131,7 @@ LOG
     sleep 0.2
   done
   stop "$dir"
-  fail_with_log "$log" "the broker did not answer within 60 s"
+  fail_with_log "$log" "the broker did not answer within 180 s"
 }
 
 running() {
@@ -134,7 +144,7 @@ stop() {
   local pid
   pid=$(cat "$dir/pid")
   kill "$pid"
-  for _ in $(seq 100); do
+  for _ in $(seq 300); do
     running "$dir" || break
     sleep 0.1
   done

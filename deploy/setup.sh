@@ -7,6 +7,7 @@
 #   --check      only says what is missing; exit 1 if anything is
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. deploy/steady.sh
 
 profile=demo
 check=no
@@ -44,6 +45,7 @@ pkg-config:finds_the_libraries_below
 libssl-dev:TLS_to_Kafka
 zlib1g-dev:compression_for_librdkafka
 ca-certificates:package_registries_over_HTTPS
+tzdata:time_zones_that_formats_name
 "
 packages_test="
 default-jre-headless:runs_the_Kafka_broker
@@ -59,6 +61,7 @@ have_package() {
     build-essential) command -v g++ >/dev/null && command -v make >/dev/null ;;
     default-jre-headless) java_is_17 ;;
     maven) command -v mvn >/dev/null ;;
+    tzdata) [ -e /usr/share/zoneinfo/Asia/Ho_Chi_Minh ] ;;
     mold | chromium | curl) command -v "$1" >/dev/null ;;
     *) dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' ;;
   esac
@@ -120,8 +123,14 @@ if [ ${#missing[@]} -gt 0 ]; then
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
   echo "setup: installing ${missing[*]}"
-  if ! { "${as_root[@]}" apt-get update &&
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+  # Another apt may hold the lock: a fresh machine updates itself.
+  install() {
+    local patient=(-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5)
+    "${as_root[@]}" apt-get "${patient[@]}" update >"$log" 2>&1 &&
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get "${patient[@]}" install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1
+  }
+  if ! again "apt-get" install; then
     tail -20 "$log" >&2
     echo "setup.sh: apt-get failed; its last words are above" >&2
     exit 1

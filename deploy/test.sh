@@ -2,6 +2,7 @@
 # What `make test` runs, in the order in which a fault shows soonest. Each step says how long it took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. deploy/steady.sh
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
 
@@ -36,12 +37,14 @@ units_are_sound() {
 console() {
   # After `make demo` only what builds the console is installed.
   [ -x alerting/console/node_modules/.bin/vitest ] ||
-    (cd alerting/console && npm ci --no-audit --no-fund --loglevel=error)
+    (cd alerting/console && again "npm ci" npm ci --no-audit --no-fund --loglevel=error)
   (cd alerting/console && npm run --silent typecheck && npm run --silent lint && npm run --silent test)
 }
 
 step "scripts and units" scripts_are_sound
 units_are_sound
+# Asked of the registry before anything is built, and again if it does not answer.
+step "dependencies" again "fetching dependencies" cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 step "formatting" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "console: types, lints, unit tests" console

@@ -1,12 +1,10 @@
 import { expect, test } from '@playwright/test';
-import { incidentOf, listIncidents, watchTrouble } from './server';
+import { watchTrouble } from './server';
 
 test('search by text, open an event, keep it in the address', async ({ page }) => {
   const trouble = watchTrouble(page);
-  const { items } = await listIncidents(page.request);
-  const detail = await incidentOf(page.request, items[0]?.id ?? '');
-  const word = /[a-z]{5,}/i.exec(detail.events[0]?.raw ?? '')?.[0];
-  if (!word) throw new Error('an event of the demo holds a word');
+  // The demo's bastion is guessed at: its log says "Failed password" many times.
+  const word = 'password';
 
   await page.goto('/search');
   const box = page.getByRole('searchbox', { name: 'Text to look for' });
