@@ -59,6 +59,8 @@ pub enum Joining {
     Auditd,
     /// Lines from part A (`--BOUNDARY-A--`) to part Z of one transaction in ModSecurity's audit log are a record.
     Modsecurity,
+    /// Records are separated by empty lines: Oracle's audit trail, the journal's export format.
+    Paragraph,
     /// A line that begins with a blank or a tab belongs to the record before it.
     Indent,
 }

@@ -21,6 +21,7 @@ shipped! {
     "cisco_ios",
     "dnsmasq",
     "unbound",
+    "pf",
     "mongodb_text",
     "vpc_flow",
     "tomcat",

@@ -20,6 +20,7 @@ mod logfmt;
 mod modsecurity;
 mod modsecurity_serial;
 mod nginx_error;
+mod oracle_trail;
 mod otlp;
 mod shapes;
 mod snare;
@@ -74,6 +75,7 @@ pub static FORMATS: &[Format] = &[
     json::JSON,
     windows::WINDOWS_JSON,
     windows_xml::WINDOWS_XML,
+    oracle_trail::ORACLE_TRAIL,
     apache_error::APACHE_ERROR,
     nginx_error::NGINX_ERROR,
     web_access::WEB_ACCESS,

@@ -181,7 +181,7 @@ fn element<'a>(
 }
 
 /// Resolves entities and character references; borrows where there are none.
-fn unescape<'a>(draft: &Draft<'a, '_>, text: &'a str) -> &'a str {
+pub(super) fn unescape<'a>(draft: &Draft<'a, '_>, text: &'a str) -> &'a str {
     if memchr::memchr(b'&', text.as_bytes()).is_none() {
         return text;
     }

@@ -1,6 +1,6 @@
 //! Packets that the kernel logs for iptables, nftables and ufw: `[prefix] IN=eth0 OUT= SRC=.. DST=.. PROTO=TCP SPT=.. DPT=..`.
 
-use super::{Message, message, read_table};
+use super::{Message, message, read_table, wireguard};
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan;
@@ -29,16 +29,6 @@ const NAMES: [(&str, &str); 5] = [
 
 static KERNEL: &[Message] = &[
     message(
-        "wireguard: {interface}: Invalid handshake initiation from {SourceIp:i}:{SourcePort:n}",
-        "connect",
-        "failure",
-    ),
-    message(
-        "wireguard: {interface}: Packet has unallowed src IP ({claimed_ip}) from peer {peer} ({SourceIp:i}:{SourcePort:n})",
-        "connect",
-        "failure",
-    ),
-    message(
         "{process}[{pid:n}]: segfault at {address} ip {instruction} sp {stack} error {error_code:n}",
         "crash",
         "",
@@ -57,7 +47,8 @@ static KERNEL: &[Message] = &[
 
 /// What the kernel says: packets, and some other things that matter.
 pub(super) fn read_kernel<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    read(draft, text) || read_table(draft, KERNEL, without_uptime(text))
+    let said = without_uptime(text);
+    read(draft, text) || wireguard::read(draft, said) || read_table(draft, KERNEL, said)
 }
 
 /// Reads a packet's line, whatever stands before it.

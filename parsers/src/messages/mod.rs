@@ -5,11 +5,13 @@ mod appliances;
 mod cron;
 pub(crate) mod firewall;
 mod pam;
+mod pan_os;
 mod pattern;
 mod services;
 mod sshd;
 mod sudo;
 mod systemd;
+mod wireguard;
 
 use crate::definitions::Definitions;
 use crate::draft::Draft;
@@ -167,7 +169,7 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
 /// Messages that are known by what they say, whoever says it.
 fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str) -> bool {
     firewall::read(draft, message)
-        || appliances::read_pan_os(draft, message)
+        || pan_os::read(draft, message)
         || appliances::read_without_program(draft, message)
 }
 

@@ -85,6 +85,8 @@ fn describe(group: &FilesConfig) -> String {
     let joining = match group.multiline {
         files::Joining::None => "a line is a record",
         files::Joining::Auditd => "lines of one audit event are a record",
+        files::Joining::Modsecurity => "parts of one ModSecurity transaction are a record",
+        files::Joining::Paragraph => "empty lines separate records",
         files::Joining::Indent => "indented lines belong to the record before",
     };
     let from = match group.read_from {

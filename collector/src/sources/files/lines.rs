@@ -187,6 +187,7 @@ fn may_not_go_on(joining: Joining, line: &[u8]) -> bool {
         Joining::None => true,
         Joining::Auditd => audit_serial(line).is_none() || is_end_of_event(line),
         Joining::Modsecurity => boundary(line).is_none(),
+        Joining::Paragraph => line.is_empty(),
         Joining::Indent => false,
     }
 }
@@ -197,7 +198,7 @@ fn is_last(joining: Joining, first: &[u8], line: &[u8]) -> bool {
         Joining::Auditd => is_end_of_event(line),
         Joining::Modsecurity => boundary(first)
             .is_some_and(|boundary| line.strip_prefix(boundary) == Some(b"Z--".as_slice())),
-        Joining::None | Joining::Indent => false,
+        Joining::None | Joining::Paragraph | Joining::Indent => false,
     }
 }
 
@@ -208,6 +209,7 @@ fn goes_on(joining: Joining, first: &[u8], line: &[u8]) -> bool {
         Joining::Auditd => audit_serial(first) == audit_serial(line),
         // Up to the end of its own part Z: what a client sent may hold the boundary of another.
         Joining::Modsecurity => boundary(first).is_some(),
+        Joining::Paragraph => !line.is_empty(),
         Joining::Indent => line.first().is_none_or(|byte| matches!(byte, b' ' | b'\t')),
     }
 }
@@ -329,6 +331,15 @@ mod tests {
     }
 
     #[test]
+    fn empty_lines_separate_records() {
+        let log = "Sun Nov 22 09:15:30 2026\r\nLENGTH: \"9\"\r\n\r\n\nSun Nov 22 09:15:31 2026\nLENGTH: \"8\"\n\nhalf\n";
+        let joined = texts(log, Joining::Paragraph, Tail::Waits);
+        assert_eq!(joined.len(), 2, "{joined:?}");
+        assert_eq!(joined[0].lines().count(), 2);
+        assert_eq!(texts(log, Joining::Paragraph, Tail::TakeLines)[2], "half");
+    }
+
+    #[test]
     fn indented_lines_belong_to_the_line_before() {
         let log = "error\n  at a\n\n\tat b\nnext\n";
         assert_eq!(
@@ -419,7 +430,7 @@ mod tests {
             log in "([a ]|\n|type=X msg=audit\\(1:[12]\\): x\n|type=EOE msg=audit\\(1:1\\): \n|--[ab]-[ABZ]--\n){0,40}",
             piece in 1_usize..60,
             records_max in 1_usize..4,
-            joining in prop::sample::select(vec![Joining::None, Joining::Auditd, Joining::Modsecurity, Joining::Indent]),
+            joining in prop::sample::select(vec![Joining::None, Joining::Auditd, Joining::Modsecurity, Joining::Paragraph, Joining::Indent]),
         ) {
             let whole = records(log.as_bytes(), joining, Tail::TakeAll, &[]).0;
             let mut found = Vec::new();
