@@ -7,9 +7,10 @@ use std::fmt::Write;
 use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
 
+use crate::bytes::same_bytes;
 use crate::context::{ParseContext, Taxonomy};
 use crate::event::{Event, Field, LogSource, ProblemKind, Value};
-use crate::layouts::{self, Layout};
+use crate::layouts::{self, Layout, Places};
 use crate::names::{Lists, Names};
 use crate::parse::Scratch;
 use crate::record::Record;
@@ -40,6 +41,7 @@ pub(crate) struct Draft<'a, 'c> {
 }
 
 impl<'a, 'c> Draft<'a, 'c> {
+    #[inline]
     pub(crate) fn new(
         record: Record<'a>,
         arena: &'a Bump,
@@ -93,9 +95,14 @@ impl<'a, 'c> Draft<'a, 'c> {
     }
 
     /// Ends the last event of the record.
+    #[inline]
     pub(crate) fn finish(mut self) {
         self.lists.settle(&mut self.event.fields);
-        self.scratch.fields_expected = self.event.fields.len().min(FIELDS_EXPECTED_MAX);
+        let expected = &mut self.scratch.fields_expected;
+        // Sources of several kinds take turns: one small event does not make the next one small.
+        *expected = (*expected - *expected / 8)
+            .max(self.event.fields.len())
+            .min(FIELDS_EXPECTED_MAX);
         self.out.push(self.event);
     }
 
@@ -195,9 +202,9 @@ impl<'a, 'c> Draft<'a, 'c> {
 
     /// Adds a field that is a number where its text reads as one, else text.
     pub(crate) fn number(&mut self, name: &'a str, text: &'a str) {
-        match text.parse::<i64>() {
-            Ok(number) if is_plain_number(text) => self.push(name, Value::Int(number)),
-            _ => self.text(name, text),
+        match plain_number(text) {
+            Some(number) => self.push(name, Value::Int(number)),
+            None => self.text(name, text),
         }
     }
 
@@ -221,6 +228,54 @@ impl<'a, 'c> Draft<'a, 'c> {
     pub(crate) fn get(&mut self, name: &'static str) -> Option<Value<'a>> {
         self.lists.settle(&mut self.event.fields);
         self.place(name).map(|place| self.event.fields[place].value)
+    }
+
+    /// The first answer that the values of these fields give, asked in this order.
+    pub(crate) fn first_of<T>(
+        &mut self,
+        names: &'static [&'static str],
+        mut read: impl FnMut(&Self, Value<'a>) -> Option<T>,
+    ) -> Option<T> {
+        self.lists.settle(&mut self.event.fields);
+        match self.places(names) {
+            Some(places) => places
+                .iter()
+                .find_map(|place| read(self, self.event.fields[place].value)),
+            None => names.iter().find_map(|name| {
+                let value = self.get(name)?;
+                read(self, value)
+            }),
+        }
+    }
+
+    /// Whether one of these fields is there.
+    pub(crate) fn has_any(&mut self, names: &'static [&'static str]) -> bool {
+        self.first_of(names, |_, _| Some(())).is_some()
+    }
+
+    fn places(&mut self, names: &'static [&'static str]) -> Option<Places> {
+        let (known, fields) = (&mut self.names, &self.event.fields);
+        self.scratch.layouts.places(self.layout, names, |name| {
+            known.find(fields, name, self.arena)
+        })
+    }
+
+    /// What follows from the names that the event has, and from nothing else: found out once for each sequence of names.
+    /// The key is one that nobody else uses.
+    pub(crate) fn follows_from_names(
+        &mut self,
+        key: &'static str,
+        find_out: impl FnOnce(&mut Self) -> Option<usize>,
+    ) -> Option<usize> {
+        let layout = self.layout;
+        if let Some(known) = self.scratch.layouts.kept(layout, key) {
+            return known;
+        }
+        let found = find_out(self);
+        if layout != layouts::UNKNOWN {
+            self.scratch.layouts.keep(layout, key, found);
+        }
+        found
     }
 
     /// The text of a field.
@@ -277,13 +332,18 @@ impl<'a, 'c> Draft<'a, 'c> {
         if says_nothing || self.context.taxonomy == Taxonomy::AsRecorded {
             return;
         }
-        let source = LogSource {
-            product: Cow::Borrowed(product),
-            category: Cow::Borrowed(category),
-            service: Cow::Borrowed(service),
-        };
-        if !self.event.log_sources.contains(&source) {
-            self.event.log_sources.push(source);
+        let same = |known: &str, given: &str| same_bytes(known.as_bytes(), given.as_bytes());
+        let is_known = self.event.log_sources.iter().any(|source| {
+            same(&source.service, service)
+                && same(&source.category, category)
+                && same(&source.product, product)
+        });
+        if !is_known {
+            self.event.log_sources.push(LogSource {
+                product: Cow::Borrowed(product),
+                category: Cow::Borrowed(category),
+                service: Cow::Borrowed(service),
+            });
         }
     }
 
@@ -346,10 +406,29 @@ pub(crate) fn first_str(value: Value<'_>) -> Option<&str> {
     }
 }
 
-/// Whether the text is how the number would be printed: no sign but minus, no leading zeros.
-pub(crate) fn is_plain_number(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
-    !digits.is_empty()
-        && digits.iter().all(u8::is_ascii_digit)
-        && (digits.len() == 1 || digits[0] != b'0')
+/// The number that a text is, if it is how the number would be printed: no sign but minus, no leading zeros.
+pub(crate) fn plain_number(text: &str) -> Option<i64> {
+    /// Digits that surely fit 64 bits.
+    const SHORT_DIGITS: usize = 18;
+    let bytes = text.as_bytes();
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    // Most words are told by their first character.
+    if digits.is_empty() || !digits[0].is_ascii_digit() || digits.len() > 1 && digits[0] == b'0' {
+        return None;
+    }
+    if digits.len() > SHORT_DIGITS {
+        return text.parse().ok();
+    }
+    let mut number = 0_i64;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number = number * 10 + i64::from(digit - b'0');
+    }
+    Some(if digits.len() < bytes.len() {
+        -number
+    } else {
+        number
+    })
 }

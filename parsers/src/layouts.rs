@@ -5,6 +5,8 @@
 //! goes down the tree name by name, mostly where the event before it went. The place it has reached stands for
 //! all names it has so far.
 
+use crate::bytes::same_bytes;
+
 /// Sequences are forgotten when there are this many nodes, or this many bytes of names: a source that never
 /// writes the same names twice must not take memory without bound.
 const NODES_MAX: usize = 32_768;
@@ -13,6 +15,8 @@ const NAME_BYTES_MAX: usize = 1 << 20;
 const FOLLOWERS_MAX: usize = 64;
 /// Answers that are remembered; a power of two.
 const ANSWERS: usize = 4_096;
+/// The same of answers about lists of names.
+const LIST_ANSWERS: usize = 2_048;
 
 /// A place in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +53,56 @@ struct Answer {
     place: Option<u32>,
 }
 
+/// What was answered once to the question which of several names are there and where: places in the order of the question.
+#[derive(Clone, Copy)]
+struct ListAnswer {
+    layout: Layout,
+    /// Of the list of names.
+    address: usize,
+    len: usize,
+    places: Places,
+}
+
+/// Places of names that were asked for together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    places: [u32; PLACES_MAX],
+    len: u8,
+}
+
+/// Places that are remembered of a list of names.
+const PLACES_MAX: usize = 5;
+
+impl Places {
+    const NONE: Self = Self {
+        places: [0; PLACES_MAX],
+        len: 0,
+    };
+
+    /// As many as there is room for; `None` where there are more.
+    fn of(found: impl Iterator<Item = usize>) -> Option<Self> {
+        let mut places = Self::NONE;
+        for place in found {
+            *places.places.get_mut(usize::from(places.len))? = u32::try_from(place).ok()?;
+            places.len += 1;
+        }
+        Some(places)
+    }
+
+    /// The places, in the order in which their names were given.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.places[..usize::from(self.len)]
+            .iter()
+            .map(|place| *place as usize)
+    }
+}
+
 /// All sequences seen, and what is known of them.
 pub(crate) struct Layouts {
     nodes: Vec<Node>,
     names: String,
     answers: Box<[Answer]>,
+    list_answers: Box<[ListAnswer]>,
 }
 
 impl Default for Layouts {
@@ -62,6 +111,7 @@ impl Default for Layouts {
             nodes: Vec::new(),
             names: String::new(),
             answers: Box::new([]),
+            list_answers: Box::new([]),
         };
         layouts.forget();
         layouts
@@ -94,6 +144,13 @@ impl Layouts {
             place: None,
         };
         self.answers = vec![unasked; ANSWERS].into_boxed_slice();
+        let unasked = ListAnswer {
+            layout: UNKNOWN,
+            address: 0,
+            len: 0,
+            places: Places::NONE,
+        };
+        self.list_answers = vec![unasked; LIST_ANSWERS].into_boxed_slice();
     }
 
     /// Where `name` leads, if it was seen behind these names before. The names of a known sequence all differ.
@@ -160,7 +217,10 @@ impl Layouts {
         let node = &self.nodes[node as usize];
         let from = node.name_at as usize;
         node.name_len as usize == name.len()
-            && self.names.as_bytes()[from..from + name.len()] == *name.as_bytes()
+            && same_bytes(
+                &self.names.as_bytes()[from..from + name.len()],
+                name.as_bytes(),
+            )
     }
 
     /// Whether one of these names has a space in it; `None` where that is not known.
@@ -179,21 +239,79 @@ impl Layouts {
         if layout == UNKNOWN {
             return find();
         }
-        let address = name.as_ptr().addr();
-        let mix = (u64::from(layout.0) << 32 ^ address as u64 ^ (name.len() as u64) << 24)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let answer = &mut self.answers[(mix >> 40) as usize % ANSWERS];
-        if answer.layout != layout || answer.address != address || answer.len != name.len() {
+        let answer = &mut self.answers[slot(layout, name.as_ptr().addr(), name.len()) % ANSWERS];
+        if !answer.is_of(layout, name) {
             let place = find().and_then(|place| u32::try_from(place).ok());
-            *answer = Answer {
-                layout,
-                address,
-                len: name.len(),
-                place,
-            };
+            *answer = Answer::new(layout, name, place);
         }
         answer.place.map(|place| place as usize)
     }
+
+    /// What [`Self::keep`] kept for these names under this key, a text at an address of its own.
+    #[inline]
+    pub(crate) fn kept(&self, layout: Layout, key: &'static str) -> Option<Option<usize>> {
+        if layout == UNKNOWN {
+            return None;
+        }
+        let answer = &self.answers[slot(layout, key.as_ptr().addr(), key.len()) % ANSWERS];
+        answer
+            .is_of(layout, key)
+            .then(|| answer.place.map(|place| place as usize))
+    }
+
+    /// Keeps what follows from these names.
+    pub(crate) fn keep(&mut self, layout: Layout, key: &'static str, answer: Option<usize>) {
+        let answer = answer.and_then(|answer| u32::try_from(answer).ok());
+        self.answers[slot(layout, key.as_ptr().addr(), key.len()) % ANSWERS] =
+            Answer::new(layout, key, answer);
+    }
+
+    /// The places of those of a list of names that are there; what is not known is asked of `find` and remembered.
+    /// `None` where there are too many of them, or where these names are not known.
+    #[inline]
+    pub(crate) fn places(
+        &mut self,
+        layout: Layout,
+        names: &'static [&'static str],
+        find: impl FnMut(&'static str) -> Option<usize>,
+    ) -> Option<Places> {
+        if layout == UNKNOWN {
+            return None;
+        }
+        let address = names.as_ptr().addr();
+        let answer = &mut self.list_answers[slot(layout, address, names.len()) % LIST_ANSWERS];
+        if answer.layout != layout || answer.address != address || answer.len != names.len() {
+            *answer = ListAnswer {
+                layout,
+                address,
+                len: names.len(),
+                places: Places::of(names.iter().copied().filter_map(find))?,
+            };
+        }
+        Some(answer.places)
+    }
+}
+
+impl Answer {
+    fn new(layout: Layout, name: &'static str, place: Option<u32>) -> Self {
+        Self {
+            layout,
+            address: name.as_ptr().addr(),
+            len: name.len(),
+            place,
+        }
+    }
+
+    fn is_of(&self, layout: Layout, name: &'static str) -> bool {
+        self.layout == layout && self.address == name.as_ptr().addr() && self.len == name.len()
+    }
+}
+
+/// Where an answer is kept.
+fn slot(layout: Layout, address: usize, len: usize) -> usize {
+    let mix = (u64::from(layout.0) << 32 ^ address as u64 ^ (len as u64) << 24)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mix >> 40) as usize
 }
 
 #[cfg(test)]
@@ -224,6 +342,21 @@ mod tests {
         assert_eq!(layouts.place(first, "b", || panic!("known")), Some(1));
         assert_eq!(layouts.place(second, "b", || None), None);
         assert_eq!(layouts.place(second, "b", || panic!("known")), None);
+    }
+
+    #[test]
+    fn what_is_asked_about_a_list_is_remembered() {
+        static ASKED: [&str; 3] = ["c", "a", "d"];
+        static MANY: [&str; 6] = ["a"; 6];
+        let mut layouts = Layouts::default();
+        let at = learned(&mut layouts, &["a", "b", "c"]);
+        let find = |name: &str| ["a", "b", "c"].iter().position(|known| *known == name);
+        let places = layouts.places(at, &ASKED, find).unwrap();
+        assert_eq!(places.iter().collect::<Vec<_>>(), [2, 0]);
+        let again = layouts.places(at, &ASKED, |_| panic!("known"));
+        assert_eq!(again, Some(places));
+        assert_eq!(layouts.places(at, &MANY, find), None);
+        assert_eq!(layouts.places(UNKNOWN, &ASKED, find), None);
     }
 
     #[test]

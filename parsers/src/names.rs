@@ -139,8 +139,16 @@ impl<'a> Lists<'a> {
         append(&mut open.lists[list].1, value);
     }
 
-    /// Writes the gathered lists into their fields.
+    /// Writes the gathered lists into their fields. Asked before each look at a field, and mostly there are none.
+    #[inline]
     pub(crate) fn settle(&mut self, fields: &mut [Field<'a>]) {
+        if self.open.is_some() {
+            self.settle_open(fields);
+        }
+    }
+
+    #[cold]
+    fn settle_open(&mut self, fields: &mut [Field<'a>]) {
         if let Some(open) = self.open.take() {
             for (place, list) in open.lists {
                 fields[place].value = Value::List(list.into_bump_slice());

@@ -1,6 +1,7 @@
 //! From a batch to its events: picks the grammar, falls back when it does not fit, keeps the bounds.
 
 use bumpalo::Bump;
+use encoding_rs::Encoding;
 
 use crate::classify;
 use crate::context::ParseContext;
@@ -13,6 +14,7 @@ use crate::formats::read_by_header;
 use crate::headers::Headers;
 use crate::json;
 use crate::layouts::Layouts;
+use crate::messages::Tables;
 use crate::record::{Record, RecordBatch, Truncated};
 
 /// Buffers that are reused from record to record.
@@ -21,6 +23,7 @@ pub(crate) struct Scratch {
     pub(crate) json: json::Buffers,
     pub(crate) layouts: Layouts,
     pub(crate) headers: Headers,
+    pub(crate) tables: Tables,
     /// Fields that the next event will have, to judge by the last one.
     pub(crate) fields_expected: usize,
 }
@@ -53,8 +56,10 @@ impl Parser {
         events: &mut Vec<Event<'a>>,
     ) {
         events.reserve(batch.len());
+        let Self { context, scratch } = self;
+        let named = Named::of(&batch.origin.format, context);
         for record in batch.iter() {
-            self.parse_record(record, arena, events);
+            read_record(record, named, context, scratch, arena, events);
         }
     }
 
@@ -65,26 +70,37 @@ impl Parser {
         arena: &'a Bump,
         events: &mut Vec<Event<'a>>,
     ) {
-        let (name, charset) = format_and_charset(&record.origin.format);
-        let named = named_format(name, &self.context);
-        let mut draft = Draft::new(record, arena, &self.context, &mut self.scratch, events);
-        let text = text_of(&mut draft, charset);
-        if let Named::Unknown(name) = named {
-            draft.note(
-                ProblemKind::FormatMismatch,
-                format!("there is no format `{name}`; detected instead"),
-            );
-        }
-        let known = match named {
-            Named::Format(format) => Some(format),
-            Named::Auto | Named::Unknown(_) => None,
-        };
-        if !known.is_some_and(|format| read_as(&mut draft, format, text)) {
-            read_detected(&mut draft, known, text);
-        }
-        classify::complete(&mut draft);
-        draft.finish();
+        let Self { context, scratch } = self;
+        let named = Named::of(&record.origin.format, context);
+        read_record(record, named, context, scratch, arena, events);
     }
+}
+
+fn read_record<'a>(
+    record: Record<'a>,
+    named: Named<'_>,
+    context: &ParseContext,
+    scratch: &mut Scratch,
+    arena: &'a Bump,
+    events: &mut Vec<Event<'a>>,
+) {
+    let mut draft = Draft::new(record, arena, context, scratch, events);
+    let text = text_of(&mut draft, named);
+    if let NamedFormat::Unknown(name) = named.format {
+        draft.note(
+            ProblemKind::FormatMismatch,
+            format!("there is no format `{name}`; detected instead"),
+        );
+    }
+    let known = match named.format {
+        NamedFormat::Known(format) => Some(format),
+        NamedFormat::Auto | NamedFormat::Unknown(_) => None,
+    };
+    if !known.is_some_and(|format| read_as(&mut draft, format, text)) {
+        read_detected(&mut draft, known, text);
+    }
+    classify::complete(&mut draft);
+    draft.finish();
 }
 
 /// The events of all records of `batch`, in order; at least one per record.
@@ -109,23 +125,40 @@ pub fn parse_record<'a>(
     events
 }
 
-enum Named<'a> {
+/// What the origin says about how its records are written.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    format: NamedFormat<'a>,
+    charset: Option<&'a str>,
+    /// What `charset` names, if there is such an encoding.
+    encoding: Option<&'static Encoding>,
+}
+
+#[derive(Clone, Copy)]
+enum NamedFormat<'a> {
     Auto,
-    Format(Known<'a>),
+    Known(Known<'a>),
     Unknown(&'a str),
 }
 
-fn named_format<'n>(name: &'n str, context: &'n ParseContext) -> Named<'n> {
-    match name {
-        "" | "auto" => Named::Auto,
-        name => {
-            Known::by_name(name, &context.definitions).map_or(Named::Unknown(name), Named::Format)
+impl<'n> Named<'n> {
+    fn of(named: &'n str, context: &'n ParseContext) -> Self {
+        let (name, charset) = format_and_charset(named);
+        let format = match name {
+            "" | "auto" => NamedFormat::Auto,
+            name => Known::by_name(name, &context.definitions)
+                .map_or(NamedFormat::Unknown(name), NamedFormat::Known),
+        };
+        Self {
+            format,
+            charset,
+            encoding: charset.and_then(encoding),
         }
     }
 }
 
 /// The record's text within the bounds, with notes about what is not as it should be.
-fn text_of<'a>(draft: &mut Draft<'a, '_>, charset: Option<&str>) -> &'a str {
+fn text_of<'a>(draft: &mut Draft<'a, '_>, named: Named<'_>) -> &'a str {
     let record = draft.event.record;
     let mut raw = record.raw;
     if record.truncated == Truncated::Yes {
@@ -145,17 +178,21 @@ fn text_of<'a>(draft: &mut Draft<'a, '_>, charset: Option<&str>) -> &'a str {
         );
         raw = &raw[..char_boundary(raw, draft.context.record_bytes_max)];
     }
-    let named = charset.and_then(encoding);
-    if let (Some(name), None) = (charset, named) {
+    if let (Some(name), None) = (named.charset, named.encoding) {
         draft.note(
             ProblemKind::BadEncoding,
             format!("there is no encoding `{name}`; read as UTF-8"),
         );
     }
-    let decoded = decode(raw, named, draft.arena);
-    draft.event.problems.extend(decoded.problem);
+    let decoded = decode(raw, named.encoding, draft.arena);
+    if let Some(problem) = decoded.problem {
+        draft.event.problems.push(problem);
+    }
     // Devices end their datagrams with a NUL, a line end, or both.
-    decoded.text.trim_end_matches(['\0', '\n', '\r'])
+    match decoded.text.as_bytes().last() {
+        Some(b'\0' | b'\n' | b'\r') => decoded.text.trim_end_matches(['\0', '\n', '\r']),
+        _ => decoded.text,
+    }
 }
 
 /// The last place at or before `at` that does not cut a UTF-8 character.

@@ -10,10 +10,6 @@ use crate::time::Timestamp;
 /// A time and the text behind it.
 pub(crate) type Read<'t, T> = Option<(T, &'t str)>;
 
-const MONTHS: [&[u8; 3]; 12] = [
-    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
-];
-
 /// What a clock on the wall shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Civil {
@@ -101,6 +97,26 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
+/// The month by the first three letters of its name.
+fn month_named(name: &[u8; 3]) -> Option<i8> {
+    let month = match &[name[0] | 0x20, name[1] | 0x20, name[2] | 0x20] {
+        b"jan" => 1,
+        b"feb" => 2,
+        b"mar" => 3,
+        b"apr" => 4,
+        b"may" => 5,
+        b"jun" => 6,
+        b"jul" => 7,
+        b"aug" => 8,
+        b"sep" => 9,
+        b"oct" => 10,
+        b"nov" => 11,
+        b"dec" => 12,
+        _ => return None,
+    };
+    Some(month)
+}
+
 /// Reads from the front of a text, byte by byte; every step may fail.
 #[derive(Clone, Copy)]
 struct Cursor<'t>(&'t str);
@@ -111,7 +127,11 @@ impl<'t> Cursor<'t> {
     }
 
     fn byte(&mut self, wanted: u8) -> Option<()> {
-        self.one_of(&[wanted]).map(|_| ())
+        if self.peek() != Some(wanted) {
+            return None;
+        }
+        self.0 = &self.0[1..];
+        Some(())
     }
 
     fn one_of(&mut self, wanted: &[u8]) -> Option<u8> {
@@ -144,11 +164,9 @@ impl<'t> Cursor<'t> {
     }
 
     fn month(&mut self) -> Option<i8> {
-        let name = self.0.as_bytes().get(..3)?;
-        let lower = [name[0] | 0x20, name[1] | 0x20, name[2] | 0x20];
-        let index = MONTHS.iter().position(|month| **month == lower)?;
+        let month = month_named(self.0.as_bytes().first_chunk::<3>()?)?;
         self.0 = &self.0[3..];
-        i8::try_from(index + 1).ok()
+        Some(month)
     }
 
     fn year(&mut self) -> Option<i16> {
@@ -157,7 +175,7 @@ impl<'t> Cursor<'t> {
 
     fn spaces(&mut self) -> Option<()> {
         self.byte(b' ')?;
-        self.0 = self.0.trim_start_matches(' ');
+        while self.byte(b' ').is_some() {}
         Some(())
     }
 
@@ -292,6 +310,14 @@ pub(crate) fn bsd<'t>(
     received_at: Timestamp,
     context: &ParseContext,
 ) -> Read<'t, Timestamp> {
+    if let Some(civil) = plain_bsd(text.as_bytes()) {
+        let time = near(civil, received_at, context, |civil| {
+            civil
+                .is_possible()
+                .then(|| civil.in_zone(&context.default_zone))
+        })?;
+        return Some((time, &text[PLAIN_BSD_BYTES..]));
+    }
     let mut at = Cursor(text);
     let month = at.month()?;
     at.spaces()?;
@@ -323,18 +349,93 @@ pub(crate) fn bsd<'t>(
     if let Some(year) = year_before.or(year_behind) {
         return at.finish(dated(year), &context.default_zone);
     }
+    let mut rest = at.0;
+    let time = near(civil, received_at, context, |civil| {
+        let (time, behind) = at.finish(civil, &context.default_zone)?;
+        rest = behind;
+        Some(time)
+    })?;
+    Some((time, rest))
+}
+
+/// The newest time that is not later than the receipt allows, of those that differ in their year.
+fn near(
+    civil: Civil,
+    received_at: Timestamp,
+    context: &ParseContext,
+    mut time_of: impl FnMut(Civil) -> Option<Timestamp>,
+) -> Option<Timestamp> {
     let latest = received_at.0 + i64::from(context.clock_ahead_max_hours) * 3_600_000_000;
     let this_year = year_of(latest, &context.default_zone);
     // Far enough back for a leap day around a century without one.
     (0..=8).find_map(|back| {
-        at.finish(dated(this_year - back), &context.default_zone)
-            .filter(|(time, _)| time.0 <= latest)
+        let year = this_year - back;
+        time_of(Civil { year, ..civil }).filter(|time| time.0 <= latest)
+    })
+}
+
+/// `Feb  9 04:55:57`.
+const PLAIN_BSD_BYTES: usize = 15;
+
+/// RFC 3164's time as it mostly is: every character in its place, a word behind it that is neither a year nor a zone.
+fn plain_bsd(text: &[u8]) -> Option<Civil> {
+    let text = text.first_chunk::<{ PLAIN_BSD_BYTES + 2 }>()?;
+    let is_plain = text[3] == b' '
+        && text[6] == b' '
+        && text[9] == b':'
+        && text[12] == b':'
+        && text[15] == b' '
+        && text[16].is_ascii_alphabetic()
+        // ` UTC`, ` GMT`
+        && !matches!(text[16], b'U' | b'G');
+    if !is_plain {
+        return None;
+    }
+    let two = |at: usize| {
+        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| (tens * 10 + ones).cast_signed())
+    };
+    let day = match text[4] {
+        b' ' => text[5]
+            .is_ascii_digit()
+            .then(|| (text[5] - b'0').cast_signed())?,
+        _ => two(4)?,
+    };
+    Some(Civil {
+        year: 0,
+        month: month_named(&[text[0], text[1], text[2]])?,
+        day,
+        hour: two(7)?,
+        minute: two(10)?,
+        second: two(13)?,
+        micros: 0,
     })
 }
 
 /// The year that a wall clock in `zone` shows.
 fn year_of(micros: i64, zone: &TimeZone) -> i16 {
+    if let Ok(offset) = zone.to_fixed_offset() {
+        let seconds = micros.div_euclid(1_000_000) + i64::from(offset.seconds());
+        return i16::try_from(year_of_day(seconds.div_euclid(86_400))).unwrap_or(1970);
+    }
     jiff::Timestamp::from_microsecond(micros).map_or(1970, |time| zone.to_datetime(time).year())
+}
+
+/// The year of a day since 1970-01-01 (Howard Hinnant, as `days_from_civil`).
+fn year_of_day(day: i64) -> i64 {
+    // From 1970 until 2100 each fourth year has a leap day.
+    if let Ok(day @ 0..47_482) = u32::try_from(day) {
+        return i64::from(1970 + (4 * day + 2) / 1_461);
+    }
+    let day = day + 719_468;
+    let era = day.div_euclid(146_097);
+    let day_of_era = day.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // The years of this calculation begin in March.
+    let is_next = day_of_year >= 306;
+    era * 400 + year_of_era + i64::from(is_next)
 }
 
 /// Common Log Format: `08/Jun/2020:06:49:01 +0000`.
@@ -543,6 +644,14 @@ mod tests {
             read("Aug  3 12:00:00 2021 h", "2026-03-01T03:00:00Z"),
             "2021-08-03T05:00:00.000000Z"
         );
+    }
+
+    #[test]
+    fn a_day_has_its_year() {
+        for year in 1600..2400 {
+            let (first, last) = (days_from_civil(year, 1, 1), days_from_civil(year, 12, 31));
+            assert_eq!((year_of_day(first), year_of_day(last)), (year, year));
+        }
     }
 
     #[test]

@@ -40,16 +40,29 @@ static ALLOCATOR: Counting = Counting;
 
 const RECORDS: usize = 500;
 
-/// One record per frequent format.
-const SAMPLES: [&str; 8] = [
+/// Records of the frequent formats, and of the kinds that bench/ measures.
+const SAMPLES: &[&str] = &[
     "Nov 21 21:03:11 h sshd[2210]: Failed password for invalid user admin from 203.0.113.77 port 40112 ssh2",
+    "<38>Nov 21 21:03:11 h sshd[2210]: pam_unix(sshd:session): session opened for user lan(uid=1002) by (uid=0)",
+    "<78>Nov 21 21:03:11 h CRON[2210]: (root) CMD (run-parts /etc/cron.hourly)",
+    "<78>Nov 21 21:03:11 h CRON[2210]: a message of cron that no pattern knows",
+    "<22>Nov 21 21:03:11 h postfix/qmgr[901]: 4F1D0: from=<lan@hcmc.example>, size=512, nrcpt=1 (queue active)",
+    "<22>Nov 21 21:03:11 h dovecot[901]: imap-login: Login: user=<lan>, method=PLAIN, rip=10.0.0.7, lip=10.0.0.5, mpid=77, TLS, session=<a>",
+    "<4>Nov 21 21:03:11 h kernel: [82508.1] [UFW BLOCK] IN=eth0 OUT= MAC=52:54 SRC=198.18.0.1 DST=10.0.0.1 LEN=40 PROTO=TCP SPT=1 DPT=22 URGP=0",
+    "<134>Nov 21 21:03:11 h egov-gateway[77]: request 4711 of lan took 31 ms",
+    "<134>Nov 21 21:03:11 h Egov-Gateway[77]: request 4711 of [lan] took 31 ms",
     "2026-11-21T21:05:00.000001+07:00 web01 sudo:    thuha : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/id",
     "<165>1 2003-10-11T22:14:15.003+07:00 host app 8710 ID47 [a@1 iut=\"3\"] An application event",
+    "<38>1 2026-11-21T22:14:15.003+07:00 host sshd 8710 - [origin ip=\"10.0.0.1\" software=\"rsyslogd\"] Connection closed by authenticating user lan 198.18.0.1 port 40 [preauth]",
     "type=EXECVE msg=audit(1795312800.123:901): argc=3 a0=\"curl\" a1=\"-o\" a2=2F746D702F612062",
     "203.0.113.5 - - [21/Nov/2026:21:00:01 +0700] \"GET /a?x=%2e HTTP/1.1\" 400 803 \"-\" \"Mozilla/5.0\"",
+    "203.0.113.5 - lan [21/Nov/2026:21:00:01 +0700] \"POST / HTTP/1.1\" 200 - \"https://a.example/\" \"curl \\\"x\\\"\"",
     "{\"EventID\":13,\"SourceName\":\"Microsoft-Windows-Sysmon\",\"Channel\":\"Microsoft-Windows-Sysmon/Operational\",\"Image\":\"C:\\\\a.exe\",\"Hostname\":\"h\",\"@timestamp\":\"2026-11-21T14:00:01.123Z\",\"EventType\":\"SetValue\"}",
+    "{\"timestamp\":\"2026-11-21T14:00:01.123456+0000\",\"flow_id\":1,\"event_type\":\"dns\",\"src_ip\":\"10.0.0.1\",\"dns\":{\"type\":\"query\",\"rrname\":\"a.example\",\"answers\":[{\"a\":1},{\"a\":2}]}}",
     "CEF:0|a|b|1|100|name|3|src=198.51.100.2 dst=10.0.0.1 msg=two words act=blocked",
+    "CEF:0|a|b|1|100|na\\|me|3|rt=1795305600000 src=198.51.100.2 request=https://a.example/?id\\=1 suser=lan",
     "time=2026-11-21T14:00:00Z level=warn msg=\"failed login\" user=lan ip=203.0.113.5",
+    "date=2026-11-21 time=21:00:00 devname=\"FGT\" devid=\"FG1\" logid=\"0000000013\" type=\"traffic\" srcip=10.0.0.1 srcport=5 dstip=198.18.0.1 action=\"deny\"",
 ];
 
 #[test]

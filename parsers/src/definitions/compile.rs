@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
+use regex_automata::hybrid::dfa::DFA;
 use regex_automata::meta;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
@@ -16,6 +17,7 @@ use super::words::Words;
 use super::{DefinitionProblem, DefinitionSource, ZoneLookup, grok};
 use crate::event::Value;
 use crate::formats::Split;
+use crate::scan::{self, Word};
 
 /// A compiled expression may take no more than this.
 const REGEX_BYTES_MAX: usize = 8 << 20;
@@ -43,7 +45,7 @@ pub(super) struct Detect {
     /// Names of syslog programs, in lower case.
     pub(super) programs: Vec<&'static str>,
     prefix: Vec<&'static str>,
-    contains: Vec<&'static str>,
+    contains: Vec<Word>,
     regex: Option<meta::Regex>,
     /// One bit per byte that such a record may begin with.
     first_bytes: [u64; 4],
@@ -52,15 +54,19 @@ pub(super) struct Detect {
 /// Bytes that are looked at for the words of `contains`.
 const CONTAINS_BYTES: usize = 1_024;
 
+/// The beginning of a text in which words are looked for.
+pub(super) fn head_of(text: &str) -> &str {
+    &text[..text.floor_char_boundary(CONTAINS_BYTES)]
+}
+
 impl Detect {
     pub(super) fn knows(&self, first: u8, text: &str) -> bool {
-        self.first_bytes[usize::from(first >> 6)] >> (first & 63) & 1 == 1
-            && (self.prefix.is_empty() || self.prefix.iter().any(|prefix| text.starts_with(prefix)))
+        self.may_begin_with(first)
+            && (self.prefix.is_empty()
+                || self.prefix.iter().any(|prefix| scan::begins(text, prefix)))
             && (self.contains.is_empty() || {
-                let head = &text.as_bytes()[..text.len().min(CONTAINS_BYTES)];
-                self.contains
-                    .iter()
-                    .any(|word| memchr::memmem::find(head, word.as_bytes()).is_some())
+                let head = head_of(text);
+                self.contains.iter().any(|word| word.find(head).is_some())
             })
             && self.regex.as_ref().is_none_or(|regex| {
                 regex.is_match(
@@ -70,11 +76,24 @@ impl Detect {
             })
     }
 
-    fn learn_first_bytes(&mut self) {
+    /// The rarest byte of each word of which one must be there.
+    pub(super) fn rarest_of_words(&self) -> impl Iterator<Item = u8> {
+        self.contains.iter().filter_map(Word::rarest)
+    }
+
+    /// Whether such a record may begin with this byte.
+    pub(super) fn may_begin_with(&self, first: u8) -> bool {
+        self.first_bytes[usize::from(first >> 6)] >> (first & 63) & 1 == 1
+    }
+
+    /// `expression` is the text of `regex`.
+    fn learn_first_bytes(&mut self, expression: Option<&str>, syntax: syntax::Config) {
         let says_nothing =
             self.prefix.is_empty() && self.contains.is_empty() && self.regex.is_none();
+        let starts = expression.and_then(|expression| Starts::of(expression, syntax));
         for byte in 0..=u8::MAX {
             let possible = !says_nothing
+                && starts.as_ref().is_none_or(|starts| starts.has(byte))
                 && (self.prefix.is_empty()
                     || self.prefix.iter().any(|prefix| {
                         prefix.as_bytes().first().is_none_or(|first| *first == byte)
@@ -83,6 +102,29 @@ impl Detect {
                 self.first_bytes[usize::from(byte >> 6)] |= 1 << (byte & 63);
             }
         }
+    }
+}
+
+/// The bytes that what an expression fits may begin with.
+struct Starts([bool; 256]);
+
+impl Starts {
+    /// `None` where that cannot be found out.
+    fn of(expression: &str, syntax: syntax::Config) -> Option<Self> {
+        let automaton = DFA::builder().syntax(syntax).build(expression).ok()?;
+        let mut cache = automaton.create_cache();
+        let anchored = Input::new("").anchored(Anchored::Yes);
+        let start = automaton.start_state_forward(&mut cache, &anchored).ok()?;
+        let mut starts = Self([false; 256]);
+        for byte in 0..=u8::MAX {
+            let next = automaton.next_state(&mut cache, start, byte).ok()?;
+            starts.0[usize::from(byte)] = !next.is_dead();
+        }
+        Some(starts)
+    }
+
+    fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)]
     }
 }
 
@@ -227,10 +269,16 @@ impl Compiler<'_> {
 
     fn detect(&self) -> Result<Detect, DefinitionProblem> {
         let file = &self.file.detect;
-        let keep = |words: &[String]| words.iter().map(|word| self.words.keep(word)).collect();
-        let regex = match (&file.regex, &file.grok) {
-            (None, None) => None,
-            (regex, grok) => Some(self.expression(regex.as_ref(), grok.as_ref())?.0),
+        let (regex, expanded) = match (&file.regex, &file.grok) {
+            (None, None) => (None, None),
+            (regex, grok) => {
+                let (compiled, expanded) = self.expression(regex.as_ref(), grok.as_ref())?;
+                (Some(compiled), expanded)
+            }
+        };
+        let expression = match &expanded {
+            Some(expanded) => Some(expanded.regex.as_str()),
+            None => file.regex.as_ref().map(|regex| regex.get_ref().as_str()),
         };
         let mut detect = Detect {
             programs: file
@@ -238,13 +286,26 @@ impl Compiler<'_> {
                 .iter()
                 .map(|program| self.words.keep(&program.to_ascii_lowercase()))
                 .collect(),
-            prefix: keep(&file.prefix),
-            contains: keep(&file.contains),
+            prefix: file
+                .prefix
+                .iter()
+                .map(|word| self.words.keep(word))
+                .collect(),
+            contains: file
+                .contains
+                .iter()
+                .map(|word| Word::new(self.words.keep(word)))
+                .collect(),
             regex,
             first_bytes: [0; 4],
         };
-        detect.learn_first_bytes();
+        detect.learn_first_bytes(expression, self.syntax());
         Ok(detect)
+    }
+
+    /// How expressions are understood.
+    fn syntax(&self) -> syntax::Config {
+        syntax::Config::new().dot_matches_new_line(self.file.multiline)
     }
 
     /// The expression of a pattern, and the names and types that grok gave its groups.
@@ -276,7 +337,7 @@ impl Compiler<'_> {
             }
         };
         let compiled = meta::Regex::builder()
-            .syntax(syntax::Config::new().dot_matches_new_line(self.file.multiline))
+            .syntax(self.syntax())
             .configure(meta::Config::new().nfa_size_limit(Some(REGEX_BYTES_MAX)))
             .build(&text);
         match compiled {

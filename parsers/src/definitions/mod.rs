@@ -13,7 +13,6 @@ mod read;
 mod shipped;
 mod words;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -215,47 +214,90 @@ fn taken(definition: &Definition, found: &[Definition]) -> Option<&'static str> 
 /// Definitions with what finds the right one fast.
 struct Table {
     definitions: Vec<Definition>,
-    /// By the syslog program's name in lower case.
-    programs: HashMap<&'static str, usize>,
+    /// By the first byte of a record: the definitions that may know it.
+    by_first: Vec<Vec<usize>>,
+    /// The same without those that look for words only.
+    by_first_wordless: Vec<Vec<usize>>,
+    /// The rarest bytes of the words that others look for, when three are enough: where a record has none of them, it is theirs not.
+    signs: Option<[u8; 3]>,
+    /// By the length of a syslog program's name: names in lower case, and whose they are.
+    programs: Vec<Vec<(&'static str, usize)>>,
 }
 
 impl Table {
     fn new(definitions: Vec<Definition>) -> Self {
-        let programs = definitions
+        let by_first = |wanted: &dyn Fn(&Definition) -> bool| -> Vec<Vec<usize>> {
+            let firsts = 0..=u8::MAX;
+            let lists = firsts.map(|first| {
+                let places = definitions.iter().enumerate();
+                places
+                    .filter(|(_, definition)| {
+                        definition.detect.may_begin_with(first) && wanted(definition)
+                    })
+                    .map(|(place, _)| place)
+                    .collect()
+            });
+            lists.collect()
+        };
+        let mut signs: Vec<u8> = definitions
             .iter()
-            .enumerate()
-            .flat_map(|(place, definition)| {
-                definition
-                    .detect
-                    .programs
-                    .iter()
-                    .map(move |program| (*program, place))
-            })
+            .flat_map(|definition| definition.detect.rarest_of_words())
             .collect();
+        signs.sort_unstable();
+        signs.dedup();
+        let signs = match signs[..] {
+            [a] => Some([a, a, a]),
+            [a, b] => Some([a, b, b]),
+            [a, b, c] => Some([a, b, c]),
+            _ => None,
+        };
+        let (by_first, by_first_wordless) = (
+            by_first(&|_| true),
+            by_first(&|definition| definition.detect.rarest_of_words().next().is_none()),
+        );
+        let mut programs: Vec<Vec<(&'static str, usize)>> = Vec::new();
+        for (place, definition) in definitions.iter().enumerate() {
+            for program in &definition.detect.programs {
+                if programs.len() <= program.len() {
+                    programs.resize(program.len() + 1, Vec::new());
+                }
+                // Of two definitions for one program the later one is taken.
+                programs[program.len()].insert(0, (*program, place));
+            }
+        }
         Self {
             definitions,
+            by_first,
+            by_first_wordless,
+            signs,
             programs,
         }
     }
 
     fn detect(&self, text: &str) -> Option<&Definition> {
         let first = *text.as_bytes().first()?;
-        self.definitions
+        let no_words = self.signs.is_some_and(|[a, b, c]| {
+            memchr::memchr3(a, b, c, compile::head_of(text).as_bytes()).is_none()
+        });
+        let by_first = if no_words {
+            &self.by_first_wordless
+        } else {
+            &self.by_first
+        };
+        by_first[usize::from(first)]
             .iter()
+            .map(|place| &self.definitions[*place])
             .find(|definition| definition.detect.knows(first, text))
     }
 
     fn by_program(&self, program: &str) -> Option<&Definition> {
-        if program.is_empty() || self.programs.is_empty() {
+        if program.is_empty() {
             return None;
         }
-        let place = match self.programs.get(program) {
-            Some(place) => *place,
-            None if program.bytes().any(|byte| byte.is_ascii_uppercase()) => {
-                *self.programs.get(program.to_ascii_lowercase().as_str())?
-            }
-            None => return None,
-        };
-        self.definitions.get(place)
+        let same_length = self.programs.get(program.len())?;
+        let (_, place) = same_length
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(program))?;
+        self.definitions.get(*place)
     }
 }

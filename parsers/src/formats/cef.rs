@@ -5,6 +5,7 @@ use bumpalo::collections::String as ArenaString;
 use super::{Fit, Format, NotThisFormat};
 use crate::draft::Draft;
 use crate::event::Value;
+use crate::scan;
 use crate::when;
 
 pub(super) const CEF: Format = Format {
@@ -25,8 +26,7 @@ const HEADER: [&str; 7] = [
 ];
 
 fn body(text: &str) -> Option<&str> {
-    text.strip_prefix("CEF:")
-        .map(|rest| rest.trim_start_matches(' '))
+    scan::after(text, "CEF:").map(|rest| rest.trim_start_matches(' '))
 }
 
 fn detect(text: &str) -> Option<&'static str> {

@@ -9,18 +9,18 @@ use crate::when;
 
 /// Whether what follows the header is such a list.
 pub(super) fn is_one(text: &str) -> bool {
-    text.strip_prefix('[').is_some_and(|text| {
+    scan::after(text, "[").is_some_and(|text| {
         let name = text
             .bytes()
             .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
             .count();
         name > 0 && text[name..].starts_with(":\"")
-    }) || text.starts_with("[Fields@1.3.6.1.4.1.2620")
+    }) || scan::begins(text, "[Fields@1.3.6.1.4.1.2620")
 }
 
 /// A dash for "no structured data" may stand before the list.
 pub(super) fn fields_of(text: &str) -> Option<&str> {
-    text.strip_prefix("- ").filter(|text| is_one(text))
+    scan::after(text, "- ").filter(|text| is_one(text))
 }
 
 /// Names that rules and analysts know by another.

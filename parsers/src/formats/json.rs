@@ -4,7 +4,7 @@ use bumpalo::collections::Vec as ArenaVec;
 
 use super::{Fit, Format, NotThisFormat, laurel, otlp, shapes, windows_json};
 use crate::classify;
-use crate::draft::Draft;
+use crate::draft::{Draft, first_str};
 use crate::event::{ProblemKind, Value};
 use crate::json::Node;
 use crate::when;
@@ -92,6 +92,12 @@ fn is_object(nodes: &[Node<'_>]) -> bool {
 }
 
 fn event<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
+    if draft.context.depth_max > 0 && is_plain(nodes) {
+        plain_members(draft, nodes);
+        finish(draft);
+        shapes::finish(draft);
+        return;
+    }
     // One look at all members spares the many that the special forms begin with.
     let (mut has_map, mut has_id) = (false, false);
     for (name, value) in members(nodes) {
@@ -105,6 +111,31 @@ fn event<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
     }
     finish(draft);
     shapes::finish(draft);
+}
+
+/// Whether an object has nothing within its maps and lists, as most have that are of one level, and is not of the forms that
+/// have a reader of their own.
+fn is_plain(nodes: &[Node<'_>]) -> bool {
+    match nodes.first() {
+        Some(Node::Object { len, count }) if *count == 2 * len => {
+            pairs(nodes).all(|pair| !matches!(pair[0], Node::Scalar(Value::Str("ID"))))
+        }
+        _ => false,
+    }
+}
+
+/// Name and value of each member of an object that has nothing within its maps and lists.
+fn pairs<'n, 'a>(nodes: &'n [Node<'a>]) -> impl Iterator<Item = &'n [Node<'a>; 2]> {
+    nodes[1..].as_chunks::<2>().0.iter()
+}
+
+/// Adds the members of such an object as fields.
+fn plain_members<'a>(draft: &mut Draft<'a, '_>, nodes: &[Node<'a>]) {
+    for pair in pairs(nodes) {
+        if let [Node::Scalar(Value::Str(name)), Node::Scalar(value)] = pair {
+            draft.push(name, *value);
+        }
+    }
 }
 
 /// The members of an object.
@@ -219,7 +250,7 @@ fn flatten_array<'a>(
 }
 
 /// Fields that may hold the event's time, the best first.
-const TIME_FIELDS: [&str; 20] = [
+static TIME_FIELDS: [&str; 20] = [
     "@timestamp",
     "timestamp",
     "eventTime",
@@ -243,7 +274,7 @@ const TIME_FIELDS: [&str; 20] = [
 ];
 
 /// Fields that may name the host.
-const HOST_FIELDS: [&str; 9] = [
+static HOST_FIELDS: [&str; 9] = [
     "host.name",
     "host.hostname",
     "Computer",
@@ -257,16 +288,16 @@ const HOST_FIELDS: [&str; 9] = [
 
 /// Time and host from the fields that usually hold them.
 pub(super) fn finish(draft: &mut Draft<'_, '_>) {
-    if let Some(time) = TIME_FIELDS.iter().find_map(|name| time_of(draft, name)) {
+    if let Some(time) = draft.first_of(&TIME_FIELDS, time_of) {
         draft.time(time);
     }
-    if let Some(host) = HOST_FIELDS.iter().find_map(|name| draft.get_str(name)) {
+    if let Some(host) = draft.first_of(&HOST_FIELDS, |_, value| first_str(value)) {
         draft.host(host);
     }
 }
 
-fn time_of(draft: &mut Draft<'_, '_>, name: &'static str) -> Option<crate::time::Timestamp> {
-    match draft.get(name)? {
+fn time_of(draft: &Draft<'_, '_>, value: Value<'_>) -> Option<crate::time::Timestamp> {
+    match value {
         Value::Str(text) => when::any(text, draft.context),
         #[expect(
             clippy::cast_precision_loss,

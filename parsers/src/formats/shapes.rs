@@ -285,7 +285,7 @@ pub(super) fn finish(draft: &mut Draft<'_, '_>) {
         windows::time_and_host(draft);
     } else if windows::is_windows_event(draft) {
         windows::finish(draft);
-    } else if let Some(found) = SHAPES.iter().find(|shape| fits(draft, shape)) {
+    } else if let Some(found) = shape_of(draft) {
         draft.event.format = found.name;
         (found.finish)(draft);
     }
@@ -303,6 +303,19 @@ fn is_wrapper(format: &str) -> bool {
     )
 }
 
+/// The first shape that the names are of.
+fn shape_of(draft: &mut Draft<'_, '_>) -> Option<&'static Shape> {
+    let key = if draft.is_nested() {
+        " shape of what is nested"
+    } else {
+        " shape"
+    };
+    let place = draft.follows_from_names(key, |draft| {
+        SHAPES.iter().position(|shape| fits(draft, shape))
+    })?;
+    SHAPES.get(place)
+}
+
 fn fits(draft: &mut Draft<'_, '_>, shape: &Shape) -> bool {
     // The fields of the wrapper that an inner object stands in are no sign of that object's shape.
     if draft.is_nested() && is_wrapper(shape.name) {
@@ -316,13 +329,17 @@ fn fits(draft: &mut Draft<'_, '_>, shape: &Shape) -> bool {
 
 /// A log that says itself what it is: that completes what was concluded, as far as it does not contradict.
 fn named_source<'a>(draft: &mut Draft<'a, '_>) {
+    static PARTS: [&str; 3] = ["product", "category", "service"];
+    if !draft.has_any(&PARTS) {
+        return;
+    }
     let mut part = |name| {
         draft
             .get_str(name)
             .filter(|text| text.len() <= 64 && !text.contains(' '))
             .unwrap_or("")
     };
-    let [product, category, service] = ["product", "category", "service"].map(&mut part);
+    let [product, category, service] = PARTS.map(&mut part);
     if product.is_empty() && category.is_empty() && service.is_empty() {
         return;
     }

@@ -248,10 +248,7 @@ fn labelled_data<'a>(draft: &mut Draft<'a, '_>, message: &'a str, channel: &str)
 
 /// Numbers are numbers.
 fn value_of(text: &str) -> Value<'_> {
-    match text.parse::<i64>() {
-        Ok(number) if crate::draft::is_plain_number(text) => Value::Int(number),
-        _ => Value::Str(text),
-    }
+    crate::draft::plain_number(text).map_or(Value::Str(text), Value::Int)
 }
 
 /// The last thing said of a new process; an explanation follows it.

@@ -2,10 +2,6 @@
 //! RFC or of ISO 8601 (rsyslog's default file format since Debian 12), with and without a host.
 
 use nom::Parser;
-use nom::bytes::complete::{tag, take_while_m_n};
-use nom::character::complete::char;
-use nom::combinator::opt;
-use nom::sequence::delimited;
 
 use super::{Fit, Format, NotThisFormat};
 use super::{checkpoint, cisco_header, snare};
@@ -67,7 +63,10 @@ fn detect(text: &str) -> Option<&'static str> {
 
 fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
     let text = without_octet_count(text).unwrap_or(text);
-    let (rest, priority) = opt(priority).parse(text).map_err(|_| NotThisFormat)?;
+    let (rest, priority) = match priority(text) {
+        Ok((rest, priority)) => (rest, Some(priority)),
+        Err(_) => (text, None),
+    };
     let facility = priority.map(|priority| FACILITIES[usize::from(priority >> 3)]);
     if let Some(priority) = priority {
         draft.push(
@@ -78,7 +77,8 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
             "severity",
             Value::Str(SEVERITIES[usize::from(priority & 7)]),
         );
-        if let Ok((rest, _)) = version(rest) {
+        // The version; there is no other than the first.
+        if let Some(rest) = scan::after(rest, "1 ") {
             return rfc5424(draft, rest, facility);
         }
     }
@@ -87,7 +87,7 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
 
 /// `123 <34>...`: RFC 6587's framing by octet count, where a collector left it in.
 fn without_octet_count(text: &str) -> Option<&str> {
-    if text.starts_with('<') {
+    if scan::begins(text, "<") {
         return Some(text);
     }
     let (count, rest) = text.split_once(' ')?;
@@ -96,17 +96,22 @@ fn without_octet_count(text: &str) -> Option<&str> {
     (is_count && rest.starts_with('<')).then_some(rest)
 }
 
+/// `<PRI>` of at most 191.
 fn priority(text: &str) -> Scan<'_, u8> {
-    let digits = take_while_m_n(1, 3, |c: char| c.is_ascii_digit());
-    let (rest, digits) = delimited(char('<'), digits, char('>')).parse(text)?;
-    match digits.parse::<u8>() {
-        Ok(priority) if priority <= 191 => Ok((rest, priority)),
+    let not_one = nom::Err::Error(());
+    let rest = scan::after(text, "<").ok_or(not_one)?;
+    let digits = rest.bytes().take(4).take_while(u8::is_ascii_digit).count();
+    let number = rest.as_bytes()[..digits]
+        .iter()
+        .fold(0_u16, |number, digit| number * 10 + u16::from(digit - b'0'));
+    match (
+        digits,
+        u8::try_from(number),
+        scan::after(&rest[digits..], ">"),
+    ) {
+        (1..=3, Ok(number @ 0..=191), Some(rest)) => Ok((rest, number)),
         _ => Err(nom::Err::Error(())),
     }
-}
-
-fn version(text: &str) -> Scan<'_, &str> {
-    tag("1 ").parse(text)
 }
 
 /// RFC 5424 section 6: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]`.
@@ -133,15 +138,15 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
         draft.number("pid", pid);
     }
     draft.text_or_dash("msgid", message_id);
-    let rest = rest.trim_start_matches(' ');
+    let rest = without_spaces(rest);
     let rest = checkpoint::fields_of(rest).unwrap_or(rest);
-    let message = match rest.strip_prefix('-') {
+    let message = match scan::after(rest, "-") {
         Some(message) => message,
         None if checkpoint::is_one(rest) => return checkpoint::read(draft, rest),
         None => structured_data(draft, rest),
     };
-    let message = message.strip_prefix(' ').unwrap_or(message);
-    let message = message.strip_prefix('\u{FEFF}').unwrap_or(message);
+    let message = scan::after(message, " ").unwrap_or(message);
+    let message = scan::after(message, "\u{FEFF}").unwrap_or(message);
     if let Some((_, columns)) = snare::parts(message) {
         return from_snare(draft, columns);
     }
@@ -160,16 +165,17 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
 /// `[id name="value" ...][id ...]`; gives what follows.
 fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
     let mut rest = text;
-    while let Some(element) = rest.strip_prefix('[') {
-        let Some(end_of_id) = element.find([' ', ']']) else {
+    while let Some(element) = scan::after(rest, "[") {
+        let Some(end_of_id) = memchr::memchr2(b' ', b']', element.as_bytes()) else {
             draft.note(ProblemKind::Partial, "structured data is not closed");
             return rest;
         };
         let (id, mut parameters) = element.split_at(end_of_id);
-        while let Some(parameter) = parameters.strip_prefix(' ') {
-            let Some((name, value_text)) = parameter.split_once('=') else {
+        while let Some(parameter) = scan::after(parameters, " ") {
+            let Some(equals) = memchr::memchr(b'=', parameter.as_bytes()) else {
                 break;
             };
+            let (name, value_text) = (&parameter[..equals], &parameter[equals + 1..]);
             let Ok((after, value)) = scan::quoted(value_text) else {
                 break;
             };
@@ -178,7 +184,7 @@ fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
             draft.push(name, Value::Str(value));
             parameters = after;
         }
-        match parameters.strip_prefix(']') {
+        match scan::after(parameters, "]") {
             Some(after) => rest = after,
             None => {
                 draft.note(
@@ -194,10 +200,16 @@ fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
 
 fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'static str>) -> Fit {
     let received_at = draft.event.record.received_at;
-    if let Some(header) = cisco_header::read(text, received_at, draft.context) {
+    // The first letters of what Cisco's devices and Snare are known by: mostly there is neither.
+    let head = &text.as_bytes()[..text.len().min(HEAD_BYTES_MAX)];
+    let has_mark = memchr::memchr2(b'%', b'M', head).is_some();
+    if has_mark && let Some(header) = cisco_header::read(text, received_at, draft.context) {
         return from_cisco(draft, &header, facility);
     }
-    let text = text.trim_start_matches([' ', '*']);
+    let text = match text.as_bytes().first() {
+        Some(b' ' | b'*') => text.trim_start_matches([' ', '*']),
+        _ => text,
+    };
     let time = when::bsd(text, received_at, draft.context)
         .or_else(|| when::iso(text, &draft.context.default_zone));
     let rest = match time {
@@ -211,11 +223,8 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
         }
         None => return Err(NotThisFormat),
     };
-    let rest = rest
-        .strip_prefix(':')
-        .unwrap_or(rest)
-        .trim_start_matches(' ');
-    if let Some((host, columns)) = snare_columns(rest) {
+    let rest = without_spaces(scan::after(rest, ":").unwrap_or(rest));
+    if has_mark && let Some((host, columns)) = snare_columns(rest) {
         draft.host(host);
         host_field(draft);
         return from_snare(draft, columns);
@@ -247,6 +256,9 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
     }
     Ok(())
 }
+
+/// Bytes in which the marks are looked for that may stand behind a header.
+const HEAD_BYTES_MAX: usize = 1_024;
 
 /// Snare's columns, behind a host or none, or behind a host and a program's tag that relays put before them.
 fn snare_columns(text: &str) -> Option<(&str, &str)> {
@@ -289,19 +301,30 @@ fn from_cisco<'a>(
 
 /// The host, unless the first word is a program's tag. Some devices name themselves twice.
 fn host_of(text: &str) -> (&str, &str) {
-    let Some((first, rest)) = text.split_once(' ') else {
+    let Some(end) = memchr::memchr(b' ', text.as_bytes()) else {
         return ("", text);
     };
-    if first.ends_with(':')
-        || first.starts_with(['%', '[', '('])
-        || (first.contains('[') && first.contains(']'))
-    {
+    let (first, rest) = (&text[..end], &text[end + 1..]);
+    let is_tag = match first.as_bytes() {
+        [b'%' | b'[' | b'(', ..] | [.., b':'] => true,
+        word => word.contains(&b'[') && word.contains(&b']'),
+    };
+    if is_tag {
         return ("", text);
     }
-    let rest = rest.trim_start_matches(' ');
-    match rest.split_once(' ') {
-        Some((second, behind)) if second == first => (first, behind.trim_start_matches(' ')),
-        _ => (first, rest),
+    let rest = without_spaces(rest);
+    match scan::after(rest, first).and_then(|rest| scan::after(rest, " ")) {
+        Some(behind) => (first, without_spaces(behind)),
+        None => (first, rest),
+    }
+}
+
+/// The text from the first character on that is no space; there mostly is none.
+fn without_spaces(text: &str) -> &str {
+    if text.as_bytes().first() == Some(&b' ') {
+        text.trim_start_matches(' ')
+    } else {
+        text
     }
 }
 
@@ -318,28 +341,28 @@ fn program_tag(text: &str) -> Tag<'_> {
         pid: "",
         message: text,
     };
-    let Some(end) = text.find([':', '[', ' ']) else {
+    let Some(end) = memchr::memchr3(b':', b'[', b' ', text.as_bytes()) else {
         return none;
     };
     let (program, rest) = text.split_at(end);
     // CEF and LEEF begin as a tag does.
-    if program.is_empty() || rest.starts_with(' ') || matches!(program, "CEF" | "LEEF") {
+    if program.is_empty() || scan::begins(rest, " ") || matches!(program, "CEF" | "LEEF") {
         return none;
     }
-    if let Some(rest) = rest.strip_prefix(':') {
+    if let Some(rest) = scan::after(rest, ":") {
         return Tag {
             program,
             pid: "",
-            message: rest.trim_start_matches(' '),
+            message: without_spaces(rest),
         };
     }
     match scan::bracketed(rest) {
-        Ok((rest, pid)) if !pid.contains(' ') => {
-            let message = rest.strip_prefix(':').unwrap_or(rest);
+        Ok((rest, pid)) if !pid.bytes().any(|byte| byte == b' ') => {
+            let message = scan::after(rest, ":").unwrap_or(rest);
             Tag {
                 program,
                 pid,
-                message: message.trim_start_matches(' '),
+                message: without_spaces(message),
             }
         }
         _ => none,

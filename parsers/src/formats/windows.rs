@@ -25,7 +25,7 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
 }
 
 /// Other agents' names of System's fields, and Sigma's.
-const NAMES: [(&str, &[&str]); 4] = [
+static NAMES: [(&str, &[&str]); 4] = [
     (
         "EventID",
         &[
@@ -77,14 +77,14 @@ const NAMES: [(&str, &[&str]); 4] = [
 
 /// Whether the fields are those of a Windows event.
 pub(super) fn is_windows_event(draft: &mut Draft<'_, '_>) -> bool {
-    let has = |draft: &mut Draft<'_, '_>, names: &[&'static str]| {
-        names.iter().any(|name| draft.get(name).is_some())
-    };
-    let [(id, ids), (provider, providers), (channel, channels), _] = NAMES;
-    (has(draft, &[id]) || has(draft, &ids[..3]))
-        && (has(draft, &[channel, provider, "ProviderGuid"])
-            || has(draft, channels)
-            || has(draft, &providers[..6]))
+    let answer = draft.follows_from_names(" is a Windows event", |draft| {
+        let mut has = |names: &[&'static str]| names.iter().any(|name| draft.get(name).is_some());
+        let [(id, ids), (provider, providers), (channel, channels), _] = NAMES;
+        let is_one = (has(&[id]) || has(&ids[..3]))
+            && (has(&[channel, provider, "ProviderGuid"]) || has(channels) || has(&providers[..6]));
+        is_one.then_some(0)
+    });
+    answer.is_some()
 }
 
 /// Once all fields are there: names, time, host, log sources.
@@ -95,7 +95,7 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
         "windows_json"
     };
     for (name, others) in NAMES {
-        if let Some(value) = others.iter().find_map(|other| draft.get(other)) {
+        if let Some(value) = draft.first_of(others, |_, value| Some(value)) {
             draft.push_if_absent(name, value);
         }
     }

@@ -1,9 +1,10 @@
 //! Firewalls and routers that speak syslog without a program's tag, and pf's log of packets.
 
 use super::pattern::{Message, message};
-use super::read_table;
+use super::{read_table, signs};
 use crate::draft::Draft;
 use crate::event::Value;
+use crate::scan::{self, Word};
 
 /// Messages that say by themselves whose they are.
 static WITHOUT_PROGRAM: &[Message] = &[
@@ -39,6 +40,9 @@ static WITHOUT_PROGRAM: &[Message] = &[
     ),
 ];
 
+/// All but the packets have it.
+const VIA: Word = Word::new(" via ");
+
 /// The names that Sigma's firewall rules use.
 const FIREWALL_NAMES: [(&str, &str); 4] = [
     ("SourceIp", "src_ip"),
@@ -47,8 +51,14 @@ const FIREWALL_NAMES: [(&str, &str); 4] = [
     ("DestinationPort", "dst_port"),
 ];
 
-pub(super) fn read_without_program<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    let is_read = read_table(draft, WITHOUT_PROGRAM, text);
+pub(super) fn read_without_program<'a>(
+    draft: &mut Draft<'a, '_>,
+    text: &'a str,
+    signs: u8,
+) -> bool {
+    let may_be =
+        scan::begins(text, "firewall,") || signs & signs::VIA != 0 && VIA.find(text).is_some();
+    let is_read = may_be && read_table(draft, WITHOUT_PROGRAM, text);
     if is_read && text.starts_with("firewall,") {
         for (from, to) in FIREWALL_NAMES {
             draft.alias(from, to);

@@ -3,7 +3,7 @@
 use super::{Message, message, read_table, wireguard};
 use crate::draft::Draft;
 use crate::event::Value;
-use crate::scan;
+use crate::scan::{self, Word};
 
 /// Words of a rule's prefix that say what became of the packet.
 const VERDICTS: [(&str, &str); 9] = [
@@ -54,10 +54,8 @@ pub(super) fn read_kernel<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool 
 /// Reads a packet's line, whatever stands before it.
 pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     let text = without_uptime(text);
-    let (Some(start), true) = (
-        packet_start(text),
-        text.contains(" SRC=") && text.contains(" DST="),
-    ) else {
+    let is_packet = SOURCE.find(text).is_some() && DESTINATION.find(text).is_some();
+    let Some(start) = is_packet.then(|| packet_start(text)).flatten() else {
         return false;
     };
     let (prefix, packet) = text.split_at(start);
@@ -87,14 +85,26 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     true
 }
 
+const SOURCE: Word = Word::new(" SRC=");
+const DESTINATION: Word = Word::new(" DST=");
+const IN: Word = Word::new("IN=");
+
 fn packet_start(text: &str) -> Option<usize> {
-    if text.starts_with("IN=") {
+    if scan::begins(text, "IN=") {
         return Some(0);
     }
-    [" IN=", "]IN=", ":IN="]
-        .iter()
-        .find_map(|mark| text.find(mark))
-        .map(|at| at + 1)
+    // The first behind a space, else behind a bracket, else behind a colon.
+    [b' ', b']', b':'].into_iter().find_map(|before| {
+        let mut from = 0;
+        while let Some(found) = IN.find(&text[from..]) {
+            let at = from + found;
+            if text.as_bytes().get(at.wrapping_sub(1)) == Some(&before) {
+                return Some(at);
+            }
+            from = at + 1;
+        }
+        None
+    })
 }
 
 fn contains_ignoring_case(text: &str, upper_word: &str) -> bool {

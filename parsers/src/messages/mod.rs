@@ -8,6 +8,7 @@ mod pam;
 mod pan_os;
 mod pattern;
 mod services;
+mod signs;
 mod sshd;
 mod sudo;
 mod systemd;
@@ -17,7 +18,7 @@ use crate::definitions::Definitions;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::formats;
-pub(crate) use pattern::{Message, is_fit, message, read as read_table, read_header};
+pub(crate) use pattern::{Message, Tables, is_fit, message, read as read_table, read_header};
 pub(crate) use services::{DROPBEAR, EXIM, PROFTPD, PROXMOX, VSFTPD};
 
 /// A syslog message, its header taken off.
@@ -125,52 +126,101 @@ static PROGRAMS: &[Program] = &[
     program(&["modsecurity"], "modsecurity", Reader::Table(&[])),
 ];
 
+/// Names of programs by their length and their first letter's last bits, with the program's place plus one: most names are
+/// told apart without reading them.
+static BY_NAME: [[u8; SAME_START]; STARTS] = {
+    let mut table = [[0; SAME_START]; STARTS];
+    let mut place = 0;
+    while place < PROGRAMS.len() {
+        let names = PROGRAMS[place].names;
+        let mut which = 0;
+        while which < names.len() {
+            let row = &mut table[start_of(names[which])];
+            let mut free = 0;
+            while row[free] != 0 && row[free] as usize != place + 1 {
+                free += 1;
+            }
+            row[free] = place as u8 + 1;
+            which += 1;
+        }
+        place += 1;
+    }
+    table
+};
+const STARTS: usize = 256;
+/// Programs with names of the same length and start; the compiler says if there are more.
+const SAME_START: usize = 4;
+
+/// Which row a name stands in; the same for upper and lower case.
+const fn start_of(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() {
+        return 0;
+    }
+    (bytes.len() % 16) << 4 | (bytes[0] & 0x0F) as usize
+}
+
+/// The program of that name, in upper or lower case.
+fn program_named(name: &str) -> Option<&'static Program> {
+    let row = &BY_NAME[start_of(name)];
+    row.iter()
+        .map_while(|place| PROGRAMS.get(usize::from(*place).checked_sub(1)?))
+        .find(|program| {
+            program
+                .names
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        })
+}
+
 /// Programs and facilities that Debian and Red Hat write to auth.log or secure.
-const AUTH_PROGRAMS: [&str; 12] = [
-    "sshd",
-    "sshd-session",
-    "sudo",
-    "su",
-    "systemd-logind",
-    "login",
-    "polkitd",
-    "gdm-password",
-    "useradd",
-    "usermod",
-    "groupadd",
-    "passwd",
-];
+fn is_auth_program(name: &str) -> bool {
+    matches!(
+        name,
+        "sshd"
+            | "sshd-session"
+            | "sudo"
+            | "su"
+            | "systemd-logind"
+            | "login"
+            | "polkitd"
+            | "gdm-password"
+            | "useradd"
+            | "usermod"
+            | "groupadd"
+            | "passwd"
+    )
+}
 
 /// Reads the message: fields of what is understood, the log source, and what may be wrapped in it.
 pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
     let message = syslog.message.trim_end();
     draft.text("message", message);
     let name = base_name(syslog.program);
-    let known = PROGRAMS.iter().find(|program| {
-        program
-            .names
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(name))
-    });
+    let known = program_named(name);
     classify(draft, syslog, name, known);
     let understood = pam::read(draft, message)
         || known.is_some_and(|program| match program.reader {
             Reader::Table(table) => read_table(draft, table, message),
             Reader::Grammar(read) => read(draft, message),
         });
-    if !understood
-        && !without_program(draft, message)
+    if understood {
+        return;
+    }
+    let signs = signs::of(message);
+    if !without_program(draft, message, signs)
         && !Definitions::read_inner(draft, name, message)
+        && signs & signs::INNER != 0
     {
         draft.nested(|draft| formats::read_inner(draft, message));
     }
 }
 
 /// Messages that are known by what they say, whoever says it.
-fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str) -> bool {
-    firewall::read(draft, message)
+fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str, signs: u8) -> bool {
+    signs & signs::PAIR != 0 && firewall::read(draft, message)
         || pan_os::read(draft, message)
-        || appliances::read_without_program(draft, message)
+        || appliances::read_without_program(draft, message, signs)
 }
 
 fn classify(
@@ -185,13 +235,19 @@ fn classify(
     {
         draft.source("linux", "", service);
     }
-    let is_auth =
-        matches!(syslog.facility, Some("auth" | "authpriv")) || AUTH_PROGRAMS.contains(&name);
+    let is_auth = matches!(syslog.facility, Some("auth" | "authpriv")) || is_auth_program(name);
     draft.source("linux", "", if is_auth { "auth" } else { "syslog" });
 }
 
 /// The program's name without path, instance and part: `/usr/sbin/cron`, `postfix/smtpd`, `(systemd)`.
 fn base_name(program: &str) -> &str {
+    // Most names have none of these.
+    if !program
+        .bytes()
+        .any(|byte| matches!(byte, b'/' | b'(' | b')'))
+    {
+        return program;
+    }
     if let Some((first, _)) = program.split_once('/')
         && !first.is_empty()
     {

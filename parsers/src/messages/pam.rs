@@ -3,7 +3,7 @@
 use super::pattern::{Message, message};
 use super::read_table;
 use crate::draft::Draft;
-use crate::scan;
+use crate::scan::{self, Word};
 
 static MESSAGES: &[Message] = &[
     message(
@@ -49,19 +49,16 @@ static MESSAGES: &[Message] = &[
     message("user {User} ({_}) tally {_}, deny", "lock", "failure"),
 ];
 
+const BEHIND_SOURCE: Word = Word::new("): ");
+const FAILURE: Word = Word::new("authentication failure; ");
+
 /// Reads a message of a PAM module.
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    let Some(header) = text
-        .strip_prefix("PAM ")
-        .or(Some(text))
-        .filter(|text| text.starts_with("pam_"))
-    else {
+    let header = scan::after(text, "PAM ").unwrap_or(text);
+    if !scan::begins(header, "pam_") {
         return more_failures(draft, text);
-    };
-    let Some((source, rest)) = header
-        .split_once(':')
-        .and_then(|_| header.split_once("): "))
-    else {
+    }
+    let Some((source, rest)) = BEHIND_SOURCE.split(header) else {
         return false;
     };
     let Some((module, service)) = source.split_once('(') else {
@@ -72,7 +69,7 @@ pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
         .map_or(service, |(service, _)| service);
     draft.text("pam_module", module);
     draft.text("pam_service", service);
-    if let Some((_, details)) = rest.split_once("authentication failure; ") {
+    if let Some((_, details)) = FAILURE.split(rest) {
         failure(draft, details);
     } else {
         read_table(draft, MESSAGES, rest);
@@ -82,9 +79,7 @@ pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
 
 /// `PAM 2 more authentication failures; logname= uid=0 ...`.
 fn more_failures<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    match text
-        .strip_prefix("PAM ")
-        .and_then(|text| text.split_once(" more authentication failure"))
+    match scan::after(text, "PAM ").and_then(|text| text.split_once(" more authentication failure"))
     {
         Some((count, details)) if !count.is_empty() => {
             draft.number("count", count);

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::formats;
-use crate::scan;
+use crate::scan::{self, Word};
 use crate::when;
 
 /// A message of a program.
@@ -62,12 +62,11 @@ pub(crate) fn read<'a>(
     text: &'a str,
 ) -> bool {
     let mut places = Places::new();
-    let Some(found) = table.iter().find(|message| {
-        places.clear();
-        fits(message.pattern, text, &mut places)
-    }) else {
+    let compiled = draft.scratch.tables.of(table);
+    let Some(found) = compiled.find(text, &mut places) else {
         return false;
     };
+    let found = &table[found];
     for place in &places {
         place.write(draft);
     }
@@ -80,6 +79,7 @@ pub(crate) fn read<'a>(
 
 type Places<'a> = SmallVec<[Place<'a>; 8]>;
 
+/// What a place of a pattern took.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     name: &'static str,
@@ -87,7 +87,8 @@ struct Place<'a> {
     text: &'a str,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a place takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
     Greedy,
@@ -103,7 +104,9 @@ impl Kind {
         match self {
             Self::Text | Self::Greedy => true,
             Self::Number => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
-            Self::Address => !text.is_empty() && !text.contains([' ', '\t']),
+            Self::Address => {
+                !text.is_empty() && memchr::memchr2(b' ', b'\t', text.as_bytes()).is_none()
+            }
             Self::Ip => scan::ip(text).is_some(),
             Self::SlashedTime => text.contains('/') && text.contains(':'),
         }
@@ -173,82 +176,255 @@ pub(crate) fn read_header<'a>(
     )
 }
 
+/// Tables of messages, taken apart when they were first asked for; found by their address, for they are part of the program.
+#[derive(Default)]
+pub(crate) struct Tables {
+    /// Places in `tables` plus one, by address, open addressing.
+    slots: Vec<u16>,
+    tables: Vec<Table>,
+}
+
+/// A table of messages whose patterns are taken apart.
+struct Table {
+    of: &'static [Message],
+    /// The byte that a text must begin with, per pattern; 0 for any.
+    firsts: Vec<u8>,
+    patterns: Vec<Pattern>,
+}
+
+impl Tables {
+    fn of(&mut self, table: &'static [Message]) -> &Table {
+        let mut slot = self.slot(table);
+        if self.slots.get(slot).is_none_or(|place| *place == 0) {
+            slot = self.add(table);
+        }
+        &self.tables[usize::from(self.slots[slot]) - 1]
+    }
+
+    /// Where a table is, or the free place for it.
+    fn slot(&self, table: &'static [Message]) -> usize {
+        let mask = self.slots.len().wrapping_sub(1);
+        let address = table.as_ptr().addr();
+        let mut slot = (address / align_of::<Message>()) & mask;
+        while let Some(place @ 1..) = self.slots.get(slot) {
+            if std::ptr::eq(self.tables[usize::from(*place) - 1].of, table) {
+                break;
+            }
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    #[cold]
+    fn add(&mut self, table: &'static [Message]) -> usize {
+        self.tables.push(Table::new(table));
+        if self.slots.len() < self.tables.len() * 4 {
+            self.slots = vec![0; (self.tables.len() * 8).next_power_of_two()];
+        }
+        for place in 0..self.tables.len() {
+            let slot = self.slot(self.tables[place].of);
+            self.slots[slot] =
+                u16::try_from(place + 1).expect("the program has some dozens of tables");
+        }
+        self.slot(table)
+    }
+}
+
+impl Table {
+    fn new(of: &'static [Message]) -> Self {
+        let first = |message: &Message| match message.pattern.as_bytes().first() {
+            None | Some(b'{' | b'$') => 0,
+            Some(first) => *first,
+        };
+        Self {
+            of,
+            firsts: of.iter().map(first).collect(),
+            patterns: of
+                .iter()
+                .map(|message| Pattern::of(message.pattern))
+                .collect(),
+        }
+    }
+
+    /// The place of the first message that fits.
+    fn find<'a>(&self, text: &'a str, places: &mut Places<'a>) -> Option<usize> {
+        let first = text.as_bytes().first().copied().unwrap_or(0);
+        memchr::memchr2_iter(first, 0, &self.firsts).find(|place| {
+            places.clear();
+            self.patterns[*place].fits(text, places)
+        })
+    }
+}
+
+/// A pattern taken apart.
+struct Pattern {
+    /// The text before the first place.
+    head: Literal,
+    holes: Box<[Hole]>,
+}
+
+/// The places of a pattern that is taken apart for one text only: without an allocation, for the longest has 13.
+type Holes = SmallVec<[Hole; 16]>;
+
+/// A place of a pattern and what follows it.
+#[derive(Clone, Copy)]
+struct Hole {
+    name: &'static str,
+    kind: Kind,
+    behind: Literal,
+}
+
+/// Text that must stand where it is.
+#[derive(Clone, Copy)]
+struct Literal {
+    text: Word,
+    /// Whether the message must end here.
+    is_end: bool,
+}
+
+impl Literal {
+    fn of(text: &'static str, is_last: bool) -> Self {
+        let ended = text.strip_suffix('$').filter(|_| is_last);
+        Self {
+            text: Word::new(ended.unwrap_or(text)),
+            is_end: ended.is_some(),
+        }
+    }
+
+    /// What follows it in a text that begins with it.
+    fn strip<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let rest = self.text.strip(text)?;
+        (!self.is_end || rest.is_empty()).then_some(rest)
+    }
+}
+
 /// Ends that are tried for one place before the pattern is given up: bounds the work on hostile messages.
 const TRIES_MAX: usize = 24;
 /// Ends that are tried for all places of a pattern together: with several places, what one tries is tried for
 /// each end of those before it. What a program writes fits within a few dozen.
 const TRIES_OF_ALL_MAX: u32 = 1_000;
 
+impl Pattern {
+    fn of(pattern: &'static str) -> Self {
+        let (head, behind) = head_of(pattern);
+        Self {
+            head,
+            holes: holes_of(behind).into_vec().into(),
+        }
+    }
+
+    fn fits<'a>(&self, text: &'a str, places: &mut Places<'a>) -> bool {
+        let rest = self.head.strip(text);
+        rest.is_some_and(|rest| holes_fit(&self.holes, rest, places, &mut 0))
+    }
+}
+
+/// Whether a pattern fits; it is taken apart as far as that is needed.
 fn fits<'a>(pattern: &'static str, text: &'a str, places: &mut Places<'a>) -> bool {
-    fits_within(pattern, text, places, &mut 0)
+    fits_counted(pattern, text, places, &mut 0)
 }
 
 /// As [`fits`], while `tries` counts.
-fn fits_within<'a>(
+fn fits_counted<'a>(
     pattern: &'static str,
     text: &'a str,
     places: &mut Places<'a>,
     tries: &mut u32,
 ) -> bool {
-    // Of a program's many patterns most differ from a message in the first letter already.
-    if let Some(first) = pattern.bytes().next()
+    // Of many patterns most differ from a text in the first letter already.
+    if let Some(first) = pattern.as_bytes().first()
         && !matches!(first, b'{' | b'$')
-        && text.bytes().next() != Some(first)
+        && text.as_bytes().first() != Some(first)
     {
         return false;
     }
-    let Some((literal, behind)) = pattern.split_once('{') else {
-        return match pattern.strip_suffix('$') {
-            Some(literal) => text == literal,
-            None => text.starts_with(pattern),
-        };
+    let (head, behind) = head_of(pattern);
+    let rest = head.strip(text);
+    rest.is_some_and(|rest| holes_fit(&holes_of(behind), rest, places, tries))
+}
+
+/// The text before the first place, and the pattern from the name of that place on, if it has one.
+fn head_of(pattern: &'static str) -> (Literal, Option<&'static str>) {
+    match pattern.split_once('{') {
+        Some((head, behind)) => (Literal::of(head, false), Some(behind)),
+        None => (Literal::of(pattern, true), None),
+    }
+}
+
+fn holes_of(mut rest: Option<&'static str>) -> Holes {
+    let mut holes = SmallVec::new();
+    while let Some((place, behind)) = rest.and_then(|rest| rest.split_once('}')) {
+        let (name, kind) = parse_place(place);
+        let (behind, further) = head_of(behind);
+        rest = further;
+        holes.push(Hole { name, kind, behind });
+    }
+    holes
+}
+
+/// Whether the text is what the places take and what stands between and behind them.
+fn holes_fit<'a>(holes: &[Hole], text: &'a str, places: &mut Places<'a>, tries: &mut u32) -> bool {
+    let Some((hole, further)) = holes.split_first() else {
+        return true;
     };
-    let Some(text) = text.strip_prefix(literal) else {
-        return false;
-    };
-    let Some((place, pattern)) = behind.split_once('}') else {
-        return false;
-    };
-    let (name, kind) = parse_place(place);
-    let next = pattern.split('{').next().unwrap_or("");
-    let next = next.strip_suffix('$').unwrap_or(next);
-    let mut attempt = |end: usize, places: &mut Places<'a>| {
+    let mut attempt = |end: usize| {
         let found = &text[..end];
         *tries += 1;
-        if *tries > TRIES_OF_ALL_MAX || !kind.accepts(found) {
+        if *tries > TRIES_OF_ALL_MAX || !hole.kind.accepts(found) {
             return false;
         }
+        let Some(rest) = hole.behind.strip(&text[end..]) else {
+            return false;
+        };
         places.push(Place {
-            name,
-            kind,
+            name: hole.name,
+            kind: hole.kind,
             text: found,
         });
-        let fitted = fits_within(pattern, &text[end..], places, tries);
+        let fitted = holes_fit(further, rest, places, tries);
         if !fitted {
             places.pop();
         }
         fitted
     };
-    match kind {
+    let next = hole.behind.text;
+    match hole.kind {
         Kind::Number => {
             let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-            return attempt(digits, places);
+            return attempt(digits);
         }
         Kind::Address | Kind::Ip if next.is_empty() => {
-            return attempt(text.find([' ', '\t']).unwrap_or(text.len()), places);
+            let end = memchr::memchr2(b' ', b'\t', text.as_bytes());
+            return attempt(end.unwrap_or(text.len()));
         }
-        _ if next.is_empty() => return attempt(text.len(), places),
+        _ if next.is_empty() => return attempt(text.len()),
         _ => {}
     }
-    if kind == Kind::Greedy {
-        text.rmatch_indices(next)
-            .take(TRIES_MAX)
-            .any(|(end, _)| attempt(end, places))
+    // Ends that are tried do not overlap.
+    if hole.kind == Kind::Greedy {
+        let mut before = text;
+        for _ in 0..TRIES_MAX {
+            let Some(end) = next.find_last(before) else {
+                return false;
+            };
+            if attempt(end) {
+                return true;
+            }
+            before = &text[..end];
+        }
     } else {
-        text.match_indices(next)
-            .take(TRIES_MAX)
-            .any(|(end, _)| attempt(end, places))
+        let mut from = 0;
+        for _ in 0..TRIES_MAX {
+            let Some(found) = next.find(&text[from..]) else {
+                return false;
+            };
+            if attempt(from + found) {
+                return true;
+            }
+            from += found + next.as_str().len();
+        }
     }
+    false
 }
 
 fn parse_place(place: &'static str) -> (&'static str, Kind) {
@@ -296,7 +472,12 @@ mod tests {
         let pattern = "{A} a {B} a {C} a {D} a {E} a {F} a {G:n} end";
         let text = " a ".repeat(500);
         let mut tries = 0;
-        assert!(!fits_within(pattern, &text, &mut Places::new(), &mut tries));
+        assert!(!fits_counted(
+            pattern,
+            &text,
+            &mut Places::new(),
+            &mut tries
+        ));
         assert!(tries < TRIES_OF_ALL_MAX + 200, "{tries}");
     }
 

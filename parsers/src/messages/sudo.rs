@@ -3,6 +3,7 @@
 use super::pattern::{Message, message};
 use super::put;
 use crate::draft::Draft;
+use crate::scan::Word;
 
 pub(super) static SU_MESSAGES: &[Message] = &[
     message("(to {TargetUser}) {User} on {tty}", "su", "success"),
@@ -17,12 +18,15 @@ pub(super) static SU_MESSAGES: &[Message] = &[
     message("- {tty} {User}:{TargetUser}", "su", "failure"),
 ];
 
+const BEHIND_USER: Word = Word::new(" : ");
+const COMMAND: Word = Word::new("COMMAND=");
+
 /// `user : [reason ;] TTY=.. ; PWD=.. ; USER=.. ; COMMAND=..`: the command comes last and may hold anything.
 pub(super) fn read_sudo<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    let Some((user, details)) = text.split_once(" : ") else {
+    let Some((user, details)) = BEHIND_USER.split(text) else {
         return false;
     };
-    let (head, command) = match details.split_once("COMMAND=") {
+    let (head, command) = match COMMAND.split(details) {
         Some((head, command)) => (head, Some(command)),
         None => (details, None),
     };
