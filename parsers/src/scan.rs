@@ -27,9 +27,36 @@ pub(crate) fn begins(text: &str, prefix: &str) -> bool {
     }
 }
 
+/// The first place of a byte that is expected within a few words: without a call for those.
+#[inline]
+pub(crate) fn find_near(wanted: u8, bytes: &[u8]) -> Option<usize> {
+    /// Bytes that count as near.
+    const NEAR: usize = 32;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    let mut at = 0;
+    while at < NEAR {
+        let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
+            let rest = bytes.get(at..)?;
+            return rest
+                .iter()
+                .position(|byte| *byte == wanted)
+                .map(|found| at + found);
+        };
+        let differs = u64::from_le_bytes(*eight) ^ (ONES * u64::from(wanted));
+        // The lowest bit that is set is that of the first zero byte.
+        let zeros = differs.wrapping_sub(ONES) & !differs & HIGH;
+        if zeros != 0 {
+            return Some(at + zeros.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr::memchr(wanted, &bytes[at..]).map(|found| at + found)
+}
+
 /// Characters up to the next space.
 pub(crate) fn word(text: &str) -> Scan<'_, &str> {
-    let end = memchr::memchr(b' ', text.as_bytes()).unwrap_or(text.len());
+    let end = find_near(b' ', text.as_bytes()).unwrap_or(text.len());
     if end == 0 {
         return Err(nom::Err::Error(()));
     }
@@ -53,7 +80,7 @@ pub(crate) fn next_word(text: &str) -> Scan<'_, &str> {
 /// What stands between `[` and `]`.
 pub(crate) fn bracketed(text: &str) -> Scan<'_, &str> {
     let rest = after(text, "[").ok_or(nom::Err::Error(()))?;
-    match memchr::memchr(b']', rest.as_bytes()) {
+    match find_near(b']', rest.as_bytes()) {
         Some(end) => Ok((&rest[end + 1..], &rest[..end])),
         None => Err(nom::Err::Error(())),
     }
@@ -421,6 +448,18 @@ mod tests {
         );
         assert_eq!(quoted("\"never closed \\"), Ok(("", "never closed \\")));
         assert_eq!(quoted("\"x\\é\" y"), Ok((" y", "x\\é")));
+    }
+
+    #[test]
+    fn a_byte_is_found_near_and_far() {
+        for length in 0..70 {
+            let mut bytes = vec![b'!'; length];
+            assert_eq!(find_near(b' ', &bytes), None);
+            for place in (0..length).rev() {
+                bytes[place] = b' ';
+                assert_eq!(find_near(b' ', &bytes), Some(place), "of {length}");
+            }
+        }
     }
 
     #[test]

@@ -258,6 +258,11 @@ impl<'t> Cursor<'t> {
 
 /// ISO 8601 and its relatives: `2024-08-26T01:33:38.572449+00:00`, `2021-05-28 18:08:01,124`, `2022/07/11 10:29:01`.
 pub(crate) fn iso<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
+    if let Some(civil) = plain_iso(text.as_bytes()) {
+        let mut at = Cursor(&text[PLAIN_ISO_BYTES..]);
+        let micros = at.fraction();
+        return at.finish(Civil { micros, ..civil }, zone);
+    }
     let mut at = Cursor(text);
     let year = at.year()?;
     let separator = at.one_of(b"-/.")?;
@@ -280,6 +285,39 @@ pub(crate) fn iso<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
         },
         zone,
     )
+}
+
+/// `2024-08-26T01:33:38`.
+const PLAIN_ISO_BYTES: usize = 19;
+
+/// ISO 8601 as it mostly is: every character in its place, up to the seconds.
+fn plain_iso(text: &[u8]) -> Option<Civil> {
+    let text = text.first_chunk::<PLAIN_ISO_BYTES>()?;
+    let is_plain = text[4] == b'-'
+        && text[7] == b'-'
+        && matches!(text[10], b'T' | b' ')
+        && text[13] == b':'
+        && text[16] == b':';
+    if !is_plain {
+        return None;
+    }
+    let (century, year) = (two_digits(text, 0)?, two_digits(text, 2)?);
+    Some(Civil {
+        year: i16::from(century) * 100 + i16::from(year),
+        month: two_digits(text, 5)?,
+        day: two_digits(text, 8)?,
+        hour: two_digits(text, 11)?,
+        minute: two_digits(text, 14)?,
+        second: two_digits(text, 17)?,
+        micros: 0,
+    })
+}
+
+/// The number that two digits are.
+#[inline]
+fn two_digits(text: &[u8], at: usize) -> Option<i8> {
+    let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| (tens * 10 + ones).cast_signed())
 }
 
 /// MySQL before 5.7: `221128 14:49:17`, the hour padded with a space.
@@ -391,10 +429,7 @@ fn plain_bsd(text: &[u8]) -> Option<Civil> {
     if !is_plain {
         return None;
     }
-    let two = |at: usize| {
-        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
-        (tens < 10 && ones < 10).then(|| (tens * 10 + ones).cast_signed())
-    };
+    let two = |at: usize| two_digits(text, at);
     let day = match text[4] {
         b' ' => text[5]
             .is_ascii_digit()

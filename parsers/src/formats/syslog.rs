@@ -166,13 +166,14 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
 fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
     let mut rest = text;
     while let Some(element) = scan::after(rest, "[") {
-        let Some(end_of_id) = memchr::memchr2(b' ', b']', element.as_bytes()) else {
+        let ends = |byte: &u8| matches!(byte, b' ' | b']');
+        let Some(end_of_id) = element.as_bytes().iter().position(ends) else {
             draft.note(ProblemKind::Partial, "structured data is not closed");
             return rest;
         };
         let (id, mut parameters) = element.split_at(end_of_id);
         while let Some(parameter) = scan::after(parameters, " ") {
-            let Some(equals) = memchr::memchr(b'=', parameter.as_bytes()) else {
+            let Some(equals) = scan::find_near(b'=', parameter.as_bytes()) else {
                 break;
             };
             let (name, value_text) = (&parameter[..equals], &parameter[equals + 1..]);
@@ -301,7 +302,7 @@ fn from_cisco<'a>(
 
 /// The host, unless the first word is a program's tag. Some devices name themselves twice.
 fn host_of(text: &str) -> (&str, &str) {
-    let Some(end) = memchr::memchr(b' ', text.as_bytes()) else {
+    let Some(end) = scan::find_near(b' ', text.as_bytes()) else {
         return ("", text);
     };
     let (first, rest) = (&text[..end], &text[end + 1..]);
@@ -341,7 +342,8 @@ fn program_tag(text: &str) -> Tag<'_> {
         pid: "",
         message: text,
     };
-    let Some(end) = memchr::memchr3(b':', b'[', b' ', text.as_bytes()) else {
+    let ends = |byte: &u8| matches!(byte, b':' | b'[' | b' ');
+    let Some(end) = text.as_bytes().iter().position(ends) else {
         return none;
     };
     let (program, rest) = text.split_at(end);

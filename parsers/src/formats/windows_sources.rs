@@ -9,8 +9,15 @@ use crate::draft::Draft;
 pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str, event_id: i64) {
     let service = service_of(channel, provider);
     let event_type = draft.get_str("EventType").unwrap_or("");
-    for (of, id, only_type, category) in CATEGORIES {
-        if *id == event_id && *of == service && (only_type.is_empty() || *only_type == event_type) {
+    let by_id = usize::try_from(event_id).ok();
+    let mut with_id = by_id
+        .and_then(|id| CATEGORIES_BY_ID.get(id))
+        .copied()
+        .unwrap_or(CATEGORIES_OF_LARGE_IDS);
+    while with_id != 0 {
+        let (of, id, only_type, category) = CATEGORIES[with_id.trailing_zeros() as usize];
+        with_id &= with_id - 1;
+        if id == event_id && of == service && (only_type.is_empty() || only_type == event_type) {
             draft.source("windows", category, "");
         }
     }
@@ -55,10 +62,15 @@ fn names_without_spaces(draft: &mut Draft<'_, '_>) {
 /// The service of a channel; where the channel is missing, that of a provider that writes to one channel only.
 fn service_of(channel: &str, provider: &str) -> &'static str {
     let known = |name: &str| {
-        CHANNELS
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, service)| *service)
+        let mut of_length = CHANNELS_BY_LENGTH.get(name.len()).copied().unwrap_or(0);
+        while of_length != 0 {
+            let (known, service) = CHANNELS[of_length.trailing_zeros() as usize];
+            of_length &= of_length - 1;
+            if known.eq_ignore_ascii_case(name) {
+                return Some(service);
+            }
+        }
+        None
     };
     known(channel)
         .or_else(|| {
@@ -153,6 +165,46 @@ static CHANNELS: &[(&str, &str)] = &[
     ("System", "system"),
     ("Windows PowerShell", "powershell-classic"),
 ];
+
+/// By the length of a name: one bit per channel of that length.
+static CHANNELS_BY_LENGTH: [u64; 128] = {
+    assert!(CHANNELS.len() <= 64, "more channels than bits");
+    let mut masks = [0; 128];
+    let mut place = 0;
+    while place < CHANNELS.len() {
+        masks[CHANNELS[place].0.len()] |= 1 << place;
+        place += 1;
+    }
+    masks
+};
+
+/// By the event id: one bit per category that has it.
+static CATEGORIES_BY_ID: [u64; 256] = {
+    assert!(CATEGORIES.len() <= 64, "more categories than bits");
+    let mut masks = [0; 256];
+    let mut place = 0;
+    while place < CATEGORIES.len() {
+        let id = CATEGORIES[place].1;
+        if id < 256 {
+            masks[id as usize] |= 1 << place;
+        }
+        place += 1;
+    }
+    masks
+};
+
+/// The categories of all larger event ids.
+static CATEGORIES_OF_LARGE_IDS: u64 = {
+    let mut mask = 0;
+    let mut place = 0;
+    while place < CATEGORIES.len() {
+        if CATEGORIES[place].1 >= 256 {
+            mask |= 1 << place;
+        }
+        place += 1;
+    }
+    mask
+};
 
 /// Service, event id, `EventType` where it decides, category.
 #[rustfmt::skip]
