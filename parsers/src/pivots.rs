@@ -69,7 +69,7 @@ const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
         "userIdentity.arn", "actor.alternateId", "userPrincipalName", "UserPrincipalName", "UserId", "acct",
         "TargetUserName", "suser", "usrName", "usr", "duser", "winlog.event_data.TargetUserName",
         "SubjectUserName", "winlog.event_data.SubjectUserName", "AccountName", "src_user", "srcuser",
-        "UserName", "user.username", "actor", "client", "userName", "_UID", "TargetUser", "user_id",
+        "properties.userPrincipalName", "actor.email", "UserName", "user.username", "actor", "client", "userName", "_UID", "TargetUser", "user_id",
         "attr.principalName", "meta.user", "account", "AccountID",
     ]),
     (Pivot::SourceAddress, &[
@@ -77,7 +77,7 @@ const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
         "sourceIPAddress", "id.orig_h", "id_orig_h", "srcip", "src", "SRC", "client_ip", "clientip",
         "clientIP", "ClientIP", "remote_addr", "remote_ip", "remoteip", "remoteAddr", "rhost", "addr", "ip",
         "source_ip", "src-ip", "callerIpAddress", "ipAddress", "IPAddress", "sourceIPs", "client.ipAddress",
-        "actor_ip", "request.client_ip", "attr.remote", "req.remoteAddress", "request.remote_ip",
+        "actor_ip", "remip", "properties.ipAddress", "request.client_ip", "attr.remote", "req.remoteAddress", "request.remote_ip",
         "transaction.client_ip", "httpRequest.clientIp", "RemoteIp", "oip", "rip", "srcaddr", "sip", "saddr",
     ]),
     (Pivot::SourcePort, &[
@@ -265,8 +265,37 @@ fn outcome(value: Value<'_>) -> Option<&str> {
     match value {
         Value::Bool(true) => Some("success"),
         Value::Bool(false) => Some("failure"),
-        other => text(other),
+        other => text(other).map(plain_outcome),
     }
+}
+
+/// Words for success and failure; what is neither stays.
+const OUTCOMES: [(&str, &str); 18] = [
+    ("failure", "failure"),
+    ("failed", "failure"),
+    ("fail", "failure"),
+    ("error", "failure"),
+    ("denied", "failure"),
+    ("deny", "failure"),
+    ("rejected", "failure"),
+    ("unauthorized", "failure"),
+    ("no", "failure"),
+    ("success", "success"),
+    ("succeeded", "success"),
+    ("successful", "success"),
+    ("ok", "success"),
+    ("passed", "success"),
+    ("allow", "success"),
+    ("allowed", "success"),
+    ("granted", "success"),
+    ("yes", "success"),
+];
+
+fn plain_outcome(text: &str) -> &str {
+    OUTCOMES
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text))
+        .map_or(text, |(_, outcome)| outcome)
 }
 
 fn address(value: Value<'_>) -> Option<IpAddr> {

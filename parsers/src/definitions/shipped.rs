@@ -27,6 +27,7 @@ shipped! {
     "tomcat",
     "liferay",
     "wso2_carbon",
+    "wso2_access",
     "exchange_tracking",
     "oracle_audit",
     "vmware",

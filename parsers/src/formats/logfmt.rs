@@ -78,8 +78,26 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         if let Some(host) = draft.get_str("devname") {
             draft.host(host);
         }
+        fortigate(draft);
     }
     Ok(())
+}
+
+/// FortiGate ("FortiOS Log Message Reference"): `action` keeps the device's word, which rules look for; how it ended is said.
+fn fortigate(draft: &mut Draft<'_, '_>) {
+    if draft.get_str("type") == Some("traffic") {
+        draft.source("", "firewall", "");
+    }
+    if draft.get("outcome").is_some() || draft.get("status").is_some() {
+        return;
+    }
+    let outcome = match draft.get_str("action") {
+        Some("deny" | "blocked" | "block" | "dropped" | "reset") => "failure",
+        Some(action) if action.ends_with("-fail") => "failure",
+        Some("accept" | "close" | "passthrough" | "tunnel-up") => "success",
+        _ => return,
+    };
+    draft.action("", outcome);
 }
 
 /// Sophos Firewall ("Log file reference"): names that rules and analysts know by another.
@@ -91,6 +109,9 @@ fn sophos(draft: &mut Draft<'_, '_>) {
         ("log_subtype", "action"),
     ] {
         draft.alias(from, to);
+    }
+    if draft.get_str("log_subtype") == Some("Authentication") {
+        draft.action("login", "");
     }
     match draft.get_str("log_subtype") {
         Some("Allowed") => draft.action("allow", "success"),

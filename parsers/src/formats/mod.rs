@@ -33,6 +33,7 @@ mod text_logs;
 mod w3c;
 mod web_access;
 mod windows;
+mod windows_inserts;
 mod windows_json;
 mod windows_sources;
 mod windows_xml;

@@ -9,6 +9,7 @@ use crate::draft::Draft;
 use crate::event::Value;
 use crate::messages::{self, Message, Syslog, message, read_table};
 use crate::time::Timestamp;
+use crate::when;
 
 /// A kind of JSON log.
 struct Shape {
@@ -63,7 +64,7 @@ static SHAPES: &[Shape] = &[
     shape(
         "cloudtrail",
         &[&["eventVersion"], &["eventSource"], &["eventName"]],
-        |draft| draft.source("aws", "", "cloudtrail"),
+        cloudtrail,
     ),
     shape(
         "kubernetes_audit",
@@ -130,7 +131,7 @@ static SHAPES: &[Shape] = &[
                 "properties.authenticationRequirement",
             ],
         ],
-        |draft| draft.source("azure", "", "signinlogs"),
+        azure_sign_in,
     ),
     shape(
         "json",
@@ -154,7 +155,15 @@ static SHAPES: &[Shape] = &[
     shape(
         "json",
         &[&["Workload"], &["Operation"], &["CreationTime"]],
-        |draft| draft.source("m365", "", "audit"),
+        m365,
+    ),
+    shape(
+        "json",
+        &[
+            &["id.applicationName"],
+            &["actor.email", "actor.callerType"],
+        ],
+        google_workspace,
     ),
     shape(
         "json",
@@ -483,7 +492,64 @@ fn zeek<'a>(draft: &mut Draft<'a, '_>) {
     }
 }
 
+fn cloudtrail(draft: &mut Draft<'_, '_>) {
+    let is_refused = draft.get("errorCode").is_some()
+        || draft.get("errorMessage").is_some()
+        || draft.get_str("responseElements.ConsoleLogin") == Some("Failure");
+    draft.action("", if is_refused { "failure" } else { "success" });
+    draft.source("aws", "", "cloudtrail");
+}
+
+/// 0 is success; any other number says why not.
+fn azure_sign_in(draft: &mut Draft<'_, '_>) {
+    let code = ["resultType", "ResultType", "properties.status.errorCode"]
+        .iter()
+        .find_map(|name| draft.get_int(name));
+    if let Some(code) = code {
+        draft.action("login", if code == 0 { "success" } else { "failure" });
+    }
+    draft.source("azure", "", "signinlogs");
+}
+
+/// Microsoft 365's times are in UTC and do not say so.
+fn m365(draft: &mut Draft<'_, '_>) {
+    if let Some(text) = draft
+        .get_str("CreationTime")
+        .filter(|text| !text.ends_with('Z'))
+    {
+        let text = draft.concat(&[text, "Z"]);
+        if let Some(time) = when::any(text, draft.context) {
+            draft.time(time);
+        }
+    }
+    draft.source("m365", "", "audit");
+}
+
+/// Activities of Google Workspace (Admin SDK, Reports API).
+fn google_workspace(draft: &mut Draft<'_, '_>) {
+    if let Some(time) = draft
+        .get_str("id.time")
+        .and_then(|text| when::any(text, draft.context))
+    {
+        draft.time(time);
+    }
+    match draft.get_str("events.name") {
+        Some("login_success") => draft.action("login", "success"),
+        Some("login_failure") => draft.action("login", "failure"),
+        Some("logout") => draft.action("logout", "success"),
+        _ => draft.alias("events.name", "action"),
+    }
+    let service = match draft.get_str("id.applicationName") {
+        Some("login") => "google_workspace.login",
+        _ => "google_workspace.admin",
+    };
+    draft.source("gcp", "", service);
+}
+
 fn kubernetes(draft: &mut Draft<'_, '_>) {
+    if let Some(code) = draft.get_int("responseStatus.code") {
+        draft.action("", if code >= 400 { "failure" } else { "success" });
+    }
     draft.source("kubernetes", "application", "audit");
 }
 

@@ -2,7 +2,7 @@
 //! Security's process creation under Sysmon's names.
 
 use super::windows_sources::classify;
-use super::{Fit, Format, NotThisFormat, json, windows_xml};
+use super::{Fit, Format, NotThisFormat, json, windows_inserts, windows_xml};
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::when;
@@ -107,6 +107,7 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
     time_and_host(draft);
     let channel = draft.get_str("Channel").unwrap_or("");
     let provider = draft.get_str("Provider_Name").unwrap_or("");
+    windows_inserts::name(draft, provider, event_id.unwrap_or(0));
     classify(draft, channel, provider, event_id.unwrap_or(0));
     if event_id == Some(4688) && provider == "Microsoft-Windows-Security-Auditing"
         || channel.eq_ignore_ascii_case("Security") && event_id == Some(4688)

@@ -9,6 +9,9 @@ use crate::draft::Draft;
 pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str, event_id: i64) {
     let service = service_of(channel, provider);
     let event_type = draft.get_str("EventType").unwrap_or("");
+    // Sysmon for Linux writes the same events, and Linux rules look at them.
+    let is_linux = provider == "Linux-Sysmon" || channel.starts_with("Linux-");
+    let product = if is_linux { "linux" } else { "windows" };
     let by_id = usize::try_from(event_id).ok();
     let mut with_id = by_id
         .and_then(|id| CATEGORIES_BY_ID.get(id))
@@ -18,10 +21,10 @@ pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str,
         let (of, id, only_type, category) = CATEGORIES[with_id.trailing_zeros() as usize];
         with_id &= with_id - 1;
         if id == event_id && of == service && (only_type.is_empty() || only_type == event_type) {
-            draft.source("windows", category, "");
+            draft.source(product, category, "");
         }
     }
-    draft.source("windows", "", service);
+    draft.source(product, "", service);
     for (_, other) in SECOND_NAMES.iter().filter(|(of, _)| *of == service) {
         draft.source("windows", "", other);
     }

@@ -1,7 +1,7 @@
 //! Firewalls and routers that speak syslog without a program's tag, and pf's log of packets.
 
 use super::pattern::{Message, message};
-use super::{read_table, signs};
+use super::{firewall, read_table, signs};
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan::{self, Word};
@@ -62,6 +62,9 @@ pub(super) fn read_without_program<'a>(
     if is_read && text.starts_with("firewall,") {
         for (from, to) in FIREWALL_NAMES {
             draft.alias(from, to);
+        }
+        if let Some(action) = draft.get_str("rule").and_then(firewall::verdict) {
+            draft.set("action", Value::Str(action));
         }
         draft.source("", "firewall", "");
     }

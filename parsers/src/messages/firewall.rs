@@ -75,10 +75,7 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
         .trim_end_matches(']')
         .trim();
     draft.text("rule", rule);
-    let verdict = VERDICTS
-        .iter()
-        .find(|(word, _)| contains_ignoring_case(rule, word));
-    if let Some((_, action)) = verdict {
+    if let Some(action) = verdict(rule) {
         draft.set("action", Value::Str(action));
     }
     draft.source("", "firewall", "");
@@ -88,6 +85,14 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
 const SOURCE: Word = Word::new(" SRC=");
 const DESTINATION: Word = Word::new(" DST=");
 const IN: Word = Word::new("IN=");
+
+/// What became of a packet, if the rule's prefix says so.
+pub(super) fn verdict(rule: &str) -> Option<&'static str> {
+    VERDICTS
+        .iter()
+        .find(|(word, _)| contains_ignoring_case(rule, word))
+        .map(|(_, action)| *action)
+}
 
 fn packet_start(text: &str) -> Option<usize> {
     if scan::begins(text, "IN=") {
