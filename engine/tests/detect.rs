@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use citywatch_engine::MatchedField;
 use citywatch_engine::detect::{Compiled, LogSourceMode, Matcher, RuleHit};
-use citywatch_parsers::Event;
+use citywatch_parsers::{Event, Layouts};
 use citywatch_rules::vectors::{self, Expect};
 use citywatch_rules::{Rule, RuleSet, reference};
 use proptest::prelude::*;
@@ -113,8 +113,9 @@ proptest! {
         let mode = if strict { LogSourceMode::Strict } else { LogSourceMode::Loose };
         let compiled = Arc::new(Compiled::new(&rules, mode).unwrap());
         let mut matcher = compiled.matcher();
+        let mut orders = Layouts::default();
         for event in &events {
-            event.with(|event| assert_equal(&rules, &mut matcher, event, mode));
+            event.with(&mut orders, |event| assert_equal(&rules, &mut matcher, event, mode));
         }
     }
 }

@@ -43,27 +43,33 @@ pub(crate) fn decode<'a>(
         return decode_utf16(&utf16, arena);
     }
     let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
-    let error = match std::str::from_utf8(raw) {
-        Ok(text) => {
-            return Decoded {
-                text,
-                problem: None,
-            };
-        }
-        Err(error) => error,
-    };
+    if let Ok(text) = simdutf8::basic::from_utf8(raw) {
+        return Decoded {
+            text,
+            problem: None,
+        };
+    }
+    decode_other(raw, named, arena)
+}
+
+/// Reads what is not UTF-8: in the encoding that is named, or with replacement characters and a Problem that says where
+/// they begin.
+#[cold]
+fn decode_other<'a>(
+    raw: &'a [u8],
+    named: Option<&'static Encoding>,
+    arena: &'a Bump,
+) -> Decoded<'a> {
     let named = named.or_else(|| declared(raw));
     if let Some(encoding) = named.filter(|encoding| *encoding != UTF_8) {
         return decode_as(raw, encoding, arena);
     }
+    let valid = std::str::from_utf8(raw).map_or_else(|error| error.valid_up_to(), str::len);
     Decoded {
         text: ArenaString::from_utf8_lossy_in(raw, arena).into_bump_str(),
         problem: Some(Problem {
             kind: ProblemKind::BadEncoding,
-            detail: Cow::Owned(format!(
-                "byte {} is no UTF-8; such bytes are replaced",
-                error.valid_up_to()
-            )),
+            detail: Cow::Owned(format!("byte {valid} is no UTF-8; such bytes are replaced")),
         }),
     }
 }

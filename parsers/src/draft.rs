@@ -82,6 +82,7 @@ impl<'a, 'c> Draft<'a, 'c> {
     /// Ends this event and begins the next one of the same record.
     pub(crate) fn split(&mut self) {
         self.lists.settle(&mut self.event.fields);
+        self.event.order = self.scratch.layouts.order(self.layout);
         let record = self.event.record;
         let next = Event {
             sub_index: self.event.sub_index + 1,
@@ -98,6 +99,7 @@ impl<'a, 'c> Draft<'a, 'c> {
     #[inline]
     pub(crate) fn finish(mut self) {
         self.lists.settle(&mut self.event.fields);
+        self.event.order = self.scratch.layouts.order(self.layout);
         let expected = &mut self.scratch.fields_expected;
         // Sources of several kinds take turns: one small event does not make the next one small.
         *expected = (*expected - *expected / 8)

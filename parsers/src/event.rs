@@ -8,6 +8,7 @@ use bumpalo::collections::Vec as ArenaVec;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::layouts::NameOrder;
 use crate::record::Record;
 use crate::time::Timestamp;
 
@@ -28,6 +29,9 @@ pub struct Event<'a> {
     pub log_sources: SmallVec<[LogSource<'a>; 4]>,
     /// Fields in the order of the record; nested names joined by dots. A name occurs once.
     pub fields: ArenaVec<'a, Field<'a>>,
+    /// Which names the fields have and in which order, where the parser knows; whoever renames or adds fields
+    /// afterwards clears it.
+    pub order: Option<NameOrder>,
     /// What was wrong with the record.
     pub problems: SmallVec<[Problem; 1]>,
 }
@@ -124,6 +128,7 @@ impl<'a> Event<'a> {
             host: record.origin.host.as_deref().unwrap_or(""),
             log_sources: SmallVec::new(),
             fields: ArenaVec::new_in(arena),
+            order: None,
             problems: SmallVec::new(),
         }
     }

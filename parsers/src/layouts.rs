@@ -5,7 +5,11 @@
 //! goes down the tree name by name, mostly where the event before it went. The place it has reached stands for
 //! all names it has so far.
 
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::bytes::same_bytes;
+use crate::event::Field;
 
 /// Sequences are forgotten when there are this many nodes, or this many bytes of names: a source that never
 /// writes the same names twice must not take memory without bound.
@@ -21,6 +25,22 @@ const LIST_ANSWERS: usize = 2_048;
 /// A place in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout(u32);
+
+/// The names of an event's fields in their order: events for which these are equal have the same. Events with the
+/// same names may have different ones all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameOrder {
+    tree: NonZeroU64,
+    place: u32,
+}
+
+impl NameOrder {
+    /// A small number, not unique among those of several parsers.
+    #[inline]
+    pub fn place(self) -> u32 {
+        self.place
+    }
+}
 
 /// Before the first name.
 pub(crate) const EMPTY: Layout = Layout(0);
@@ -97,8 +117,10 @@ impl Places {
     }
 }
 
-/// All sequences seen, and what is known of them.
-pub(crate) struct Layouts {
+/// All sequences seen, and what is known of them. Its bounds are kept whatever comes.
+pub struct Layouts {
+    /// Tells this tree from those of other parsers, and from what it was before it forgot.
+    tree: NonZeroU64,
     nodes: Vec<Node>,
     names: String,
     answers: Box<[Answer]>,
@@ -108,6 +130,7 @@ pub(crate) struct Layouts {
 impl Default for Layouts {
     fn default() -> Self {
         let mut layouts = Self {
+            tree: NonZeroU64::MIN,
             nodes: Vec::new(),
             names: String::new(),
             answers: Box::new([]),
@@ -127,6 +150,9 @@ impl Layouts {
     }
 
     fn forget(&mut self) {
+        static TREES: AtomicU64 = AtomicU64::new(1);
+        let number = TREES.fetch_add(1, Ordering::Relaxed);
+        self.tree = NonZeroU64::new(number).expect("a counter from 1 on does not come round to 0");
         self.nodes.clear();
         self.names.clear();
         self.nodes.push(Node {
@@ -151,6 +177,25 @@ impl Layouts {
             places: Places::NONE,
         };
         self.list_answers = vec![unasked; LIST_ANSWERS].into_boxed_slice();
+    }
+
+    /// The order of these names. The parser fills it in; this is for who makes events himself.
+    pub fn order_of(&mut self, fields: &[Field<'_>]) -> Option<NameOrder> {
+        self.keep_bounds();
+        let layout = fields.iter().fold(EMPTY, |layout, field| {
+            self.follow(layout, field.name)
+                .unwrap_or_else(|| self.learn(layout, field.name))
+        });
+        self.order(layout)
+    }
+
+    /// The order that a place stands for.
+    #[inline]
+    pub(crate) fn order(&self, layout: Layout) -> Option<NameOrder> {
+        (layout != UNKNOWN).then_some(NameOrder {
+            tree: self.tree,
+            place: layout.0,
+        })
     }
 
     /// Where `name` leads, if it was seen behind these names before. The names of a known sequence all differ.

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - Parsing never fails: each [`Record`] gives an [`Event`], at worst one that holds the raw text
 //!   as its message and says so in its [`Problem`]s.
-//! - No I/O, no clock, no globals: time zone and the like come in with [`ParseContext`].
+//! - No I/O, no clock, no globals but a counter that tells parsers apart: time zone and the like come in with [`ParseContext`].
 //! - Events borrow from the batch they were read from and from the arena of that batch.
 //!
 //! [`parse_batch`] is what a pipeline calls; [`FORMATS`] is the table of what is understood;
@@ -38,6 +38,7 @@ pub use definitions::Definitions;
 pub use detect::{Detection, Known, detect_format};
 pub use event::{Event, Field, LogSource, Problem, ProblemKind, Value};
 pub use formats::{FORMATS, Format, format_by_name};
+pub use layouts::{Layouts, NameOrder};
 pub use parse::{Parser, parse_batch, parse_record};
 pub use pivots::{Pivots, pivots};
 pub use record::{AgentId, Origin, Record, RecordBatch, RecordId, StreamId, UnitId};

@@ -220,12 +220,7 @@ impl Compiled {
         plan: &Plan,
         own: Option<FieldIndex>,
     ) -> (GramIndex<PredicateId>, usize) {
-        let mut asked = vec![false; self.predicates.len()];
-        for (rule, tree) in self.trees.iter().enumerate() {
-            if plan.rules.contains(index_u32(rule)) {
-                tree.each_leaf(&mut |id| asked[id.0 as usize] = true);
-            }
-        }
+        let asked = plan.asked(self);
         let own = own.and_then(|own| self.indexes[own.0 as usize].as_ref());
         let keywords = self.indexes.last().and_then(Option::as_ref);
         let keywords = keywords.filter(|_| plan.searches_keywords());

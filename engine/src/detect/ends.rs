@@ -3,7 +3,9 @@
 //! Ends: the last 8 bytes (4, 2 or 1 for shorter literals) lead to the literals that end so.
 //! Beginnings are poor keys (all paths begin with `c:\windows`), so they have more lengths of key.
 
-use super::keys::{KeyTable, mix, sketch, u32_at, u64_at};
+use citywatch_parsers::bytes::{u32_at, u64_at};
+
+use super::keys::{KeyTable, mix, sketch};
 use super::literals::{Literal, Literals};
 
 const FOLD: u64 = 0x2020_2020_2020_2020;

@@ -10,7 +10,9 @@
 //! Literals are sorted into classes by their length; a scan makes one pass per class that has any. Short
 //! ones, as long as they are few, are searched in another way ([`super::shorts`]).
 
-use super::keys::{index_u32, prefetch, u32_at};
+use citywatch_parsers::bytes::u32_at;
+
+use super::keys::{index_u32, prefetch};
 use super::level::{Instructions, Level};
 use super::literals::{Literal, Literals, byte_frequency};
 use super::typical::TYPICAL;
@@ -190,11 +192,14 @@ impl GramFrequencies {
 
     /// A number that grows with how often a gram occurs in logs.
     pub(super) fn cost(&self, gram: &[u8]) -> u64 {
-        let letters: u64 = gram
-            .iter()
-            .map(|&byte| u64::from(byte_frequency(byte)))
-            .product();
-        letters.isqrt() + 50 * u64::from(self.counts[Self::slot(gram)])
+        let letters: u32 = gram.iter().map(|&byte| byte_frequency(byte)).product();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small number that is not negative"
+        )]
+        let letters = f64::from(letters).sqrt() as u64;
+        letters + 50 * u64::from(self.counts[Self::slot(gram)])
     }
 }
 
@@ -292,12 +297,16 @@ fn add_grams<T: Copy>(
     let Some(last_run) = (bytes.len() + 1).checked_sub(class.width + class.stride) else {
         return;
     };
-    let cost = |start: usize| -> u64 {
-        (start..start + class.stride)
-            .map(|at| frequencies.cost(&bytes[at..at + class.width]))
-            .sum()
-    };
-    let start = (0..=last_run).min_by_key(|&start| cost(start)).unwrap_or(0);
+    // The cost of a run is that of its neighbour, less one gram and with another.
+    let cost = |at: usize| frequencies.cost(&bytes[at..at + class.width]);
+    let mut run: u64 = (0..class.stride).map(cost).sum();
+    let (mut start, mut least) = (0, run);
+    for next in 1..=last_run {
+        run = run + cost(next + class.stride - 1) - cost(next - 1);
+        if run < least {
+            (start, least) = (next, run);
+        }
+    }
     for offset in start..start + class.stride {
         entries.push((
             class.gram(&bytes[offset..]),

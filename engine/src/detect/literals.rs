@@ -118,13 +118,34 @@ pub(super) fn rarest_byte(needle: &[u8]) -> usize {
 
 /// How often a byte occurs in logs, roughly, in permille.
 pub(super) fn byte_frequency(byte: u8) -> u32 {
+    u32::from(BYTE_FREQUENCIES[usize::from(byte)])
+}
+
+static BYTE_FREQUENCIES: [u8; 256] = byte_frequencies();
+
+const fn byte_frequencies() -> [u8; 256] {
     const COMMON: &[u8] = b"eiantrosldcmup\\/ -.:0f1h2=3gw";
-    match COMMON.iter().position(|&b| b == byte.to_ascii_lowercase()) {
-        Some(rank) => 60 - 2 * index_u32(rank),
-        None if byte.is_ascii_alphanumeric() => 4,
-        None if byte.is_ascii() => 2,
-        None => 1,
+    let mut frequencies = [0; 256];
+    let mut byte = 0;
+    while byte < frequencies.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "one of 256")]
+        let character = byte as u8;
+        frequencies[byte] = match character {
+            _ if character.is_ascii_alphanumeric() => 4,
+            _ if character.is_ascii() => 2,
+            _ => 1,
+        };
+        byte += 1;
     }
+    let mut rank = 0;
+    let mut frequency = 60;
+    while rank < COMMON.len() {
+        frequencies[COMMON[rank].to_ascii_uppercase() as usize] = frequency;
+        frequencies[COMMON[rank] as usize] = frequency;
+        rank += 1;
+        frequency -= 2;
+    }
+    frequencies
 }
 
 #[cfg(test)]

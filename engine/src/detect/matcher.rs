@@ -6,7 +6,7 @@
 //! 4. Judge: each such rule's program asks the predicates it needs; answers are kept for the event.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use citywatch_parsers::{Event, LogSource};
 
@@ -76,6 +76,7 @@ pub(super) struct Plan {
     always: RuleBits,
     /// By field, keywords last: whether a rule of the plan has a witness there.
     pub(super) searched: Box<[bool]>,
+    asked: OnceLock<Box<[bool]>>,
 }
 
 impl Matcher {
@@ -212,7 +213,21 @@ impl Plan {
             searched: compiled.searched(&rules),
             rules,
             always,
+            asked: OnceLock::new(),
         }
+    }
+
+    /// By predicate: whether a rule of the plan asks for it.
+    pub(super) fn asked(&self, compiled: &Compiled) -> &[bool] {
+        self.asked.get_or_init(|| {
+            let mut asked = vec![false; compiled.predicates.len()];
+            for (rule, tree) in compiled.trees.iter().enumerate() {
+                if self.rules.contains(super::keys::index_u32(rule)) {
+                    tree.each_leaf(&mut |id| asked[id.0 as usize] = true);
+                }
+            }
+            asked.into()
+        })
     }
 
     /// Whether a rule of the plan has a keyword as witness.

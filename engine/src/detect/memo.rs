@@ -5,7 +5,9 @@
 //! searches. The memo is a table of fixed size that an event's thread has for itself; what does not fit
 //! replaces what was there. Equal hashes are told apart by the bytes, so it never changes an answer.
 
-use super::keys::{hash_bytes, index_u32, same_bytes};
+use citywatch_parsers::bytes::same_bytes;
+
+use super::keys::{hash_bytes, index_u32};
 use super::predicate::{Indexed, PredicateId, Subject};
 
 /// Longest value that is remembered.

@@ -8,8 +8,9 @@
 //! - **Witnesses.** Each rule has a few predicates of which one must hold for it to hold, chosen for
 //!   being rare. They stand in indexes that are searched with a few look-ups per field; a rule of
 //!   which no witness is found is never looked at.
-//! - **Work by what an event has**, not by what rules ask: fields that no rule reads cost one
-//!   look-up of their name, and values that were there a moment ago (`memo`) one of theirs.
+//! - **Work by what an event has**, not by what rules ask: what its names mean is worked out once for
+//!   all events with the same names (`steps`), and what its values hold is known where they were there a
+//!   moment ago (`memo`).
 //!
 //! No I/O, no clock, no globals: everything is a function of rules and events.
 
@@ -21,7 +22,6 @@ mod error;
 mod grams;
 mod index;
 mod keys;
-mod learned;
 mod level;
 mod literals;
 mod matched;
@@ -40,6 +40,7 @@ mod shorts;
 mod simd;
 #[cfg(target_arch = "x86_64")]
 mod simd512;
+mod steps;
 mod tree;
 mod typical;
 mod values;

@@ -1,24 +1,30 @@
 //! Finds an event's fields and the witnesses in their values.
 
-use citywatch_parsers::{Field, Value};
+use citywatch_parsers::Value;
 
 use super::compile::Compiled;
 use super::index::SubjectIndex;
-use super::learned::{LearnedNames, NameId};
 use super::matcher::Plan;
-use super::memo::{Finding, MemoKey, VALUE_BYTES_MAX, ValueMemo};
+use super::memo::{Finding, VALUE_BYTES_MAX, ValueMemo};
 use super::merged::{LONG_BYTES_MIN, MergedIndexes};
 use super::names::FieldIndex;
 use super::payoff::LookUp;
 use super::predicate::{PredicateId, write_value};
+use super::steps::{Step, StepCache};
 use super::values::{Memory, Place};
 use super::view::View;
 
 /// Searches events, and remembers from event to event what names lead to and what values hold.
 #[derive(Debug)]
 pub(super) struct Searcher {
-    names: LearnedNames,
-    values: ValueMemo,
+    steps: StepCache,
+    values: ValueSearcher,
+}
+
+/// Searches values.
+#[derive(Debug)]
+struct ValueSearcher {
+    memo: ValueMemo,
     merged: MergedIndexes,
     /// What the search of one value finds.
     findings: Vec<Finding>,
@@ -47,18 +53,21 @@ impl Searcher {
     /// Remembers nothing yet.
     pub(super) fn new() -> Self {
         Self {
-            names: LearnedNames::new(),
-            values: ValueMemo::new(),
-            merged: MergedIndexes::default(),
-            findings: Vec::new(),
-            number: String::new(),
+            steps: StepCache::new(),
+            values: ValueSearcher {
+                memo: ValueMemo::new(),
+                merged: MergedIndexes::default(),
+                findings: Vec::new(),
+                number: String::new(),
+            },
         }
     }
 
     /// Forgets what depends on plans.
     pub(super) fn forget(&mut self) {
-        self.values.forget();
-        self.merged.clear();
+        self.steps.forget();
+        self.values.memo.forget();
+        self.values.merged.clear();
     }
 
     /// Finds the event's fields, searches them for witnesses, and returns the bits of the fields that are there.
@@ -66,73 +75,70 @@ impl Searcher {
         let compiled = view.compiled;
         let keywords = compiled.indexes.last().and_then(Option::as_ref);
         let keywords = keywords.filter(|_| plan.searches_keywords());
-        let mut present = 0;
-        let mut name = LearnedNames::START;
-        for (position, field) in view.event.fields.iter().enumerate() {
-            name = self
-                .names
-                .after(name, field.name, &compiled.names, &compiled.field_bits);
-            let learned = self.names.get_mut(name);
-            let known = learned.field();
-            if let Some(known) = known {
-                present |= learned.bits;
+        let steps = self.steps.of(compiled, plan, view.event);
+        let fields = view.event.fields.iter().zip(&mut steps.steps);
+        for (position, (field, step)) in fields.enumerate() {
+            if let Some(known) = step.field() {
                 view.memory.set_field(known, position);
             }
-            let own = known.filter(|known| plan.searched[known.0 as usize]);
-            if own.is_none() && keywords.is_none() {
+            if !step.searches {
                 continue;
             }
             let scope = Scope {
                 compiled,
                 plan,
-                own,
+                own: step.own(),
                 keywords,
                 position,
             };
-            self.search_field(view.memory, name, &scope, field);
+            self.values
+                .search_field(view.memory, step, &scope, field.value);
         }
+        let present = steps.present;
         if let Some(index) = keywords {
             view.memory.find_all(&index.present);
             search_raw(view, index);
         }
         present
     }
+}
 
+impl ValueSearcher {
     #[inline]
     fn search_field(
         &mut self,
         memory: &mut Memory,
-        name: NameId,
+        step: &mut Step,
         scope: &Scope<'_>,
-        field: &Field<'_>,
+        value: Value<'_>,
     ) {
-        if let Value::Null | Value::List(_) = field.value
+        if let Value::Null | Value::List(_) = value
             && let Some(index) = scope.own_index()
         {
             memory.find_all(&index.present);
         }
-        self.search_value(memory, name, scope, field.value);
+        self.search_value(memory, step, scope, value);
     }
 
     fn search_value(
         &mut self,
         memory: &mut Memory,
-        name: NameId,
+        step: &mut Step,
         scope: &Scope<'_>,
         value: Value<'_>,
     ) {
         match value {
             Value::Null => {}
             Value::Str(text) => {
-                self.look_up(memory, name, scope, Kind::Text, text.as_bytes(), value)
+                self.look_up(memory, step, scope, Kind::Text, text.as_bytes(), value)
             }
             Value::Int(_) if scope.ignores_digits() => {}
             Value::Int(number) => {
-                self.look_up(memory, name, scope, Kind::Int, &number.to_le_bytes(), value)
+                self.look_up(memory, step, scope, Kind::Int, &number.to_le_bytes(), value)
             }
             Value::List(values) => {
                 for &value in values {
-                    self.search_value(memory, name, scope, value);
+                    self.search_value(memory, step, scope, value);
                 }
             }
             Value::Bool(_) | Value::UInt(_) | Value::Float(_) => {
@@ -148,29 +154,28 @@ impl Searcher {
     fn look_up(
         &mut self,
         memory: &mut Memory,
-        name: NameId,
+        step: &mut Step,
         scope: &Scope<'_>,
         kind: Kind,
         bytes: &[u8],
         value: Value<'_>,
     ) {
-        let learned = self.names.get_mut(name);
-        let key = scope.key(kind);
-        if self.values.is(learned.last, key, bytes) {
-            learned.payoff.count(LookUp::Hit);
-            return memory.note(self.values.findings(learned.last), scope.position);
+        let key = step.memo_key(scope.plan, kind as u64);
+        if self.memo.is(step.last, key, bytes) {
+            step.payoff.count(LookUp::Hit);
+            return memory.note(self.memo.findings(step.last), scope.position);
         }
-        let vacancy = if bytes.len() > VALUE_BYTES_MAX || !learned.payoff.worthwhile() {
+        let vacancy = if bytes.len() > VALUE_BYTES_MAX || !step.payoff.worthwhile() {
             None
         } else {
-            match self.values.look_up(key, bytes) {
+            match self.memo.look_up(key, bytes) {
                 Ok(found) => {
-                    learned.payoff.count(LookUp::Hit);
-                    learned.last = found;
-                    return memory.note(self.values.findings(found), scope.position);
+                    step.payoff.count(LookUp::Hit);
+                    step.last = found;
+                    return memory.note(self.memo.findings(found), scope.position);
                 }
                 Err(vacancy) => {
-                    learned.payoff.count(LookUp::Miss);
+                    step.payoff.count(LookUp::Miss);
                     Some(vacancy)
                 }
             }
@@ -179,8 +184,7 @@ impl Searcher {
         self.scan(memory, scope, value);
         memory.note(&self.findings, scope.position);
         if let Some(vacancy) = vacancy {
-            self.values
-                .remember(vacancy, key, bytes, &mut self.findings);
+            self.memo.remember(vacancy, key, bytes, &mut self.findings);
         }
     }
 
@@ -232,13 +236,6 @@ impl<'c> Scope<'c> {
     fn own_index(&self) -> Option<&'c SubjectIndex> {
         self.own
             .and_then(|own| self.compiled.indexes[own.0 as usize].as_ref())
-    }
-
-    /// What the findings depend on besides the bytes, in one number.
-    #[inline]
-    fn key(&self, kind: Kind) -> MemoKey {
-        let own = self.own.map_or(0, |own| u64::from(own.0) + 1);
-        MemoKey(u64::from(self.plan.number) << 40 | own << 1 | kind as u64)
     }
 
     /// Whether no whole number can hold a witness.

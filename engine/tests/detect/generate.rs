@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use citywatch_parsers::record::Truncated;
-use citywatch_parsers::{Event, Field, LogSource, Origin, RecordBatch, Timestamp, Value};
+use citywatch_parsers::{Event, Field, Layouts, LogSource, Origin, RecordBatch, Timestamp, Value};
 use citywatch_rules::rule::{
     Alerts, Case, CidrBlock, CompareOp, Expr, FieldRef, FieldTest, Meta, Number, Position,
     Presence, RegexPattern, Relation, Test, TextPart, TextPattern, TimePart,
@@ -47,8 +47,8 @@ enum OwnedValue {
 }
 
 impl OwnedEvent {
-    /// Calls `run` with the event.
-    pub(crate) fn with(&self, run: impl FnOnce(&Event<'_>)) {
+    /// Calls `run` with the event, whose names are learned by `orders`.
+    pub(crate) fn with(&self, orders: &mut Layouts, run: impl FnOnce(&Event<'_>)) {
         let mut batch = RecordBatch::new(Arc::new(Origin::default()));
         batch.push(&self.raw, 0, Timestamp(0), Truncated::No);
         let arena = Bump::new();
@@ -61,6 +61,7 @@ impl OwnedEvent {
                 });
             }
         }
+        event.order = orders.order_of(&event.fields);
         event.log_sources.extend(self.log_sources.iter().cloned());
         run(&event);
     }
