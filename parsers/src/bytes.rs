@@ -1,4 +1,5 @@
-//! Bytes read and compared as words: for the short texts that names and most values are.
+//! Bytes read and compared as words, for the short texts that names and most values are; and asked for before they
+//! are needed.
 
 /// Four bytes at `at`.
 ///
@@ -52,6 +53,26 @@ pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
         }
         _ => left == right,
     }
+}
+
+/// Asks for an item to be brought into the cache, because it will be read soon. Does nothing where there is no such item.
+#[inline(always)]
+pub fn prefetch<T>(items: &[T], index: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(item) = items.get(index) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the pointer is to an item that there is.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (items, index);
+}
+
+/// Asks for the first bytes of a text, up to `bytes_max`.
+#[inline]
+pub fn prefetch_text(text: &[u8], bytes_max: usize) {
+    let end = text.len().min(bytes_max);
+    (0..end).step_by(64).for_each(|at| prefetch(text, at));
 }
 
 #[cfg(test)]

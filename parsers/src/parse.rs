@@ -3,6 +3,7 @@
 use bumpalo::Bump;
 use encoding_rs::Encoding;
 
+use crate::bytes::prefetch_text;
 use crate::classify;
 use crate::context::ParseContext;
 use crate::decode::{decode, encoding, format_and_charset};
@@ -16,6 +17,9 @@ use crate::json;
 use crate::layouts::Layouts;
 use crate::messages::Tables;
 use crate::record::{Record, RecordBatch, Truncated};
+
+/// Bytes of the next record that are asked for while one is read; the processor does the rest of a longer one itself.
+const PREFETCH_BYTES_MAX: usize = 4_096;
 
 /// Buffers that are reused from record to record.
 #[derive(Default)]
@@ -58,7 +62,11 @@ impl Parser {
         events.reserve(batch.len());
         let Self { context, scratch } = self;
         let named = Named::of(&batch.origin.format, context);
-        for record in batch.iter() {
+        for (index, record) in batch.iter().enumerate() {
+            // The next record comes from far away: it is on its way while this one is read.
+            if let Some(next) = batch.get(index + 1) {
+                prefetch_text(next.raw, PREFETCH_BYTES_MAX);
+            }
             read_record(record, named, context, scratch, arena, events);
         }
     }

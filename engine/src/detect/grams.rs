@@ -10,9 +10,9 @@
 //! Literals are sorted into classes by their length; a scan makes one pass per class that has any. Short
 //! ones, as long as they are few, are searched in another way ([`super::shorts`]).
 
-use citywatch_parsers::bytes::u32_at;
+use citywatch_parsers::bytes::{prefetch, u32_at};
 
-use super::keys::{index_u32, prefetch};
+use super::keys::index_u32;
 use super::level::{Instructions, Level};
 use super::literals::{Literal, Literals, byte_frequency};
 use super::typical::TYPICAL;

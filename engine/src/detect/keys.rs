@@ -145,19 +145,6 @@ fn index_usize(hash: u64) -> usize {
     }
 }
 
-/// Asks for an item to be brought into the cache, because it will be read soon. Does nothing where there is no such item.
-#[inline(always)]
-pub(super) fn prefetch<T>(items: &[T], index: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(item) = items.get(index) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the pointer is to an item that there is.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (items, index);
-}
-
 /// Up to 16 bytes of `bytes` and its length in one number: equal bytes give equal numbers, and
 /// few others do. `fold` is set in each byte beforehand.
 #[inline]

@@ -1,6 +1,8 @@
 //! A rule's condition as a straight program: ask a predicate, go on depending on the answer.
 
-use super::keys::{index_u32, prefetch};
+use citywatch_parsers::bytes::prefetch;
+
+use super::keys::index_u32;
 use super::names::FieldIndex;
 use super::predicate::{Predicate, PredicateId, Subject};
 use super::tree::Tree;
