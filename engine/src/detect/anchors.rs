@@ -1,5 +1,7 @@
 //! What must be in a value for a predicate to hold: the keys under which the indexes find it.
 
+use std::collections::BTreeSet;
+
 use citywatch_rules::fold::fold_char;
 use citywatch_rules::rule::{Case, CompareOp, Number, Test, TextPart, TextPattern};
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -37,7 +39,7 @@ pub(super) fn of(predicate: &Predicate, test: &Test) -> (Vec<Anchor>, Indexed) {
             vec![Anchor::End(Place::Whole, wanted.to_string())],
             Indexed::Exactly,
         ),
-        (Test::Regex(regex), _) => match of_regex(&regex.pattern) {
+        (Test::Regex(regex), _) => match required_texts(&regex.pattern) {
             Some(literals) => (
                 literals.into_iter().map(Anchor::Contains).collect(),
                 Indexed::Perhaps,
@@ -115,13 +117,49 @@ fn rarity(text: &str) -> u32 {
 }
 
 /// Texts of which one must occur, folded, in whatever the regular expression matches.
-fn of_regex(pattern: &str) -> Option<Vec<String>> {
+pub(super) fn required_texts(pattern: &str) -> Option<Vec<String>> {
     let hir = regex_syntax::Parser::new().parse(pattern).ok()?;
     required(&hir).filter(|texts| {
         texts
             .iter()
             .all(|text| text.len() >= REGEX_LITERAL_BYTES_MIN)
     })
+}
+
+/// The byte that logs have least often of those that are in whatever the regular expression matches, if it is one
+/// that they seldom have: a look for it spares most texts the expression.
+pub(super) fn required_byte(pattern: &str) -> Option<u8> {
+    let hir = regex_syntax::Parser::new().parse(pattern).ok()?;
+    let rarest = required_bytes(&hir)
+        .into_iter()
+        .min_by_key(|byte| byte_frequency(*byte))?;
+    (byte_frequency(rarest) <= SELDOM).then_some(rarest)
+}
+
+/// A [`byte_frequency`] of bytes that most texts lack.
+const SELDOM: u32 = 4;
+
+fn required_bytes(hir: &Hir) -> BTreeSet<u8> {
+    match hir.kind() {
+        HirKind::Literal(literal) => {
+            // Letters may stand for their other case, by a flag that is not in the pattern.
+            let bytes = literal.0.iter().copied();
+            bytes
+                .filter(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic())
+                .collect()
+        }
+        HirKind::Capture(capture) => required_bytes(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => required_bytes(&repetition.sub),
+        HirKind::Alternation(alternatives) => alternatives
+            .iter()
+            .map(required_bytes)
+            .reduce(|all, one| &all & &one)
+            .unwrap_or_default(),
+        HirKind::Concat(parts) => parts.iter().flat_map(required_bytes).collect(),
+        HirKind::Class(_) | HirKind::Empty | HirKind::Look(_) | HirKind::Repetition(_) => {
+            BTreeSet::new()
+        }
+    }
 }
 
 fn required(hir: &Hir) -> Option<Vec<String>> {
@@ -229,7 +267,23 @@ mod tests {
         for (pattern, expected) in cases {
             let expected: Option<Vec<String>> =
                 expected.map(|texts| texts.iter().map(ToString::to_string).collect());
-            assert_eq!(of_regex(pattern), expected, "{pattern}");
+            assert_eq!(required_texts(pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn regular_expressions_give_a_byte_that_they_need() {
+        let cases = [
+            ("\\w+`(?:\\w+|-|.)`", Some(b'`')),
+            ("\"(?:\\{\\d\\})+\"\\s*-f", Some(b'"')),
+            ("(?:\\^a|b\\^)+", Some(b'^')),
+            ("(?:\\^a|b)", None),
+            ("\\^*", None),
+            ("a|`", None),
+            ("k", None),
+        ];
+        for (pattern, expected) in cases {
+            assert_eq!(required_byte(pattern), expected, "{pattern}");
         }
     }
 }

@@ -12,7 +12,8 @@ use citywatch_rules::rule::{
 };
 use regex::Regex;
 
-use super::literals::{Literal, Literals, contains_folded, rarest_byte};
+use super::anchors::required_byte;
+use super::literals::{Literal, Literals, find_folded, rarest_byte};
 use super::names::FieldIndex;
 
 /// A predicate: an index into the list of all.
@@ -58,8 +59,8 @@ pub(super) enum Check {
     Glob(Box<[GlobPart]>, Case),
     /// Any text.
     Anything,
-    /// The regular expression is found.
-    Regex(Regex),
+    /// The regular expression is found, in texts that have a byte which it needs.
+    Regex(Regex, Option<u8>),
     /// An address in the network.
     Cidr(CidrBlock),
     /// A number that compares so.
@@ -97,7 +98,8 @@ pub(super) struct TextCheck {
 /// A part of a pattern.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum GlobPart {
-    Literal(Literal),
+    /// A text, and the place in it of its rarest byte.
+    Literal(Literal, u32),
     One,
     Any,
 }
@@ -120,7 +122,9 @@ impl Check {
     ) -> Self {
         match test {
             Test::Text(pattern) => Self::of_pattern(pattern, literals),
-            Test::Regex(pattern) => Self::Regex(pattern.regex.clone()),
+            Test::Regex(pattern) => {
+                Self::Regex(pattern.regex.clone(), required_byte(&pattern.pattern))
+            }
             Test::Cidr(block) => Self::Cidr(*block),
             Test::Compare { op, number } => Self::Compare(*op, *number),
             Test::Number(number) => Self::Compare(CompareOp::Equal, *number),
@@ -149,14 +153,16 @@ impl Check {
             Shape::Anything => return Self::Anything,
             Shape::Other => {
                 let parts = pattern.parts().iter().map(|part| match part {
-                    TextPart::Literal(text) => GlobPart::Literal(literals.add(text)),
+                    TextPart::Literal(text) => {
+                        GlobPart::Literal(literals.add(text), rarest_place(text))
+                    }
                     TextPart::One => GlobPart::One,
                     TextPart::Any => GlobPart::Any,
                 });
                 return Self::Glob(parts.collect(), pattern.case());
             }
         };
-        let rare = super::keys::index_u32(rarest_byte(literal.as_bytes()));
+        let rare = rarest_place(literal);
         Self::Text(TextCheck {
             relation,
             literal: literals.add(literal),
@@ -180,7 +186,10 @@ impl Check {
                 Case::Sensitive => glob::<false>(parts, text.raw, literals),
             },
             Self::Anything => true,
-            Self::Regex(regex) => regex.is_match(text.raw),
+            Self::Regex(regex, needed) => {
+                needed.is_none_or(|byte| memchr::memchr(byte, text.raw.as_bytes()).is_some())
+                    && regex.is_match(text.raw)
+            }
             Self::Cidr(block) => {
                 parse_address(text.raw).is_some_and(|address| block.contains(address))
             }
@@ -225,7 +234,8 @@ impl Check {
             Self::Cidr(_) => 8,
             Self::TimePart { .. } => 15,
             Self::Glob(..) => 12,
-            Self::Regex(_) => 60,
+            Self::Regex(_, Some(_)) => 20,
+            Self::Regex(_, None) => 60,
         };
         if subject == Subject::Keyword {
             own * 30
@@ -233,6 +243,10 @@ impl Check {
             own
         }
     }
+}
+
+fn rarest_place(literal: &str) -> u32 {
+    super::keys::index_u32(rarest_byte(literal.as_bytes()))
 }
 
 /// The number that a value without text is.
@@ -267,7 +281,7 @@ impl TextCheck {
                         .len()
                         .checked_sub(literal.len())
                         .is_some_and(|at| text[at..].eq_ignore_ascii_case(literal)),
-                    Relation::Contains => contains_folded(text, literal, self.rare as usize),
+                    Relation::Contains => find_folded(text, literal, self.rare as usize).is_some(),
                 }
             }
             Case::Sensitive => relate(self.relation, text.raw.as_bytes(), literal),
@@ -293,24 +307,68 @@ fn glob<const FOLDED: bool>(parts: &[GlobPart], text: &str, literals: &Literals)
     let Some(mut rest) = strip::<FOLDED>(first, text, literals) else {
         return false;
     };
-    let mut pending: Option<&[GlobPart]> = None;
-    for stretch in stretches {
-        if let Some(middle) = pending.replace(stretch)
-            && !middle.is_empty()
-        {
-            let Some(after) =
-                starts_within(rest).find_map(|start| strip::<FOLDED>(middle, start, literals))
-            else {
+    let Some(last) = stretches.next_back() else {
+        return rest.is_empty();
+    };
+    // What is at the end is seen at once, so it is looked at before anything is searched.
+    let ends_with_literal = match last {
+        [] => true,
+        [GlobPart::Literal(literal, _)] => {
+            let literal = literals.get(*literal);
+            let Some(at) = rest.len().checked_sub(literal.len()) else {
                 return false;
             };
-            rest = after;
+            if !is_same::<FOLDED>(&rest.as_bytes()[at..], literal) {
+                return false;
+            }
+            rest = &rest[..at];
+            true
+        }
+        _ => false,
+    };
+    for stretch in stretches {
+        match find_stretch::<FOLDED>(stretch, rest, literals) {
+            Some(after) => rest = after,
+            None => return false,
         }
     }
-    match pending {
-        None => rest.is_empty(),
-        Some([]) => true,
-        Some(last) => starts_within(rest)
-            .any(|start| strip::<FOLDED>(last, start, literals).is_some_and(str::is_empty)),
+    ends_with_literal
+        || starts_within(rest)
+            .any(|start| strip::<FOLDED>(last, start, literals).is_some_and(str::is_empty))
+}
+
+/// What remains of `text` after the first place where a stretch without `*` is.
+fn find_stretch<'a, const FOLDED: bool>(
+    stretch: &[GlobPart],
+    text: &'a str,
+    literals: &Literals,
+) -> Option<&'a str> {
+    let Some((&GlobPart::Literal(literal, rare), behind)) = stretch.split_first() else {
+        return starts_within(text).find_map(|start| strip::<FOLDED>(stretch, start, literals));
+    };
+    let literal = literals.get(literal);
+    let mut rest = text;
+    loop {
+        let at = if FOLDED {
+            find_folded(rest.as_bytes(), literal, rare as usize)?
+        } else {
+            memchr::memmem::find(rest.as_bytes(), literal)?
+        };
+        let after = rest.get(at + literal.len()..)?;
+        if let Some(found) = strip::<FOLDED>(behind, after, literals) {
+            return Some(found);
+        }
+        let mut next = rest[at..].chars();
+        next.next()?;
+        rest = next.as_str();
+    }
+}
+
+fn is_same<const FOLDED: bool>(text: &[u8], literal: &[u8]) -> bool {
+    if FOLDED {
+        text.eq_ignore_ascii_case(literal)
+    } else {
+        text == literal
     }
 }
 
@@ -330,15 +388,10 @@ fn strip<'a, const FOLDED: bool>(
     let mut rest = text;
     for part in stretch {
         rest = match part {
-            GlobPart::Literal(literal) => {
+            GlobPart::Literal(literal, _) => {
                 let literal = literals.get(*literal);
                 let start = rest.as_bytes().get(..literal.len())?;
-                let same = if FOLDED {
-                    start.eq_ignore_ascii_case(literal)
-                } else {
-                    start == literal
-                };
-                if !same {
+                if !is_same::<FOLDED>(start, literal) {
                     return None;
                 }
                 rest.get(literal.len()..)?

@@ -6,6 +6,7 @@
 
 use citywatch_rules::rule::{CompareOp, Presence, Relation, Test, TextPart};
 
+use super::anchors;
 use super::predicate::{Check, PredicateId, Subject};
 use super::tree::{PredicateTable, Tree};
 
@@ -79,7 +80,7 @@ fn frequency(id: PredicateId, table: &PredicateTable<'_>) -> f64 {
                 .max();
             of_length(Relation::Contains, longest.unwrap_or(0)) / 2.0
         }
-        (_, Check::Regex(_)) => 0.02,
+        (Test::Regex(regex), _) => of_regex(&regex.pattern),
         (_, Check::Compare(CompareOp::Equal, _)) => 0.004,
         (_, Check::Cidr(_) | Check::FieldRef { .. }) => 0.02,
         (_, Check::Bool(_)) => 0.3,
@@ -93,6 +94,15 @@ fn frequency(id: PredicateId, table: &PredicateTable<'_>) -> f64 {
         1.0
     };
     (base * popularity * scope).min(1.0)
+}
+
+/// By the texts of which one must occur; without such, nearly any value has to be looked at.
+fn of_regex(pattern: &str) -> f64 {
+    let Some(texts) = anchors::required_texts(pattern) else {
+        return 0.5;
+    };
+    let one = |text: &String| of_length(Relation::Contains, text.len());
+    texts.iter().map(one).sum::<f64>().clamp(0.001, 0.5)
 }
 
 fn of_length(relation: Relation, length: usize) -> f64 {
