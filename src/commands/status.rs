@@ -39,7 +39,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         None => Config::load(args.config.config.as_deref())?.monitor.listen,
     };
     let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(5)))
+        .timeout_global(Some(Duration::from_secs(30)))
         .build()
         .into();
     let body = match agent.get(format!("http://{address}/status")).call() {

@@ -39,6 +39,9 @@ impl Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
+            // A connection is not used twice: the server closes it after a refusal whose body it has not
+            // read, and the next request may come just before that.
+            .max_idle_connections(0)
             .build();
         Self {
             agent: config.into(),
