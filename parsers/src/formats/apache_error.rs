@@ -1,6 +1,6 @@
 //! Apache's error log: `[time] [module:level] [pid n:tid n] [client a:p] AHnnnnn: message`.
 
-use super::{Fit, Format, NotThisFormat};
+use super::{Fit, Format, NotThisFormat, modsecurity};
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::messages::{Message, message, read_table};
@@ -68,6 +68,7 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         message[code.len()..].trim_start_matches([':', ' '])
     });
     read_table(draft, MESSAGES, said);
+    modsecurity::in_error_log(draft, message);
     draft.source("", "webserver", "apache");
     draft.source("", "", "apache");
     Ok(())

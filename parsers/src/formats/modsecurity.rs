@@ -100,3 +100,28 @@ fn rules_in_text<'a>(draft: &mut Draft<'a, '_>) {
         draft.push_if_absent("message", Value::Str(text));
     }
 }
+
+/// What ModSecurity says in a server's error log: `ModSecurity: Access denied with code 403 (phase 2). ... [id "930100"]`.
+pub(super) fn in_error_log<'a>(draft: &mut Draft<'a, '_>, message: &'a str) {
+    let Some((_, said)) = message.split_once("ModSecurity: ") else {
+        return;
+    };
+    for (before, name) in [
+        ("[id \"", "rule_id"),
+        ("[msg \"", "rule"),
+        ("[uri \"", "cs-uri-stem"),
+        ("[hostname \"", "cs-host"),
+        ("[unique_id \"", "unique_id"),
+    ] {
+        if let Some((value, _)) =
+            scan::between(said, before, "\"]").filter(|(value, _)| !value.is_empty())
+        {
+            draft.push_if_absent(name, Value::Str(value));
+        }
+    }
+    if said.starts_with("Access denied") {
+        draft.action("block", "failure");
+    }
+    draft.source("modsecurity", "application", "");
+    draft.source("linux", "", "modsecurity");
+}

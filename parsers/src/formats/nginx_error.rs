@@ -1,6 +1,6 @@
 //! nginx's error log: `2024/08/26 01:33:38 [error] 12#34: *56 message, client: a, server: s, request: "r", host: "h"`.
 
-use super::{Fit, Format, NotThisFormat, target_fields};
+use super::{Fit, Format, NotThisFormat, modsecurity, target_fields};
 use crate::draft::Draft;
 use crate::messages::{Message, message, read_table};
 use crate::scan;
@@ -79,6 +79,7 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         head = before;
     }
     read_table(draft, MESSAGES, message);
+    modsecurity::in_error_log(draft, message);
     draft.source("", "webserver", "nginx");
     draft.source("", "", "nginx");
     Ok(())

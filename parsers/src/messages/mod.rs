@@ -102,6 +102,11 @@ static PROGRAMS: &[Program] = &[
     ),
     program(&["named"], "", Reader::Grammar(services::read_named)),
     program(&["haproxy"], "", Reader::Grammar(services::read_haproxy)),
+    program(
+        &["openvpn", "ovpn-server", "ovpn-client"],
+        "",
+        Reader::Grammar(services::read_openvpn),
+    ),
     program(&["dovecot"], "", Reader::Grammar(services::read_dovecot)),
     program(
         &["postfix", "postscreen"],

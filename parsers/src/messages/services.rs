@@ -3,7 +3,7 @@
 use super::pattern::{Message, message, read_header};
 use super::read_table;
 use crate::draft::Draft;
-use crate::formats::{BIND, BIND_HEADERS, HAPROXY};
+use crate::formats::{BIND, BIND_HEADERS, HAPROXY, OPENVPN, OPENVPN_HEADERS};
 use crate::scan;
 
 pub(super) static POSTFIX: &[Message] = &[
@@ -416,6 +416,14 @@ pub(super) fn read_named<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     };
     draft.source("", "dns", "bind");
     message.is_none_or(|message| read_table(draft, BIND, message))
+}
+
+/// OpenVPN within syslog: as in its own log.
+pub(super) fn read_openvpn<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    // The first of the headers have an address; the others are messages themselves.
+    let message = read_header(draft, &OPENVPN_HEADERS[..3], text).flatten();
+    draft.source("", "application", "openvpn");
+    read_table(draft, OPENVPN, message.unwrap_or(text))
 }
 
 /// HAProxy within syslog: as in its own log.
