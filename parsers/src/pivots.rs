@@ -70,7 +70,8 @@ const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
         "TargetUserName", "suser", "usrName", "usr", "duser", "winlog.event_data.TargetUserName",
         "SubjectUserName", "winlog.event_data.SubjectUserName", "AccountName", "src_user", "srcuser",
         "properties.userPrincipalName", "actor.email", "UserName", "user.username", "actor", "client", "userName", "_UID", "TargetUser", "user_id",
-        "attr.principalName", "meta.user", "account", "AccountID",
+        "attr.principalName", "meta.user", "account", "AccountID", "properties.initiatedBy.user.userPrincipalName",
+        "protoPayload.authenticationInfo.principalEmail",
     ]),
     (Pivot::SourceAddress, &[
         "SourceIp", "c-ip", "src_ip", "source.ip", "client.ip", "SourceAddress", "IpAddress", "ClientAddress",
@@ -79,6 +80,7 @@ const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
         "source_ip", "src-ip", "callerIpAddress", "ipAddress", "IPAddress", "sourceIPs", "client.ipAddress",
         "actor_ip", "remip", "properties.ipAddress", "request.client_ip", "attr.remote", "req.remoteAddress", "request.remote_ip",
         "transaction.client_ip", "httpRequest.clientIp", "RemoteIp", "oip", "rip", "srcaddr", "sip", "saddr",
+        "properties.initiatedBy.user.ipAddress", "protoPayload.requestMetadata.callerIp",
     ]),
     (Pivot::SourcePort, &[
         "SourcePort", "c-port", "src_port", "source.port", "client.port", "IpPort", "id.orig_p", "id_orig_p",
@@ -114,10 +116,11 @@ const MEANINGS: [(Pivot, &[&str]); PIVOT_COUNT] = [
     (Pivot::Action, &[
         "action", "event.action", "eventName", "Operation", "operationName", "OperationName", "act",
         "eventType", "event_type", "verb", "Action", "op", "alert.action", "Event",
+        "protoPayload.methodName",
     ]),
     (Pivot::Outcome, &[
         "outcome", "event.outcome", "result", "Result", "res", "outcome.result", "success", "ResultType",
-        "ResultStatus", "Status", "status", "errorCode",
+        "ResultStatus", "Status", "status", "errorCode", "resultType", "properties.result", "auth_success",
     ]),
     (Pivot::EventCode, &[
         "EventID", "event_id", "event.code", "winlog.event_id", "signature_id", "alert.signature_id",
@@ -149,7 +152,7 @@ struct Meaning {
 /// `MEANINGS` by name length, so that most fields are told apart without reading them.
 static BY_LENGTH: [Meaning; NAME_COUNT] = sorted_by_length();
 static LENGTH_STARTS: [u16; LENGTH_MAX + 2] = length_starts();
-const LENGTH_MAX: usize = 40;
+const LENGTH_MAX: usize = 48;
 
 const fn sorted_by_length() -> [Meaning; NAME_COUNT] {
     let mut sorted = [Meaning {

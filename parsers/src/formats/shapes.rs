@@ -150,7 +150,10 @@ static SHAPES: &[Shape] = &[
     shape(
         "json",
         &[&["operationName"], &["resourceId", "ResourceId"]],
-        |draft| draft.source("azure", "", "activitylogs"),
+        |draft| {
+            draft.alias("caller", "User");
+            draft.source("azure", "", "activitylogs");
+        },
     ),
     shape(
         "json",
@@ -168,7 +171,11 @@ static SHAPES: &[Shape] = &[
     shape(
         "json",
         &[&["protoPayload.serviceName", "protoPayload.methodName"]],
-        |draft| draft.source("gcp", "", "gcp.audit"),
+        |draft| {
+            let is_refused = draft.get_int("protoPayload.status.code").unwrap_or(0) != 0;
+            draft.action("", if is_refused { "failure" } else { "success" });
+            draft.source("gcp", "", "gcp.audit");
+        },
     ),
     shape(
         "json",

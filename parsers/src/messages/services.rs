@@ -53,6 +53,21 @@ pub(super) static POSTFIX: &[Message] = &[
         "success",
     ),
     message(
+        "{queue_id}: from=<{sender}>, size={size:n}, nrcpt={recipients:n}",
+        "mail_queue",
+        "",
+    ),
+    message(
+        "{queue_id}: to=<{recipient}>, {_}relay={relay}, {_}status=sent{_}",
+        "mail_send",
+        "success",
+    ),
+    message(
+        "{queue_id}: to=<{recipient}>, {_}relay={relay}, {_}status={reason}",
+        "mail_send",
+        "failure",
+    ),
+    message(
         "connect from {SourceHostname}[{SourceIp:a}]",
         "connect",
         "success",
