@@ -180,6 +180,32 @@ fn repetition_costs_no_more_than_its_length() {
     }
 }
 
+/// The attributes of a resource are fields of each of its log records: their product is bounded, no record is lost.
+#[test]
+fn a_resource_does_not_multiply_without_bound() {
+    let attributes: Vec<String> = (0..1_500)
+        .map(|number| format!(r#"{{"key":"a{number}","value":{{"intValue":1}}}}"#))
+        .collect();
+    let records = vec!["{}"; 2_000].join(",");
+    let text = format!(
+        r#"{{"resourceLogs":[{{"resource":{{"attributes":[{}]}},"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#,
+        attributes.join(",")
+    );
+    let origin = Origin {
+        format: "otlp".into(),
+        ..Origin::default()
+    };
+    let mut batch = RecordBatch::new(Arc::new(origin));
+    batch.push(text.as_bytes(), 0, Timestamp(0), Truncated::No);
+    let arena = Bump::new();
+    let events = parse_batch(&batch, &arena, &ParseContext::default());
+    assert_eq!(events.len(), 2_000);
+    let fields: usize = events.iter().map(|event| event.fields.len()).sum();
+    assert!(fields < 1_100_000, "{fields}");
+    let last = events.last().unwrap();
+    assert_eq!(last.problems[0].kind, ProblemKind::TooLarge);
+}
+
 #[test]
 fn other_encodings_are_read() {
     let utf16: Vec<u8> = "\u{FEFF}{\"user\":\"Nguyễn Văn A\"}"
