@@ -12,6 +12,8 @@ use citywatch_rules::{LoadOptions, RuleSet, RuleSource};
 
 /// Records of a batch: what the pipeline hands on at once.
 const BATCH_RECORDS: usize = 64;
+/// When all records were received: 2026-11-23, so that times without a year are read as those of made records.
+const RECEIVED_AT: Timestamp = Timestamp::from_seconds(1_795_392_000);
 
 /// Lines of events in memory.
 pub(crate) struct Corpus {
@@ -44,6 +46,12 @@ impl Corpus {
         let mut gathering = Gathering::new(format);
         lines.for_each(|line| gathering.push(&line));
         gathering.finish()
+    }
+
+    /// The same records, said to be of another format.
+    pub(crate) fn with_format(&self, format: &str) -> Self {
+        let records = self.batches.iter().flat_map(RecordBatch::iter);
+        Self::of_lines(format, records.map(|record| record.raw.to_vec()))
     }
 
     /// Writes the lines to one file, for a peer to read.
@@ -88,7 +96,7 @@ impl Gathering {
         self.digest.update(b"\n");
         self.corpus.bytes += line.len();
         let position = self.corpus.records as u64;
-        self.batch.push(line, position, Timestamp(0), Truncated::No);
+        self.batch.push(line, position, RECEIVED_AT, Truncated::No);
         self.corpus.records += 1;
         if self.batch.len() == BATCH_RECORDS {
             let next = RecordBatch::new(Arc::clone(&self.batch.origin));

@@ -12,10 +12,12 @@ mod correlation;
 mod input;
 mod lanes;
 mod matching;
+mod parsing;
 mod peer;
 mod pipeline;
 mod process;
 mod results;
+mod tape;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +33,8 @@ struct Cli {
 enum Measurement {
     /// Events per second and core from bytes to matches, beside rsigma where bench/peers has built it
     Matching(matching::Options),
+    /// Records per second and core into Events, per format, beside VRL's function for it where bench/peers has built it
+    Parsing(parsing::Options),
     /// Matches per second into a correlation with very many different values
     Correlation(correlation::Options),
     /// Write the lanes of varied events to files
@@ -47,6 +51,7 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().measurement {
         Measurement::Matching(options) => matching::measure(&options),
+        Measurement::Parsing(options) => parsing::measure(&options),
         Measurement::Correlation(options) => correlation::measure(&options),
         Measurement::Lanes(options) => lanes::write(&options),
         Measurement::Pipeline(args) => pipeline::measure(&args),

@@ -1,10 +1,11 @@
-//! rsigma beside us: the same rules, the same events, the same core.
+//! The peers beside us, on the same core: rsigma with the same rules and events, VRL with the same records.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use crate::corpus::Corpus;
 use crate::process::cpu_s;
@@ -75,3 +76,50 @@ impl<'r> Rsigma<'r> {
 }
 
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/target/bin/rsigma");
+
+/// What VRL did with a file of records.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct VrlRun {
+    /// Seconds of CPU of one run, after one that warmed up.
+    pub(crate) seconds: f64,
+    /// Records that the function could read.
+    pub(crate) parsed: usize,
+}
+
+/// VRL, where bench/peers/build.sh has built what runs it.
+#[derive(Debug)]
+pub(crate) struct Vrl {
+    program: PathBuf,
+}
+
+impl Vrl {
+    /// To be run, or `None` where it is not built.
+    pub(crate) fn find() -> Option<Self> {
+        let program = std::env::var_os("CITYWATCH_PEER_VRL")
+            .map_or_else(|| PathBuf::from(VRL_PROGRAM), PathBuf::from);
+        let found = program.is_file();
+        if !found {
+            eprintln!("skipped: VRL, which bench/peers/build.sh builds");
+        }
+        found.then_some(Self { program })
+    }
+
+    /// One run of a function over the lines of a file.
+    pub(crate) fn run(&self, function: &str, file: &Path) -> Result<VrlRun> {
+        let output = Command::new(&self.program)
+            .args([function, "1"])
+            .arg(file)
+            .stderr(Stdio::inherit())
+            .output()
+            .context("running citywatch-peer-vrl")?;
+        if !output.status.success() {
+            bail!("citywatch-peer-vrl failed: {}", output.status);
+        }
+        serde_json::from_slice(&output.stdout).context("the answer of citywatch-peer-vrl")
+    }
+}
+
+const VRL_PROGRAM: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/peers/target/release/citywatch-peer-vrl"
+);

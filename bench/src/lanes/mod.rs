@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
 use crate::corpus::{self, Corpus};
-use city::City;
+pub(crate) use city::City;
 
 /// What kind of events is measured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -192,6 +192,27 @@ pub(crate) fn make(
     };
     let lines = (0..making.lane_events).map(|_| maker(&mut city));
     Ok(Corpus::of_lines(lane.format(), lines))
+}
+
+/// Varied process creations of Sysmon of about so many bytes, without end.
+pub(crate) fn process_creations(
+    seed: u64,
+    bytes: std::ops::RangeInclusive<usize>,
+) -> Result<impl Iterator<Item = Vec<u8>>> {
+    let recorded = windows::process_creations(&recorded_lines()?);
+    let mut city = City::new(seed, Lane::Sysmon.name());
+    let end = *bytes.end();
+    Ok(std::iter::repeat_with(move || {
+        windows::shortened(windows::vary_process(&recorded, &mut city), end)
+    })
+    .filter(move |line| bytes.contains(&line.len())))
+}
+
+/// So many of the recorded Windows events, evenly chosen of all.
+pub(crate) fn windows_events(count: usize) -> Result<Vec<Vec<u8>>> {
+    let lines = recorded_lines()?;
+    let step = lines.len().div_ceil(count.max(1)).max(1);
+    Ok(lines.into_iter().step_by(step).collect())
 }
 
 /// The largest event of the lane of small ones, in bytes.

@@ -114,6 +114,29 @@ pub(crate) fn vary_process(recorded: &[Object], city: &mut City) -> Vec<u8> {
     }
 }
 
+/// The event without what agents are commonly told to leave out, as far as it is longer than that.
+pub(crate) fn shortened(line: Vec<u8>, bytes_max: usize) -> Vec<u8> {
+    const LEFT_OUT: [&str; 5] = [
+        "Hashes",
+        "ParentProcessGuid",
+        "LogonId",
+        "CurrentDirectory",
+        "Company",
+    ];
+    let Ok(mut event) = serde_json::from_slice::<Object>(&line) else {
+        return line;
+    };
+    let mut line = line;
+    for name in LEFT_OUT {
+        if line.len() <= bytes_max {
+            break;
+        }
+        event.remove(name);
+        line = bytes_of(&event);
+    }
+    line
+}
+
 /// A recorded event with another host, user and time, otherwise as it is.
 pub(crate) fn vary_line(recorded: &Object, city: &mut City) -> Vec<u8> {
     let mut event = recorded.clone();

@@ -15,6 +15,7 @@ use citywatch_rules::RuleSet;
 use super::Mode;
 use crate::corpus::Corpus;
 use crate::process::pin;
+use crate::tape::Tape;
 
 /// Compiled rules, and how events are read for them.
 #[derive(Clone)]
@@ -110,24 +111,6 @@ impl Work {
         Found {
             matches: self.matches,
             rules_judged: self.matcher.candidates_judged(),
-        }
-    }
-}
-
-/// simd-json's tape of records: the ceiling of all that reads JSON.
-#[derive(Default)]
-struct Tape {
-    buffers: simd_json::Buffers,
-    bytes: Vec<u8>,
-}
-
-impl Tape {
-    fn read(&mut self, batch: &RecordBatch) {
-        for record in batch.iter() {
-            self.bytes.clear();
-            self.bytes.extend_from_slice(record.raw);
-            let tape = simd_json::to_tape_with_buffers(&mut self.bytes, &mut self.buffers);
-            std::hint::black_box(tape.is_ok());
         }
     }
 }
