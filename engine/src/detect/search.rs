@@ -5,7 +5,7 @@ use citywatch_parsers::Value;
 use super::compile::Compiled;
 use super::index::SubjectIndex;
 use super::matcher::Plan;
-use super::memo::{Finding, VALUE_BYTES_MAX, ValueMemo};
+use super::memo::{Finding, MemoKey, VALUE_BYTES_MAX, ValueMemo};
 use super::merged::{LONG_BYTES_MIN, MergedIndexes};
 use super::names::FieldIndex;
 use super::payoff::LookUp;
@@ -75,6 +75,14 @@ impl Searcher {
         let compiled = view.compiled;
         let keywords = compiled.indexes.last().and_then(Option::as_ref);
         let keywords = keywords.filter(|_| plan.searches_keywords());
+        // Most values of a text are pieces of it: where it holds no keyword, they hold none.
+        let (mut text, mut in_text) = (&[][..], keywords);
+        if let Some(index) = keywords
+            && !view.event.record.is_document()
+        {
+            text = view.event.record.raw;
+            in_text = Some(index).filter(|index| search_raw(view, index));
+        }
         let steps = self.steps.of(compiled, plan, view.event);
         let fields = view.event.fields.iter().zip(&mut steps.steps);
         for (position, (field, step)) in fields.enumerate() {
@@ -88,16 +96,22 @@ impl Searcher {
                 compiled,
                 plan,
                 own: step.own(),
-                keywords,
+                keywords: if is_piece(field.value, text) {
+                    in_text
+                } else {
+                    keywords
+                },
                 position,
             };
+            if scope.own.is_none() && scope.keywords.is_none() {
+                continue;
+            }
             self.values
                 .search_field(view.memory, step, &scope, field.value);
         }
         let present = steps.present;
         if let Some(index) = keywords {
             view.memory.find_all(&index.present);
-            search_raw(view, index);
         }
         present
     }
@@ -160,7 +174,7 @@ impl ValueSearcher {
         bytes: &[u8],
         value: Value<'_>,
     ) {
-        let key = step.memo_key(scope.plan, kind as u64);
+        let key = scope.memo_key(kind);
         if self.memo.is(step.last, key, bytes) {
             step.payoff.count(LookUp::Hit);
             return memory.note(self.memo.findings(step.last), scope.position);
@@ -238,6 +252,14 @@ impl<'c> Scope<'c> {
             .and_then(|own| self.compiled.indexes[own.0 as usize].as_ref())
     }
 
+    /// What the findings in a value depend on besides its bytes: the indexes that are searched.
+    #[inline]
+    fn memo_key(&self, kind: Kind) -> MemoKey {
+        let own = self.own.map_or(0, |own| u64::from(own.0) + 1);
+        let keywords = u64::from(self.keywords.is_some());
+        MemoKey(u64::from(self.plan.number) << 40 | own << 2 | keywords << 1 | kind as u64)
+    }
+
     /// Whether no whole number can hold a witness.
     #[inline]
     fn ignores_digits(&self) -> bool {
@@ -253,22 +275,32 @@ impl<'c> Scope<'c> {
     }
 }
 
-/// Searches the raw record, where it is text, for keywords.
-fn search_raw(view: &mut View<'_, '_>, index: &SubjectIndex) {
-    if view.event.record.is_document() {
-        return;
-    }
+/// Whether a value is a piece of `text`: not one like it, but that very place in memory.
+#[inline]
+fn is_piece(value: Value<'_>, text: &[u8]) -> bool {
+    let Value::Str(value) = value else {
+        return false;
+    };
+    let (whole, piece) = (text.as_ptr_range(), value.as_bytes().as_ptr_range());
+    whole.start <= piece.start && piece.end <= whole.end
+}
+
+/// Searches the raw record for keywords and says whether it holds any.
+fn search_raw(view: &mut View<'_, '_>, index: &SubjectIndex) -> bool {
     let raw = view.event.record.raw;
+    let before = view.memory.found().len();
     if raw.is_ascii() {
-        return view.memory.scan_raw(index, view.compiled, raw);
-    }
-    view.load_raw();
-    match &view.raw {
-        Some((_, Place::Folded { start, end })) => {
-            view.memory
-                .scan_folded_raw(index, view.compiled, *start, *end)
+        view.memory.scan_raw(index, view.compiled, raw);
+    } else {
+        view.load_raw();
+        match &view.raw {
+            Some((_, Place::Folded { start, end })) => {
+                view.memory
+                    .scan_folded_raw(index, view.compiled, *start, *end)
+            }
+            Some((raw, Place::Same)) => view.memory.scan_raw(index, view.compiled, raw.as_bytes()),
+            None => {}
         }
-        Some((raw, Place::Same)) => view.memory.scan_raw(index, view.compiled, raw.as_bytes()),
-        None => {}
     }
+    view.memory.found().len() > before
 }

@@ -9,7 +9,7 @@ use citywatch_parsers::{Event, NameOrder};
 use super::compile::Compiled;
 use super::keys::mix;
 use super::matcher::Plan;
-use super::memo::{MemoKey, Remembered};
+use super::memo::Remembered;
 use super::names::FieldIndex;
 use super::payoff::Payoff;
 
@@ -63,13 +63,6 @@ impl Step {
     #[inline]
     pub(super) fn own(&self) -> Option<FieldIndex> {
         self.searches_own.then_some(FieldIndex(self.field))
-    }
-
-    /// What the findings in a value depend on besides its bytes: the indexes that are searched.
-    #[inline]
-    pub(super) fn memo_key(&self, plan: &Plan, kind: u64) -> MemoKey {
-        let own = self.own().map_or(0, |own| u64::from(own.0) + 1);
-        MemoKey(u64::from(plan.number) << 40 | own << 1 | kind)
     }
 }
 

@@ -57,7 +57,7 @@ impl OwnedEvent {
             if event.get(name).is_none() {
                 event.fields.push(Field {
                     name,
-                    value: value.to_value(&arena),
+                    value: value.to_piece_of(batch.get(0).unwrap().raw, &arena),
                 });
             }
         }
@@ -68,6 +68,16 @@ impl OwnedEvent {
 }
 
 impl OwnedValue {
+    /// As a parser gives it: a text that is in the record is a piece of it.
+    fn to_piece_of<'a>(&'a self, raw: &'a [u8], arena: &'a Bump) -> Value<'a> {
+        if let (Self::Text(text), Ok(raw)) = (self, std::str::from_utf8(raw))
+            && let Some(at) = raw.find(text.as_str())
+        {
+            return Value::Str(&raw[at..at + text.len()]);
+        }
+        self.to_value(arena)
+    }
+
     fn to_value<'a>(&'a self, arena: &'a Bump) -> Value<'a> {
         match self {
             Self::Null => Value::Null,
@@ -135,13 +145,19 @@ fn log_source() -> impl Strategy<Value = LogSource<'static>> {
 pub(crate) fn event() -> impl Strategy<Value = OwnedEvent> {
     let fields = prop::collection::vec((prop::sample::select(&FIELDS[..]), value()), 0..6);
     let raw = prop_oneof![3 => text().prop_map(String::into_bytes), 1 => prop::collection::vec(any::<u8>(), 0..8)];
-    (fields, prop::collection::vec(log_source(), 0..3), raw).prop_map(
-        |(fields, log_sources, raw)| OwnedEvent {
+    let sources = prop::collection::vec(log_source(), 0..3);
+    (fields, sources, raw, any::<bool>()).prop_map(|(fields, log_sources, mut raw, whole)| {
+        for (_, value) in fields.iter().filter(|_| whole) {
+            if let OwnedValue::Text(text) = value {
+                raw.extend_from_slice(text.as_bytes());
+            }
+        }
+        OwnedEvent {
             fields,
             log_sources,
             raw,
-        },
-    )
+        }
+    })
 }
 
 fn pattern() -> impl Strategy<Value = TextPattern> {
