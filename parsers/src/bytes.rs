@@ -84,7 +84,8 @@ mod tests {
         let text: Vec<u8> = (0..200u8).collect();
         for length in 0..text.len() {
             let text = &text[..length];
-            assert!(same_bytes(text, &text.to_vec()));
+            let copy = text.to_vec();
+            assert!(same_bytes(text, &copy));
             for at in 0..length {
                 let mut other = text.to_vec();
                 other[at] ^= 1;

@@ -223,6 +223,11 @@ impl Check {
         }
     }
 
+    /// Whether a text passes wherever a piece of it does.
+    pub(super) fn holds_for_whole(&self) -> bool {
+        matches!(self, Self::Text(check) if check.relation == Relation::Contains)
+    }
+
     /// How dear an evaluation is, for the order in which a rule's predicates are asked.
     pub(super) fn cost(&self, subject: Subject) -> u32 {
         let own = match self {

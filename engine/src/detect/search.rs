@@ -12,7 +12,7 @@ use super::payoff::LookUp;
 use super::predicate::{PredicateId, write_value};
 use super::steps::{Step, StepCache};
 use super::values::{Memory, Place};
-use super::view::View;
+use super::view::{View, is_piece};
 
 /// Searches events, and remembers from event to event what names lead to and what values hold.
 #[derive(Debug)]
@@ -273,16 +273,6 @@ impl<'c> Scope<'c> {
         };
         self.own_index().is_none_or(ignores) && self.keywords.is_none_or(ignores)
     }
-}
-
-/// Whether a value is a piece of `text`: not one like it, but that very place in memory.
-#[inline]
-fn is_piece(value: Value<'_>, text: &[u8]) -> bool {
-    let Value::Str(value) = value else {
-        return false;
-    };
-    let (whole, piece) = (text.as_ptr_range(), value.as_bytes().as_ptr_range());
-    whole.start <= piece.start && piece.end <= whole.end
 }
 
 /// Searches the raw record for keywords and says whether it holds any.

@@ -144,16 +144,22 @@ impl<'v, 'e> View<'v, 'e> {
     }
 
     fn evaluate_keyword(&mut self, check: &Check) -> bool {
-        (0..self.event.fields.len()).any(|position| self.keyword_in(check, position)) || {
-            if self.event.record.is_document() {
-                return false;
-            }
+        let mut whole: &[u8] = &[];
+        if !self.event.record.is_document() {
             self.load_raw();
             let (memory, literals) = (&*self.memory, &self.compiled.literals);
-            self.raw.as_ref().is_some_and(|(raw, place)| {
+            if self.raw.as_ref().is_some_and(|(raw, place)| {
                 check.holds_for_text(memory.text(raw, *place), literals)
-            })
+            }) {
+                return true;
+            }
+            if check.holds_for_whole() {
+                whole = self.event.record.raw;
+            }
         }
+        (0..self.event.fields.len()).any(|position| {
+            !is_piece(self.event.fields[position].value, whole) && self.keyword_in(check, position)
+        })
     }
 
     fn keyword_in(&mut self, check: &Check, position: usize) -> bool {
@@ -251,6 +257,17 @@ impl<'v, 'e> View<'v, 'e> {
             places.add_raw();
         }
     }
+}
+
+/// Whether a value is a piece of `text`: not one like it, but that very place in memory.
+#[inline]
+pub(super) fn is_piece(value: Value<'_>, text: &[u8]) -> bool {
+    let Value::Str(value) = value else {
+        return false;
+    };
+    let (whole, piece) = (text.as_ptr_range(), value.as_bytes().as_ptr_range());
+    // Two that are empty may be at the same place by chance.
+    !text.is_empty() && whole.start <= piece.start && piece.end <= whole.end
 }
 
 /// Whether a value is null, or one of its elements.
