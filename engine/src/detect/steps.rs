@@ -113,7 +113,7 @@ impl StepCache {
         };
         let of = Some((order, plan.number));
         let hash = mix(u64::from(order.place()) << 32 | u64::from(plan.number));
-        #[expect(
+        #[allow(
             clippy::cast_possible_truncation,
             reason = "a hash: any of its bits do"
         )]
