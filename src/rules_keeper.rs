@@ -42,6 +42,22 @@ pub struct RulesStatus {
     pub errors: Vec<String>,
 }
 
+/// SIGHUP, which ends a process that does not listen for it. To be made before anything that takes time; one
+/// that comes while the rules are loaded for the first time has them loaded again.
+#[derive(Debug)]
+pub struct HangUp(Signal);
+
+impl HangUp {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> anyhow::Result<Self> {
+        let hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        Ok(Self(hang_up))
+    }
+}
+
 /// Loads rules and watches their files.
 #[derive(Debug)]
 pub struct RulesKeeper {
@@ -60,6 +76,7 @@ impl RulesKeeper {
     pub fn load_first(
         config: &PipelineConfig,
         parts: &Parts,
+        hang_up: HangUp,
     ) -> anyhow::Result<(Self, Arc<LoadedRules>)> {
         let status = Arc::new(Mutex::new(RulesStatus::default()));
         // Before the files are read: what changes meanwhile is seen as a change.
@@ -70,7 +87,7 @@ impl RulesKeeper {
             config: config.clone(),
             parts: parts.clone(),
             status,
-            hang_up: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+            hang_up: hang_up.0,
             seen,
         };
         Ok((keeper, rules))

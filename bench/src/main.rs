@@ -35,7 +35,7 @@ enum Measurement {
     Matching(matching::Options),
     /// Records per second and core into Events, per format, beside VRL's function for it where bench/peers has built it
     Parsing(parsing::Options),
-    /// Matches per second into a correlation with very many different values
+    /// Matches per second into a correlation with very many different values; what correlation rules cost
     Correlation(correlation::Options),
     /// Write the lanes of varied events to files
     Lanes(lanes::WriteOptions),

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use citywatch_parsers::{Event, LogSource, RecordId, Timestamp, UnitId, Value};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128;
 
 macro_rules! hash_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -66,12 +67,12 @@ hash_id! {
 
 /// Hashes parts with their lengths, so that ("ab","c") and ("a","bc") differ.
 fn hash_parts(kind: &str, parts: &[&[u8]]) -> u128 {
-    let mut hasher = Xxh3::new();
+    let mut bytes: SmallVec<[u8; 256]> = SmallVec::new();
     for part in std::iter::once(&kind.as_bytes()).chain(parts) {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part);
     }
-    hasher.digest128()
+    xxh3_128(&bytes)
 }
 
 impl EventId {
@@ -171,7 +172,7 @@ pub struct Evidence {
     /// The event, shared: several rules may match it.
     pub event: Arc<EventSnapshot>,
     /// The fields that made the rule match.
-    pub matched: Vec<MatchedField>,
+    pub matched: Arc<[MatchedField]>,
 }
 
 /// Longest raw text that a snapshot keeps, in bytes.

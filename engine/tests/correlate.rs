@@ -98,7 +98,7 @@ fn by_correlator(set: &RuleSet, arrivals: &[Arrival], drain_every: usize) -> Ale
         correlator.observe(CorrelationInput {
             rule,
             event: &arrival.snapshot(),
-            matched: &[],
+            matched: &Arc::from([]),
         });
         if number % drain_every == 0 {
             correlator.drain(&mut told);
@@ -399,7 +399,7 @@ fn observe(correlator: &mut Correlator, arrival: &Arrival) -> Vec<Match> {
     correlator.observe(CorrelationInput {
         rule: RuleIndex(0),
         event: &arrival.snapshot(),
-        matched: &[],
+        matched: &Arc::from([]),
     });
     let mut told = Vec::new();
     correlator.drain(&mut told);

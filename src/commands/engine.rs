@@ -13,7 +13,7 @@ use crate::input::start_consumer;
 use crate::monitor::Monitor;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
-use crate::rules_keeper::RulesKeeper;
+use crate::rules_keeper::{HangUp, RulesKeeper};
 use crate::system::{self, SystemReporter};
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -34,6 +34,7 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn engine(config: Config) -> anyhow::Result<()> {
+    let hang_up = HangUp::listen()?;
     let signal = crate::shutdown::on_signal()?;
     let parts = Parts::default();
     for part in ["engine", "kafka", "rules", "store"] {
@@ -45,7 +46,7 @@ async fn engine(config: Config) -> anyhow::Result<()> {
         .listen(config.monitor.listen, stop_monitor.clone())
         .await?;
     system::make_data_dir(&config.data.dir)?;
-    let (keeper, rules) = RulesKeeper::load_first(&config.engine, &parts)?;
+    let (keeper, rules) = RulesKeeper::load_first(&config.engine, &parts, hang_up)?;
     let Some(store) = system::connect_store(&config.store, &parts, &signal).await? else {
         return Ok(());
     };

@@ -16,7 +16,7 @@ use crate::input::Input;
 use crate::monitor::Monitor;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
-use crate::rules_keeper::RulesKeeper;
+use crate::rules_keeper::{HangUp, RulesKeeper};
 use crate::store_process::{self, StoreProcess};
 use crate::system::{self, SystemReporter};
 
@@ -66,6 +66,7 @@ struct Stops {
 }
 
 async fn up(mut config: Config) -> anyhow::Result<()> {
+    let hang_up = HangUp::listen()?;
     let signal = crate::shutdown::on_signal()?;
     let lock = system::claim_data_dir(&config.data.dir)?;
     let parts = Parts::default();
@@ -74,7 +75,7 @@ async fn up(mut config: Config) -> anyhow::Result<()> {
         parts.set(part, PartState::Starting, "");
     }
     let monitor = Monitor::install(parts.clone())?;
-    let rules = RulesKeeper::load_first(&config.engine, &parts)?;
+    let rules = RulesKeeper::load_first(&config.engine, &parts, hang_up)?;
     let stops = Stops::default();
     config.monitor.listen = monitor
         .listen(config.monitor.listen, stops.store.clone())

@@ -59,10 +59,10 @@ pub fn found(rule: &Arc<RuleInfo>, host: &str, event_time: Timestamp, position: 
         window: None,
         evidence: vec![Evidence {
             event,
-            matched: vec![MatchedField {
+            matched: Arc::from([MatchedField {
                 name: "user".to_owned(),
                 value: "root".to_owned(),
-            }],
+            }]),
         }],
         event_count: 1,
     }
@@ -77,7 +77,7 @@ pub fn correlation(rule: &Arc<RuleInfo>, source: &str, start: Timestamp, events:
     let evidence = (0..events)
         .map(|number| Evidence {
             event: event("gate", time(number), number),
-            matched: Vec::new(),
+            matched: Arc::from([]),
         })
         .collect();
     Match {

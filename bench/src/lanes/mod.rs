@@ -215,6 +215,32 @@ pub(crate) fn windows_events(count: usize) -> Result<Vec<Vec<u8>>> {
     Ok(lines.into_iter().step_by(step).collect())
 }
 
+/// Lines of syslog of which so many percent are failed sign-ins over SSH, half of them from one of
+/// [`GUESSERS`] addresses, the others from anywhere.
+pub(crate) fn failed_sign_ins(making: &Making, percent: usize) -> Result<Corpus> {
+    let mut city = City::new(making.seed, "failed sign-ins");
+    let mut others = text::syslog_lines(&recorded_text(SYSLOG)?);
+    let failed = text::take_lines(&mut others, "Failed password for ");
+    anyhow::ensure!(!failed.is_empty(), "no failed sign-in was recorded");
+    let guessers: Vec<String> = (0..GUESSERS).map(|_| city.outer_address()).collect();
+    let lines = (0..making.lane_events).map(|_| {
+        if !city.random.percent(percent) {
+            return text::vary_syslog(&others, &mut city);
+        }
+        let line = text::vary_syslog(&failed, &mut city);
+        if city.random.percent(50) {
+            let guesser = city.random.pick(&guessers);
+            text::from_address(line, guesser)
+        } else {
+            line
+        }
+    });
+    Ok(Corpus::of_lines("syslog", lines))
+}
+
+/// Addresses that passwords are guessed from.
+const GUESSERS: usize = 50;
+
 /// The largest event of the lane of small ones, in bytes.
 const SMALL_BYTES_MAX: usize = 400;
 /// Recorded events that the lane of many matches is made of, and the largest of them in bytes: longer ones

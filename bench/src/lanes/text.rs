@@ -51,6 +51,30 @@ pub(crate) fn syslog_lines(text: &str) -> Vec<Vec<SyslogLine>> {
     groups
 }
 
+/// Takes the lines that say this out of the others.
+pub(crate) fn take_lines(lines: &mut Vec<Vec<SyslogLine>>, says: &str) -> Vec<Vec<SyslogLine>> {
+    let mut taken = Vec::new();
+    for group in &mut *lines {
+        let (said, left): (Vec<SyslogLine>, Vec<SyslogLine>) =
+            group.drain(..).partition(|line| line.rest.contains(says));
+        *group = left;
+        taken.push(said);
+    }
+    lines.retain(|group| !group.is_empty());
+    taken.retain(|group| !group.is_empty());
+    taken
+}
+
+/// The line with another address after its "from".
+pub(crate) fn from_address(line: Vec<u8>, address: &str) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&line).into_owned();
+    let Some((before, after)) = text.rsplit_once(" from ") else {
+        return line;
+    };
+    let rest = after.find(' ').map_or("", |end| &after[end..]);
+    format!("{before} from {address}{rest}").into_bytes()
+}
+
 /// A line of one of the programs, varied: each program as often as any other.
 pub(crate) fn vary_syslog(recorded: &[Vec<SyslogLine>], city: &mut City) -> Vec<u8> {
     let group = city.random.below(recorded.len());

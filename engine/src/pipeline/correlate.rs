@@ -20,6 +20,8 @@ use crate::store::{Store, StoreError, StoredMatch};
 /// A stream may have been cut off: matches received this much before the longest window are read
 /// back as well after a restart.
 const REBUILD_SLACK: Duration = Duration::from_secs(24 * 3_600);
+/// Clocks of sources may be wrong by so much without making a replayed alert look whole that is not.
+const CLOCK_ERROR_US: i64 = 12 * 3_600 * 1_000_000;
 
 /// The correlator with what it cannot know by itself: time, and which streams are quiet.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Correlation {
     correlator: Correlator,
     limits: CorrelationLimits,
     quiet_after: Duration,
+    /// From when on the matches of the last run were read back, by their receipt.
+    replayed_from: Option<Timestamp>,
     /// Streams that spoke since their watermark was last moved by the clock.
     speaking: HashMap<StreamKey, Instant>,
 }
@@ -45,6 +49,7 @@ impl Correlation {
             rules,
             limits,
             quiet_after: lateness,
+            replayed_from: None,
             speaking: HashMap::new(),
         }
     }
@@ -74,18 +79,26 @@ impl Correlation {
         self.correlator.status()
     }
 
-    /// The matches that windows may need that were open when the last run ended.
+    /// From when on matches must be read back, by their receipt: those that windows may need that were open
+    /// when the last run ended.
+    pub(super) fn replay_from(&mut self) -> Timestamp {
+        let horizon =
+            Duration::from_micros(u64::try_from(self.correlator.horizon_us()).unwrap_or(u64::MAX));
+        let back_us = i64::try_from((horizon + REBUILD_SLACK).as_micros()).unwrap_or(i64::MAX);
+        let since = Timestamp(now().as_micros().saturating_sub(back_us));
+        self.replayed_from = Some(since);
+        since
+    }
+
+    /// The matches of rules that correlations refer to, received since then.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub(super) async fn stored_matches(
         &self,
         store: &Store,
+        since: Timestamp,
     ) -> Result<Vec<StoredMatch>, StoreError> {
-        let horizon =
-            Duration::from_micros(u64::try_from(self.correlator.horizon_us()).unwrap_or(u64::MAX));
-        let back_us = i64::try_from((horizon + REBUILD_SLACK).as_micros()).unwrap_or(i64::MAX);
-        let since = Timestamp(now().as_micros().saturating_sub(back_us));
         let rules = self.rules.get().set().rules.iter().enumerate();
         let wanted = rules.filter(|(index, _)| self.correlator.wants(rule_index(*index)));
         let ids: Vec<String> = wanted.map(|(_, rule)| rule.meta.id.to_string()).collect();
@@ -173,7 +186,29 @@ impl Correlation {
     fn drain(&mut self) -> Vec<Match> {
         let mut matches = Vec::new();
         self.correlator.drain(&mut matches);
+        matches.retain(|found| self.is_whole(found));
         matches
+    }
+
+    /// Whether none of a match's events can be missing because they came before what was read back. Such a match
+    /// was settled long before the restart: it has been told, with all its events, or never held.
+    fn is_whole(&self, found: &Match) -> bool {
+        let (Some(replayed_from), Some((begin, end))) = (self.replayed_from, found.window) else {
+            return true;
+        };
+        let replayed_from_us = replayed_from.as_micros();
+        let reach_us = self.correlator.reach_us(&found.rule.id);
+        let earliest_us = begin.as_micros().saturating_sub(reach_us);
+        if earliest_us >= replayed_from_us.saturating_add(CLOCK_ERROR_US) {
+            return true;
+        }
+        // So old by their own clock. Events of an office that was cut off are, too, but they came lately: the
+        // others of their window did as well.
+        let span_us =
+            (end.as_micros() - begin.as_micros()).saturating_add(reach_us.saturating_mul(2));
+        let settled_us = span_us.saturating_add(self.limits.lateness_us);
+        let mut received = found.evidence.iter().map(|shown| shown.event.received_at);
+        received.all(|at| at.as_micros() >= replayed_from_us.saturating_add(settled_us))
     }
 }
 
@@ -199,3 +234,6 @@ fn now() -> Timestamp {
         .unwrap_or_default();
     Timestamp(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

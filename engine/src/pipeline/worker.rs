@@ -299,7 +299,7 @@ fn add_matches(
                 window: None,
                 evidence: vec![Evidence {
                     event: Arc::clone(&snapshot),
-                    matched: hit.matched.fields(event),
+                    matched: hit.matched.fields(event).into(),
                 }],
                 event_count: 1,
             },

@@ -118,11 +118,12 @@ impl Writer {
         if self.correlation.is_idle() {
             return;
         }
+        let since = self.correlation.replay_from();
         let (store, correlation) = (&self.store, &self.correlation);
         let what = "reading the matches of open correlation windows";
         let stored = self
             .patience
-            .while_away(what, || correlation.stored_matches(store))
+            .while_away(what, || correlation.stored_matches(store, since))
             .await;
         match stored {
             Outcome::Done(stored) => {

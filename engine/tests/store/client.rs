@@ -330,7 +330,7 @@ fn found_match(rule: &str, position: u64, event_count: u64) -> Match {
         window: (event_count > 1).then_some((DAY, Timestamp(DAY.0 + 9))),
         evidence: vec![Evidence {
             event: Arc::new(event),
-            matched,
+            matched: matched.into(),
         }],
         event_count,
     }

@@ -9,9 +9,8 @@ use citywatch_engine::detect::{
 use citywatch_engine::matches::json_of;
 use citywatch_engine::{EventId, EventSnapshot, Match, MatchId, MatchedField, RuleInfo};
 use citywatch_parsers::{AgentId, Event, RecordId, StreamId, Timestamp};
-use citywatch_rules::correlation::CorrelationKind;
+use citywatch_rules::RuleSet;
 use citywatch_rules::rule::Alerts;
-use citywatch_rules::{Correlation, RuleSet};
 
 use super::blocks::Source;
 
@@ -25,7 +24,7 @@ const RECORD_BITS: u32 = 40;
 #[derive(Debug)]
 pub struct Wanted {
     rules: Vec<bool>,
-    fields: HashSet<Arc<str>>,
+    fields: HashSet<String>,
 }
 
 /// A match of a rule that a correlation refers to.
@@ -48,7 +47,11 @@ impl Wanted {
             rules: rules
                 .map(|rule| correlator.wants(RuleIndex(rule)))
                 .collect(),
-            fields: set.correlations.iter().flat_map(|c| fields_of(c)).collect(),
+            fields: correlator
+                .fields_read()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         }
     }
 
@@ -98,23 +101,6 @@ impl Wanted {
             raw: String::new(),
         }
     }
-}
-
-fn fields_of(correlation: &Correlation) -> Vec<Arc<str>> {
-    let mut names = correlation.group_by.clone();
-    match &correlation.kind {
-        CorrelationKind::ValueCount { fields, .. } => names.extend_from_slice(fields),
-        CorrelationKind::ValueSum { field, .. }
-        | CorrelationKind::ValueAvg { field, .. }
-        | CorrelationKind::ValuePercentile { field, .. } => names.push(Arc::clone(field)),
-        CorrelationKind::EventCount { .. }
-        | CorrelationKind::Temporal { .. }
-        | CorrelationKind::TemporalOrdered { .. }
-        | CorrelationKind::TemporalExtended { .. } => {}
-    }
-    let aliased = correlation.aliases.iter().flat_map(|alias| &alias.fields);
-    names.extend(aliased.map(|(_, field)| Arc::clone(field)));
-    names
 }
 
 /// A correlation that holds, as it is told.
@@ -222,13 +208,14 @@ impl Correlating {
     }
 
     fn tell(&mut self, count: usize) {
+        let matched: Arc<[MatchedField]> = Arc::from([]);
         for gathered in self.gathered.drain(..count) {
             self.told
                 .push((gathered.time_us(), gathered.event.record.position));
             self.correlator.observe(CorrelationInput {
                 rule: gathered.rule,
                 event: &gathered.event,
-                matched: &[] as &[MatchedField],
+                matched: &matched,
             });
             // What holds is heard of while its evidence is there.
             let mut found = Vec::new();

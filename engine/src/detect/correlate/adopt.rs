@@ -3,33 +3,40 @@
 use std::collections::{HashMap, HashSet};
 
 use super::correlator::Correlator;
+use super::group::Group;
 use super::node::Node;
+use super::tally::IdMap;
 
 impl Correlator {
     /// Takes over from the correlator of the rules before: the open windows of each correlation that has
     /// the same id and text, and how far every stream is. Correlations that are new or were changed begin anew.
     pub fn adopt(&mut self, before: Correlator) {
         let counted = before.status();
-        let (streams, pending, nodes) = before.into_state();
-        let mut kept: HashMap<(String, String), (usize, Node)> = nodes
-            .into_iter()
-            .enumerate()
-            .map(|(index, node)| (identity(&node), (index, node)))
+        let state = before.into_state();
+        let nodes = state.nodes.into_iter().zip(state.groups).enumerate();
+        let mut kept: HashMap<(String, String), (usize, Node, IdMap<Box<Group>>)> = nodes
+            .map(|(index, (node, groups))| (identity(&node), (index, node, groups)))
             .collect();
         let mut places: HashMap<usize, usize> = HashMap::new();
-        for (index, node) in self.nodes_mut().iter_mut().enumerate() {
-            if let Some((old, before)) = kept.remove(&identity(node)) {
-                node.groups = before.groups;
+        for (index, (node, groups)) in self.nodes_mut().enumerate() {
+            if let Some((old, before, its_groups)) = kept.remove(&identity(node)) {
+                *groups = its_groups;
                 node.open_streams = before.open_streams;
                 places.insert(old, index);
             }
         }
         let place = |index: usize| places.get(&index).copied();
-        let pending: HashSet<_> = pending
-            .into_iter()
+        let pending: HashSet<_> = state
+            .pending
+            .into_groups()
             .filter_map(|(node, group)| Some((place(node)?, group)))
             .collect();
-        self.take_state(streams.with_places(place), pending, counted);
+        self.take_state(
+            state.streams.with_places(place),
+            pending,
+            state.held,
+            counted,
+        );
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use citywatch_parsers::{Timestamp, UnitId};
 use citywatch_rules::Correlation;
 
-use super::group::{Group, Told, Witness};
+use super::evidence::{Witness, Witnesses};
+use super::group::{Group, Told};
 use crate::matches::{Evidence, Match, MatchId, RuleInfo};
 
 /// Events that a match carries as evidence; the first and the last ones where there are more.
@@ -21,7 +22,16 @@ pub(super) struct Named<'c> {
 impl Named<'_> {
     /// The id of the alert of a group in a cell.
     pub(super) fn alert_id(self, group: &Group, cell: i64) -> MatchId {
-        MatchId::of_group(&self.info.id, &group.values, self.cell_start(cell))
+        MatchId::of_group(&self.info.id, &self.group_of(group), self.cell_start(cell))
+    }
+
+    /// The group-by names with the group's values.
+    pub(super) fn group_of(self, group: &Group) -> Vec<(String, String)> {
+        let names = self.correlation.group_by.iter();
+        names
+            .zip(&group.values)
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect()
     }
 
     /// The match of a group in a cell, for the windows from and to these times, and what to remember of it.
@@ -34,6 +44,7 @@ impl Named<'_> {
         let witnesses = witnesses_in(group, windows);
         let told = Told {
             events: told_hash(&witnesses),
+            is_settled: false,
         };
         let evidence = evidence_of(&witnesses);
         let latest = evidence.last();
@@ -43,7 +54,7 @@ impl Named<'_> {
             unit: latest.map_or_else(UnitId::default, |latest| latest.event.unit.clone()),
             host: latest.map_or_else(String::new, |latest| latest.event.host.clone()),
             event_time: Timestamp(witnesses.last().map_or(0, |last| last.time_us)),
-            group: group.values.clone(),
+            group: self.group_of(group),
             window: Some((self.cell_start(cell), self.cell_start(cell + 1))),
             event_count: witnesses.len() as u64,
             evidence,
@@ -57,8 +68,8 @@ impl Named<'_> {
 }
 
 /// The different events in these windows, by time and id.
-pub(super) fn witnesses_in(group: &Group, windows: &[(i64, i64)]) -> Vec<Witness> {
-    let mut witnesses = Vec::new();
+fn witnesses_in(group: &Group, windows: &[(i64, i64)]) -> Vec<Witness> {
+    let mut witnesses = Witnesses::default();
     for &(from_us, to_us) in windows {
         let range = group.first_at(from_us)..group.first_at(to_us.saturating_add(1));
         group
@@ -66,10 +77,7 @@ pub(super) fn witnesses_in(group: &Group, windows: &[(i64, i64)]) -> Vec<Witness
             .range(range)
             .for_each(|entry| entry.witnesses(&mut witnesses));
     }
-    // What is kept as evidence comes first among those of the same event, and stays.
-    witnesses.sort_by_key(|witness| (witness.time_us, witness.event, witness.evidence.is_none()));
-    witnesses.dedup_by_key(|witness| witness.event);
-    witnesses
+    witnesses.finish()
 }
 
 /// The evidence of these events: all, or the first and the last ones. The bound is on how many are
@@ -77,7 +85,7 @@ pub(super) fn witnesses_in(group: &Group, windows: &[(i64, i64)]) -> Vec<Witness
 fn evidence_of(witnesses: &[Witness]) -> Vec<Evidence> {
     let kept: Vec<&Witness> = witnesses
         .iter()
-        .filter(|witness| witness.evidence.is_some())
+        .filter(|witness| witness.is_shown())
         .collect();
     let half = EVIDENCE_EVENTS_MAX / 2;
     let chosen: Vec<&Witness> = match kept.len().checked_sub(EVIDENCE_EVENTS_MAX) {

@@ -2,76 +2,179 @@
 
 use std::borrow::Cow;
 
-use citywatch_rules::correlation::Correlation;
+use citywatch_rules::correlation::{Correlation, CorrelationKind};
 use citywatch_rules::millionths::millionths_of_text;
 use serde_json::Value;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::group::{EntryValue, Shown};
+use super::evidence::Chain;
+use super::group::EntryValue;
+use crate::matches::EventSnapshot;
 
-/// The fields that a correlation reads, for one of its rules. `None` for an alias that says nothing
+/// A list of fields whose values are taken together: an index into [`FieldLists`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ListIndex(usize);
+
+/// The lists of fields that correlations read. Many read the same, so each is read once per match.
+#[derive(Debug, Default)]
+pub(super) struct FieldLists {
+    lists: Vec<Vec<String>>,
+    /// What was read of each, with the number of the match that it was read of.
+    answers: Vec<(u64, Option<u128>)>,
+    match_number: u64,
+    bytes: Vec<u8>,
+}
+
+/// Where values are read from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields<'m> {
+    pub(super) event: &'m EventSnapshot,
+    /// For a match of a correlation.
+    pub(super) chain: Option<&'m Chain>,
+}
+
+impl FieldLists {
+    fn index_of(&mut self, names: Vec<String>) -> ListIndex {
+        let known = self.lists.iter().position(|list| *list == names);
+        ListIndex(known.unwrap_or_else(|| {
+            self.lists.push(names);
+            self.answers.push((0, None));
+            self.lists.len() - 1
+        }))
+    }
+
+    /// All names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.lists.iter().flatten().map(String::as_str)
+    }
+
+    /// Whether a correlation reads the field.
+    pub(super) fn reads(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+
+    /// Another match is read from now on.
+    pub(super) fn next_match(&mut self) {
+        self.match_number += 1;
+    }
+
+    /// A hash of the values; `None` when one is absent or null.
+    fn hash(&mut self, ListIndex(list): ListIndex, fields: Fields<'_>) -> Option<u128> {
+        let (match_number, answer) = self.answers[list];
+        // A match of a correlation has its own values.
+        if fields.chain.is_none() && match_number == self.match_number {
+            return answer;
+        }
+        let answer = self.hash_anew(list, fields);
+        if fields.chain.is_none() {
+            self.answers[list] = (self.match_number, answer);
+        }
+        answer
+    }
+
+    fn hash_anew(&mut self, list: usize, fields: Fields<'_>) -> Option<u128> {
+        self.bytes.clear();
+        for name in &self.lists[list] {
+            let text = fields.text(name)?;
+            self.bytes
+                .extend_from_slice(&(text.len() as u64).to_le_bytes());
+            self.bytes.extend_from_slice(text.as_bytes());
+        }
+        Some(xxh3_128(&self.bytes))
+    }
+}
+
+/// The fields that a correlation reads, for one of its rules. `None` where an alias says nothing
 /// about the rule.
 #[derive(Debug)]
 pub(super) struct FieldsOfRule {
-    group_by: Vec<Option<String>>,
-    values: Vec<Option<String>>,
+    group_by: Option<ListIndex>,
+    values: Option<ListIndex>,
+    /// Whether it computes with the first of the values.
+    computes: bool,
 }
 
 impl FieldsOfRule {
     /// Resolves the names of `group-by` and of the condition for `rules[position]`.
-    pub(super) fn new(correlation: &Correlation, values: &[&str], position: usize) -> Self {
-        let resolve = |name: &str| correlation.field_of(name, position).map(str::to_owned);
+    pub(super) fn new(correlation: &Correlation, position: usize, lists: &mut FieldLists) -> Self {
+        let mut resolve = |names: Vec<&str>| {
+            let fields = names
+                .into_iter()
+                .map(|name| correlation.field_of(name, position).map(str::to_owned));
+            let fields: Option<Vec<String>> = fields.collect();
+            fields.map(|fields| lists.index_of(fields))
+        };
+        let values = value_fields(&correlation.kind);
         Self {
-            group_by: correlation
-                .group_by
-                .iter()
-                .map(|name| resolve(name))
-                .collect(),
-            values: values.iter().map(|name| resolve(name)).collect(),
+            group_by: resolve(correlation.group_by.iter().map(AsRef::as_ref).collect()),
+            computes: matches!(
+                correlation.kind,
+                CorrelationKind::ValueSum { .. }
+                    | CorrelationKind::ValueAvg { .. }
+                    | CorrelationKind::ValuePercentile { .. }
+            ),
+            values: (!values.is_empty()).then(|| resolve(values)).flatten(),
         }
     }
 
-    /// The values of the group-by fields; `None` when the match lacks one.
-    pub(super) fn group<'m>(&self, matched: &'m Shown) -> Option<Vec<Cow<'m, str>>> {
-        self.group_by
+    /// A hash of the values of the group-by fields; `None` when the match lacks one.
+    pub(super) fn group(&self, lists: &mut FieldLists, fields: Fields<'_>) -> Option<u128> {
+        lists.hash(self.group_by?, fields)
+    }
+
+    /// The values of the group-by fields; none when the match lacks one.
+    pub(super) fn group_values(&self, lists: &FieldLists, fields: Fields<'_>) -> Box<[Box<str>]> {
+        let names = self.group_by.map_or(&[][..], |list| &lists.lists[list.0]);
+        names
             .iter()
-            .map(|name| text_of(matched, name.as_deref()?))
+            .filter_map(|name| fields.text(name))
+            .map(|text| text.into())
             .collect()
     }
 
     /// What the match contributes: the values of the condition's fields.
-    pub(super) fn value(&self, matched: &Shown) -> EntryValue {
-        let texts: Option<Vec<Cow<'_, str>>> = self
-            .values
-            .iter()
-            .map(|name| text_of(matched, name.as_deref()?))
-            .collect();
-        match texts.as_deref() {
-            None | Some([]) => EntryValue::default(),
-            Some(texts @ [first, ..]) => EntryValue {
-                text: Some(hash_texts(texts.iter().map(AsRef::as_ref))),
-                millionths: millionths_of_text(first),
-            },
+    pub(super) fn value(&self, lists: &mut FieldLists, fields: Fields<'_>) -> EntryValue {
+        let Some(list) = self.values else {
+            return EntryValue::default();
+        };
+        let Some(text) = lists.hash(list, fields) else {
+            return EntryValue::default();
+        };
+        let first = self.computes.then(|| lists.lists[list.0].first()).flatten();
+        EntryValue {
+            text: Some(text),
+            millionths: first
+                .and_then(|name| fields.text(name))
+                .and_then(|text| millionths_of_text(&text)),
         }
     }
 }
 
-/// A field's value as text; `None` when it is absent or null.
-fn text_of<'m>(matched: &'m Shown, name: &str) -> Option<Cow<'m, str>> {
-    if let Some((_, text)) = matched
-        .extra
-        .iter()
-        .flat_map(|extra| extra.iter())
-        .find(|(known, _)| known == name)
-    {
-        return Some(Cow::Borrowed(text));
+impl<'m> Fields<'m> {
+    /// A field's value as text; `None` when it is absent or null.
+    fn text(self, name: &str) -> Option<Cow<'m, str>> {
+        let extra = self.chain.iter().flat_map(|chain| chain.extra.iter());
+        if let Some((_, text)) = extra.into_iter().find(|(known, _)| known == name) {
+            return Some(Cow::Borrowed(text));
+        }
+        let mut fields = self.event.fields.iter();
+        let (_, value) = fields.find(|(known, _)| known == name)?;
+        json_text(value)
     }
-    let (_, value) = matched
-        .event
-        .fields
-        .iter()
-        .find(|(known, _)| known == name)?;
-    json_text(value)
+}
+
+/// The condition's fields.
+fn value_fields(kind: &CorrelationKind) -> Vec<&str> {
+    match kind {
+        CorrelationKind::ValueCount { fields, .. } => fields.iter().map(AsRef::as_ref).collect(),
+        CorrelationKind::ValueSum { field, .. }
+        | CorrelationKind::ValueAvg { field, .. }
+        | CorrelationKind::ValuePercentile { field, .. } => vec![field],
+        CorrelationKind::EventCount { .. }
+        | CorrelationKind::Temporal { .. }
+        | CorrelationKind::TemporalOrdered { .. }
+        | CorrelationKind::TemporalExtended { .. } => Vec::new(),
+    }
 }
 
 /// The text of a JSON value, the same that the event's own value has.
@@ -95,14 +198,4 @@ fn json_text(value: &Value) -> Option<Cow<'_, str>> {
         }
         Value::Object(_) => Cow::Owned(value.to_string()),
     })
-}
-
-/// A hash of texts with their lengths.
-pub(super) fn hash_texts<'t>(texts: impl Iterator<Item = &'t str>) -> u128 {
-    let mut hasher = Xxh3::new();
-    for text in texts {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    }
-    hasher.digest128()
 }

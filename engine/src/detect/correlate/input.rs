@@ -13,7 +13,7 @@ pub struct CorrelationInput<'m> {
     /// The event: its fields are what groups and counts are made of, its record names the stream.
     pub event: &'m Arc<EventSnapshot>,
     /// The fields that made the rule match.
-    pub matched: &'m [MatchedField],
+    pub matched: &'m Arc<[MatchedField]>,
 }
 
 /// Bounds of a [`super::Correlator`].
@@ -25,6 +25,8 @@ pub struct CorrelationLimits {
     pub entries_max: usize,
     /// Events kept as evidence of them, over all correlations.
     pub evidence_events_max: usize,
+    /// Bytes of the events that are held and of the values of groups; evidence takes half of it at most.
+    pub bytes_max: usize,
 }
 
 impl Default for CorrelationLimits {
@@ -33,6 +35,7 @@ impl Default for CorrelationLimits {
             lateness_us: 5 * 60 * 1_000_000,
             entries_max: 2_000_000,
             evidence_events_max: 100_000,
+            bytes_max: 512 << 20,
         }
     }
 }
@@ -44,9 +47,11 @@ pub struct CorrelationStatus {
     pub entries: usize,
     /// Groups that they belong to.
     pub groups: usize,
-    /// Events held as evidence of them.
+    /// Events held as evidence of them, or for correlations of correlations.
     pub evidence_events: usize,
-    /// Matches that were not taken in because `entries_max` was reached.
+    /// Bytes of these events and of the values of groups.
+    pub bytes: usize,
+    /// Matches that were not taken in because `entries_max` or `bytes_max` was reached.
     pub entries_refused: u64,
     /// Matches that came later than the lateness bound allows: what they would have changed may be settled.
     pub late: u64,

@@ -13,6 +13,7 @@
 mod adopt;
 mod alert;
 mod correlator;
+mod evidence;
 mod fields;
 mod group;
 mod input;

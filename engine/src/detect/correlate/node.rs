@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use citywatch_parsers::LogSource;
 use citywatch_rules::Correlation;
-use citywatch_rules::correlation::CorrelationKind;
 
-use super::alert::{Named, witnesses_in};
-use super::fields::FieldsOfRule;
-use super::group::{Group, Shown};
-use super::tally::IdMap;
+use super::alert::Named;
+use super::evidence::{Chain, Charge, Held, Kept, Shown, Window, merge};
+use super::fields::{FieldLists, Fields, FieldsOfRule};
+use super::group::{Entry, Group, Passing, Told};
+use super::tally::matches_needed;
 use super::watermark::StreamIndex;
 use super::windows::{self, Moment, Step};
 use crate::detect::compile::info_of;
-use crate::matches::{Match, RuleInfo};
+use crate::matches::{EventSnapshot, Match, MatchedField, RuleInfo};
 
 /// A correlation with its groups.
 #[derive(Debug)]
@@ -23,42 +23,70 @@ pub(super) struct Node {
     info: Arc<RuleInfo>,
     /// By place in its list of rules.
     pub(super) fields: Vec<FieldsOfRule>,
-    pub(super) groups: IdMap<Group>,
     /// Correlations that refer to this one, with the place in their lists.
     pub(super) referred_by: Vec<(usize, u16)>,
     /// Correlations whose matches it is made of, directly and through others.
     pub(super) refers_to: BTreeSet<usize>,
     /// How much later than their times its matches may come, because correlations that it refers to wait.
     pub(super) delay_us: i64,
+    /// How far before its moments the events of their windows may lie, those of correlations that it refers to
+    /// included.
+    pub(super) reach_us: i64,
     /// The streams that its groups wait for, with the number of groups.
     pub(super) open_streams: BTreeMap<StreamIndex, usize>,
+    /// With fewer matches in a group a monotone condition cannot hold.
+    matches_needed: usize,
 }
 
-/// A match on its way into a group.
-#[derive(Clone)]
-pub(super) struct Arriving {
+/// A match on its way into groups.
+pub(super) struct Arriving<'m> {
     pub(super) time_us: i64,
     /// Which match it is.
     pub(super) origin: u128,
     /// What counts as one event.
     pub(super) source: u128,
-    pub(super) shown: Shown,
+    pub(super) what: Arrived<'m>,
+}
+
+/// What of a match a group may hold on to.
+pub(super) enum Arrived<'m> {
+    /// The match of a rule: its event is held once it is needed, by all groups together.
+    Rule {
+        event: &'m Arc<EventSnapshot>,
+        matched: &'m Arc<[MatchedField]>,
+        kept: Option<Arc<Kept>>,
+    },
+    /// The match of a correlation.
+    Moment(Shown),
+}
+
+impl Arriving<'_> {
+    /// Where its values are read from.
+    pub(super) fn fields(&self) -> Fields<'_> {
+        match &self.what {
+            Arrived::Rule { event, .. } => Fields { event, chain: None },
+            Arrived::Moment(shown) => Fields {
+                event: &shown.kept.event,
+                chain: shown.chain.as_deref(),
+            },
+        }
+    }
 }
 
 impl Node {
-    pub(super) fn new(correlation: &Arc<Correlation>) -> Self {
-        let values = value_fields(&correlation.kind);
+    pub(super) fn new(correlation: &Arc<Correlation>, lists: &mut FieldLists) -> Self {
         let places = 0..correlation.rules.len();
         Self {
             info: Arc::new(info_of(&correlation.meta, LogSource::default(), true)),
             fields: places
-                .map(|place| FieldsOfRule::new(correlation, &values, place))
+                .map(|place| FieldsOfRule::new(correlation, place, lists))
                 .collect(),
-            groups: IdMap::default(),
             referred_by: Vec::new(),
             refers_to: BTreeSet::new(),
             delay_us: 0,
+            reach_us: correlation.timespan_us,
             open_streams: BTreeMap::new(),
+            matches_needed: matches_needed(&correlation.kind),
             correlation: Arc::clone(correlation),
         }
     }
@@ -105,23 +133,43 @@ impl Node {
     /// The moments that are new, or may be. Of a cell that has raised its alert only those that others ask for.
     pub(super) fn new_moments(&self, group: &mut Group, watermark_us: i64) -> Vec<Moment> {
         let mut moments = Vec::new();
-        let dirty_from_us = group.dirty_from_us.take();
+        let dirty_us = group.dirty_us.take();
+        let timespan_us = self.correlation.timespan_us;
         if !self.is_monotone() {
             let judged_us = group.judged_until_us;
-            let from_us = dirty_from_us.map_or(judged_us, |from| {
-                judged_us.min(from.saturating_sub(self.correlation.timespan_us))
+            let until_us = watermark_us.saturating_sub(timespan_us);
+            let mut judge = |starts_us| {
+                windows::full(&self.correlation, group, starts_us, |moment| {
+                    moments.push(moment);
+                    Step::Next
+                });
+            };
+            // Windows that a new match is in, and the one after: whether it is maximal may have changed.
+            let dirty_us = dirty_us.map(|(from_us, to_us)| {
+                let to_us = to_us.saturating_add(timespan_us).saturating_add(1);
+                (from_us.saturating_sub(timespan_us), to_us.min(until_us))
             });
-            let until_us = watermark_us.saturating_sub(self.correlation.timespan_us);
-            windows::full(&self.correlation, group, from_us..until_us, |moment| {
-                moments.push(moment);
-                Step::Next
-            });
+            match dirty_us {
+                Some((from_us, to_us)) if to_us >= judged_us => {
+                    judge(from_us.min(judged_us)..until_us);
+                }
+                Some((from_us, to_us)) => {
+                    judge(from_us..to_us);
+                    judge(judged_us..until_us);
+                }
+                None => judge(judged_us..until_us),
+            }
             group.judged_until_us = until_us.max(judged_us);
             return moments;
         }
-        let Some(from_us) = dirty_from_us else {
+        let Some((from_us, to_us)) = dirty_us else {
             return moments;
         };
+        // A match changes the windows that end up to a timespan after it.
+        let until_us = to_us.saturating_add(timespan_us).saturating_add(1);
+        if self.is_quiet(group) {
+            return moments;
+        }
         let mut cursor = group.cursor.take();
         let passes_on = !self.referred_by.is_empty();
         let skip = |time_us: i64| {
@@ -131,7 +179,7 @@ impl Node {
         windows::monotone(
             &self.correlation,
             group,
-            from_us..i64::MAX,
+            from_us..until_us,
             &mut cursor,
             skip,
             |moment| {
@@ -165,16 +213,31 @@ impl Node {
     /// Tells once more of alerts that nothing can change any more, where their events have changed.
     pub(super) fn settle(&self, group: &mut Group, watermark_us: i64, matches: &mut Vec<Match>) {
         let settled_before = self.settled_before(watermark_us);
-        while let Some((&cell, &told)) = group.raised.first_key_value()
+        while let Some(cell) = group.unsettled()
             && cell < settled_before
         {
             let (found, now) = self
                 .named()
                 .describe(group, cell, &self.windows_of(group, cell));
-            if now != told {
+            let told = group.raised.entry(cell).or_insert(now);
+            if told.events != now.events {
                 matches.push(found);
             }
-            group.raised.remove(&cell);
+            *told = Told {
+                is_settled: true,
+                ..now
+            };
+        }
+    }
+
+    /// Forgets alerts of cells that have no entries any more.
+    pub(super) fn forget_alerts(&self, group: &mut Group, needed_from_us: i64) {
+        let first_needed = self.cell_of(needed_from_us);
+        while let Some(first) = group.raised.first_entry()
+            && *first.key() < first_needed
+            && first.get().is_settled
+        {
+            first.remove();
         }
     }
 
@@ -204,33 +267,99 @@ impl Node {
         merge(found)
     }
 
+    /// Whether nothing can hold in a group yet: what has come need not be looked at.
+    pub(super) fn is_quiet(&self, group: &Group) -> bool {
+        self.is_monotone() && group.entries.len() < self.matches_needed
+    }
+
+    /// What a group needs to pass its moments on. It is made for the first of them: most groups have none.
+    fn new_passing(&self, group: &Group) -> Box<Passing> {
+        let mut passing = Passing {
+            logs: BTreeMap::new(),
+            added: self.named().group_of(group).into(),
+            alert: None,
+        };
+        for entry in &group.entries {
+            self.add_to_log(&mut passing, entry);
+        }
+        Box::new(passing)
+    }
+
+    fn add_to_log(&self, passing: &mut Passing, entry: &Entry) {
+        let cell = self.cell_of(entry.time_us);
+        let log = passing.logs.entry(cell).or_default();
+        log.add(entry.time_us, entry.origin, entry.shown.clone());
+    }
+
+    /// Logs an entry for the windows of moments that were passed on or will be.
+    pub(super) fn log(&self, group: &mut Group, at: usize) {
+        if let Some(passing) = &mut group.passing {
+            self.add_to_log(passing, &group.entries[at]);
+        }
+    }
+
+    /// Drops the logs that no window needs that is not passed on yet.
+    pub(super) fn drop_logs_before(&self, group: &mut Group, time_us: i64) {
+        let cell = self.cell_of(time_us);
+        if let Some(passing) = &mut group.passing {
+            while let Some(first) = passing.logs.first_entry()
+                && *first.key() < cell
+            {
+                first.remove();
+            }
+        }
+    }
+
     /// Moments as matches of this correlation, for those that refer to it.
-    pub(super) fn pass_on(&self, group: &Group, moments: &[Moment]) -> Vec<Arriving> {
+    pub(super) fn pass_on(
+        &self,
+        group: &mut Group,
+        moments: &[Moment],
+        held: &Arc<Held>,
+    ) -> Vec<Arriving<'static>> {
         let mut passed_on = Vec::new();
-        if self.referred_by.is_empty() {
+        if moments.is_empty() || self.referred_by.is_empty() {
             return passed_on;
         }
+        let passing = group.passing.take();
+        let mut passing = passing.unwrap_or_else(|| self.new_passing(group));
         for moment in moments {
-            let alert = self.named().alert_id(group, self.cell_of(moment.time_us)).0;
-            let window: Arc<[_]> = witnesses_in(group, &[(moment.from_us, moment.time_us)]).into();
+            let cell = self.cell_of(moment.time_us);
+            let alert = match passing.alert {
+                Some((known, alert)) if known == cell => alert,
+                _ => self.named().alert_id(group, cell).0,
+            };
+            passing.alert = Some((cell, alert));
+            let cells = self.cell_of(moment.from_us)..=cell;
+            // Also that of a cell without a match so far: one may come.
+            let logs = cells.map(|cell| Arc::clone(passing.logs.entry(cell).or_default()));
+            let window = Window {
+                from_us: moment.from_us,
+                to_us: moment.time_us,
+                logs: logs.collect(),
+            };
             let at_moment =
                 group.first_at(moment.time_us)..group.first_at(moment.time_us.saturating_add(1));
             for entry in group.entries.range(at_moment) {
                 let Some(shown) = &entry.shown else { continue };
-                let shown = Shown {
-                    extra: Some(with_group(shown.extra.as_deref(), &group.values)),
-                    window: Some(Arc::clone(&window)),
-                    ..shown.clone()
+                let (extra, charge) = added_to(shown, &passing.added, held);
+                let chain = Chain {
+                    extra,
+                    window: window.clone(),
+                    _charge: charge,
                 };
-                let origin = entry.origin ^ alert.rotate_left(64) ^ u128::from(entry.position);
                 passed_on.push(Arriving {
                     time_us: moment.time_us,
-                    origin,
+                    origin: entry.origin ^ alert.rotate_left(64) ^ u128::from(entry.position),
                     source: alert,
-                    shown,
+                    what: Arrived::Moment(Shown {
+                        kept: Arc::clone(&shown.kept),
+                        chain: Some(Arc::new(chain)),
+                    }),
                 });
             }
         }
+        group.passing = Some(passing);
         passed_on
     }
 
@@ -253,7 +382,7 @@ impl Node {
     pub(super) fn due_us(&self, group: &Group) -> i64 {
         let settles_us =
             |cell: i64| self.cell_start_us(cell + if self.is_monotone() { 1 } else { 2 });
-        let settling = group.raised.keys().next().map(|&cell| settles_us(cell));
+        let settling = group.unsettled().map(settles_us);
         let leaving = group
             .entries
             .front()
@@ -274,40 +403,23 @@ impl Node {
     }
 }
 
-/// The condition's fields.
-fn value_fields(kind: &CorrelationKind) -> Vec<&str> {
-    match kind {
-        CorrelationKind::ValueCount { fields, .. } => fields.iter().map(AsRef::as_ref).collect(),
-        CorrelationKind::ValueSum { field, .. }
-        | CorrelationKind::ValueAvg { field, .. }
-        | CorrelationKind::ValuePercentile { field, .. } => vec![field],
-        CorrelationKind::EventCount { .. }
-        | CorrelationKind::Temporal { .. }
-        | CorrelationKind::TemporalOrdered { .. }
-        | CorrelationKind::TemporalExtended { .. } => Vec::new(),
-    }
-}
-
 /// What earlier correlations of a chain added, and this one's group-by names with their values, which win.
-fn with_group(
-    extra: Option<&[(String, String)]>,
-    group: &[(String, String)],
-) -> Arc<[(String, String)]> {
-    let kept = extra
-        .unwrap_or_default()
+fn added_to(
+    shown: &Shown,
+    group: &Arc<[(String, String)]>,
+    held: &Arc<Held>,
+) -> (Arc<[(String, String)]>, Option<Charge>) {
+    let Some(chain) = &shown.chain else {
+        return (Arc::clone(group), None);
+    };
+    let kept = chain
+        .extra
         .iter()
         .filter(|(name, _)| group.iter().all(|(other, _)| other != name));
-    kept.chain(group).cloned().collect()
-}
-
-/// Windows that overlap as one. They come in the order of their beginnings.
-fn merge(windows: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
-    let mut merged: Vec<(i64, i64)> = Vec::new();
-    for (from_us, to_us) in windows {
-        match merged.last_mut() {
-            Some(last) if from_us <= last.1 => last.1 = last.1.max(to_us),
-            _ => merged.push((from_us, to_us)),
-        }
-    }
-    merged
+    let all: Arc<[(String, String)]> = kept.chain(group.iter()).cloned().collect();
+    let bytes = all
+        .iter()
+        .map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len());
+    let charge = Charge::new(held, bytes.sum());
+    (all, Some(charge))
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use citywatch_rules::correlation::{Bound, CorrelationKind, Order, RuleExpr};
+use citywatch_rules::Correlation;
+use citywatch_rules::correlation::{Bound, CorrelationKind, Order, RuleExpr, RuleTarget};
+use citywatch_rules::rule::{CompareOp, Number};
 use smallvec::SmallVec;
 
 use super::group::Entry;
@@ -15,6 +17,10 @@ pub(super) struct IdHasher(u64);
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
         self.0
+    }
+
+    fn write_u128(&mut self, id: u128) {
+        self.0 = (id >> 64) as u64 ^ id as u64;
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -51,6 +57,8 @@ impl Counts {
 /// What was counted in the window so far.
 #[derive(Debug)]
 pub(super) enum Tally {
+    /// Matches, each of an event of its own.
+    Matches(usize),
     /// Different events.
     Events(Counts),
     /// Different values.
@@ -67,10 +75,14 @@ pub(super) enum Tally {
 }
 
 impl Tally {
-    /// Nothing counted yet, for so many rules. `slides`: windows only ever move on, and end at the last match added.
-    pub(super) fn new(kind: &CorrelationKind, rules: usize) -> Self {
+    /// Nothing counted yet.
+    pub(super) fn new(correlation: &Correlation) -> Self {
+        let (kind, rules) = (&correlation.kind, correlation.rules.len());
         match kind {
-            CorrelationKind::EventCount { .. } => Self::Events(Counts::default()),
+            CorrelationKind::EventCount { .. } => match &correlation.rules[..] {
+                [only] if matches!(only.target, RuleTarget::Rule { .. }) => Self::Matches(0),
+                _ => Self::Events(Counts::default()),
+            },
             CorrelationKind::ValueCount { .. } => Self::Values(Counts::default()),
             CorrelationKind::Temporal { .. }
             | CorrelationKind::TemporalExtended {
@@ -88,9 +100,15 @@ impl Tally {
         }
     }
 
-    /// Counts an entry, which is not before any that was added.
+    /// Whether entries may be added in any order, and any of them taken back.
+    pub(super) fn is_unordered(&self) -> bool {
+        !matches!(self, Self::Runs(_) | Self::Order(_))
+    }
+
+    /// Counts an entry; where the order matters, one that is not before any that was added.
     pub(super) fn add(&mut self, entry: &Entry) {
         match self {
+            Self::Matches(count) => *count += 1,
             Self::Events(counts) => counts.add(entry.source),
             Self::Values(counts) => entry
                 .value
@@ -104,9 +122,10 @@ impl Tally {
         }
     }
 
-    /// Takes back the entry that was added first of those that are left.
+    /// Takes back an entry; where the order matters, the one that was added first of those that are left.
     pub(super) fn remove(&mut self, entry: &Entry) {
         match self {
+            Self::Matches(count) => *count -= 1,
             Self::Events(counts) => counts.remove(entry.source),
             Self::Values(counts) => entry
                 .value
@@ -125,6 +144,9 @@ impl Tally {
     /// Whether the condition holds for what is counted. `from_us` is the window's beginning.
     pub(super) fn holds(&self, kind: &CorrelationKind, from_us: i64) -> bool {
         match (self, kind) {
+            (Self::Matches(count), CorrelationKind::EventCount { condition }) => {
+                count_holds(condition, *count)
+            }
             (Self::Events(counts), CorrelationKind::EventCount { condition })
             | (Self::Values(counts), CorrelationKind::ValueCount { condition, .. }) => {
                 count_holds(condition, counts.0.len())
@@ -151,6 +173,26 @@ impl Tally {
             _ => false,
         }
     }
+}
+
+/// How many matches a window must hold at least for a monotone condition to hold.
+pub(super) fn matches_needed(kind: &CorrelationKind) -> usize {
+    let (CorrelationKind::EventCount { condition }
+    | CorrelationKind::ValueCount { condition, .. }
+    | CorrelationKind::Temporal { condition }
+    | CorrelationKind::TemporalOrdered { condition }) = kind
+    else {
+        return 1;
+    };
+    let least = condition
+        .iter()
+        .map(|bound| match (bound.op, bound.number) {
+            (CompareOp::GreaterOrEqual, Number::Int(count)) => count,
+            (CompareOp::Greater, Number::Int(count)) => count.saturating_add(1),
+            _ => 1,
+        });
+    let least = least.max().unwrap_or(1);
+    usize::try_from(least).unwrap_or(1).max(1)
 }
 
 fn count_holds(condition: &[Bound], count: usize) -> bool {

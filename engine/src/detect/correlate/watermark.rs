@@ -5,10 +5,12 @@
 //! others, so an office that was cut off for hours neither holds up the rest nor is judged by the
 //! clock of the rest.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use citywatch_parsers::{AgentId, StreamId};
+
+/// Streams that are remembered, as long as no group needs more. One that was forgotten begins anew.
+const STREAMS_MAX: usize = 200_000;
 
 /// A stream: an index into [`Streams`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,35 +20,76 @@ pub(super) struct StreamIndex(u32);
 pub(super) type Waiting = (usize, u128);
 
 /// All streams that matches came from or that told how far they are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Streams {
     indexes: HashMap<AgentId, HashMap<StreamId, StreamIndex>>,
+    /// The stream that was asked for last, which is asked for again most of the time.
+    last: Option<(AgentId, StreamId, StreamIndex)>,
     states: Vec<State>,
+    /// Places of streams that were forgotten.
+    free: Vec<StreamIndex>,
+    /// With so many streams those that nobody needs are forgotten.
+    full_at: usize,
     /// Streams whose watermark passed the time that a group waits for.
     ready: Vec<StreamIndex>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     watermark_us: i64,
-    waiting: BinaryHeap<Reverse<(i64, Waiting)>>,
+    /// Groups by the watermark that they wait for. Most wait for the end of a cell, which they share.
+    waiting: BTreeMap<i64, Vec<Waiting>>,
+}
+
+impl State {
+    const NEW: Self = Self {
+        watermark_us: i64::MIN,
+        waiting: BTreeMap::new(),
+    };
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            indexes: HashMap::new(),
+            last: None,
+            states: Vec::new(),
+            free: Vec::new(),
+            full_at: STREAMS_MAX,
+            ready: Vec::new(),
+        }
+    }
 }
 
 impl Streams {
     /// The index of a stream, new or known.
     pub(super) fn index(&mut self, agent: &AgentId, stream: &StreamId) -> StreamIndex {
-        if let Some(index) = self
-            .indexes
-            .get(agent)
-            .and_then(|streams| streams.get(stream))
+        if let Some((last_agent, last_stream, index)) = &self.last
+            && last_stream == stream
+            && last_agent == agent
         {
             return *index;
         }
-        let index = StreamIndex(u32::try_from(self.states.len()).unwrap_or(u32::MAX));
-        self.states.push(State {
-            watermark_us: i64::MIN,
-            waiting: BinaryHeap::new(),
-        });
+        let known = self
+            .indexes
+            .get(agent)
+            .and_then(|streams| streams.get(stream));
+        let index = known.copied().unwrap_or_else(|| self.add(agent, stream));
+        self.last = Some((agent.clone(), stream.clone(), index));
+        index
+    }
+
+    fn add(&mut self, agent: &AgentId, stream: &StreamId) -> StreamIndex {
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.states[index.0 as usize] = State::NEW;
+                index
+            }
+            None => {
+                self.states.push(State::NEW);
+                StreamIndex(u32::try_from(self.states.len() - 1).unwrap_or(u32::MAX))
+            }
+        };
         self.indexes
             .entry(agent.clone())
             .or_default()
@@ -54,9 +97,32 @@ impl Streams {
         index
     }
 
-    /// Whether the stream's watermark has passed this time.
-    pub(super) fn has_passed(&self, stream: StreamIndex, time_us: i64) -> bool {
-        time_us < self.states[stream.0 as usize].watermark_us
+    /// Whether there are so many that those that nobody needs should be forgotten.
+    pub(super) fn is_full(&self) -> bool {
+        self.states.len() - self.free.len() >= self.full_at
+    }
+
+    /// Forgets the streams that no group has matches from.
+    pub(super) fn forget(&mut self, is_needed: impl Fn(StreamIndex) -> bool) {
+        let free = &mut self.free;
+        for streams in self.indexes.values_mut() {
+            streams.retain(|_, index| {
+                let stays = is_needed(*index);
+                if !stays {
+                    free.push(*index);
+                }
+                stays
+            });
+        }
+        self.indexes.retain(|_, streams| !streams.is_empty());
+        self.last = None;
+        let left = self.states.len() - self.free.len();
+        self.full_at = STREAMS_MAX.max(left.saturating_mul(2));
+    }
+
+    /// The stream's watermark.
+    pub(super) fn watermark_us(&self, stream: StreamIndex) -> i64 {
+        self.states[stream.0 as usize].watermark_us
     }
 
     /// Moves a watermark on; it never goes back.
@@ -66,10 +132,8 @@ impl Streams {
             return;
         }
         state.watermark_us = watermark_us;
-        if state
-            .waiting
-            .peek()
-            .is_some_and(|Reverse((due, _))| *due <= watermark_us)
+        if let Some((due_us, _)) = state.waiting.first_key_value()
+            && *due_us <= watermark_us
         {
             self.ready.push(stream);
         }
@@ -80,14 +144,14 @@ impl Streams {
         &self,
         streams: impl Iterator<Item = StreamIndex>,
     ) -> Option<(StreamIndex, i64)> {
-        let marked = streams.map(|stream| (stream, self.states[stream.0 as usize].watermark_us));
+        let marked = streams.map(|stream| (stream, self.watermark_us(stream)));
         marked.min_by_key(|&(stream, watermark_us)| (watermark_us, stream))
     }
 
     /// Lets a group wait until the stream's watermark has reached `due_us`.
     pub(super) fn wait(&mut self, stream: StreamIndex, due_us: i64, group: Waiting) {
         let state = &mut self.states[stream.0 as usize];
-        state.waiting.push(Reverse((due_us, group)));
+        state.waiting.entry(due_us).or_default().push(group);
         if due_us <= state.watermark_us {
             self.ready.push(stream);
         }
@@ -96,25 +160,31 @@ impl Streams {
     /// The same with the groups of the correlations that have a place among others; the rest waits no longer.
     pub(super) fn with_places(mut self, place: impl Fn(usize) -> Option<usize>) -> Self {
         for state in &mut self.states {
-            let waiting = std::mem::take(&mut state.waiting).into_iter();
-            let moved = waiting.filter_map(|Reverse((due_us, (node, group)))| {
-                Some(Reverse((due_us, (place(node)?, group))))
+            state.waiting.retain(|_, waiting| {
+                waiting.retain_mut(|(node, _)| match place(*node) {
+                    Some(other) => {
+                        *node = other;
+                        true
+                    }
+                    None => false,
+                });
+                !waiting.is_empty()
             });
-            state.waiting = moved.collect();
         }
         self
     }
 
     /// The groups that need wait no longer.
-    pub(super) fn take_ready(&mut self, groups: &mut Vec<Waiting>) {
-        for stream in std::mem::take(&mut self.ready) {
+    pub(super) fn take_ready(&mut self) -> Vec<Waiting> {
+        let mut groups = Vec::new();
+        for stream in self.ready.drain(..) {
             let state = &mut self.states[stream.0 as usize];
-            while let Some(Reverse((due_us, group))) = state.waiting.peek().copied()
-                && due_us <= state.watermark_us
+            while let Some(first) = state.waiting.first_entry()
+                && *first.key() <= state.watermark_us
             {
-                state.waiting.pop();
-                groups.push(group);
+                groups.append(&mut first.remove());
             }
         }
+        groups
     }
 }

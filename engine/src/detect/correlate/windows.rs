@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use citywatch_rules::Correlation;
 
-use super::group::Group;
+use super::group::{Entry, Group};
 use super::tally::Tally;
 
 /// The condition held.
@@ -43,7 +43,7 @@ pub(super) struct Cursor {
 impl Cursor {
     fn at(correlation: &Correlation, group: &Group, next: usize) -> Self {
         let mut cursor = Self {
-            tally: Tally::new(&correlation.kind, correlation.rules.len()),
+            tally: Tally::new(correlation),
             left: next,
             next,
         };
@@ -55,6 +55,39 @@ impl Cursor {
                 .for_each(|entry| cursor.tally.add(entry));
         }
         cursor
+    }
+
+    /// The same before entry `next`; anew where it is too far away.
+    fn moved_to(
+        mut self: Box<Self>,
+        correlation: &Correlation,
+        group: &Group,
+        next: usize,
+    ) -> Box<Self> {
+        let is_near = next.abs_diff(self.next) <= self.next - self.left;
+        let is_back = next < self.next;
+        if !is_near || is_back && (next <= self.left || !self.tally.is_unordered()) {
+            return Box::new(Self::at(correlation, group, next));
+        }
+        while self.next < next {
+            self.tally.add(&group.entries[self.next]);
+            self.next += 1;
+        }
+        if is_back {
+            while self.next > next {
+                self.next -= 1;
+                self.tally.remove(&group.entries[self.next]);
+            }
+            let Some(entry) = group.entries.get(next) else {
+                return self;
+            };
+            let from_us = entry.time_us.saturating_sub(correlation.timespan_us);
+            while self.left > 0 && group.entries[self.left - 1].time_us >= from_us {
+                self.left -= 1;
+                self.tally.add(&group.entries[self.left]);
+            }
+        }
+        self
     }
 
     /// Moves the window on to the matches at `time_us` and returns whether the condition holds.
@@ -80,16 +113,29 @@ impl Cursor {
         self.tally.holds(&correlation.kind, from_us)
     }
 
-    /// Whether an entry that is inserted there leaves it right.
-    pub(super) fn survives_insertion(&self, at: usize) -> bool {
-        at >= self.next
+    /// Notes that an entry was inserted at `at`; whether the cursor is still right.
+    pub(super) fn insert(&mut self, at: usize, entry: &Entry) -> bool {
+        if at >= self.next {
+            return true;
+        }
+        self.next += 1;
+        if at < self.left {
+            self.left += 1;
+            return true;
+        }
+        if !self.tally.is_unordered() {
+            return false;
+        }
+        self.tally.add(entry);
+        true
     }
 
-    /// The cursor after so many entries were dropped from the front, if none of them is in its window.
-    pub(super) fn after_drop(mut self, count: usize) -> Option<Self> {
-        self.left = self.left.checked_sub(count)?;
-        self.next -= count;
-        Some(self)
+    /// So many entries were dropped from the front; whether none of them is in its window.
+    pub(super) fn drop_front(&mut self, count: usize) -> bool {
+        let is_right = self.left >= count;
+        self.left = self.left.saturating_sub(count);
+        self.next = self.next.saturating_sub(count);
+        is_right
     }
 }
 
@@ -99,12 +145,14 @@ pub(super) fn monotone(
     correlation: &Correlation,
     group: &Group,
     times_us: Range<i64>,
-    cursor: &mut Option<Cursor>,
+    cursor: &mut Option<Box<Cursor>>,
     skip: impl Fn(i64) -> Option<i64>,
     mut on: impl FnMut(Moment) -> Step,
 ) {
     let mut next = group.first_at(times_us.start);
-    let mut sliding = cursor.take().filter(|cursor| cursor.next == next);
+    let mut sliding = cursor
+        .take()
+        .map(|cursor| cursor.moved_to(correlation, group, next));
     while let Some(entry) = group
         .entries
         .get(next)
@@ -118,7 +166,7 @@ pub(super) fn monotone(
         }
         let mut now = sliding
             .take()
-            .unwrap_or_else(|| Cursor::at(correlation, group, next));
+            .unwrap_or_else(|| Box::new(Cursor::at(correlation, group, next)));
         let from_us = time_us.saturating_sub(correlation.timespan_us);
         let holds = now.slide(correlation, group, time_us, from_us);
         next = now.next;
@@ -146,7 +194,7 @@ pub(super) fn full(
     let timespan_us = correlation.timespan_us;
     let mut left = group.first_at(starts_us.start);
     let mut right = left;
-    let mut tally = Tally::new(&correlation.kind, correlation.rules.len());
+    let mut tally = Tally::new(correlation);
     let mut reached_us = match left.checked_sub(1) {
         Some(before) => group.entries[before].time_us.saturating_add(timespan_us),
         None => i64::MIN,

@@ -1,4 +1,4 @@
-//! Correlating: matches per second into one window with very many different values.
+//! Matches per second into one window with very many different values.
 
 use std::sync::Arc;
 
@@ -7,31 +7,10 @@ use citywatch_engine::detect::{CorrelationInput, CorrelationLimits, Correlator, 
 use citywatch_engine::{EventId, EventSnapshot};
 use citywatch_parsers::{RecordId, Timestamp, UnitId};
 use citywatch_rules::{LoadOptions, RuleSet, RuleSource};
-use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::process::{cpu_s, pin, resident_mb};
-use crate::results;
-
-/// How much is correlated.
-#[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// Matches
-    #[arg(long, default_value_t = 600_000)]
-    matches: u32,
-    /// Different values among them
-    #[arg(long, default_value_t = 100_000)]
-    values: u32,
-    /// Runs; the median counts
-    #[arg(long, default_value_t = 5)]
-    runs: usize,
-    /// The core to run on
-    #[arg(long, default_value_t = 0)]
-    core: usize,
-    /// Write the result to bench/results under this name
-    #[arg(long)]
-    save: Option<String>,
-}
+use super::Options;
+use crate::process::{cpu_s, resident_mb};
 
 /// More different users than there are: the window stays open, and all values are kept.
 const RULES: &str = "title: Sign-in
@@ -58,9 +37,8 @@ correlation:
         gte: 100000000
 ";
 
-/// Measures and prints.
-pub(crate) fn measure(options: &Options) -> Result<()> {
-    pin(options.core)?;
+/// Matches per second into one window that keeps all values.
+pub(super) fn measure(options: &Options) -> Result<Value> {
     let set = RuleSet::load(
         [RuleSource::new("correlation.yml", RULES)],
         &LoadOptions::default(),
@@ -71,6 +49,7 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
     let events: Vec<Arc<EventSnapshot>> = (0..options.matches)
         .map(|number| Arc::new(event(number, options.values.max(1))))
         .collect();
+    let nothing = Arc::from([]);
     let before_mb = resident_mb();
     let mut seconds = Vec::new();
     let mut refused = 0;
@@ -85,7 +64,7 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
                 correlator.observe(CorrelationInput {
                     rule: RuleIndex(0),
                     event,
-                    matched: &[],
+                    matched: &nothing,
                 });
             }
             correlator.drain(&mut told);
@@ -95,19 +74,14 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
         held_mb = resident_mb().saturating_sub(before_mb);
     }
     seconds.sort_by(f64::total_cmp);
-    let measured = json!({
+    Ok(json!({
         "matches": options.matches,
         "distinct_values": options.values,
         "refused": refused,
         "matches_per_s": (f64::from(options.matches) / seconds[seconds.len() / 2]).round(),
         "goal_matches_per_s": 500_000,
         "memory_mb": held_mb,
-    });
-    println!("{}", serde_json::to_string_pretty(&measured)?);
-    match &options.save {
-        Some(name) => results::write(name, &measured),
-        None => Ok(()),
-    }
+    }))
 }
 
 /// Events a millisecond apart, the values in an order that is far from sorted.

@@ -1,0 +1,263 @@
+//! What correlation rules cost of the throughput: the same lane with and without them, in one run.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use bumpalo::Bump;
+use citywatch_engine::detect::{
+    Compiled, CorrelationInput, CorrelationLimits, Correlator, LogSourceMode, Matcher, RuleHit,
+};
+use citywatch_engine::matches::json_of;
+use citywatch_engine::{EventId, EventSnapshot, Evidence, Match, MatchId, MatchedField};
+use citywatch_parsers::{Event, ParseContext, Parser, RecordId};
+use citywatch_rules::{Correlation, RuleSet};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::Options;
+use crate::corpus::{self, Corpus};
+use crate::lanes;
+use crate::process::cpu_s;
+
+/// The rules on SSH: five correlations, three of them read the rule that the lane's events match, one of
+/// those is read by another.
+const OUR_RULES: &str = "../rules/library/linux/ssh";
+/// Correlation rules may cost at most this share of the throughput.
+const GOAL_COST: f64 = 0.2;
+
+/// What is made of an event that a rule matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// Its fields that correlations read, and nothing where there are no correlations: as in `rules eval`.
+    FieldsRead,
+    /// All of it, as evidence, with and without correlations: as in the pipeline.
+    Whole,
+}
+
+/// The lane at each share, with and without correlation rules.
+pub(super) fn measure(options: &Options) -> Result<Value> {
+    let mut directories = corpus::rule_directories(&[]);
+    directories.push(Path::new(env!("CARGO_MANIFEST_DIR")).join(OUR_RULES));
+    let set = corpus::rules(&directories)?;
+    ensure!(
+        !set.correlations.is_empty(),
+        "{OUR_RULES} holds no correlation"
+    );
+    let compiled = Arc::new(Compiled::new(&set.rules, LogSourceMode::Strict)?);
+    let mut shares = Vec::new();
+    for &share in &options.shares {
+        let corpus = lanes::failed_sign_ins(&options.making, share)?;
+        eprintln!("{share}% of {} events", corpus.records);
+        let mut measured = json!({ "share_percent": share, "corpus_sha256": corpus.hash });
+        for (name, kept) in [
+            ("fields_read_kept", Kept::FieldsRead),
+            ("whole_events_kept", Kept::Whole),
+        ] {
+            let mut found = [Found::default(); 2];
+            let mut seconds = [Vec::new(), Vec::new()];
+            // Taken in turn, so that a change of the machine's speed falls on both; the first pair warms up.
+            for run in 0..=options.runs.max(1) {
+                for (with, correlations) in [&[][..], &set.correlations[..]].into_iter().enumerate()
+                {
+                    let mut pass = Run::new(&compiled, &set, correlations, kept);
+                    let begin = cpu_s(libc::RUSAGE_SELF);
+                    pass.over(&corpus);
+                    if run > 0 {
+                        seconds[with].push(cpu_s(libc::RUSAGE_SELF) - begin);
+                    }
+                    found[with] = pass.keeping.found;
+                }
+            }
+            let events = corpus.records as f64;
+            let [without_s, with_s] = seconds.map(|mut seconds| {
+                seconds.sort_by(f64::total_cmp);
+                seconds[seconds.len() / 2]
+            });
+            let observed = found[1].observed.max(1) as f64;
+            measured[name] = json!({
+                "events_per_s_without": (events / without_s).round(),
+                "events_per_s_with": (events / with_s).round(),
+                "throughput_lost": 1.0 - without_s / with_s,
+                "us_per_match_read": (with_s - without_s) / observed * 1e6,
+                "matches_read": found[1].observed,
+                "correlation_matches": found[1].correlated,
+            });
+        }
+        shares.push(measured);
+    }
+    Ok(json!({
+        "rules": set.rules.len(),
+        "correlations": set.correlations.len(),
+        "events": options.making.lane_events,
+        "goal_throughput_lost": GOAL_COST,
+        "shares": shares,
+    }))
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    observed: u64,
+    correlated: u64,
+}
+
+/// One pass over the lane.
+struct Run {
+    parser: Parser,
+    matcher: Matcher,
+    arena: Bump,
+    keeping: Keeping,
+}
+
+impl Run {
+    fn new(
+        compiled: &Arc<Compiled>,
+        set: &RuleSet,
+        correlations: &[Arc<Correlation>],
+        kept: Kept,
+    ) -> Self {
+        let limits = CorrelationLimits::default();
+        let correlator = Correlator::new(correlations, set.rules.len(), limits);
+        let read = correlator.fields_read();
+        Self {
+            // The lane's clocks are seven hours ahead, and half of its lines do not say so.
+            parser: Parser::new(ParseContext {
+                default_zone: TimeZone::fixed(jiff::tz::offset(7)),
+                ..ParseContext::default()
+            }),
+            matcher: compiled.matcher(),
+            arena: Bump::new(),
+            keeping: Keeping {
+                read: read.into_iter().map(str::to_owned).collect(),
+                correlates: !correlations.is_empty(),
+                correlator,
+                kept,
+                found: Found::default(),
+                matches: Vec::new(),
+                nothing: Arc::from([]),
+            },
+        }
+    }
+
+    fn over(&mut self, corpus: &Corpus) {
+        let (mut hits, mut told) = (Vec::new(), Vec::new());
+        for batch in &corpus.batches {
+            let mut events: Vec<Event<'_>> = Vec::with_capacity(batch.len());
+            self.parser.parse_batch(batch, &self.arena, &mut events);
+            for event in &events {
+                hits.clear();
+                self.matcher.match_event(event, &mut hits);
+                if !hits.is_empty() {
+                    self.keeping.take(self.matcher.compiled(), event, &hits);
+                }
+            }
+            self.keeping.correlator.drain(&mut told);
+            self.keeping.found.correlated += told.drain(..).count() as u64;
+            std::hint::black_box(&self.keeping.matches);
+            self.keeping.matches.clear();
+            drop(events);
+            self.arena.reset();
+        }
+    }
+}
+
+/// What is made of the events that rules match.
+struct Keeping {
+    correlator: Correlator,
+    correlates: bool,
+    read: BTreeSet<String>,
+    kept: Kept,
+    found: Found,
+    matches: Vec<Match>,
+    nothing: Arc<[MatchedField]>,
+}
+
+impl Keeping {
+    fn take(&mut self, compiled: &Compiled, event: &Event<'_>, hits: &[RuleHit]) {
+        match self.kept {
+            Kept::Whole => self.keep_whole(compiled, event, hits),
+            Kept::FieldsRead => self.keep_read(event, hits),
+        }
+    }
+
+    fn keep_whole(&mut self, compiled: &Compiled, event: &Event<'_>, hits: &[RuleHit]) {
+        let id = event_id(event);
+        let snapshot = Arc::new(EventSnapshot::of(event, id));
+        for hit in hits {
+            let rule = compiled.info(hit.rule);
+            let evidence = Evidence {
+                event: Arc::clone(&snapshot),
+                matched: hit.matched.fields(event).into(),
+            };
+            if self.correlates {
+                self.found.observed += u64::from(self.correlator.wants(hit.rule));
+                self.correlator.observe(CorrelationInput {
+                    rule: hit.rule,
+                    event: &evidence.event,
+                    matched: &evidence.matched,
+                });
+            }
+            self.matches.push(Match {
+                id: MatchId::of_event(&rule.id, id),
+                rule: Arc::clone(rule),
+                unit: snapshot.unit.clone(),
+                host: snapshot.host.clone(),
+                event_time: snapshot.event_time,
+                group: Vec::new(),
+                window: None,
+                evidence: vec![evidence],
+                event_count: 1,
+            });
+        }
+    }
+
+    fn keep_read(&mut self, event: &Event<'_>, hits: &[RuleHit]) {
+        let mut snapshot = None;
+        for hit in hits {
+            if self.correlates && self.correlator.wants(hit.rule) {
+                let event =
+                    snapshot.get_or_insert_with(|| Arc::new(fields_read(event, &self.read)));
+                self.found.observed += 1;
+                self.correlator.observe(CorrelationInput {
+                    rule: hit.rule,
+                    event,
+                    matched: &self.nothing,
+                });
+            }
+        }
+    }
+}
+
+fn event_id(event: &Event<'_>) -> EventId {
+    let record = &event.record;
+    EventId::of(
+        record.origin.agent.as_str(),
+        record.origin.stream.as_str(),
+        record.position,
+        event.sub_index,
+    )
+}
+
+/// Only these fields.
+fn fields_read(event: &Event<'_>, read: &BTreeSet<String>) -> EventSnapshot {
+    let fields = event.fields.iter();
+    EventSnapshot {
+        id: event_id(event),
+        record: RecordId {
+            agent: event.record.origin.agent.clone(),
+            stream: event.record.origin.stream.clone(),
+            position: event.record.position,
+        },
+        unit: event.record.origin.unit.clone(),
+        event_time: event.event_time,
+        received_at: event.record.received_at,
+        host: String::new(),
+        format: String::new(),
+        fields: fields
+            .filter(|field| read.contains(field.name))
+            .map(|field| (field.name.to_owned(), json_of(field.value)))
+            .collect(),
+        raw: String::new(),
+    }
+}

@@ -1,0 +1,314 @@
+//! Events that correlations hold on to: each once, however many correlations and windows show it, and
+//! all within a budget of bytes.
+//!
+//! A correlation that others refer to passes its moments on with their windows. Such a window holds no list
+//! of its events, or a burst of n matches would cost n lists of n events: it names a stretch of time in the
+//! [`Log`]s that its group keeps, one per cell. A log grows while moments refer to it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use smallvec::SmallVec;
+
+use crate::matches::{EventSnapshot, Evidence, MatchedField};
+
+/// What is held at the moment, over all correlations.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    events: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Held {
+    /// Events.
+    pub(super) fn events(&self) -> usize {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of events and of the values of groups.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that are counted as held for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Charge {
+    bytes: usize,
+    held: Arc<Held>,
+}
+
+impl Charge {
+    pub(super) fn new(held: &Arc<Held>, bytes: usize) -> Self {
+        held.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            bytes,
+            held: Arc::clone(held),
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.held.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// An event that is held.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) event: Arc<EventSnapshot>,
+    /// What made the rule match. `None` where only the fields that correlations read were kept, so that the
+    /// event is no evidence.
+    matched: Option<Arc<[MatchedField]>>,
+    charge: Charge,
+}
+
+impl Kept {
+    /// Holds an event as evidence.
+    pub(super) fn whole(
+        held: &Arc<Held>,
+        event: &Arc<EventSnapshot>,
+        matched: &Arc<[MatchedField]>,
+    ) -> Self {
+        let matched_bytes: usize = matched
+            .iter()
+            .map(|field| pair_bytes(&field.name, field.value.len()))
+            .sum();
+        Self::new(
+            held,
+            Arc::clone(event),
+            Some(Arc::clone(matched)),
+            matched_bytes,
+        )
+    }
+
+    /// Holds of an event what correlations read.
+    pub(super) fn fields_only<'f>(
+        held: &Arc<Held>,
+        event: &EventSnapshot,
+        is_read: impl Fn(&str) -> bool,
+    ) -> Self {
+        let fields = event
+            .fields
+            .iter()
+            .filter(|(name, _)| is_read(name))
+            .cloned();
+        let event = EventSnapshot {
+            id: event.id,
+            record: event.record.clone(),
+            unit: event.unit.clone(),
+            event_time: event.event_time,
+            received_at: event.received_at,
+            host: String::new(),
+            format: String::new(),
+            fields: fields.collect(),
+            raw: String::new(),
+        };
+        Self::new(held, Arc::new(event), None, 0)
+    }
+
+    fn new(
+        held: &Arc<Held>,
+        event: Arc<EventSnapshot>,
+        matched: Option<Arc<[MatchedField]>>,
+        matched_bytes: usize,
+    ) -> Self {
+        held.events.fetch_add(1, Ordering::Relaxed);
+        let fields: usize = event
+            .fields
+            .iter()
+            .map(|(name, value)| pair_bytes(name, value_bytes(value)))
+            .sum();
+        let bytes = size_of::<EventSnapshot>()
+            + event.host.len()
+            + event.raw.len()
+            + fields
+            + matched_bytes;
+        Self {
+            charge: Charge::new(held, bytes),
+            event,
+            matched,
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        Some(Evidence {
+            event: Arc::clone(&self.event),
+            matched: Arc::clone(self.matched.as_ref()?),
+        })
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.charge.held.events.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn pair_bytes(name: &str, value_bytes: usize) -> usize {
+    size_of::<(String, Value)>() + name.len() + value_bytes
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values
+            .iter()
+            .map(|value| size_of::<Value>() + value_bytes(value))
+            .sum(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| pair_bytes(name, value_bytes(value)))
+            .sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+/// The event of an entry, for its fields and as evidence.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) kept: Arc<Kept>,
+    /// For a match of a correlation.
+    pub(super) chain: Option<Arc<Chain>>,
+}
+
+/// What a match of a correlation has besides its event.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// The names and values that correlations add to the event's fields.
+    pub(super) extra: Arc<[(String, String)]>,
+    /// The events that it holds because of.
+    pub(super) window: Window,
+    /// What `extra` costs, where it is not shared with the group.
+    pub(super) _charge: Option<Charge>,
+}
+
+/// A stretch of time in the logs of a group, both ends included. Logs are shared and grow: what comes later
+/// and belongs to the window is in it.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    pub(super) from_us: i64,
+    pub(super) to_us: i64,
+    pub(super) logs: SmallVec<[Arc<Log>; 2]>,
+}
+
+/// The matches of a group in one cell, in no order.
+#[derive(Debug, Default)]
+pub(super) struct Log(Mutex<Vec<Logged>>);
+
+#[derive(Clone, Debug)]
+struct Logged {
+    time_us: i64,
+    event: u128,
+    shown: Option<Shown>,
+}
+
+impl Log {
+    /// Adds a match.
+    pub(super) fn add(&self, time_us: i64, event: u128, shown: Option<Shown>) {
+        self.lock().push(Logged {
+            time_us,
+            event,
+            shown,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Logged>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An event that a correlation holds because of.
+#[derive(Clone, Debug)]
+pub(super) struct Witness {
+    pub(super) time_us: i64,
+    pub(super) event: u128,
+    /// `None` beyond the bounds of evidence.
+    kept: Option<Arc<Kept>>,
+}
+
+impl Witness {
+    /// As evidence, where it was kept.
+    pub(super) fn evidence(&self) -> Option<Evidence> {
+        self.kept.as_ref()?.evidence()
+    }
+
+    /// Whether it is evidence.
+    pub(super) fn is_shown(&self) -> bool {
+        self.kept
+            .as_ref()
+            .is_some_and(|kept| kept.matched.is_some())
+    }
+}
+
+/// Gathers the different events of matches, those of the windows of correlations included.
+#[derive(Debug, Default)]
+pub(super) struct Witnesses {
+    found: Vec<Witness>,
+    /// Windows that are still to be looked into, by their logs.
+    windows: BTreeMap<usize, (Arc<Log>, Vec<(i64, i64)>)>,
+}
+
+impl Witnesses {
+    /// Adds a match: its event, or those in its window.
+    pub(super) fn add(&mut self, time_us: i64, event: u128, shown: Option<&Shown>) {
+        let Some(chain) = shown.and_then(|shown| shown.chain.as_ref()) else {
+            self.found.push(Witness {
+                time_us,
+                event,
+                kept: shown.map(|shown| Arc::clone(&shown.kept)),
+            });
+            return;
+        };
+        let window = &chain.window;
+        for log in &window.logs {
+            let (_, stretches) = self
+                .windows
+                .entry(Arc::as_ptr(log) as usize)
+                .or_insert_with(|| (Arc::clone(log), Vec::new()));
+            match stretches.last_mut() {
+                Some(last) if last.0 <= window.from_us && window.from_us <= last.1 => {
+                    last.1 = last.1.max(window.to_us);
+                }
+                _ => stretches.push((window.from_us, window.to_us)),
+            }
+        }
+    }
+
+    /// All, by time and id, each event once.
+    pub(super) fn finish(mut self) -> Vec<Witness> {
+        while !self.windows.is_empty() {
+            for (_, (log, mut stretches)) in std::mem::take(&mut self.windows) {
+                stretches.sort_unstable();
+                let stretches = merge(stretches);
+                for logged in log.lock().iter() {
+                    let before = stretches.partition_point(|stretch| stretch.0 <= logged.time_us);
+                    let is_within = before > 0 && logged.time_us <= stretches[before - 1].1;
+                    if is_within {
+                        self.add(logged.time_us, logged.event, logged.shown.as_ref());
+                    }
+                }
+            }
+        }
+        // What is kept as evidence comes first among those of the same event, and stays.
+        self.found
+            .sort_unstable_by_key(|witness| (witness.time_us, witness.event, !witness.is_shown()));
+        self.found.dedup_by_key(|witness| witness.event);
+        self.found
+    }
+}
+
+/// Windows that overlap as one. They come in the order of their beginnings.
+pub(super) fn merge(windows: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+    let mut merged: Vec<(i64, i64)> = Vec::new();
+    for (from_us, to_us) in windows {
+        match merged.last_mut() {
+            Some(last) if from_us <= last.1 => last.1 = last.1.max(to_us),
+            _ => merged.push((from_us, to_us)),
+        }
+    }
+    merged
+}
