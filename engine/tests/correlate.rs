@@ -441,6 +441,70 @@ fn what_comes_later_than_the_bound_is_counted() {
 }
 
 #[test]
+fn a_match_that_comes_too_late_has_nothing_settled_told_again() {
+    let set = three_in_a_minute();
+    let mut correlator = Correlator::new(&set.correlations, 1, CorrelationLimits::default());
+    let mut told = Vec::new();
+    let begin = 1_000 * TIMESPAN_S;
+    for number in 0..5 {
+        told.extend(observe(
+            &mut correlator,
+            &sign_in(number as u128, begin + number, "s"),
+        ));
+    }
+    // The watermark passes the window's cell: it is settled, and told with all of its events.
+    told.extend(observe(
+        &mut correlator,
+        &sign_in(9, begin + TIMESPAN_S + 310, "s"),
+    ));
+    assert_eq!(told.last().map(|found| found.event_count), Some(5));
+    let told_before = told.len();
+    for number in 10..20 {
+        told.extend(observe(
+            &mut correlator,
+            &sign_in(number as u128, begin + number, "s"),
+        ));
+        told.extend(observe(
+            &mut correlator,
+            &sign_in(100 + number as u128, number, "s"),
+        ));
+    }
+    assert_eq!(told.len(), told_before, "{:?}", &told[told_before..]);
+    assert_eq!(correlator.status().late, 20);
+}
+
+#[test]
+fn the_bytes_that_hostile_events_take_are_bounded() {
+    let set = three_in_a_minute();
+    let limits = CorrelationLimits {
+        bytes_max: 4 << 20,
+        ..CorrelationLimits::default()
+    };
+    let mut correlator = Correlator::new(&set.correlations, 1, limits);
+    for number in 0..1_000_i64 {
+        let mut large = sign_in(number as u128, number, "s");
+        large.fields = vec![
+            (
+                "g".to_owned(),
+                Some(format!("{number}{}", "x".repeat(10_000))),
+            ),
+            ("other".to_owned(), Some("y".repeat(50_000))),
+        ];
+        observe(&mut correlator, &large);
+        assert!(correlator.status().bytes < (4 << 20) + 100_000);
+    }
+    let status = correlator.status();
+    assert!(
+        status.evidence_dropped > 0 && status.entries_refused > 0,
+        "{status:?}"
+    );
+    assert!(
+        status.entries > 100,
+        "evidence leaves room for groups: {status:?}"
+    );
+}
+
+#[test]
 fn the_bound_on_memory_holds_and_is_told() {
     let set = three_in_a_minute();
     let limits = CorrelationLimits {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bumpalo::Bump;
-use citywatch_engine::detect::{Compiled, LogSourceMode, Matcher, RuleHit};
+use citywatch_engine::detect::{Compiled, JudgeTimer, LogSourceMode, Matcher, RuleHit, RuleIndex};
 use citywatch_parsers::{Event, ParseContext, Parser, RecordBatch, Taxonomy};
 use citywatch_rules::RuleSet;
 
@@ -59,6 +59,17 @@ impl Engine {
         corpus.batches.iter().for_each(|batch| work.parse(batch));
     }
 
+    /// The same; of one event of so many the judging of its rules is timed, as the pipeline does.
+    pub(super) fn run_timed(&self, corpus: &Corpus, one_of: u32) {
+        let mut work = Work::new(self);
+        work.timing = Some(Timing {
+            one_of,
+            ..Timing::default()
+        });
+        corpus.batches.iter().for_each(|batch| work.run(batch));
+        std::hint::black_box(&work.timing);
+    }
+
     /// Reads all records and matches their events.
     pub(super) fn run(&self, corpus: &Corpus) -> Found {
         let mut work = Work::new(self);
@@ -74,6 +85,28 @@ struct Work {
     arena: Bump,
     hits: Vec<RuleHit>,
     matches: u64,
+    timing: Option<Timing>,
+}
+
+/// Times single rules.
+#[derive(Debug, Default)]
+struct Timing {
+    one_of: u32,
+    seen: u32,
+    begun: Option<Instant>,
+    nanos: Vec<(RuleIndex, u128)>,
+}
+
+impl JudgeTimer for Timing {
+    fn begin(&mut self) {
+        self.begun = Some(Instant::now());
+    }
+
+    fn end(&mut self, rule: RuleIndex) {
+        let begun = self.begun.take();
+        self.nanos
+            .extend(begun.map(|begun| (rule, begun.elapsed().as_nanos())));
+    }
 }
 
 impl Work {
@@ -84,6 +117,7 @@ impl Work {
             arena: Bump::new(),
             hits: Vec::new(),
             matches: 0,
+            timing: None,
         }
     }
 
@@ -99,7 +133,18 @@ impl Work {
         let mut events: Vec<Event<'_>> = Vec::with_capacity(batch.len());
         self.parser.parse_batch(batch, &self.arena, &mut events);
         for event in &events {
-            self.matcher.match_event(event, &mut self.hits);
+            match &mut self.timing {
+                Some(timing) if timing.seen + 1 == timing.one_of => {
+                    timing.seen = 0;
+                    self.matcher
+                        .match_event_timed(event, &mut self.hits, timing);
+                }
+                Some(timing) => {
+                    timing.seen += 1;
+                    self.matcher.match_event(event, &mut self.hits);
+                }
+                None => self.matcher.match_event(event, &mut self.hits),
+            }
             self.matches += self.hits.len() as u64;
             self.hits.clear();
         }

@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Also measure how much faster so many threads are than one; the machine must be quiet
     #[arg(long)]
     threads: Option<usize>,
+    /// Also measure with the judging of rules timed for one event of 1,024, as the pipeline does, and for each
+    #[arg(long)]
+    timed: bool,
     /// How log sources are compared.
     #[arg(long, value_enum, default_value_t = Mode::Loose)]
     logsource: Mode,
@@ -130,6 +133,9 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
         if options.growth {
             result["growth"] = growth(options, &set.rules, &corpus)?;
         }
+        if options.timed {
+            result["timed"] = timed(options, &engine, &corpus);
+        }
         if let Some(threads) = options.threads {
             result["threads"] = scaling(options, threads, lane, &engine, &corpus)?;
         }
@@ -157,6 +163,28 @@ fn inputs<'o>(options: &'o Options, engine: &Engine) -> Vec<(&'static str, Lane,
         (lane.name(), lane, make)
     });
     made.collect()
+}
+
+/// What timing the rules costs: events per second without, with one event of 1,024 timed, with each; taken in
+/// turn, so that a change of the machine's speed falls on all.
+fn timed(options: &Options, engine: &Engine, corpus: &Corpus) -> Value {
+    let mut seconds: [Vec<f64>; 3] = Default::default();
+    for _ in 0..options.runs.max(1) {
+        for (one_of, seconds) in [u32::MAX, 1_024, 1].into_iter().zip(&mut seconds) {
+            let begin = cpu_s(libc::RUSAGE_SELF);
+            engine.run_timed(corpus, one_of);
+            seconds.push(cpu_s(libc::RUSAGE_SELF) - begin);
+        }
+    }
+    let [none, sampled, all] = seconds.map(|mut seconds| {
+        seconds.sort_by(f64::total_cmp);
+        (corpus.records as f64 / seconds[seconds.len() / 2]).round()
+    });
+    json!({
+        "events_per_s_untimed": none,
+        "events_per_s_one_of_1024": sampled,
+        "events_per_s_each": all,
+    })
 }
 
 fn measure_lane(

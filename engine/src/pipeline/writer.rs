@@ -106,6 +106,8 @@ impl Writer {
         let status = self.correlation.status();
         metrics::gauge!("citywatch_correlation_entries").set(status.entries as f64);
         metrics::gauge!("citywatch_correlation_groups").set(status.groups as f64);
+        metrics::gauge!("citywatch_correlation_evidence_events").set(status.evidence_events as f64);
+        metrics::gauge!("citywatch_correlation_bytes").set(status.bytes as f64);
         metrics::counter!("citywatch_correlation_entries_refused_total")
             .absolute(status.entries_refused);
         metrics::counter!("citywatch_correlation_late_total").absolute(status.late);

@@ -14,7 +14,7 @@ impl Correlator {
         let counted = before.status();
         let state = before.into_state();
         let nodes = state.nodes.into_iter().zip(state.groups).enumerate();
-        let mut kept: HashMap<(String, String), (usize, Node, IdMap<Box<Group>>)> = nodes
+        let mut kept: HashMap<(String, String), Kept> = nodes
             .map(|(index, (node, groups))| (identity(&node), (index, node, groups)))
             .collect();
         let mut places: HashMap<usize, usize> = HashMap::new();
@@ -39,6 +39,9 @@ impl Correlator {
         );
     }
 }
+
+/// A correlation of the rules before: its place, itself, its groups.
+type Kept = (usize, Node, IdMap<Box<Group>>);
 
 fn identity(node: &Node) -> (String, String) {
     let meta = &node.correlation.meta;

@@ -86,7 +86,7 @@ impl Kept {
     }
 
     /// Holds of an event what correlations read.
-    pub(super) fn fields_only<'f>(
+    pub(super) fn fields_only(
         held: &Arc<Held>,
         event: &EventSnapshot,
         is_read: impl Fn(&str) -> bool,
@@ -244,12 +244,15 @@ impl Witness {
     }
 }
 
+/// From when and to when.
+type Stretches = Vec<(i64, i64)>;
+
 /// Gathers the different events of matches, those of the windows of correlations included.
 #[derive(Debug, Default)]
 pub(super) struct Witnesses {
     found: Vec<Witness>,
     /// Windows that are still to be looked into, by their logs.
-    windows: BTreeMap<usize, (Arc<Log>, Vec<(i64, i64)>)>,
+    windows: BTreeMap<usize, (Arc<Log>, Stretches)>,
 }
 
 impl Witnesses {
@@ -302,8 +305,8 @@ impl Witnesses {
 }
 
 /// Windows that overlap as one. They come in the order of their beginnings.
-pub(super) fn merge(windows: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
-    let mut merged: Vec<(i64, i64)> = Vec::new();
+pub(super) fn merge(windows: Stretches) -> Stretches {
+    let mut merged = Stretches::new();
     for (from_us, to_us) in windows {
         match merged.last_mut() {
             Some(last) if from_us <= last.1 => last.1 = last.1.max(to_us),
