@@ -149,37 +149,3 @@ fn rules_change_while_it_runs() {
     matches(&up, "matches", 8, 6);
     up.running.stop();
 }
-
-#[test]
-fn a_hang_up_during_the_first_load_has_the_rules_loaded_again() {
-    if !have_chdb() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let rules = dir.path().join("rules");
-    std::fs::create_dir_all(&rules).unwrap();
-    // Whoever reads this rule waits until it is written.
-    let slow = rules.join("1.yml");
-    let made = std::process::Command::new("mkfifo").arg(&slow).status();
-    assert!(made.unwrap().success());
-    let config = dir.path().join("citywatch.toml");
-    std::fs::write(
-        &config,
-        "[engine]\nrules = [\"rules\"]\nrules_check_interval_s = 0\n",
-    )
-    .unwrap();
-    let up = Up::start_unready(dir.path(), &config);
-    // Opened once it is being read.
-    let mut first = std::fs::OpenOptions::new().write(true).open(&slow).unwrap();
-    signal(up.running.id(), "HUP");
-    first.write_all(rule(1, "first", "one").as_bytes()).unwrap();
-    drop(first);
-    let mut second = std::fs::OpenOptions::new().write(true).open(&slow).unwrap();
-    second
-        .write_all(rule(2, "second", "two").as_bytes())
-        .unwrap();
-    drop(second);
-    let status = rules_status(&up, "the second load", |rules| rules["loads"] == 2);
-    assert_eq!(status["loaded"], 1, "{status}");
-    up.running.stop();
-}
