@@ -17,6 +17,8 @@ const NODES_MAX: usize = 32_768;
 const NAME_BYTES_MAX: usize = 1 << 20;
 /// Names that may follow one sequence; more are not learned.
 const FOLLOWERS_MAX: usize = 64;
+/// Names that were not learned for that reason, after which all is forgotten: what came first is not what comes now.
+const REFUSALS_MAX: u32 = 16_384;
 /// Answers that are remembered; a power of two.
 const ANSWERS: usize = 4_096;
 /// The same of answers about lists of names.
@@ -125,6 +127,8 @@ pub struct Layouts {
     names: String,
     answers: Box<[Answer]>,
     list_answers: Box<[ListAnswer]>,
+    /// Names that were not learned because too many follow the same ones.
+    refusals: u32,
 }
 
 impl Default for Layouts {
@@ -135,6 +139,7 @@ impl Default for Layouts {
             names: String::new(),
             answers: Box::new([]),
             list_answers: Box::new([]),
+            refusals: 0,
         };
         layouts.forget();
         layouts
@@ -144,7 +149,8 @@ impl Default for Layouts {
 impl Layouts {
     /// Forgets everything if the bound is reached. Only between events: their places mean nothing afterwards.
     pub(crate) fn keep_bounds(&mut self) {
-        if self.nodes.len() >= NODES_MAX || self.names.len() >= NAME_BYTES_MAX {
+        let full = self.nodes.len() >= NODES_MAX || self.names.len() >= NAME_BYTES_MAX;
+        if full || self.refusals >= REFUSALS_MAX {
             self.forget();
         }
     }
@@ -155,6 +161,7 @@ impl Layouts {
         self.tree = NonZeroU64::new(number).expect("a counter from 1 on does not come round to 0");
         self.nodes.clear();
         self.names.clear();
+        self.refusals = 0;
         self.nodes.push(Node {
             name_at: 0,
             name_len: 0,
@@ -228,8 +235,11 @@ impl Layouts {
         if layout == UNKNOWN
             || self.nodes.len() >= NODES_MAX
             || self.names.len() + name.len() > NAME_BYTES_MAX
-            || self.followers(layout) >= FOLLOWERS_MAX
         {
+            return UNKNOWN;
+        }
+        if self.followers(layout) >= FOLLOWERS_MAX {
+            self.refusals = self.refusals.saturating_add(1);
             return UNKNOWN;
         }
         let bounded = |number: usize| u32::try_from(number).expect("bounded far below 2^32");
@@ -420,5 +430,19 @@ mod tests {
             many.iter()
                 .any(|name| learned(&mut layouts, &[name]) == UNKNOWN)
         );
+    }
+
+    #[test]
+    fn what_came_first_does_not_stay_for_good() {
+        let mut layouts = Layouts::default();
+        for number in 0..FOLLOWERS_MAX {
+            learned(&mut layouts, &[&format!("old{number}")]);
+        }
+        let mut steps = 0;
+        while learned(&mut layouts, &["new"]) == UNKNOWN {
+            layouts.keep_bounds();
+            steps += 1;
+            assert!(steps <= REFUSALS_MAX, "never learned");
+        }
     }
 }

@@ -48,7 +48,7 @@ impl JudgeTimer for NotTimed {
 }
 
 /// Most combinations of log sources whose plans are kept; hostile records can name any number.
-const PLANS_MAX: usize = 1_024;
+const PLANS_MAX: u32 = 1_024;
 
 /// Matches events against compiled rules. Cheap to use, not so cheap to make: one per thread.
 #[derive(Debug)]
@@ -59,7 +59,10 @@ pub struct Matcher {
     candidates: RuleBits,
     /// The rules of the event that are judged, with their programs.
     judged: Vec<(u32, Program)>,
-    plans: HashMap<u64, Arc<Plan>>,
+    /// By a hash of their log sources.
+    plans: HashMap<u64, Vec<Arc<Plan>>>,
+    /// How many there are: the number of the next one.
+    plans_made: u32,
     last_plan: Option<Arc<Plan>>,
     plans_dropped: u64,
     candidates_judged: u64,
@@ -87,6 +90,7 @@ impl Matcher {
             candidates: RuleBits::empty(compiled.len()),
             judged: Vec::new(),
             plans: HashMap::new(),
+            plans_made: 0,
             last_plan: None,
             plans_dropped: 0,
             candidates_judged: 0,
@@ -164,22 +168,21 @@ impl Matcher {
             return plan;
         }
         let hash = hash_sources(sources);
-        if let Some(plan) = self.plans.get(&hash)
-            && plan.sources == sources
-        {
+        let known = self.plans.get(&hash).into_iter().flatten();
+        if let Some(plan) = known.into_iter().find(|plan| plan.sources == sources) {
             return Arc::clone(plan);
         }
-        if self.plans.len() >= PLANS_MAX {
+        if self.plans_made >= PLANS_MAX {
             self.plans.clear();
+            self.plans_made = 0;
+            // What is remembered by the numbers of plans is theirs no longer.
             self.searcher.forget();
             self.plans_dropped += 1;
         }
-        let plan = Arc::new(Plan::new(
-            &self.compiled,
-            sources,
-            super::keys::index_u32(self.plans.len()),
-        ));
-        self.plans.insert(hash, Arc::clone(&plan));
+        let plan = Arc::new(Plan::new(&self.compiled, sources, self.plans_made));
+        self.plans_made += 1;
+        let same_hash = self.plans.entry(hash).or_default();
+        same_hash.push(Arc::clone(&plan));
         plan
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use citywatch_parsers::{
-    Event, Field, LogSource, Origin, RecordBatch, Timestamp, Value, record::Truncated,
+    Event, Field, Layouts, LogSource, Origin, RecordBatch, Timestamp, Value, record::Truncated,
 };
 use citywatch_rules::rule::{Case, Expr, FieldTest, Meta, Number, Test, TextPart, TextPattern};
 use citywatch_rules::{Rule, RuleId};
@@ -144,4 +144,43 @@ fn rules_of_all_kinds_are_found() {
         ),
         [4, 7]
     );
+}
+
+/// Events of services whose names are alike, all with the same fields, then of one that a rule is about.
+#[test]
+fn log_sources_with_similar_names_are_not_taken_for_each_other() {
+    let rules = [rule("rule", "payments", text("msg", "*evilthing*"))];
+    let compiled = Arc::new(Compiled::new(&rules, LogSourceMode::Strict).unwrap());
+    let mut matcher = compiled.matcher();
+    let mut orders = Layouts::default();
+    let arena = Bump::new();
+    let mut batch = RecordBatch::new(Arc::new(Origin::default()));
+    batch.push(b"{}", 0, Timestamp(0), Truncated::No);
+    let others = (0..3_000).map(|number| format!("worker-prod-{number:04}-eu-west-1"));
+    for (place, product) in others.enumerate() {
+        for product in [product.as_str(), "payments"] {
+            if (place, product) == (0, "payments") {
+                // It comes after two of the others.
+                continue;
+            }
+            let mut event = Event::new(batch.get(0).unwrap(), "json", &arena);
+            event.fields.push(Field {
+                name: "msg",
+                value: Value::Str("an evilthing"),
+            });
+            event.order = orders.order_of(&event.fields);
+            event.log_sources.push(LogSource {
+                product: product.to_owned().into(),
+                ..LogSource::default()
+            });
+            let mut found = Vec::new();
+            matcher.match_event(&event, &mut found);
+            assert_eq!(
+                found.len(),
+                usize::from(product == "payments"),
+                "{place}: {product}"
+            );
+        }
+    }
+    assert!(matcher.plans_dropped() > 0);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use citywatch_engine::detect::{Compiled, Matcher, RuleHit, RuleIndex};
+use citywatch_parsers::bytes::prefetch_text;
 use citywatch_parsers::{Event, ParseContext, Parser};
 use citywatch_rules::RuleSet;
 use citywatch_rules::rule::Alerts;
@@ -15,6 +16,8 @@ use super::lines::{Output, Place, RuleLine, TimeText};
 /// What is parsed before it is matched: few enough records that the events stay in the second-level cache.
 const RECORDS_AT_ONCE: usize = 64;
 const BYTES_AT_ONCE: usize = 128 << 10;
+/// Bytes of the next record that are asked for beforehand.
+const PREFETCH_BYTES_MAX: usize = 4 << 10;
 
 /// All that threads share.
 #[derive(Debug)]
@@ -99,6 +102,10 @@ impl<'r> Evaluator<'r> {
             let end = block.up_to(next, RECORDS_AT_ONCE, BYTES_AT_ONCE);
             let mut events: Vec<Event<'_>> = Vec::with_capacity(end - next);
             for index in next..end {
+                // The next record is on its way while this one is read.
+                if index + 1 < block.len() {
+                    prefetch_text(block.record(index + 1).raw, PREFETCH_BYTES_MAX);
+                }
                 self.parser
                     .parse_record(block.record(index), &self.arena, &mut events);
             }
