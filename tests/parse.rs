@@ -5,10 +5,9 @@
 mod support;
 
 use std::io::Write;
-use std::process::{Command, Stdio};
 
 use support::files::{json_lines, said, write};
-use support::{citywatch, run};
+use support::{run, run_with_input};
 
 const LINE: &str = "Nov 21 21:03:11 h sshd[2210]: Failed password for invalid user admin from 203.0.113.77 port 40112 ssh2";
 
@@ -100,20 +99,7 @@ fn archives_and_standard_input_are_read() {
     assert_eq!(found[1]["file"], format!("{zip}/in/auth.log"));
     assert_eq!(found[0]["fields"], found[1]["fields"]);
 
-    let mut child = Command::new(citywatch())
-        .args(["parse", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(LINE.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = run_with_input(&["parse", "-"], LINE.as_bytes());
     assert_eq!(json_lines(&output)[0]["fields"], found[0]["fields"]);
 }
 

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use support::files::{json_lines, said, write};
-use support::{citywatch, run};
+use support::{citywatch, run, run_with_input};
 
 const RULES: &str = r#"
 title: Failed sign-in
@@ -197,22 +197,13 @@ fn every_kind_of_input_gives_the_same_matches() {
         folder.to_str().unwrap(),
     ]);
     assert_eq!(stats(&all)["records"], 24);
-    let mut child = Command::new(citywatch())
-        .args([
-            "rules", "eval", "--rules", &rules, "--stats", "--format", "ndjson", "-",
-        ])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(ndjson.as_bytes())
-        .unwrap();
-    assert_eq!(stats(&child.wait_with_output().unwrap())["records"], 3);
+    let args = [
+        "rules", "eval", "--rules", &rules, "--stats", "--format", "ndjson", "-",
+    ];
+    assert_eq!(
+        stats(&run_with_input(&args, ndjson.as_bytes()))["records"],
+        3
+    );
 }
 
 #[test]
@@ -441,11 +432,11 @@ fn placeholders_have_their_values_from_a_file() {
     };
     // Without a value the rule is refused by name, and the other goes on.
     let output = run(&["rules", "eval", "--rules", &rules, &events]);
-    let said = said(&output);
+    let words = said(&output);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        said.contains("rules.yml:4:") && said.contains("%admins%"),
-        "{said}"
+        words.contains("rules.yml:4:") && words.contains("%admins%"),
+        "{words}"
     );
     assert_eq!(titles(&output), ["Any sign-in"]);
     for (name, content) in [
@@ -466,12 +457,7 @@ fn placeholders_have_their_values_from_a_file() {
             &file,
             &events,
         ]);
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{name}: {}",
-            self::said(&output)
-        );
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", said(&output));
         assert_eq!(
             titles(&output),
             ["Administrator signs in", "Any sign-in"],
@@ -495,7 +481,7 @@ fn placeholders_have_their_values_from_a_file() {
         &events,
     ]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(self::said(&output).contains("broken.yml:1:9"));
+    assert!(said(&output).contains("broken.yml:1:9"));
 }
 
 /// The records that match, and what was said besides.

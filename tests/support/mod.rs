@@ -51,6 +51,19 @@ pub fn run(args: &[&str]) -> Output {
         .unwrap()
 }
 
+/// Runs a command that reads `input` from its standard input.
+pub fn run_with_input(args: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(citywatch())
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 /// A running program; killed when dropped, unless [`Running::stop`] ended it in order.
 pub struct Running {
     child: Child,
