@@ -547,3 +547,129 @@ fn a_replay_of_what_was_seen_raises_the_same_alerts_under_the_same_ids() {
         "what was raised before the stop has the same ids after it"
     );
 }
+
+#[test]
+fn a_group_that_waits_for_a_stream_that_is_forgotten_is_looked_at_all_the_same() {
+    let mut below = generate_correlation();
+    below.meta = generate::meta("below");
+    let mut above = generate_correlation();
+    above.meta = generate::meta("above");
+    above.kind = CorrelationKind::EventCount {
+        condition: vec![Bound {
+            op: CompareOp::GreaterOrEqual,
+            number: Number::Int(1),
+        }],
+    };
+    above.rules[0].target = RuleTarget::Rule {
+        index: 1,
+        id: RuleId("".into()),
+    };
+    let mut reference = above.rules[0].clone();
+    reference.target = RuleTarget::Correlation {
+        index: 0,
+        id: RuleId("".into()),
+    };
+    above.rules.push(reference);
+    let correlations = [Arc::new(below), Arc::new(above)];
+    let mut correlator = Correlator::new(&correlations, 2, CorrelationLimits::default());
+    let mut told = Vec::new();
+    let mut take = |correlator: &mut Correlator, rule: u32, arrival: &Arrival| {
+        correlator.observe(CorrelationInput {
+            rule: RuleIndex(rule),
+            event: &arrival.snapshot(),
+            matched: &Arc::from([]),
+        });
+        correlator.drain(&mut told);
+    };
+    // The correlation above waits for the stream "t", of which the one below has a match.
+    take(&mut correlator, 0, &sign_in(1, 0, "t"));
+    take(&mut correlator, 1, &sign_in(2, 600, "s"));
+    take(&mut correlator, 1, &sign_in(3, 610, "s"));
+    let at = |second: i64| Timestamp::from_seconds(1_767_225_600 + second);
+    let agent = "a".into();
+    // It is dropped there: nobody has a match of "t" any more, and it is forgotten among very many others.
+    correlator.advance(&agent, &"t".into(), at(480));
+    correlator.drain(&mut told);
+    assert_eq!((told.len(), correlator.status().groups), (1, 1));
+    for number in 0..250_000 {
+        correlator.advance(&agent, &format!("other {number}").as_str().into(), at(0));
+    }
+    correlator.advance(&agent, &"s".into(), at(2_000));
+    correlator.drain(&mut told);
+    assert_eq!(correlator.status().groups, 0, "its window is over");
+    assert_eq!(told.last().map(|found| found.event_count), Some(2));
+}
+
+/// Looks at what takes long if the work for a window grows with its matches, and fails instead of hanging.
+fn correlates_in_time(kind: CorrelationKind, rules: usize, matches: i64) {
+    let mut correlation = generate_correlation();
+    correlation.kind = kind;
+    let reference = |place: usize| RuleRef {
+        target: RuleTarget::Rule {
+            index: place,
+            id: RuleId("".into()),
+        },
+        ..generate_correlation().rules[0].clone()
+    };
+    correlation.rules = (0..rules).map(reference).collect();
+    let set = [Arc::new(correlation)];
+    let mut correlator = Correlator::new(&set, rules, CorrelationLimits::default());
+    let begin = std::time::Instant::now();
+    let mut told = Vec::new();
+    for number in 0..matches {
+        // All within a timespan, the rules in an order that makes runs short.
+        let time_us = number * (TIMESPAN_S * 1_000_000 / 2) / matches;
+        let arrival = Arrival {
+            time: Timestamp(1_767_225_600_000_000 + time_us),
+            fields: vec![("v".to_owned(), Some((number * 7_919 % matches).to_string()))],
+            ..sign_in(number as u128, 0, "s")
+        };
+        let rule = rules - 1 - number as usize * rules / matches as usize;
+        correlator.observe(CorrelationInput {
+            rule: RuleIndex(u32::try_from(rule).unwrap()),
+            event: &arrival.snapshot(),
+            matched: &Arc::from([]),
+        });
+        if number % 1_000 == 999 {
+            correlator.drain(&mut told);
+            assert!(begin.elapsed().as_secs() < 120, "{number} matches only");
+        }
+    }
+    // One window, so that the watermark judges each at once.
+    correlator.advance(&"a".into(), &"s".into(), Timestamp(i64::MAX / 4));
+    correlator.drain(&mut told);
+    assert!(begin.elapsed().as_secs() < 120);
+    assert_eq!(correlator.status().groups, 0);
+}
+
+#[test]
+fn the_work_for_a_window_does_not_grow_with_its_matches() {
+    let bound = |op, number| {
+        vec![Bound {
+            op,
+            number: Number::Int(number),
+        }]
+    };
+    let pairs = (0..16).step_by(2);
+    let either = |rule| RuleExpr::Or(vec![RuleExpr::Rule(rule), RuleExpr::Rule(rule + 1)]);
+    let words = RuleExpr::And(pairs.map(either).collect());
+    correlates_in_time(
+        CorrelationKind::TemporalExtended {
+            condition: words,
+            text: "".into(),
+            order: Order::AsWritten,
+        },
+        16,
+        20_000,
+    );
+    let condition = bound(CompareOp::Equal, 9);
+    correlates_in_time(CorrelationKind::TemporalOrdered { condition }, 32, 20_000);
+    for percentile in [Some(90_000_000), None] {
+        let kind = CorrelationKind::ValuePercentile {
+            field: "v".into(),
+            percentile,
+            condition: bound(CompareOp::Less, -5),
+        };
+        correlates_in_time(kind, 1, 100_000);
+    }
+}

@@ -21,6 +21,7 @@ pub mod rule;
 pub mod rule_tests;
 #[doc(hidden)]
 pub mod vectors;
+pub mod ways;
 mod yaml;
 
 pub use correlation::{Correlation, CorrelationKind};

@@ -15,7 +15,7 @@ use crate::detect::{
     CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator, RuleIndex,
 };
 use crate::matches::Match;
-use crate::store::{Store, StoreError, StoredMatch};
+use crate::store::StoredMatch;
 
 /// A stream may have been cut off: matches received this much before the longest window are read
 /// back as well after a restart.
@@ -90,27 +90,16 @@ impl Correlation {
         since
     }
 
-    /// The matches of rules that correlations refer to, received since then.
-    ///
-    /// # Errors
-    /// When the store cannot be asked.
-    pub(super) async fn stored_matches(
-        &self,
-        store: &Store,
-        since: Timestamp,
-    ) -> Result<Vec<StoredMatch>, StoreError> {
+    /// The ids of the rules that correlations refer to.
+    pub(super) fn rules_read(&self) -> Vec<String> {
         let rules = self.rules.get().set().rules.iter().enumerate();
         let wanted = rules.filter(|(index, _)| self.correlator.wants(rule_index(*index)));
-        let ids: Vec<String> = wanted.map(|(_, rule)| rule.meta.id.to_string()).collect();
-        let mut stored = Vec::new();
-        store
-            .recent_matches(&ids, since, |found| stored.push(found))
-            .await?;
-        Ok(stored)
+        wanted.map(|(_, rule)| rule.meta.id.to_string()).collect()
     }
 
-    /// Takes matches of the last run in again, and returns what they lead to: alerts that were raised
-    /// then, under the same ids, so that alerting and store know them.
+    /// Takes matches of the last run in again, those of the earliest events first, and returns what they lead
+    /// to: alerts that were raised then, under the same ids, so that alerting and store know them. Windows close
+    /// in between, so that what is held at once is what was held then.
     pub(super) fn replay(&mut self, stored: &[StoredMatch]) -> Vec<Match> {
         let by_id = by_id(self.rules.get());
         for found in stored {

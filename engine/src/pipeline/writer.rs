@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -17,12 +17,15 @@ use super::patience::{Outcome, Patience};
 use super::status::StatusHandle;
 use super::worker::{Found, Processed};
 use crate::matches::{Match, MatchDelivery};
-use crate::store::{DeadLetterRow, EventRow, MatchRow, Store};
+use crate::store::{DeadLetterRow, EventRow, MatchCursor, MatchRow, Store};
 
 /// How often it is looked for streams that went quiet.
 const QUIET_CHECK: Duration = Duration::from_secs(1);
 /// Wait before alerting is given again what it lost.
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
+
+/// Evidence, as it is stored, that is read back at once after a restart.
+const REPLAY_BATCH_BYTES: usize = 8 << 20;
 
 /// Whether a block was left behind. Nothing may be stored after it: a stream's highest position would
 /// say that the block is stored too.
@@ -121,28 +124,54 @@ impl Writer {
             return;
         }
         let since = self.correlation.replay_from();
-        let (store, correlation) = (&self.store, &self.correlation);
-        let what = "reading the matches of open correlation windows";
-        let stored = self
-            .patience
-            .while_away(what, || correlation.stored_matches(store, since))
-            .await;
-        match stored {
-            Outcome::Done(stored) => {
-                tracing::info!(
-                    matches = stored.len(),
-                    "correlation goes on with the matches of the last run"
-                );
-                let correlated = self.correlation.replay(&stored);
-                self.take_correlated(correlated).await;
-            }
-            Outcome::GivenUp => {}
-            Outcome::Refused(error) => {
-                tracing::error!(%error, "correlation starts without the matches of the last run: windows open then may not fill");
-                metrics::counter!("citywatch_engine_correlation_rebuild_failures_total")
-                    .increment(1);
+        let rules = self.correlation.rules_read();
+        let store = self.store.clone();
+        let reading = Mutex::new(None);
+        let mut after = None;
+        let mut matches = 0u64;
+        loop {
+            let next_batch = || async {
+                let mut reading = reading.lock().await;
+                // After an error it is gone: what follows the last batch is asked for anew.
+                let mut answer = match reading.take() {
+                    Some(answer) => answer,
+                    None => store.recent_matches(&rules, since, after)?,
+                };
+                let batch = answer.next_batch(REPLAY_BATCH_BYTES).await?;
+                *reading = Some(answer);
+                Ok(batch)
+            };
+            let what = "reading the matches of open correlation windows";
+            match self.patience.while_away(what, next_batch).await {
+                Outcome::Done(batch) => {
+                    let Some(last) = batch.last() else { break };
+                    after = Some(MatchCursor {
+                        event_time: last.event_time,
+                        id: last.id,
+                    });
+                    matches += batch.len() as u64;
+                    metrics::counter!("citywatch_correlation_read_back_total")
+                        .increment(batch.len() as u64);
+                    tracing::debug!(matches, "matches of the last run are read back");
+                    let correlated = self.correlation.replay(&batch);
+                    self.take_correlated(correlated).await;
+                }
+                Outcome::GivenUp => return,
+                Outcome::Refused(error) => {
+                    tracing::error!(%error, "correlation starts without all matches of the last run: windows open then may not fill");
+                    metrics::counter!("citywatch_engine_correlation_rebuild_failures_total")
+                        .increment(1);
+                    return;
+                }
             }
         }
+        let held = self.correlation.status();
+        tracing::info!(
+            matches,
+            held = held.entries,
+            refused = held.entries_refused,
+            "correlation goes on with the matches of the last run"
+        );
     }
 
     async fn take(&mut self, mut processed: Processed) {

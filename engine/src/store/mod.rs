@@ -26,5 +26,6 @@ pub use client::{Counts, Store};
 pub use config::{Password, StoreConfig, SyncToDisk};
 pub use error::StoreError;
 pub use fold::fold_into;
-pub use query::{EventCursor, EventQuery, EventSummary, StoredEvent, StoredMatch};
+pub use query::{EventCursor, EventQuery, EventSummary, MatchCursor, StoredEvent, StoredMatch};
 pub use rows::{DeadLetterRow, EventRow, MatchRow};
+pub use search::RecentMatches;

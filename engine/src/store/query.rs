@@ -37,6 +37,15 @@ pub struct EventCursor {
     pub id: EventId,
 }
 
+/// Where the reading of matches stands: the last match that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatchCursor {
+    /// The time of its event.
+    pub event_time: Timestamp,
+    /// Its id.
+    pub id: MatchId,
+}
+
 impl fmt::Display for EventCursor {
     /// Microseconds and id, joined by a dash.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

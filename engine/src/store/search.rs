@@ -5,10 +5,10 @@ use std::net::Ipv6Addr;
 
 use citywatch_parsers::{AgentId, RecordId, StreamId, Timestamp, UnitId};
 use clickhouse::Row;
-use clickhouse::query::Query;
+use clickhouse::query::{Query, RowCursor};
 use serde::Deserialize;
 
-use super::query::{EventCursor, EventQuery, EventSummary, StoredEvent, StoredMatch};
+use super::query::{EventCursor, EventQuery, EventSummary, MatchCursor, StoredEvent, StoredMatch};
 use super::words::{Word, words};
 use super::{Store, StoreError};
 use crate::matches::{EventId, MatchId};
@@ -167,36 +167,75 @@ impl Store {
         }))
     }
 
-    /// Hands each match of the rules received since `since` to `each`, oldest event first: what
-    /// rebuilds the correlator. Returns how many there were. Memory stays bounded however many.
+    /// The matches of the rules received since `since`, oldest event first, from the one after `after` on: what
+    /// rebuilds the correlator. They are read in batches, so that memory stays bounded however many there are.
     ///
     /// # Errors
-    /// See [`StoreError`]; what `each` got before an error is to be thrown away.
-    pub async fn recent_matches(
+    /// See [`StoreError`].
+    pub fn recent_matches(
         &self,
         rule_ids: &[String],
         since: Timestamp,
-        mut each: impl FnMut(StoredMatch),
-    ) -> Result<u64, StoreError> {
+        after: Option<MatchCursor>,
+    ) -> Result<RecentMatches<'_>, StoreError> {
         // A correlation that grew has a row per size until they are merged: the largest stands.
-        let sql = "SELECT match_id, rule_id, rule_hash, rule_title, level, correlation, unit, host, \
+        let mut sql = "SELECT match_id, rule_id, rule_hash, rule_title, level, correlation, unit, host, \
              event_time, group, window_start, window_end, event_count, evidence FROM matches FINAL \
-             WHERE rule_id IN {rules:Array(String)} AND received_at >= fromUnixTimestamp64Micro({since:Int64}, 'UTC') \
-             ORDER BY event_time, match_id";
-        let call = self
+             WHERE rule_id IN {rules:Array(String)} AND received_at >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')"
+            .to_owned();
+        if after.is_some() {
+            sql.push_str(
+                " AND (event_time, match_id) > (fromUnixTimestamp64Micro({after_time:Int64}, 'UTC'), {after_id:UInt128})",
+            );
+        }
+        sql.push_str(" ORDER BY event_time, match_id");
+        let mut call = self
             .client
-            .query(sql)
+            .query(&sql)
             .param("rules", rule_ids)
             .param("since", since.as_micros());
-        let mut rows = call
-            .fetch::<MatchDetailRow>()
-            .map_err(|error| self.error("recent_matches", error))?;
-        let mut count = 0;
-        while let Some(row) = self.in_time("recent_matches", rows.next()).await? {
-            each(stored_match(row)?);
-            count += 1;
+        if let Some(MatchCursor { event_time, id }) = after {
+            call = call
+                .param("after_time", event_time.as_micros())
+                .param("after_id", id.0.to_string());
         }
-        Ok(count)
+        let rows = call
+            .fetch::<MatchDetailRow>()
+            .map_err(|error| self.error(RECENT_MATCHES, error))?;
+        Ok(RecentMatches { store: self, rows })
+    }
+}
+
+/// What an error of [`RecentMatches`] calls the question.
+const RECENT_MATCHES: &str = "recent_matches";
+
+/// An answer to [`Store::recent_matches`] that is being read.
+pub struct RecentMatches<'s> {
+    store: &'s Store,
+    rows: RowCursor<MatchDetailRow>,
+}
+
+impl RecentMatches<'_> {
+    /// The next matches: as many as reach `bytes_max` bytes of evidence as it is stored, and none at the end.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; ask anew after the last match that was returned.
+    pub async fn next_batch(&mut self, bytes_max: usize) -> Result<Vec<StoredMatch>, StoreError> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while bytes < bytes_max
+            && let Some(row) = self.store.in_time(RECENT_MATCHES, self.rows.next()).await?
+        {
+            bytes += size_of::<StoredMatch>() + row.evidence.len();
+            batch.push(stored_match(row)?);
+        }
+        Ok(batch)
+    }
+}
+
+impl std::fmt::Debug for RecentMatches<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecentMatches").finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use citywatch_engine::matches::{EventSnapshot, Evidence};
 use citywatch_engine::store::{
-    DeadLetterRow, EventCursor, EventQuery, EventRow, MatchRow, Store, StoreError,
+    DeadLetterRow, EventCursor, EventQuery, EventRow, MatchCursor, MatchRow, Store, StoreError,
 };
 use citywatch_engine::{EventId, Match, MatchId, MatchedField, RuleInfo};
 use citywatch_parsers::record::Truncated;
@@ -358,16 +358,22 @@ async fn matches_and_dead_letters(store: &Store) {
     };
     assert_eq!(after(Some(1)).await, [found[1].id, found[2].id].into());
     assert_eq!(after(None).await.len(), 3);
-    let mut recent = Vec::new();
     let rules = ["r1".to_owned(), "r2".to_owned()];
     let since = Timestamp(DAY.0 + 2);
-    assert_eq!(
-        store
-            .recent_matches(&rules, since, |one| recent.push(one))
-            .await
-            .unwrap(),
-        2
-    );
+    let mut answer = store.recent_matches(&rules, since, None).unwrap();
+    let mut recent = answer.next_batch(1).await.unwrap();
+    assert_eq!(recent.len(), 1, "a batch ends once it has enough bytes");
+    let after_first = MatchCursor {
+        event_time: recent[0].event_time,
+        id: recent[0].id,
+    };
+    recent.extend(answer.next_batch(1 << 20).await.unwrap());
+    assert_eq!(answer.next_batch(1 << 20).await.unwrap(), []);
+    assert_eq!(recent.len(), 2);
+    let mut anew = store
+        .recent_matches(&rules, since, Some(after_first))
+        .unwrap();
+    assert_eq!(anew.next_batch(1 << 20).await.unwrap(), recent[1..]);
     assert_eq!(recent[0].id, found[1].id);
     assert_eq!(recent[0].evidence, found[1].evidence);
     assert_eq!(

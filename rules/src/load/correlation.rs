@@ -8,12 +8,15 @@ use crate::correlation::{Bound, CorrelationKind, Generate, Order, RuleExpr};
 use crate::error::{ErrorKind, Problem, nearest};
 use crate::millionths::millionths_of_number;
 use crate::rule::{CompareOp, Meta, Number, Position};
+use crate::ways::ways;
 use crate::yaml::{Kind, Node, Resolved};
 
-/// Rules that one correlation may refer to. The ordered form of a condition in words tries subsets.
+/// Rules that one correlation may refer to.
 const RULES_MAX: usize = 1_000;
-/// The same where the condition is in words and ordered.
-const ORDERED_RULES_MAX: usize = 16;
+/// The same where their matches must come in order: each window costs up to the square of it.
+const ORDERED_RULES_MAX: usize = 32;
+/// The same where the condition is in words as well.
+const ORDERED_WORDS_MAX: usize = 16;
 
 /// A correlation whose rules are still names.
 pub(super) struct UnboundCorrelation {
@@ -108,11 +111,17 @@ pub(super) fn read(
         keys.need("rules", KEYS)?;
         return Err(keys.position_problem("rules", "names at least one rule"));
     }
+    check_rules(&rules, &keys)?;
     let kind = match in_words {
         Some(node) => read_words(kind, node, &mut rules)?,
         None => read_kind(kind, &keys, condition, rules.len())?,
     };
-    check_rules(&rules, &keys)?;
+    let is_ordered = matches!(kind, CorrelationKind::TemporalOrdered { .. });
+    if is_ordered && rules.len() > ORDERED_RULES_MAX {
+        let reason = "names more than 32 rules, which is too many to look for their order; \
+                      chain correlations instead";
+        return Err(keys.position_problem("rules", reason));
+    }
     let group_by = match keys.get("group-by") {
         Some(node) => node
             .texts("group-by")?
@@ -425,15 +434,21 @@ fn read_words(
         }
     }
     if order == Order::AsWritten {
-        if rules.len() > ORDERED_RULES_MAX {
+        if rules.len() > ORDERED_WORDS_MAX {
             let reason =
-                format!("an ordered condition may speak of at most {ORDERED_RULES_MAX} rules");
+                format!("an ordered condition may speak of at most {ORDERED_WORDS_MAX} rules");
             return Err(Problem::new(node.position, ErrorKind::Condition { reason }));
         }
         // The order is that of the condition, whatever the list says.
         rules.sort_by_key(|(rule, _)| named.iter().position(|name| *name == &**rule));
     }
     let condition = rule_expr(&parsed, rules, node)?;
+    if order == Order::AsWritten && ways(&condition).is_none() {
+        let reason = "can hold in too many ways to look for each in its order; write it as \
+                      several correlations"
+            .to_owned();
+        return Err(Problem::new(node.position, ErrorKind::Condition { reason }));
+    }
     Ok(CorrelationKind::TemporalExtended {
         condition,
         text: Arc::from(text),
@@ -449,9 +464,14 @@ fn names<'a>(
 ) -> Result<(), Problem> {
     match condition {
         Condition::Name(name) => {
-            if !found.contains(&name.as_str()) {
-                found.push(name);
+            if found.contains(&name.as_str()) {
+                return Ok(());
             }
+            if found.len() == RULES_MAX {
+                let reason = format!("names more than {RULES_MAX} rules");
+                return Err(Problem::new(node.position, ErrorKind::Condition { reason }));
+            }
+            found.push(name);
             Ok(())
         }
         Condition::And(parts) | Condition::Or(parts) => {

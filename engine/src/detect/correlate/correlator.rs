@@ -259,7 +259,19 @@ impl Correlator {
                     .iter()
                     .any(|node| node.open_streams.contains_key(&index))
             };
-            self.streams.forget(is_needed);
+            for (node, key) in self.streams.forget(is_needed) {
+                let Some(group) = self.groups[node].get_mut(&key) else {
+                    continue;
+                };
+                let is_lost = |&(stream, _): &(StreamIndex, i64)| !is_needed(stream);
+                // It may have gone on to wait for another.
+                if group.waiting.as_ref().is_some_and(is_lost) {
+                    group.waiting = None;
+                    if !std::mem::replace(&mut group.is_pending, true) {
+                        self.pending.add((node, key));
+                    }
+                }
+            }
         }
         self.streams.index(agent, stream)
     }

@@ -133,10 +133,8 @@ impl Group {
             Some((from_us, to_us)) => (from_us.min(time_us), to_us.max(time_us)),
             None => (time_us, time_us),
         });
-        if let Some(cursor) = &mut self.cursor
-            && !cursor.insert(at, &entry)
-        {
-            self.cursor = None;
+        if let Some(cursor) = &mut self.cursor {
+            cursor.insert(at, &entry);
         }
         self.entries.insert(at, entry);
         Some(at)

@@ -18,6 +18,8 @@ mod fields;
 mod group;
 mod input;
 mod node;
+mod numbers;
+mod ranked;
 mod tally;
 mod watermark;
 mod windows;

@@ -10,7 +10,7 @@ use super::alert::Named;
 use super::evidence::{Chain, Charge, Held, Kept, Shown, Window, merge};
 use super::fields::{FieldLists, Fields, FieldsOfRule};
 use super::group::{Entry, Group, Passing, Told};
-use super::tally::matches_needed;
+use super::tally::{Judged, matches_needed};
 use super::watermark::StreamIndex;
 use super::windows::{self, Moment, Step};
 use crate::detect::compile::info_of;
@@ -20,6 +20,7 @@ use crate::matches::{EventSnapshot, Match, MatchedField, RuleInfo};
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) correlation: Arc<Correlation>,
+    judged: Judged,
     info: Arc<RuleInfo>,
     /// By place in its list of rules.
     pub(super) fields: Vec<FieldsOfRule>,
@@ -87,6 +88,7 @@ impl Node {
             reach_us: correlation.timespan_us,
             open_streams: BTreeMap::new(),
             matches_needed: matches_needed(&correlation.kind),
+            judged: Judged::new(correlation),
             correlation: Arc::clone(correlation),
         }
     }
@@ -139,7 +141,7 @@ impl Node {
             let judged_us = group.judged_until_us;
             let until_us = watermark_us.saturating_sub(timespan_us);
             let mut judge = |starts_us| {
-                windows::full(&self.correlation, group, starts_us, |moment| {
+                windows::full(&self.judged, group, starts_us, |moment| {
                     moments.push(moment);
                     Step::Next
                 });
@@ -177,7 +179,7 @@ impl Node {
             (!passes_on && group.raised.contains_key(&cell)).then(|| self.cell_start_us(cell + 1))
         };
         windows::monotone(
-            &self.correlation,
+            &self.judged,
             group,
             from_us..until_us,
             &mut cursor,
@@ -253,7 +255,7 @@ impl Node {
         };
         if self.is_monotone() {
             windows::monotone(
-                &self.correlation,
+                &self.judged,
                 group,
                 times_us.clone(),
                 &mut None,
@@ -262,7 +264,7 @@ impl Node {
             );
         } else {
             let starts_us = self.cell_start_us(cell - 1)..times_us.end;
-            windows::full(&self.correlation, group, starts_us, &mut note);
+            windows::full(&self.judged, group, starts_us, &mut note);
         }
         merge(found)
     }

@@ -1,14 +1,43 @@
 //! What a correlation computes over the matches in a window, kept up to date while the window slides.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use citywatch_rules::Correlation;
 use citywatch_rules::correlation::{Bound, CorrelationKind, Order, RuleExpr, RuleTarget};
 use citywatch_rules::rule::{CompareOp, Number};
+use citywatch_rules::ways::{Way, ways};
 use smallvec::SmallVec;
 
 use super::group::Entry;
+use super::numbers::Numbers;
+
+/// A correlation with what its condition needs to be judged.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) correlation: Arc<Correlation>,
+    /// For a condition in words whose rules must match in order: the ways in which it holds.
+    ways: Vec<Way>,
+}
+
+impl Judged {
+    pub(super) fn new(correlation: &Arc<Correlation>) -> Self {
+        let ways = match &correlation.kind {
+            CorrelationKind::TemporalExtended {
+                condition,
+                order: Order::AsWritten,
+                ..
+            } => ways(condition),
+            _ => None,
+        };
+        Self {
+            correlation: Arc::clone(correlation),
+            // The reader refuses a condition that has too many.
+            ways: ways.unwrap_or_default(),
+        }
+    }
+}
 
 /// Hashes ids that are hashes already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,11 +94,8 @@ pub(super) enum Tally {
     Values(Counts),
     /// Matches of each rule.
     Rules(Vec<u32>),
-    /// Ordered runs in windows that only move on: by length and last rule, the latest time at which
-    /// such a run can have begun.
-    Runs(Vec<Vec<i64>>),
-    /// Times and rules, for what is computed anew for each window.
-    Order(VecDeque<(i64, u16)>),
+    /// Times of the matches of each rule, in their order.
+    Times(Vec<VecDeque<i64>>),
     /// Values of events.
     Numbers(Box<Numbers>),
 }
@@ -77,8 +103,8 @@ pub(super) enum Tally {
 impl Tally {
     /// Nothing counted yet.
     pub(super) fn new(correlation: &Correlation) -> Self {
-        let (kind, rules) = (&correlation.kind, correlation.rules.len());
-        match kind {
+        let rules = correlation.rules.len();
+        match &correlation.kind {
             CorrelationKind::EventCount { .. } => match &correlation.rules[..] {
                 [only] if matches!(only.target, RuleTarget::Rule { .. }) => Self::Matches(0),
                 _ => Self::Events(Counts::default()),
@@ -88,11 +114,8 @@ impl Tally {
             | CorrelationKind::TemporalExtended {
                 order: Order::Any, ..
             } => Self::Rules(vec![0; rules]),
-            CorrelationKind::TemporalOrdered { .. } if kind.is_monotone() => {
-                Self::Runs(vec![vec![i64::MIN; rules]; rules + 1])
-            }
             CorrelationKind::TemporalOrdered { .. } | CorrelationKind::TemporalExtended { .. } => {
-                Self::Order(VecDeque::new())
+                Self::Times(vec![VecDeque::new(); rules])
             }
             CorrelationKind::ValueSum { .. }
             | CorrelationKind::ValueAvg { .. }
@@ -100,12 +123,7 @@ impl Tally {
         }
     }
 
-    /// Whether entries may be added in any order, and any of them taken back.
-    pub(super) fn is_unordered(&self) -> bool {
-        !matches!(self, Self::Runs(_) | Self::Order(_))
-    }
-
-    /// Counts an entry; where the order matters, one that is not before any that was added.
+    /// Counts an entry.
     pub(super) fn add(&mut self, entry: &Entry) {
         match self {
             Self::Matches(count) => *count += 1,
@@ -116,13 +134,12 @@ impl Tally {
                 .into_iter()
                 .for_each(|text| counts.add(text)),
             Self::Rules(counts) => counts[usize::from(entry.position)] += 1,
-            Self::Runs(starts) => add_to_runs(starts, usize::from(entry.position), entry.time_us),
-            Self::Order(order) => order.push_back((entry.time_us, entry.position)),
+            Self::Times(times) => add_time(&mut times[usize::from(entry.position)], entry.time_us),
             Self::Numbers(numbers) => numbers.add(entry),
         }
     }
 
-    /// Takes back an entry; where the order matters, the one that was added first of those that are left.
+    /// Takes back an entry that was counted.
     pub(super) fn remove(&mut self, entry: &Entry) {
         match self {
             Self::Matches(count) => *count -= 1,
@@ -133,17 +150,16 @@ impl Tally {
                 .into_iter()
                 .for_each(|text| counts.remove(text)),
             Self::Rules(counts) => counts[usize::from(entry.position)] -= 1,
-            Self::Runs(_) => {}
-            Self::Order(order) => {
-                order.pop_front();
+            Self::Times(times) => {
+                remove_time(&mut times[usize::from(entry.position)], entry.time_us)
             }
             Self::Numbers(numbers) => numbers.remove(entry),
         }
     }
 
-    /// Whether the condition holds for what is counted. `from_us` is the window's beginning.
-    pub(super) fn holds(&self, kind: &CorrelationKind, from_us: i64) -> bool {
-        match (self, kind) {
+    /// Whether the condition holds for what is counted.
+    pub(super) fn holds(&self, condition: &Judged) -> bool {
+        match (self, &condition.correlation.kind) {
             (Self::Matches(count), CorrelationKind::EventCount { condition }) => {
                 count_holds(condition, *count)
             }
@@ -156,17 +172,13 @@ impl Tally {
             }
             (Self::Rules(counts), CorrelationKind::TemporalExtended { condition, .. }) => {
                 let matched = |rule: usize| counts[rule] > 0;
-                words_hold(condition, &matched, &matched)
+                words_hold(condition, &matched)
             }
-            (Self::Runs(starts), CorrelationKind::TemporalOrdered { condition }) => {
-                let within = |length: &usize| starts[*length].iter().any(|&start| start >= from_us);
-                count_holds(condition, (1..starts.len()).rev().find(within).unwrap_or(0))
+            (Self::Times(times), CorrelationKind::TemporalOrdered { condition }) => {
+                count_holds(condition, longest_run(times))
             }
-            (Self::Order(order), CorrelationKind::TemporalOrdered { condition }) => {
-                count_holds(condition, longest_run(order, &|_| true))
-            }
-            (Self::Order(order), CorrelationKind::TemporalExtended { condition, .. }) => {
-                words_hold_in_order(condition, order)
+            (Self::Times(times), CorrelationKind::TemporalExtended { .. }) => {
+                condition.ways.iter().any(|way| holds_in_order(*way, times))
             }
             (Self::Numbers(numbers), kind) => numbers.hold(kind),
             // A tally is made for its kind.
@@ -202,243 +214,74 @@ fn count_holds(condition: &[Bound], count: usize) -> bool {
     condition.iter().all(|bound| bound.holds(millionths, 1))
 }
 
-/// `starts[length][rule]`: the latest start of a run of that length that ends with that rule. Entries of one time come in
-/// the order of the rules, so that they count as in order.
-fn add_to_runs(starts: &mut [Vec<i64>], rule: usize, time_us: i64) {
-    for length in (1..starts.len()).rev() {
-        let start = match length {
-            1 => time_us,
-            _ => starts[length - 1][..rule]
-                .iter()
-                .copied()
-                .max()
-                .unwrap_or(i64::MIN),
-        };
-        starts[length][rule] = starts[length][rule].max(start);
-    }
-}
-
-/// The most of the rules that `counts` can be picked with one match each, in their order, at times that do not decrease.
-fn longest_run(order: &VecDeque<(i64, u16)>, counts: &dyn Fn(u16) -> bool) -> usize {
-    let mut longest: Vec<usize> = Vec::new();
-    for &(_, rule) in order.iter().filter(|(_, rule)| counts(*rule)) {
-        let rule = usize::from(rule);
-        if longest.len() <= rule {
-            longest.resize(rule + 1, 0);
+/// Matches of one rule mostly come in the order of their times.
+fn add_time(times: &mut VecDeque<i64>, time_us: i64) {
+    match times.back() {
+        Some(&last_us) if last_us > time_us => {
+            times.insert(times.partition_point(|&known| known <= time_us), time_us);
         }
-        let before = longest[..rule].iter().max().copied().unwrap_or(0);
-        longest[rule] = longest[rule].max(before + 1);
+        _ => times.push_back(time_us),
     }
-    longest.into_iter().max().unwrap_or(0)
 }
 
-/// A condition in words. Names that must hold are looked up in `picked`, those that must not in `matched`.
-fn words_hold(
-    condition: &RuleExpr,
-    picked: &dyn Fn(usize) -> bool,
-    matched: &dyn Fn(usize) -> bool,
-) -> bool {
+/// Most often it is the first that leaves the window.
+fn remove_time(times: &mut VecDeque<i64>, time_us: i64) {
+    match times.front() {
+        Some(&first_us) if first_us == time_us => {
+            times.pop_front();
+        }
+        _ => {
+            if let Ok(at) = times.binary_search(&time_us) {
+                times.remove(at);
+            }
+        }
+    }
+}
+
+/// The first of these times that is not before another.
+fn next_time(times: &VecDeque<i64>, from_us: i64) -> Option<i64> {
+    times
+        .get(times.partition_point(|&time_us| time_us < from_us))
+        .copied()
+}
+
+/// The most of the rules that can be picked with one match each, in their order, at times that do not decrease.
+/// Equal times count as in the order of the rules.
+fn longest_run(times: &[VecDeque<i64>]) -> usize {
+    // By length the earliest time at which a run of that length can end.
+    let mut ends_us: SmallVec<[i64; 16]> = SmallVec::new();
+    ends_us.push(i64::MIN);
+    for of_rule in times.iter().filter(|times| !times.is_empty()) {
+        for length in (1..=ends_us.len()).rev() {
+            let Some(end_us) = next_time(of_rule, ends_us[length - 1]) else {
+                continue;
+            };
+            match ends_us.get_mut(length) {
+                Some(known_us) => *known_us = end_us.min(*known_us),
+                None => ends_us.push(end_us),
+            }
+        }
+    }
+    ends_us.len() - 1
+}
+
+/// Whether the rules of a way have matches in their order, and those that must not match have none.
+fn holds_in_order(way: Way, times: &[VecDeque<i64>]) -> bool {
+    let rules = |bits: u32| (0..times.len().min(32)).filter(move |rule| bits >> rule & 1 == 1);
+    if rules(way.absent).any(|rule| !times[rule].is_empty()) {
+        return false;
+    }
+    let first = Some(i64::MIN);
+    let last = rules(way.picked).fold(first, |from_us, rule| next_time(&times[rule], from_us?));
+    last.is_some()
+}
+
+/// A condition in words, in any order.
+fn words_hold(condition: &RuleExpr, matched: &dyn Fn(usize) -> bool) -> bool {
     match condition {
-        RuleExpr::Rule(rule) => picked(*rule),
-        RuleExpr::And(parts) => parts.iter().all(|part| words_hold(part, picked, matched)),
-        RuleExpr::Or(parts) => parts.iter().any(|part| words_hold(part, picked, matched)),
-        RuleExpr::Not(part) => !words_hold(part, matched, picked),
-    }
-}
-
-/// Whether some choice of matched rules makes the condition true and has matches in the order of the rules.
-/// The reader allows at most 16 rules here.
-fn words_hold_in_order(condition: &RuleExpr, order: &VecDeque<(i64, u16)>) -> bool {
-    let matched: BTreeSet<u16> = order.iter().map(|entry| entry.1).collect();
-    let rules: Vec<u16> = matched.iter().copied().collect();
-    let is_in = |rules: &[u16], rule: usize| rules.iter().any(|&known| usize::from(known) == rule);
-    (0u32..1 << rules.len().min(16)).any(|choice| {
-        let picked: Vec<u16> = rules
-            .iter()
-            .enumerate()
-            .filter(|(bit, _)| choice >> bit & 1 == 1)
-            .map(|(_, &rule)| rule)
-            .collect();
-        words_hold(condition, &|rule| is_in(&picked, rule), &|rule| {
-            is_in(&rules, rule)
-        }) && longest_run(order, &|rule| picked.contains(&rule)) == picked.len()
-    })
-}
-
-/// Values by event, each event once: the value of its first rule that has one, the earliest of that.
-#[derive(Debug, Default)]
-pub(super) struct Numbers {
-    /// Per event its numbers and texts, by rule and time.
-    events: IdMap<EventValues>,
-    sum: i128,
-    sum_of_positive: i128,
-    sorted: BTreeMap<i128, u32>,
-    count: u32,
-    texts: Counts,
-    texts_count: u32,
-    texts_without_number: u32,
-}
-
-type Listed<T> = SmallVec<[(u16, i64, T); 1]>;
-
-#[derive(Debug, Default)]
-struct EventValues {
-    numbers: Listed<i128>,
-    /// Text, and whether it is a number.
-    texts: Listed<(u128, bool)>,
-}
-
-impl Numbers {
-    fn add(&mut self, entry: &Entry) {
-        self.change(entry, |values, entry| {
-            let at = (entry.position, entry.time_us);
-            if let Some(number) = entry.value.millionths {
-                values.numbers.push((at.0, at.1, number));
-                values
-                    .numbers
-                    .sort_unstable_by_key(|value| (value.0, value.1));
-            }
-            if let Some(text) = entry.value.text {
-                values
-                    .texts
-                    .push((at.0, at.1, (text, entry.value.millionths.is_some())));
-                values
-                    .texts
-                    .sort_unstable_by_key(|value| (value.0, value.1));
-            }
-        });
-    }
-
-    fn remove(&mut self, entry: &Entry) {
-        fn take<T>(list: &mut Listed<T>, entry: &Entry) {
-            if let Some(at) = list
-                .iter()
-                .position(|value| (value.0, value.1) == (entry.position, entry.time_us))
-            {
-                list.remove(at);
-            }
-        }
-        self.change(entry, |values, entry| {
-            if entry.value.millionths.is_some() {
-                take(&mut values.numbers, entry);
-            }
-            if entry.value.text.is_some() {
-                take(&mut values.texts, entry);
-            }
-        });
-    }
-
-    /// Takes out what the event counted for, changes its values, and counts what it stands for then.
-    fn change(&mut self, entry: &Entry, change: impl FnOnce(&mut EventValues, &Entry)) {
-        let mut values = self.events.remove(&entry.source).unwrap_or_default();
-        self.count_event(&values, Counted::Out);
-        change(&mut values, entry);
-        self.count_event(&values, Counted::In);
-        if !values.numbers.is_empty() || !values.texts.is_empty() {
-            self.events.insert(entry.source, values);
-        }
-    }
-
-    fn count_event(&mut self, values: &EventValues, counted: Counted) {
-        if let Some(&(_, _, number)) = values.numbers.first() {
-            let sign = if counted == Counted::In { 1 } else { -1 };
-            self.sum += sign * number;
-            self.sum_of_positive += sign * number.max(0);
-            let occurrences = self.sorted.entry(number).or_insert(0);
-            *occurrences = counted.apply(*occurrences);
-            if *occurrences == 0 {
-                self.sorted.remove(&number);
-            }
-            self.count = counted.apply(self.count);
-        }
-        if let Some(&(_, _, (text, is_number))) = values.texts.first() {
-            match counted {
-                Counted::In => self.texts.add(text),
-                Counted::Out => self.texts.remove(text),
-            }
-            self.texts_count = counted.apply(self.texts_count);
-            if !is_number {
-                self.texts_without_number = counted.apply(self.texts_without_number);
-            }
-        }
-    }
-
-    fn hold(&self, kind: &CorrelationKind) -> bool {
-        let all = |condition: &[Bound], sum: i128, count: i128| {
-            condition.iter().all(|bound| bound.holds(sum, count))
-        };
-        match kind {
-            CorrelationKind::ValueSum { condition, .. } => all(condition, self.sum_of_positive, 1),
-            CorrelationKind::ValueAvg { condition, .. } => {
-                self.count > 0 && all(condition, self.sum, self.count.into())
-            }
-            CorrelationKind::ValuePercentile {
-                percentile: Some(percentile),
-                condition,
-                ..
-            } => self.interpolated_holds(*percentile, condition),
-            CorrelationKind::ValuePercentile {
-                percentile: None,
-                condition,
-                ..
-            } => {
-                if self.texts_without_number == 0 {
-                    return self.interpolated_holds(50_000_000, condition);
-                }
-                let share = |count: &u32| {
-                    all(
-                        condition,
-                        i128::from(*count) * 100_000_000,
-                        self.texts_count.into(),
-                    )
-                };
-                self.texts.0.values().any(share)
-            }
-            _ => false,
-        }
-    }
-
-    /// Linear interpolation between the two nearest ranks: rank = (n - 1) * percentile / 100.
-    fn interpolated_holds(&self, percentile: i128, condition: &[Bound]) -> bool {
-        const WHOLE: i128 = 100_000_000;
-        if self.count == 0 {
-            return false;
-        }
-        let rank = i128::from(self.count - 1) * percentile;
-        let below = rank / WHOLE;
-        let (low, high) = (
-            self.at_rank(below),
-            self.at_rank((below + 1).min(i128::from(self.count - 1))),
-        );
-        let scaled = low * WHOLE + (rank % WHOLE) * (high - low);
-        condition.iter().all(|bound| bound.holds(scaled, WHOLE))
-    }
-
-    /// The number at this place of the sorted numbers.
-    fn at_rank(&self, rank: i128) -> i128 {
-        let mut before = 0;
-        for (&number, &occurrences) in &self.sorted {
-            before += i128::from(occurrences);
-            if rank < before {
-                return number;
-            }
-        }
-        0
-    }
-}
-
-/// Whether something begins or ceases to count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Counted {
-    In,
-    Out,
-}
-
-impl Counted {
-    fn apply(self, count: u32) -> u32 {
-        match self {
-            Self::In => count + 1,
-            Self::Out => count.saturating_sub(1),
-        }
+        RuleExpr::Rule(rule) => matched(*rule),
+        RuleExpr::And(parts) => parts.iter().all(|part| words_hold(part, matched)),
+        RuleExpr::Or(parts) => parts.iter().any(|part| words_hold(part, matched)),
+        RuleExpr::Not(part) => !words_hold(part, matched),
     }
 }

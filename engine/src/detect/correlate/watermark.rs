@@ -81,10 +81,7 @@ impl Streams {
 
     fn add(&mut self, agent: &AgentId, stream: &StreamId) -> StreamIndex {
         let index = match self.free.pop() {
-            Some(index) => {
-                self.states[index.0 as usize] = State::NEW;
-                index
-            }
+            Some(index) => index,
             None => {
                 self.states.push(State::NEW);
                 StreamIndex(u32::try_from(self.states.len() - 1).unwrap_or(u32::MAX))
@@ -102,14 +99,19 @@ impl Streams {
         self.states.len() - self.free.len() >= self.full_at
     }
 
-    /// Forgets the streams that no group has matches from.
-    pub(super) fn forget(&mut self, is_needed: impl Fn(StreamIndex) -> bool) {
-        let free = &mut self.free;
+    /// Forgets the streams that no group has matches from, and returns the groups that wait for one of them
+    /// all the same: a group may wait for the stream of a correlation that it refers to, which has let go of
+    /// it since. They wait no longer and must be looked at, or nothing would ever wake them.
+    pub(super) fn forget(&mut self, is_needed: impl Fn(StreamIndex) -> bool) -> Vec<Waiting> {
+        let (free, states) = (&mut self.free, &mut self.states);
+        let mut left_waiting = Vec::new();
         for streams in self.indexes.values_mut() {
             streams.retain(|_, index| {
                 let stays = is_needed(*index);
                 if !stays {
                     free.push(*index);
+                    let state = std::mem::replace(&mut states[index.0 as usize], State::NEW);
+                    left_waiting.extend(state.waiting.into_values().flatten());
                 }
                 stays
             });
@@ -118,6 +120,7 @@ impl Streams {
         self.last = None;
         let left = self.states.len() - self.free.len();
         self.full_at = STREAMS_MAX.max(left.saturating_mul(2));
+        left_waiting
     }
 
     /// The stream's watermark.

@@ -5,10 +5,8 @@
 
 use std::ops::Range;
 
-use citywatch_rules::Correlation;
-
 use super::group::{Entry, Group};
-use super::tally::Tally;
+use super::tally::{Judged, Tally};
 
 /// The condition held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +39,15 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    fn at(correlation: &Correlation, group: &Group, next: usize) -> Self {
+    fn at(judged: &Judged, group: &Group, next: usize) -> Self {
         let mut cursor = Self {
-            tally: Tally::new(correlation),
+            tally: Tally::new(&judged.correlation),
             left: next,
             next,
         };
         if let Some(entry) = group.entries.get(next) {
-            cursor.left = group.first_at(entry.time_us.saturating_sub(correlation.timespan_us));
+            cursor.left =
+                group.first_at(entry.time_us.saturating_sub(judged.correlation.timespan_us));
             group
                 .entries
                 .range(cursor.left..next)
@@ -58,16 +57,11 @@ impl Cursor {
     }
 
     /// The same before entry `next`; anew where it is too far away.
-    fn moved_to(
-        mut self: Box<Self>,
-        correlation: &Correlation,
-        group: &Group,
-        next: usize,
-    ) -> Box<Self> {
+    fn moved_to(mut self: Box<Self>, judged: &Judged, group: &Group, next: usize) -> Box<Self> {
         let is_near = next.abs_diff(self.next) <= self.next - self.left;
         let is_back = next < self.next;
-        if !is_near || is_back && (next <= self.left || !self.tally.is_unordered()) {
-            return Box::new(Self::at(correlation, group, next));
+        if !is_near || is_back && next <= self.left {
+            return Box::new(Self::at(judged, group, next));
         }
         while self.next < next {
             self.tally.add(&group.entries[self.next]);
@@ -81,7 +75,7 @@ impl Cursor {
             let Some(entry) = group.entries.get(next) else {
                 return self;
             };
-            let from_us = entry.time_us.saturating_sub(correlation.timespan_us);
+            let from_us = entry.time_us.saturating_sub(judged.correlation.timespan_us);
             while self.left > 0 && group.entries[self.left - 1].time_us >= from_us {
                 self.left -= 1;
                 self.tally.add(&group.entries[self.left]);
@@ -91,13 +85,7 @@ impl Cursor {
     }
 
     /// Moves the window on to the matches at `time_us` and returns whether the condition holds.
-    fn slide(
-        &mut self,
-        correlation: &Correlation,
-        group: &Group,
-        time_us: i64,
-        from_us: i64,
-    ) -> bool {
+    fn slide(&mut self, judged: &Judged, group: &Group, time_us: i64, from_us: i64) -> bool {
         while let Some(entry) = group
             .entries
             .get(self.next)
@@ -110,24 +98,20 @@ impl Cursor {
             self.tally.remove(&group.entries[self.left]);
             self.left += 1;
         }
-        self.tally.holds(&correlation.kind, from_us)
+        self.tally.holds(judged)
     }
 
-    /// Notes that an entry was inserted at `at`; whether the cursor is still right.
-    pub(super) fn insert(&mut self, at: usize, entry: &Entry) -> bool {
+    /// Notes that an entry was inserted at `at`.
+    pub(super) fn insert(&mut self, at: usize, entry: &Entry) {
         if at >= self.next {
-            return true;
+            return;
         }
         self.next += 1;
         if at < self.left {
             self.left += 1;
-            return true;
+        } else {
+            self.tally.add(entry);
         }
-        if !self.tally.is_unordered() {
-            return false;
-        }
-        self.tally.add(entry);
-        true
     }
 
     /// So many entries were dropped from the front; whether none of them is in its window.
@@ -142,7 +126,7 @@ impl Cursor {
 /// Moments of a monotone condition with times in `times_us`: the window before each match. `cursor` is
 /// where an earlier call ended. `skip` says for a match's time until when matches need not be looked at.
 pub(super) fn monotone(
-    correlation: &Correlation,
+    judged: &Judged,
     group: &Group,
     times_us: Range<i64>,
     cursor: &mut Option<Box<Cursor>>,
@@ -152,7 +136,7 @@ pub(super) fn monotone(
     let mut next = group.first_at(times_us.start);
     let mut sliding = cursor
         .take()
-        .map(|cursor| cursor.moved_to(correlation, group, next));
+        .map(|cursor| cursor.moved_to(judged, group, next));
     while let Some(entry) = group
         .entries
         .get(next)
@@ -166,9 +150,9 @@ pub(super) fn monotone(
         }
         let mut now = sliding
             .take()
-            .unwrap_or_else(|| Box::new(Cursor::at(correlation, group, next)));
-        let from_us = time_us.saturating_sub(correlation.timespan_us);
-        let holds = now.slide(correlation, group, time_us, from_us);
+            .unwrap_or_else(|| Box::new(Cursor::at(judged, group, next)));
+        let from_us = time_us.saturating_sub(judged.correlation.timespan_us);
+        let holds = now.slide(judged, group, time_us, from_us);
         next = now.next;
         match if holds {
             on(Moment { time_us, from_us })
@@ -186,15 +170,15 @@ pub(super) fn monotone(
 /// Moments of any other condition: full windows that begin with a match at a time in `starts_us` and
 /// that no earlier match's window contains.
 pub(super) fn full(
-    correlation: &Correlation,
+    judged: &Judged,
     group: &Group,
     starts_us: Range<i64>,
     mut on: impl FnMut(Moment) -> Step,
 ) {
-    let timespan_us = correlation.timespan_us;
+    let timespan_us = judged.correlation.timespan_us;
     let mut left = group.first_at(starts_us.start);
     let mut right = left;
-    let mut tally = Tally::new(correlation);
+    let mut tally = Tally::new(&judged.correlation);
     let mut reached_us = match left.checked_sub(1) {
         Some(before) => group.entries[before].time_us.saturating_add(timespan_us),
         None => i64::MIN,
@@ -217,7 +201,7 @@ pub(super) fn full(
         let last_us = group.entries[right - 1].time_us;
         let is_maximal = last_us > reached_us || reached_us == i64::MIN;
         if is_maximal
-            && tally.holds(&correlation.kind, from_us)
+            && tally.holds(judged)
             && on(Moment {
                 time_us: last_us,
                 from_us,
