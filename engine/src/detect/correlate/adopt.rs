@@ -3,9 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::correlator::Correlator;
-use super::group::Group;
 use super::node::Node;
-use super::tally::IdMap;
 
 impl Correlator {
     /// Takes over from the correlator of the rules before: the open windows of each correlation that has
@@ -13,14 +11,13 @@ impl Correlator {
     pub fn adopt(&mut self, before: Correlator) {
         let counted = before.status();
         let state = before.into_state();
-        let nodes = state.nodes.into_iter().zip(state.groups).enumerate();
-        let mut kept: HashMap<(String, String), Kept> = nodes
-            .map(|(index, (node, groups))| (identity(&node), (index, node, groups)))
+        let nodes = state.nodes.into_iter().enumerate();
+        let mut kept: HashMap<(String, String), (usize, Node)> = nodes
+            .map(|(index, node)| (identity(&node), (index, node)))
             .collect();
         let mut places: HashMap<usize, usize> = HashMap::new();
-        for (index, (node, groups)) in self.nodes_mut().enumerate() {
-            if let Some((old, before, its_groups)) = kept.remove(&identity(node)) {
-                *groups = its_groups;
+        for (index, node) in self.nodes_mut().iter_mut().enumerate() {
+            if let Some((old, before)) = kept.remove(&identity(node)) {
                 node.open_streams = before.open_streams;
                 places.insert(old, index);
             }
@@ -33,15 +30,13 @@ impl Correlator {
             .collect();
         self.take_state(
             state.streams.with_places(place),
+            state.clusters.with_places(place),
             pending,
             state.held,
             counted,
         );
     }
 }
-
-/// A correlation of the rules before: its place, itself, its groups.
-type Kept = (usize, Node, IdMap<Box<Group>>);
 
 fn identity(node: &Node) -> (String, String) {
     let meta = &node.correlation.meta;

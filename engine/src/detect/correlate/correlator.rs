@@ -7,13 +7,14 @@ use citywatch_parsers::{AgentId, StreamId, Timestamp};
 use citywatch_rules::Correlation;
 use citywatch_rules::correlation::RuleTarget;
 
+use super::clusters::Clusters;
 use super::evidence::{Charge, Held, Kept, Shown};
 use super::fields::FieldLists;
+use super::first::{Family, First};
 use super::group::{Entry, Group};
 use super::input::{CorrelationInput, CorrelationLimits, CorrelationStatus};
 use super::node::{Arrived, Arriving, Node};
-use super::tally::IdMap;
-use super::watermark::{StreamIndex, Streams, Waiting};
+use super::watermark::{FIRST_MATCH, StreamIndex, Streams, Waiting};
 use crate::detect::RuleIndex;
 use crate::matches::Match;
 
@@ -28,14 +29,15 @@ const EVIDENCE_BYTES_SHARE: usize = 2;
 #[derive(Debug)]
 pub struct Correlator {
     nodes: Vec<Node>,
-    /// By node.
-    groups: Vec<IdMap<Box<Group>>>,
-    /// Per rule the correlations that refer to it, with the place in their lists.
-    by_rule: Vec<Vec<(usize, u16)>>,
+    clusters: Clusters,
+    /// Per rule the correlations that refer to it.
+    by_rule: Vec<Vec<Family>>,
     lists: FieldLists,
     streams: Streams,
     limits: CorrelationLimits,
     status: CorrelationStatus,
+    /// Groups that the first matches of their keys would have.
+    groups_of_firsts: usize,
     held: Arc<Held>,
     pending: Pending,
 }
@@ -70,7 +72,7 @@ pub(super) struct State {
     pub(super) streams: Streams,
     pub(super) pending: Pending,
     pub(super) nodes: Vec<Node>,
-    pub(super) groups: Vec<IdMap<Box<Group>>>,
+    pub(super) clusters: Clusters,
     pub(super) held: Arc<Held>,
 }
 
@@ -78,7 +80,7 @@ impl Correlator {
     /// A correlator for the correlations of a rule set, which has `rules` rules.
     pub fn new(correlations: &[Arc<Correlation>], rules: usize, limits: CorrelationLimits) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
-        let mut by_rule = vec![Vec::new(); rules];
+        let mut by_rule: Vec<Vec<(usize, u16)>> = vec![Vec::new(); rules];
         let mut lists = FieldLists::default();
         for (index, correlation) in correlations.iter().enumerate() {
             let mut node = Node::new(correlation, &mut lists);
@@ -99,17 +101,21 @@ impl Correlator {
             nodes.push(node);
         }
         Self {
-            groups: nodes.iter().map(|_| IdMap::default()).collect(),
+            clusters: Clusters::default(),
+            by_rule: by_rule
+                .into_iter()
+                .map(|referred| families_of(&nodes, &referred))
+                .collect(),
             pending: Pending {
                 groups: vec![Vec::new(); nodes.len()],
                 nodes: BTreeSet::new(),
             },
             nodes,
-            by_rule,
             lists,
             streams: Streams::default(),
             limits,
             status: CorrelationStatus::default(),
+            groups_of_firsts: 0,
             held: Arc::default(),
         }
     }
@@ -153,7 +159,7 @@ impl Correlator {
     /// What it holds and what it had to let go.
     pub fn status(&self) -> CorrelationStatus {
         CorrelationStatus {
-            groups: self.groups.iter().map(IdMap::len).sum(),
+            groups: self.clusters.groups() + self.groups_of_firsts,
             evidence_events: self.held.events(),
             bytes: self.held.bytes(),
             ..self.status
@@ -182,9 +188,8 @@ impl Correlator {
                 kept: None,
             },
         };
-        for place in 0..self.by_rule[input.rule.as_usize()].len() {
-            let (node, position) = self.by_rule[input.rule.as_usize()][place];
-            self.admit(node, position, &mut arriving, &[stream]);
+        for family in 0..self.by_rule[input.rule.as_usize()].len() {
+            self.arrive((input.rule, family), &mut arriving, stream);
         }
     }
 
@@ -201,52 +206,66 @@ impl Correlator {
     /// Appends the matches of correlations that hold by now: each when it first holds, and once more, with
     /// the same id, when nothing can change it any more, if its events have changed since.
     pub fn drain(&mut self, matches: &mut Vec<Match>) {
-        for group in self.streams.take_ready() {
-            self.pending.add(group);
+        for (node, key) in self.streams.take_ready() {
+            match node {
+                FIRST_MATCH => self.drop_first(key),
+                _ => self.pending.add((node, key)),
+            }
         }
         while let Some(node) = self.pending.nodes.pop_first() {
             // A correlation passes moments on only to those that come after it.
             let mut keys = std::mem::take(&mut self.pending.groups[node]);
+            let below = self.nodes[node]
+                .refers_to
+                .iter()
+                .flat_map(|&other| self.nodes[other].open_streams.keys().copied());
+            let below = self.streams.slowest(below);
             for key in keys.drain(..) {
-                self.look_at(node, key, matches);
+                self.look_at(node, key, below, matches);
             }
             self.pending.groups[node] = keys;
         }
     }
 
     /// What it holds, for another that goes on with it.
-    pub(super) fn into_state(self) -> State {
+    pub(super) fn into_state(mut self) -> State {
+        // Which correlations wait for a second match is another question with other rules.
+        for key in self.clusters.keys_with_first() {
+            if let Some(first) = self.clusters.take_first(key, |_| true) {
+                self.take_in(key, &first);
+            }
+        }
         State {
             streams: self.streams,
             pending: self.pending,
             nodes: self.nodes,
-            groups: self.groups,
+            clusters: self.clusters,
             held: self.held,
         }
     }
 
-    pub(super) fn nodes_mut(
-        &mut self,
-    ) -> impl Iterator<Item = (&mut Node, &mut IdMap<Box<Group>>)> {
-        self.nodes.iter_mut().zip(&mut self.groups)
+    pub(super) fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
     }
 
     /// Goes on with these streams and groups to be looked at, and with the groups that its nodes have got.
     pub(super) fn take_state(
         &mut self,
         streams: Streams,
+        clusters: Clusters,
         pending: impl IntoIterator<Item = Waiting>,
         held: Arc<Held>,
         counted: CorrelationStatus,
     ) {
         self.streams = streams;
+        self.clusters = clusters;
         self.held = held;
         pending
             .into_iter()
             .for_each(|group| self.pending.add(group));
-        let groups = self.groups.iter().flat_map(IdMap::values);
+        let entries = self.clusters.all().map(|group| group.entries.len());
         self.status = CorrelationStatus {
-            entries: groups.map(|group| group.entries.len()).sum(),
+            entries: entries.sum(),
             ..counted
         };
     }
@@ -260,7 +279,7 @@ impl Correlator {
                     .any(|node| node.open_streams.contains_key(&index))
             };
             for (node, key) in self.streams.forget(is_needed) {
-                let Some(group) = self.groups[node].get_mut(&key) else {
+                let Some(group) = self.clusters.group(node, key) else {
                     continue;
                 };
                 let is_lost = |&(stream, _): &(StreamIndex, i64)| !is_needed(stream);
@@ -276,19 +295,145 @@ impl Correlator {
         self.streams.index(agent, stream)
     }
 
-    /// Puts a match into its group.
+    /// Takes the match of a rule in for a family of correlations.
+    fn arrive(
+        &mut self,
+        (rule, place): (RuleIndex, usize),
+        arriving: &mut Arriving<'_>,
+        stream: StreamIndex,
+    ) {
+        let family = &self.by_rule[rule.as_usize()][place];
+        let (patient, eager) = (family.patient.len(), family.eager.len());
+        let refused_before = self.status.entries_refused;
+        let Some(key) = self.lists.hash(family.group_by, arriving.fields()) else {
+            return;
+        };
+        if patient > 0 && !self.is_first(key, (rule, place), arriving, stream) {
+            for member in 0..patient {
+                let (node, position) = self.by_rule[rule.as_usize()][place].patient[member];
+                self.admit((node, key), position, arriving, &[stream]);
+            }
+        }
+        for member in 0..eager {
+            let (node, position) = self.by_rule[rule.as_usize()][place].eager[member];
+            self.admit((node, key), position, arriving, &[stream]);
+        }
+        if self.status.entries_refused > refused_before {
+            self.clusters.tidy(key);
+        }
+    }
+
+    /// Keeps a match as the first of its key, if it is, or was already. Otherwise the one that was the first so far
+    /// goes into its groups, and this one shall as well.
+    fn is_first(
+        &mut self,
+        key: u128,
+        (rule, place): (RuleIndex, usize),
+        arriving: &mut Arriving<'_>,
+        stream: StreamIndex,
+    ) -> bool {
+        let family = &self.by_rule[rule.as_usize()][place];
+        let cluster = self.clusters.at(key);
+        if let Some(first) = &cluster.first {
+            let is_same = (first.rule, first.time_us) == (rule.0, arriving.time_us)
+                && first.kept.event.id.0 == arriving.origin;
+            if !is_same && let Some(first) = cluster.first.take() {
+                self.take_in(key, &first);
+            }
+            return is_same;
+        }
+        let nodes = || family.patient.iter().map(|&(node, _)| node);
+        let leaves_us = nodes().map(|node| self.nodes[node].leaves_us(arriving.time_us));
+        let (soonest_us, due_us) = leaves_us.fold((i64::MAX, i64::MIN), |(soonest, latest), at| {
+            (soonest.min(at), latest.max(at))
+        });
+        let is_late = self.streams.watermark_us(stream) >= soonest_us;
+        if is_late || cluster.has_group_of(nodes()) {
+            return false;
+        }
+        let groups = family.patient.len();
+        let has_room = self.status.entries + groups <= self.limits.entries_max;
+        let kept = has_room
+            .then(|| keep_for_others(arriving, &self.held, &self.lists, self.limits))
+            .flatten();
+        let Some(Shown { kept, .. }) = kept else {
+            self.status.entries_refused += groups as u64;
+            return true;
+        };
+        let is_whole = kept.is_whole();
+        cluster.first = Some(First {
+            kept,
+            time_us: arriving.time_us,
+            due_us,
+            stream,
+            rule: rule.0,
+            family: u32::try_from(place).expect("a rule has far fewer than 4 billion correlations"),
+        });
+        for (node, _) in &family.patient {
+            let node = &mut self.nodes[*node];
+            node.open(stream);
+            let is_hidden = !is_whole && node.referred_by.is_empty();
+            self.status.evidence_dropped += u64::from(is_hidden);
+        }
+        self.status.entries += groups;
+        self.groups_of_firsts += groups;
+        self.streams.wait(stream, due_us, (FIRST_MATCH, key));
+        true
+    }
+
+    /// Puts a match that was the first of its key into its groups.
+    fn take_in(&mut self, key: u128, first: &First) {
+        self.let_go(first);
+        let watermark_us = self.streams.watermark_us(first.stream);
+        // What was read of the fields so far is another match's.
+        self.lists.next_match();
+        let mut arriving = Arriving {
+            time_us: first.time_us,
+            origin: first.kept.event.id.0,
+            source: first.kept.event.id.0,
+            what: Arrived::First(&first.kept),
+        };
+        for member in 0..self.family_of(first).patient.len() {
+            let (node, position) = self.family_of(first).patient[member];
+            if watermark_us < self.nodes[node].leaves_us(first.time_us) {
+                self.admit((node, key), position, &mut arriving, &[first.stream]);
+            }
+        }
+        self.lists.next_match();
+    }
+
+    /// Drops a match that was the only one of its key, if it is old.
+    fn drop_first(&mut self, key: u128) {
+        let streams = &self.streams;
+        let is_old = |first: &First| streams.watermark_us(first.stream) >= first.due_us;
+        if let Some(first) = self.clusters.take_first(key, is_old) {
+            self.let_go(&first);
+        }
+    }
+
+    fn let_go(&mut self, first: &First) {
+        let family = &self.by_rule[first.rule as usize][first.family as usize];
+        for (node, _) in &family.patient {
+            self.nodes[*node].close(first.stream);
+        }
+        self.status.entries -= family.patient.len();
+        self.groups_of_firsts -= family.patient.len();
+    }
+
+    fn family_of(&self, first: &First) -> &Family {
+        &self.by_rule[first.rule as usize][first.family as usize]
+    }
+
+    /// Puts a match into a group.
     fn admit(
         &mut self,
-        index: usize,
+        (index, key): Waiting,
         position: u16,
         arriving: &mut Arriving<'_>,
         streams: &[StreamIndex],
     ) {
         let node = &mut self.nodes[index];
         let fields = &node.fields[usize::from(position)];
-        let Some(key) = fields.group(&mut self.lists, arriving.fields()) else {
-            return;
-        };
         let is_referred_to = !node.referred_by.is_empty();
         // Correlations of this one read the fields of its events, so it holds all of them.
         let mut shown = None;
@@ -302,11 +447,11 @@ impl Correlator {
             return;
         }
         let value = fields.value(&mut self.lists, arriving.fields());
-        let group = self.groups[index].entry(key).or_insert_with(|| {
+        let group = self.clusters.group_or_insert(index, key, || {
             let values = fields.group_values(&self.lists, arriving.fields());
             let bytes = values.iter().map(|value| value.len());
             let charge = Charge::new(&self.held, size_of::<Group>() + bytes.sum::<usize>());
-            Box::new(Group::new(values, charge))
+            Group::new(values, charge)
         });
         let Some(at) = group.insert(Entry {
             time_us: arriving.time_us,
@@ -320,7 +465,7 @@ impl Correlator {
         };
         for &stream in streams {
             if group.add_stream(stream, arriving.time_us) {
-                *node.open_streams.entry(stream).or_insert(0) += 1;
+                node.open(stream);
             }
         }
         self.status.entries += 1;
@@ -336,7 +481,9 @@ impl Correlator {
                 Some(shown) => group.show(at, shown, bin_us, BIN_EVENTS_MAX),
                 None => true,
             };
-            self.status.evidence_dropped += u64::from(is_hidden);
+            // That of a first match was counted when it came.
+            let is_counted = matches!(arriving.what, Arrived::First(_));
+            self.status.evidence_dropped += u64::from(is_hidden && !is_counted);
         }
         if group.is_pending {
             return;
@@ -360,16 +507,20 @@ impl Correlator {
     }
 
     /// Looks at what is new in a group: raises and settles alerts, passes moments on, lets go what is over.
-    fn look_at(&mut self, index: usize, key: u128, matches: &mut Vec<Match>) {
+    /// `below` is the slowest stream of the correlations that its own refers to.
+    fn look_at(
+        &mut self,
+        index: usize,
+        key: u128,
+        below: Option<(StreamIndex, i64)>,
+        matches: &mut Vec<Match>,
+    ) {
         let node = &self.nodes[index];
-        let Some(group) = self.groups[index].get_mut(&key) else {
+        let Some(group) = self.clusters.group(index, key) else {
             return;
         };
         group.is_pending = false;
-        let below = node
-            .refers_to
-            .iter()
-            .flat_map(|&other| self.nodes[other].open_streams.keys().copied());
+        let below = below.map(|(stream, _)| stream);
         let slowest = self.streams.slowest(group.streams().chain(below));
         let watermark_us = slowest
             .map_or(i64::MIN, |(_, watermark_us)| watermark_us)
@@ -389,7 +540,7 @@ impl Correlator {
         self.status.entries -= dropped.entries;
         if group.entries.is_empty() {
             if group.unsettled().is_none() {
-                self.groups[index].remove(&key);
+                self.clusters.remove_group(index, key);
             }
         } else if let Some((stream, _)) = slowest {
             let due_us = node.due_us(group).saturating_add(node.delay_us);
@@ -404,7 +555,10 @@ impl Correlator {
         for mut arriving in passed_on {
             for place in 0..self.nodes[index].referred_by.len() {
                 let (other, position) = self.nodes[index].referred_by[place];
-                self.admit(other, position, &mut arriving, &streams);
+                let fields = &self.nodes[other].fields[usize::from(position)];
+                if let Some(key) = fields.group(&mut self.lists, arriving.fields()) {
+                    self.admit((other, key), position, &mut arriving, &streams);
+                }
             }
         }
     }
@@ -428,6 +582,7 @@ fn keep_as_evidence(
 ) -> Option<Shown> {
     match &mut arriving.what {
         Arrived::Moment(shown) => Some(shown.clone()),
+        Arrived::First(kept) => kept.is_whole().then(|| shown_alone(kept)),
         Arrived::Rule {
             event,
             matched,
@@ -438,7 +593,7 @@ fn keep_as_evidence(
             if kept.is_none() && has_room {
                 *kept = Some(Arc::new(Kept::whole(held, event, matched)));
             }
-            kept.clone().map(|kept| Shown { kept, chain: None })
+            kept.as_ref().map(shown_alone)
         }
     }
 }
@@ -454,12 +609,49 @@ fn keep_for_others(
     if let Some(shown) = keep_as_evidence(arriving, held, limits) {
         return Some(shown);
     }
-    let Arrived::Rule { event, kept, .. } = &mut arriving.what else {
-        return None;
+    let (event, kept) = match &mut arriving.what {
+        Arrived::Rule { event, kept, .. } => (event, kept),
+        Arrived::First(kept) => return Some(shown_alone(kept)),
+        Arrived::Moment(_) => return None,
     };
     if held.bytes() < limits.bytes_max {
         let fields_only = Kept::fields_only(held, event, |name| lists.reads(name));
         *kept = Some(Arc::new(fields_only));
     }
-    kept.clone().map(|kept| Shown { kept, chain: None })
+    kept.as_ref().map(shown_alone)
+}
+
+fn shown_alone(kept: &Arc<Kept>) -> Shown {
+    Shown {
+        kept: Arc::clone(kept),
+        chain: None,
+    }
+}
+
+/// The correlations that refer to a rule, by the fields that they group its matches by. One that an alias says nothing
+/// to about the rule has no groups for them.
+fn families_of(nodes: &[Node], referred: &[(usize, u16)]) -> Vec<Family> {
+    let mut families: Vec<Family> = Vec::new();
+    for &(node, position) in referred {
+        let Some(group_by) = nodes[node].fields[usize::from(position)].group_by() else {
+            continue;
+        };
+        let known = families
+            .iter()
+            .position(|family| family.group_by == group_by);
+        let place = known.unwrap_or_else(|| {
+            families.push(Family {
+                group_by,
+                patient: Vec::new(),
+                eager: Vec::new(),
+            });
+            families.len() - 1
+        });
+        let family = &mut families[place];
+        match nodes[node].is_patient() {
+            true => family.patient.push((node, position)),
+            false => family.eager.push((node, position)),
+        }
+    }
+    families
 }

@@ -134,6 +134,11 @@ impl Kept {
         }
     }
 
+    /// Whether it is evidence, not only the fields that correlations read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.matched.is_some()
+    }
+
     fn evidence(&self) -> Option<Evidence> {
         Some(Evidence {
             event: Arc::clone(&self.event),
@@ -238,9 +243,7 @@ impl Witness {
 
     /// Whether it is evidence.
     pub(super) fn is_shown(&self) -> bool {
-        self.kept
-            .as_ref()
-            .is_some_and(|kept| kept.matched.is_some())
+        self.kept.as_ref().is_some_and(|kept| kept.is_whole())
     }
 }
 

@@ -59,7 +59,7 @@ impl FieldLists {
     }
 
     /// A hash of the values; `None` when one is absent or null.
-    fn hash(&mut self, ListIndex(list): ListIndex, fields: Fields<'_>) -> Option<u128> {
+    pub(super) fn hash(&mut self, ListIndex(list): ListIndex, fields: Fields<'_>) -> Option<u128> {
         let (match_number, answer) = self.answers[list];
         // A match of a correlation has its own values.
         if fields.chain.is_none() && match_number == self.match_number {
@@ -115,6 +115,11 @@ impl FieldsOfRule {
             ),
             values: (!values.is_empty()).then(|| resolve(values)).flatten(),
         }
+    }
+
+    /// The group-by fields; `None` where an alias says nothing about the rule.
+    pub(super) fn group_by(&self) -> Option<ListIndex> {
+        self.group_by
     }
 
     /// A hash of the values of the group-by fields; `None` when the match lacks one.

@@ -12,9 +12,11 @@
 
 mod adopt;
 mod alert;
+mod clusters;
 mod correlator;
 mod evidence;
 mod fields;
+mod first;
 mod group;
 mod input;
 mod node;

@@ -57,6 +57,8 @@ pub(super) enum Arrived<'m> {
         matched: &'m Arc<[MatchedField]>,
         kept: Option<Arc<Kept>>,
     },
+    /// The match of a rule that was the first of its key and is held already.
+    First(&'m Arc<Kept>),
     /// The match of a correlation.
     Moment(Shown),
 }
@@ -66,6 +68,10 @@ impl Arriving<'_> {
     pub(super) fn fields(&self) -> Fields<'_> {
         match &self.what {
             Arrived::Rule { event, .. } => Fields { event, chain: None },
+            Arrived::First(kept) => Fields {
+                event: &kept.event,
+                chain: None,
+            },
             Arrived::Moment(shown) => Fields {
                 event: &shown.kept.event,
                 chain: shown.chain.as_deref(),
@@ -91,6 +97,11 @@ impl Node {
             judged: Judged::new(correlation),
             correlation: Arc::clone(correlation),
         }
+    }
+
+    /// A group waits for a stream.
+    pub(super) fn open(&mut self, stream: StreamIndex) {
+        *self.open_streams.entry(stream).or_insert(0) += 1;
     }
 
     /// A group waits for a stream no longer.
@@ -272,6 +283,16 @@ impl Node {
     /// Whether nothing can hold in a group yet: what has come need not be looked at.
     pub(super) fn is_quiet(&self, group: &Group) -> bool {
         self.is_monotone() && group.entries.len() < self.matches_needed
+    }
+
+    /// Whether one match means nothing for it, so that the first of a key needs no group.
+    pub(super) fn is_patient(&self) -> bool {
+        self.is_monotone() && self.matches_needed > 1 && self.refers_to.is_empty()
+    }
+
+    /// The watermark at which a match takes part in no open window any more, where its group is quiet.
+    pub(super) fn leaves_us(&self, time_us: i64) -> i64 {
+        self.cell_start_us(self.cell_of(time_us).saturating_add(2))
     }
 
     /// What a group needs to pass its moments on. It is made for the first of them: most groups have none.

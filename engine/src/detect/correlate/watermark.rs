@@ -19,6 +19,9 @@ pub(super) struct StreamIndex(u32);
 /// A group that waits: the correlation's index and the group's key.
 pub(super) type Waiting = (usize, u128);
 
+/// Stands for a correlation's index where not a group waits, but the first match of a key.
+pub(super) const FIRST_MATCH: usize = usize::MAX;
+
 /// All streams that matches came from or that told how far they are.
 #[derive(Debug)]
 pub(super) struct Streams {
