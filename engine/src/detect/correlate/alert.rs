@@ -6,7 +6,8 @@ use citywatch_parsers::{Timestamp, UnitId};
 use citywatch_rules::Correlation;
 
 use super::evidence::{Witness, Witnesses};
-use super::group::{Group, Told};
+use super::group::Group;
+use super::raised::Told;
 use crate::matches::{Evidence, Match, MatchId, RuleInfo};
 
 /// Events that a match carries as evidence; the first and the last ones where there are more.
@@ -17,6 +18,26 @@ const EVIDENCE_EVENTS_MAX: usize = 100;
 pub(super) struct Named<'c> {
     pub(super) correlation: &'c Correlation,
     pub(super) info: &'c Arc<RuleInfo>,
+}
+
+/// What there is to tell of an alert.
+#[derive(Debug)]
+pub(super) struct Telling<'g> {
+    group: &'g Group,
+    cell: i64,
+    witnesses: Vec<Witness<'g>>,
+    /// A hash of its events.
+    events: u128,
+}
+
+impl Telling<'_> {
+    /// What to remember of it.
+    pub(super) fn told(&self) -> Told {
+        Told {
+            events: self.events,
+            is_settled: false,
+        }
+    }
 }
 
 impl Named<'_> {
@@ -34,21 +55,28 @@ impl Named<'_> {
             .collect()
     }
 
-    /// The match of a group in a cell, for the windows from and to these times, and what to remember of it.
-    pub(super) fn describe(
+    /// What there is to tell of a group in a cell, for the windows from and to these times.
+    pub(super) fn gather<'g>(
         self,
-        group: &Group,
+        group: &'g Group,
         cell: i64,
         windows: &[(i64, i64)],
-    ) -> (Match, Told) {
+    ) -> Telling<'g> {
         let witnesses = witnesses_in(group, windows);
-        let told = Told {
+        Telling {
             events: told_hash(&witnesses),
-            is_settled: false,
-        };
-        let evidence = evidence_of(&witnesses);
+            group,
+            cell,
+            witnesses,
+        }
+    }
+
+    /// The match that tells it.
+    pub(super) fn tell(self, telling: &Telling<'_>) -> Match {
+        let (group, cell, witnesses) = (telling.group, telling.cell, &telling.witnesses);
+        let evidence = evidence_of(witnesses);
         let latest = evidence.last();
-        let found = Match {
+        Match {
             id: self.alert_id(group, cell),
             rule: Arc::clone(self.info),
             unit: latest.map_or_else(UnitId::default, |latest| latest.event.unit.clone()),
@@ -58,8 +86,7 @@ impl Named<'_> {
             window: Some((self.cell_start(cell), self.cell_start(cell + 1))),
             event_count: witnesses.len() as u64,
             evidence,
-        };
-        (found, told)
+        }
     }
 
     fn cell_start(self, cell: i64) -> Timestamp {
@@ -68,10 +95,11 @@ impl Named<'_> {
 }
 
 /// The different events in these windows, by time and id.
-fn witnesses_in(group: &Group, windows: &[(i64, i64)]) -> Vec<Witness> {
+fn witnesses_in<'g>(group: &'g Group, windows: &[(i64, i64)]) -> Vec<Witness<'g>> {
     let mut witnesses = Witnesses::default();
     for &(from_us, to_us) in windows {
-        let range = group.first_at(from_us)..group.first_at(to_us.saturating_add(1));
+        let range =
+            group.entries.first_at(from_us)..group.entries.first_at(to_us.saturating_add(1));
         group
             .entries
             .range(range)
@@ -82,13 +110,13 @@ fn witnesses_in(group: &Group, windows: &[(i64, i64)]) -> Vec<Witness> {
 
 /// The evidence of these events: all, or the first and the last ones. The bound is on how many are
 /// copied; `Match::event_count` counts all.
-fn evidence_of(witnesses: &[Witness]) -> Vec<Evidence> {
-    let kept: Vec<&Witness> = witnesses
+fn evidence_of(witnesses: &[Witness<'_>]) -> Vec<Evidence> {
+    let kept: Vec<&Witness<'_>> = witnesses
         .iter()
-        .filter(|witness| witness.is_shown())
+        .filter(|witness| witness.is_shown)
         .collect();
     let half = EVIDENCE_EVENTS_MAX / 2;
-    let chosen: Vec<&Witness> = match kept.len().checked_sub(EVIDENCE_EVENTS_MAX) {
+    let chosen: Vec<&Witness<'_>> = match kept.len().checked_sub(EVIDENCE_EVENTS_MAX) {
         None | Some(0) => kept,
         Some(_) => kept[..half]
             .iter()
@@ -99,7 +127,7 @@ fn evidence_of(witnesses: &[Witness]) -> Vec<Evidence> {
     chosen.into_iter().filter_map(Witness::evidence).collect()
 }
 
-fn told_hash(witnesses: &[Witness]) -> u128 {
+fn told_hash(witnesses: &[Witness<'_>]) -> u128 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     witnesses
         .iter()

@@ -8,10 +8,11 @@ use citywatch_rules::Correlation;
 use citywatch_rules::correlation::RuleTarget;
 
 use super::clusters::Clusters;
+use super::entries::Entry;
 use super::evidence::{Charge, Held, Kept, Shown};
 use super::fields::FieldLists;
 use super::first::{Family, First};
-use super::group::{Entry, Group};
+use super::group::Group;
 use super::input::{CorrelationInput, CorrelationLimits, CorrelationStatus};
 use super::node::{Arrived, Arriving, Node};
 use super::watermark::{FIRST_MATCH, StreamIndex, Streams, Waiting};
@@ -474,17 +475,26 @@ impl Correlator {
         } else {
             let bin_us = (node.correlation.timespan_us / BINS).max(1);
             let shown = group
+                .entries
                 .is_shown(at, bin_us, BIN_EVENTS_MAX)
                 .then(|| keep_as_evidence(arriving, &self.held, self.limits))
                 .flatten();
             let is_hidden = match shown {
-                Some(shown) => group.show(at, shown, bin_us, BIN_EVENTS_MAX),
+                Some(shown) => group.entries.show(at, shown, bin_us, BIN_EVENTS_MAX),
                 None => true,
             };
             // That of a first match was counted when it came.
             let is_counted = matches!(arriving.what, Arrived::First(_));
             self.status.evidence_dropped += u64::from(is_hidden && !is_counted);
         }
+        if node.is_told(group, at, arriving.time_us) {
+            let due_us = node.due_us(group).saturating_add(node.delay_us);
+            let is_woken = |&stream| is_woken(group, &self.streams, stream, due_us);
+            if group.is_pending || streams.iter().any(is_woken) {
+                return;
+            }
+        }
+        group.mark(arriving.time_us);
         if group.is_pending {
             return;
         }
@@ -539,7 +549,7 @@ impl Correlator {
         node.forget_alerts(group, needed_from_us);
         self.status.entries -= dropped.entries;
         if group.entries.is_empty() {
-            if group.unsettled().is_none() {
+            if group.raised.first_unsettled().is_none() {
                 self.clusters.remove_group(index, key);
             }
         } else if let Some((stream, _)) = slowest {
@@ -582,7 +592,7 @@ fn keep_as_evidence(
 ) -> Option<Shown> {
     match &mut arriving.what {
         Arrived::Moment(shown) => Some(shown.clone()),
-        Arrived::First(kept) => kept.is_whole().then(|| shown_alone(kept)),
+        Arrived::First(kept) => kept.is_whole().then(|| Shown::new(kept, None)),
         Arrived::Rule {
             event,
             matched,
@@ -593,7 +603,7 @@ fn keep_as_evidence(
             if kept.is_none() && has_room {
                 *kept = Some(Arc::new(Kept::whole(held, event, matched)));
             }
-            kept.as_ref().map(shown_alone)
+            kept.as_ref().map(|kept| Shown::new(kept, None))
         }
     }
 }
@@ -611,21 +621,14 @@ fn keep_for_others(
     }
     let (event, kept) = match &mut arriving.what {
         Arrived::Rule { event, kept, .. } => (event, kept),
-        Arrived::First(kept) => return Some(shown_alone(kept)),
+        Arrived::First(kept) => return Some(Shown::new(kept, None)),
         Arrived::Moment(_) => return None,
     };
     if held.bytes() < limits.bytes_max {
         let fields_only = Kept::fields_only(held, event, |name| lists.reads(name));
         *kept = Some(Arc::new(fields_only));
     }
-    kept.as_ref().map(shown_alone)
-}
-
-fn shown_alone(kept: &Arc<Kept>) -> Shown {
-    Shown {
-        kept: Arc::clone(kept),
-        chain: None,
-    }
+    kept.as_ref().map(|kept| Shown::new(kept, None))
 }
 
 /// The correlations that refer to a rule, by the fields that they group its matches by. One that an alias says nothing

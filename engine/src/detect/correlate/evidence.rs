@@ -178,6 +178,19 @@ pub(super) struct Shown {
     pub(super) kept: Arc<Kept>,
     /// For a match of a correlation.
     pub(super) chain: Option<Arc<Chain>>,
+    /// [`Kept::is_whole`], which would have to be fetched for each.
+    is_whole: bool,
+}
+
+impl Shown {
+    /// The event of a match of a rule, or with `chain` of a correlation.
+    pub(super) fn new(kept: &Arc<Kept>, chain: Option<Arc<Chain>>) -> Self {
+        Self {
+            kept: Arc::clone(kept),
+            chain,
+            is_whole: kept.is_whole(),
+        }
+    }
 }
 
 /// What a match of a correlation has besides its event.
@@ -227,23 +240,31 @@ impl Log {
 }
 
 /// An event that a correlation holds because of.
-#[derive(Clone, Debug)]
-pub(super) struct Witness {
+#[derive(Debug)]
+pub(super) struct Witness<'g> {
     pub(super) time_us: i64,
     pub(super) event: u128,
     /// `None` beyond the bounds of evidence.
-    kept: Option<Arc<Kept>>,
+    kept: Option<Source<'g>>,
+    /// Whether it is evidence.
+    pub(super) is_shown: bool,
 }
 
-impl Witness {
+/// Where a witness's event is held.
+#[derive(Debug)]
+enum Source<'g> {
+    Group(&'g Kept),
+    /// In a log, which is open only while it is read.
+    Log(Arc<Kept>),
+}
+
+impl Witness<'_> {
     /// As evidence, where it was kept.
     pub(super) fn evidence(&self) -> Option<Evidence> {
-        self.kept.as_ref()?.evidence()
-    }
-
-    /// Whether it is evidence.
-    pub(super) fn is_shown(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.is_whole())
+        match self.kept.as_ref()? {
+            Source::Group(kept) => kept.evidence(),
+            Source::Log(kept) => kept.evidence(),
+        }
     }
 }
 
@@ -252,24 +273,44 @@ type Stretches = Vec<(i64, i64)>;
 
 /// Gathers the different events of matches, those of the windows of correlations included.
 #[derive(Debug, Default)]
-pub(super) struct Witnesses {
-    found: Vec<Witness>,
+pub(super) struct Witnesses<'g> {
+    found: Vec<Witness<'g>>,
     /// Windows that are still to be looked into, by their logs.
     windows: BTreeMap<usize, (Arc<Log>, Stretches)>,
 }
 
-impl Witnesses {
+impl<'g> Witnesses<'g> {
     /// Adds a match: its event, or those in its window.
-    pub(super) fn add(&mut self, time_us: i64, event: u128, shown: Option<&Shown>) {
-        let Some(chain) = shown.and_then(|shown| shown.chain.as_ref()) else {
-            self.found.push(Witness {
+    pub(super) fn add(&mut self, time_us: i64, event: u128, shown: Option<&'g Shown>) {
+        match shown {
+            Some(Shown {
+                chain: Some(chain), ..
+            }) => self.add_window(&chain.window),
+            _ => self.found.push(Witness {
                 time_us,
                 event,
-                kept: shown.map(|shown| Arc::clone(&shown.kept)),
-            });
-            return;
-        };
-        let window = &chain.window;
+                is_shown: shown.is_some_and(|shown| shown.is_whole),
+                kept: shown.map(|shown| Source::Group(&shown.kept)),
+            }),
+        }
+    }
+
+    fn add_logged(&mut self, logged: &Logged) {
+        let shown = logged.shown.as_ref();
+        match shown {
+            Some(Shown {
+                chain: Some(chain), ..
+            }) => self.add_window(&chain.window),
+            _ => self.found.push(Witness {
+                time_us: logged.time_us,
+                event: logged.event,
+                is_shown: shown.is_some_and(|shown| shown.is_whole),
+                kept: shown.map(|shown| Source::Log(Arc::clone(&shown.kept))),
+            }),
+        }
+    }
+
+    fn add_window(&mut self, window: &Window) {
         for log in &window.logs {
             let (_, stretches) = self
                 .windows
@@ -285,7 +326,7 @@ impl Witnesses {
     }
 
     /// All, by time and id, each event once.
-    pub(super) fn finish(mut self) -> Vec<Witness> {
+    pub(super) fn finish(mut self) -> Vec<Witness<'g>> {
         while !self.windows.is_empty() {
             for (_, (log, mut stretches)) in std::mem::take(&mut self.windows) {
                 stretches.sort_unstable();
@@ -294,14 +335,14 @@ impl Witnesses {
                     let before = stretches.partition_point(|stretch| stretch.0 <= logged.time_us);
                     let is_within = before > 0 && logged.time_us <= stretches[before - 1].1;
                     if is_within {
-                        self.add(logged.time_us, logged.event, logged.shown.as_ref());
+                        self.add_logged(logged);
                     }
                 }
             }
         }
         // What is kept as evidence comes first among those of the same event, and stays.
         self.found
-            .sort_unstable_by_key(|witness| (witness.time_us, witness.event, !witness.is_shown()));
+            .sort_unstable_by_key(|witness| (witness.time_us, witness.event, !witness.is_shown));
         self.found.dedup_by_key(|witness| witness.event);
         self.found
     }

@@ -7,8 +7,8 @@ use citywatch_rules::millionths::millionths_of_text;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::entries::EntryValue;
 use super::evidence::Chain;
-use super::group::EntryValue;
 use crate::matches::EventSnapshot;
 
 /// A list of fields whose values are taken together: an index into [`FieldLists`].
@@ -140,18 +140,16 @@ impl FieldsOfRule {
     /// What the match contributes: the values of the condition's fields.
     pub(super) fn value(&self, lists: &mut FieldLists, fields: Fields<'_>) -> EntryValue {
         let Some(list) = self.values else {
-            return EntryValue::default();
+            return EntryValue::NONE;
         };
         let Some(text) = lists.hash(list, fields) else {
-            return EntryValue::default();
+            return EntryValue::NONE;
         };
         let first = self.computes.then(|| lists.lists[list.0].first()).flatten();
-        EntryValue {
-            text: Some(text),
-            millionths: first
-                .and_then(|name| fields.text(name))
-                .and_then(|text| millionths_of_text(&text)),
-        }
+        let number = first
+            .and_then(|name| fields.text(name))
+            .and_then(|text| millionths_of_text(&text));
+        EntryValue::new(text, number)
     }
 }
 

@@ -7,9 +7,11 @@ use citywatch_parsers::LogSource;
 use citywatch_rules::Correlation;
 
 use super::alert::Named;
+use super::entries::Entry;
 use super::evidence::{Chain, Charge, Held, Kept, Shown, Window, merge};
 use super::fields::{FieldLists, Fields, FieldsOfRule};
-use super::group::{Entry, Group, Passing, Told};
+use super::group::{Group, Passing};
+use super::raised::Told;
 use super::tally::{Judged, matches_needed};
 use super::watermark::StreamIndex;
 use super::windows::{self, Moment, Step};
@@ -187,7 +189,7 @@ impl Node {
         let passes_on = !self.referred_by.is_empty();
         let skip = |time_us: i64| {
             let cell = self.cell_of(time_us);
-            (!passes_on && group.raised.contains_key(&cell)).then(|| self.cell_start_us(cell + 1))
+            (!passes_on && group.raised.contains(cell)).then(|| self.cell_start_us(cell + 1))
         };
         windows::monotone(
             &self.judged,
@@ -213,12 +215,12 @@ impl Node {
     pub(super) fn raise(&self, group: &mut Group, moments: &[Moment], matches: &mut Vec<Match>) {
         for moment in moments {
             let cell = self.cell_of(moment.time_us);
-            if !group.raised.contains_key(&cell) {
-                let (found, told) =
-                    self.named()
-                        .describe(group, cell, &[(moment.from_us, moment.time_us)]);
-                group.raised.insert(cell, told);
-                matches.push(found);
+            if !group.raised.contains(cell) {
+                let window = [(moment.from_us, moment.time_us)];
+                let telling = self.named().gather(group, cell, &window);
+                matches.push(self.named().tell(&telling));
+                let told = telling.told();
+                group.raised.tell(cell, told);
             }
         }
     }
@@ -226,32 +228,27 @@ impl Node {
     /// Tells once more of alerts that nothing can change any more, where their events have changed.
     pub(super) fn settle(&self, group: &mut Group, watermark_us: i64, matches: &mut Vec<Match>) {
         let settled_before = self.settled_before(watermark_us);
-        while let Some(cell) = group.unsettled()
+        while let Some(cell) = group.raised.first_unsettled()
             && cell < settled_before
         {
-            let (found, now) = self
-                .named()
-                .describe(group, cell, &self.windows_of(group, cell));
-            let told = group.raised.entry(cell).or_insert(now);
-            if told.events != now.events {
-                matches.push(found);
+            let windows = self.windows_of(group, cell);
+            let telling = self.named().gather(group, cell, &windows);
+            let now = telling.told();
+            let is_known = |told: Told| told.events == now.events;
+            if !group.raised.told(cell).is_none_or(is_known) {
+                matches.push(self.named().tell(&telling));
             }
-            *told = Told {
+            let settled = Told {
                 is_settled: true,
                 ..now
             };
+            group.raised.tell(cell, settled);
         }
     }
 
     /// Forgets alerts of cells that have no entries any more.
     pub(super) fn forget_alerts(&self, group: &mut Group, needed_from_us: i64) {
-        let first_needed = self.cell_of(needed_from_us);
-        while let Some(first) = group.raised.first_entry()
-            && *first.key() < first_needed
-            && first.get().is_settled
-        {
-            first.remove();
-        }
+        group.raised.forget_before(self.cell_of(needed_from_us));
     }
 
     /// The windows of the moments in a cell.
@@ -285,6 +282,15 @@ impl Node {
         self.is_monotone() && group.entries.len() < self.matches_needed
     }
 
+    /// Whether the entry at a place changes nothing but what is told of its cell's alert once that settles: the cell
+    /// has its alert, no moment is passed on, and no window begins after the entry.
+    pub(super) fn is_told(&self, group: &Group, at: usize, time_us: i64) -> bool {
+        group.raised.is_latest(self.cell_of(time_us))
+            && self.is_monotone()
+            && self.referred_by.is_empty()
+            && at + 1 == group.entries.len()
+    }
+
     /// Whether one match means nothing for it, so that the first of a key needs no group.
     pub(super) fn is_patient(&self) -> bool {
         self.is_monotone() && self.matches_needed > 1 && self.refers_to.is_empty()
@@ -302,7 +308,7 @@ impl Node {
             added: self.named().group_of(group).into(),
             alert: None,
         };
-        for entry in &group.entries {
+        for entry in group.entries.iter() {
             self.add_to_log(&mut passing, entry);
         }
         Box::new(passing)
@@ -317,7 +323,7 @@ impl Node {
     /// Logs an entry for the windows of moments that were passed on or will be.
     pub(super) fn log(&self, group: &mut Group, at: usize) {
         if let Some(passing) = &mut group.passing {
-            self.add_to_log(passing, &group.entries[at]);
+            self.add_to_log(passing, group.entries.at(at));
         }
     }
 
@@ -361,8 +367,8 @@ impl Node {
                 to_us: moment.time_us,
                 logs: logs.collect(),
             };
-            let at_moment =
-                group.first_at(moment.time_us)..group.first_at(moment.time_us.saturating_add(1));
+            let at_moment = group.entries.first_at(moment.time_us)
+                ..group.entries.first_at(moment.time_us.saturating_add(1));
             for entry in group.entries.range(at_moment) {
                 let Some(shown) = &entry.shown else { continue };
                 let (extra, charge) = added_to(shown, &passing.added, held);
@@ -375,10 +381,7 @@ impl Node {
                     time_us: moment.time_us,
                     origin: entry.origin ^ alert.rotate_left(64) ^ u128::from(entry.position),
                     source: alert,
-                    what: Arrived::Moment(Shown {
-                        kept: Arc::clone(&shown.kept),
-                        chain: Some(Arc::new(chain)),
-                    }),
+                    what: Arrived::Moment(Shown::new(&shown.kept, Some(Arc::new(chain)))),
                 });
             }
         }
@@ -405,13 +408,16 @@ impl Node {
     pub(super) fn due_us(&self, group: &Group) -> i64 {
         let settles_us =
             |cell: i64| self.cell_start_us(cell + if self.is_monotone() { 1 } else { 2 });
-        let settling = group.unsettled().map(settles_us);
+        let settling = group.raised.first_unsettled().map(settles_us);
         let leaving = group
             .entries
-            .front()
-            .map(|entry| settles_us(self.cell_of(entry.time_us) + 1));
-        let judged =
-            (!self.is_monotone()).then(|| group.entries.get(group.first_at(group.judged_until_us)));
+            .first_us()
+            .map(|time_us| settles_us(self.cell_of(time_us) + 1));
+        let judged = (!self.is_monotone()).then(|| {
+            group
+                .entries
+                .get(group.entries.first_at(group.judged_until_us))
+        });
         let judging = judged.flatten().map(|entry| {
             entry
                 .time_us

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use citywatch_rules::correlation::{Bound, CorrelationKind};
 use smallvec::SmallVec;
 
-use super::group::Entry;
+use super::entries::Entry;
 use super::ranked::Ranked;
 use super::tally::IdMap;
 
@@ -39,16 +39,16 @@ impl Numbers {
     pub(super) fn add(&mut self, entry: &Entry) {
         self.change(entry, |values, entry| {
             let at = (entry.position, entry.time_us);
-            if let Some(number) = entry.value.millionths {
+            if let Some(number) = entry.value.millionths() {
                 values.numbers.push((at.0, at.1, number));
                 values
                     .numbers
                     .sort_unstable_by_key(|value| (value.0, value.1));
             }
-            if let Some(text) = entry.value.text {
+            if let Some(text) = entry.value.text() {
                 values
                     .texts
-                    .push((at.0, at.1, (text, entry.value.millionths.is_some())));
+                    .push((at.0, at.1, (text, entry.value.millionths().is_some())));
                 values
                     .texts
                     .sort_unstable_by_key(|value| (value.0, value.1));
@@ -67,10 +67,10 @@ impl Numbers {
             }
         }
         self.change(entry, |values, entry| {
-            if entry.value.millionths.is_some() {
+            if entry.value.millionths().is_some() {
                 take(&mut values.numbers, entry);
             }
-            if entry.value.text.is_some() {
+            if entry.value.text().is_some() {
                 take(&mut values.texts, entry);
             }
         });

@@ -10,7 +10,7 @@ use citywatch_rules::rule::{CompareOp, Number};
 use citywatch_rules::ways::{Way, ways};
 use smallvec::SmallVec;
 
-use super::group::Entry;
+use super::entries::Entry;
 use super::numbers::Numbers;
 
 /// A correlation with what its condition needs to be judged.
@@ -130,7 +130,7 @@ impl Tally {
             Self::Events(counts) => counts.add(entry.source),
             Self::Values(counts) => entry
                 .value
-                .text
+                .text()
                 .into_iter()
                 .for_each(|text| counts.add(text)),
             Self::Rules(counts) => counts[usize::from(entry.position)] += 1,
@@ -146,7 +146,7 @@ impl Tally {
             Self::Events(counts) => counts.remove(entry.source),
             Self::Values(counts) => entry
                 .value
-                .text
+                .text()
                 .into_iter()
                 .for_each(|text| counts.remove(text)),
             Self::Rules(counts) => counts[usize::from(entry.position)] -= 1,

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::group::{Entry, Group};
+use super::entries::Entry;
+use super::group::Group;
 use super::tally::{Judged, Tally};
 
 /// The condition held.
@@ -34,6 +35,8 @@ pub(super) struct Cursor {
     tally: Tally,
     /// First entry in the window.
     left: usize,
+    /// Its time.
+    left_us: i64,
     /// First entry that was not looked at.
     next: usize,
 }
@@ -43,15 +46,18 @@ impl Cursor {
         let mut cursor = Self {
             tally: Tally::new(&judged.correlation),
             left: next,
+            left_us: i64::MAX,
             next,
         };
         if let Some(entry) = group.entries.get(next) {
-            cursor.left =
-                group.first_at(entry.time_us.saturating_sub(judged.correlation.timespan_us));
+            cursor.left = group
+                .entries
+                .first_at(entry.time_us.saturating_sub(judged.correlation.timespan_us));
             group
                 .entries
                 .range(cursor.left..next)
                 .for_each(|entry| cursor.tally.add(entry));
+            cursor.left_us = group.entries.at(cursor.left).time_us;
         }
         cursor
     }
@@ -64,22 +70,23 @@ impl Cursor {
             return Box::new(Self::at(judged, group, next));
         }
         while self.next < next {
-            self.tally.add(&group.entries[self.next]);
+            self.tally.add(group.entries.at(self.next));
             self.next += 1;
         }
         if is_back {
             while self.next > next {
                 self.next -= 1;
-                self.tally.remove(&group.entries[self.next]);
+                self.tally.remove(group.entries.at(self.next));
             }
             let Some(entry) = group.entries.get(next) else {
                 return self;
             };
             let from_us = entry.time_us.saturating_sub(judged.correlation.timespan_us);
-            while self.left > 0 && group.entries[self.left - 1].time_us >= from_us {
+            while self.left > 0 && group.entries.at(self.left - 1).time_us >= from_us {
                 self.left -= 1;
-                self.tally.add(&group.entries[self.left]);
+                self.tally.add(group.entries.at(self.left));
             }
+            self.left_us = group.entries.at(self.left).time_us;
         }
         self
     }
@@ -94,9 +101,10 @@ impl Cursor {
             self.tally.add(entry);
             self.next += 1;
         }
-        while group.entries[self.left].time_us < from_us {
-            self.tally.remove(&group.entries[self.left]);
+        while self.left_us < from_us {
+            self.tally.remove(group.entries.at(self.left));
             self.left += 1;
+            self.left_us = group.entries.at(self.left).time_us;
         }
         self.tally.holds(judged)
     }
@@ -111,6 +119,9 @@ impl Cursor {
             self.left += 1;
         } else {
             self.tally.add(entry);
+            if at == self.left {
+                self.left_us = entry.time_us;
+            }
         }
     }
 
@@ -133,7 +144,7 @@ pub(super) fn monotone(
     skip: impl Fn(i64) -> Option<i64>,
     mut on: impl FnMut(Moment) -> Step,
 ) {
-    let mut next = group.first_at(times_us.start);
+    let mut next = group.entries.first_at(times_us.start);
     let mut sliding = cursor
         .take()
         .map(|cursor| cursor.moved_to(judged, group, next));
@@ -144,7 +155,7 @@ pub(super) fn monotone(
     {
         let time_us = entry.time_us;
         if let Some(later_us) = skip(time_us) {
-            next = group.first_at(later_us);
+            next = group.entries.first_at(later_us);
             sliding = None;
             continue;
         }
@@ -160,7 +171,7 @@ pub(super) fn monotone(
             Step::Next
         } {
             Step::Next => sliding = Some(now),
-            Step::SkipTo(later_us) => next = next.max(group.first_at(later_us)),
+            Step::SkipTo(later_us) => next = next.max(group.entries.first_at(later_us)),
             Step::Stop => return,
         }
     }
@@ -176,11 +187,11 @@ pub(super) fn full(
     mut on: impl FnMut(Moment) -> Step,
 ) {
     let timespan_us = judged.correlation.timespan_us;
-    let mut left = group.first_at(starts_us.start);
+    let mut left = group.entries.first_at(starts_us.start);
     let mut right = left;
     let mut tally = Tally::new(&judged.correlation);
     let mut reached_us = match left.checked_sub(1) {
-        Some(before) => group.entries[before].time_us.saturating_add(timespan_us),
+        Some(before) => group.entries.at(before).time_us.saturating_add(timespan_us),
         None => i64::MIN,
     };
     while let Some(entry) = group
@@ -198,7 +209,7 @@ pub(super) fn full(
             tally.add(entry);
             right += 1;
         }
-        let last_us = group.entries[right - 1].time_us;
+        let last_us = group.entries.at(right - 1).time_us;
         let is_maximal = last_us > reached_us || reached_us == i64::MIN;
         if is_maximal
             && tally.holds(judged)
