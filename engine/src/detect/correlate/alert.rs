@@ -5,7 +5,7 @@ use std::sync::Arc;
 use citywatch_parsers::{Timestamp, UnitId};
 use citywatch_rules::Correlation;
 
-use super::evidence::{Witness, Witnesses};
+use super::evidence::{Kept, Witness, Witnesses, fetch};
 use super::group::Group;
 use super::raised::Told;
 use crate::matches::{Evidence, Match, MatchId, RuleInfo};
@@ -124,7 +124,9 @@ fn evidence_of(witnesses: &[Witness<'_>]) -> Vec<Evidence> {
             .copied()
             .collect(),
     };
-    chosen.into_iter().filter_map(Witness::evidence).collect()
+    let chosen = chosen.into_iter().filter_map(Witness::kept);
+    fetch(chosen.clone());
+    chosen.filter_map(Kept::evidence).collect()
 }
 
 fn told_hash(witnesses: &[Witness<'_>]) -> u128 {

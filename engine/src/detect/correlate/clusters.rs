@@ -4,6 +4,9 @@
 //! What is known of a key is therefore kept together: one look-up finds it, and in a flood most keys are
 //! seen once.
 
+use std::sync::Arc;
+
+use super::evidence::fetch;
 use super::first::First;
 use super::group::Group;
 use super::tally::IdMap;
@@ -62,6 +65,22 @@ impl Clusters {
             self.by_key.remove(&key);
         }
         first
+    }
+
+    /// Has the processor fetch what is known of many keys at once.
+    pub(super) fn fetch(&self, keys: &[u128]) {
+        let firsts = || {
+            let clusters = keys.iter().filter_map(|key| self.by_key.get(key));
+            clusters.filter_map(|cluster| cluster.first.as_ref())
+        };
+        std::hint::black_box(
+            firsts()
+                .map(|first| first.time_us as usize)
+                .fold(0, usize::wrapping_add),
+        );
+        let holders = firsts().map(|first| Arc::strong_count(&first.kept));
+        std::hint::black_box(holders.sum::<usize>());
+        fetch(firsts().map(|first| &*first.kept));
     }
 
     /// The keys of which there is only one match for some correlations.

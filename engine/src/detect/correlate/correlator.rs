@@ -23,6 +23,8 @@ use crate::matches::Match;
 const BINS: i64 = 16;
 /// Events kept as evidence per bin and group: all that a match shows can come from one.
 const BIN_EVENTS_MAX: usize = 100;
+/// First matches that are fetched from memory together to be dropped.
+const FETCHED_AT_ONCE: usize = 32;
 /// Of the bytes that may be held, evidence is no longer kept beyond this share: the rest is for groups.
 const EVIDENCE_BYTES_SHARE: usize = 2;
 
@@ -207,11 +209,16 @@ impl Correlator {
     /// Appends the matches of correlations that hold by now: each when it first holds, and once more, with
     /// the same id, when nothing can change it any more, if its events have changed since.
     pub fn drain(&mut self, matches: &mut Vec<Match>) {
+        let mut firsts = Vec::new();
         for (node, key) in self.streams.take_ready() {
             match node {
-                FIRST_MATCH => self.drop_first(key),
+                FIRST_MATCH => firsts.push(key),
                 _ => self.pending.add((node, key)),
             }
+        }
+        for keys in firsts.chunks(FETCHED_AT_ONCE) {
+            self.clusters.fetch(keys);
+            keys.iter().for_each(|key| self.drop_first(*key));
         }
         while let Some(node) = self.pending.nodes.pop_first() {
             // A correlation passes moments on only to those that come after it.

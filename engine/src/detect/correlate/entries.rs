@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU128;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::evidence::{Shown, Witnesses};
+use super::evidence::{Shown, Witnesses, fetch};
 
 /// A match of one of a correlation's rules, as a group keeps it.
 #[derive(Clone, Debug)]
@@ -197,6 +198,17 @@ impl Entries {
             return 0;
         }
         let count = self.first_at(time_us);
+        let shown = self
+            .list
+            .range(..count)
+            .filter_map(|entry| entry.shown.as_ref());
+        let kept = shown.map(|shown| &shown.kept);
+        std::hint::black_box(kept.clone().map(Arc::strong_count).sum::<usize>());
+        // Those that nobody else holds are let go with their events.
+        fetch(
+            kept.filter(|kept| Arc::strong_count(kept) == 1)
+                .map(|kept| &**kept),
+        );
         self.list.drain(..count);
         self.first_us = self.list.front().map_or(i64::MAX, |first| first.time_us);
         if self.is_empty() {
