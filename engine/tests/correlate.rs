@@ -86,7 +86,14 @@ fn by_reference(set: &RuleSet, arrivals: &[Arrival]) -> Alerts {
     settled.collect()
 }
 
-fn by_correlator(set: &RuleSet, arrivals: &[Arrival], drain_every: usize) -> Alerts {
+/// Alerts of the correlator, drained after so many matches. The rules are loaded anew after so many others: what
+/// stays the same goes on.
+fn by_correlator(
+    set: &RuleSet,
+    arrivals: &[Arrival],
+    drain_every: usize,
+    adopt_every: usize,
+) -> Alerts {
     let mut correlator = Correlator::new(
         &set.correlations,
         set.rules.len().max(4),
@@ -103,8 +110,7 @@ fn by_correlator(set: &RuleSet, arrivals: &[Arrival], drain_every: usize) -> Ale
         if number % drain_every == 0 {
             correlator.drain(&mut told);
         }
-        // The rules are loaded anew in between: what stays the same goes on.
-        if number % 3 == 2 {
+        if number % adopt_every == adopt_every - 1 {
             let mut next = Correlator::new(
                 &set.correlations,
                 set.rules.len().max(4),
@@ -185,7 +191,7 @@ fn specification_vectors_hold_for_the_correlator() {
                 });
             }
             arrivals.sort_by_key(|arrival| arrival.time);
-            let found = by_correlator(&set, &arrivals, 1);
+            let found = by_correlator(&set, &arrivals, 1, 3);
             assert_eq!(
                 found,
                 by_reference(&set, &arrivals),
@@ -345,9 +351,10 @@ proptest! {
         second in correlation(1),
         arrivals in arrivals(),
         drain_every in 1usize..5,
+        adopt_every in prop::sample::select(&[3, 7, 1_000][..]),
     ) {
         let set = RuleSet { correlations: vec![first, second], ..RuleSet::default() };
-        prop_assert_eq!(by_correlator(&set, &arrivals, drain_every), by_reference(&set, &arrivals));
+        prop_assert_eq!(by_correlator(&set, &arrivals, drain_every, adopt_every), by_reference(&set, &arrivals));
     }
 }
 
@@ -531,14 +538,14 @@ fn a_replay_of_what_was_seen_raises_the_same_alerts_under_the_same_ids() {
             )
         })
         .collect();
-    let once = by_correlator(&set, &arrivals, 1);
+    let once = by_correlator(&set, &arrivals, 1, 3);
     // The engine stops in the middle; a new one reads back what was seen, and goes on.
     let mut stopped = Correlator::new(&set.correlations, 1, CorrelationLimits::default());
     let before: Vec<Match> = arrivals[..120]
         .iter()
         .flat_map(|arrival| observe(&mut stopped, arrival))
         .collect();
-    let after = by_correlator(&set, &arrivals, 120);
+    let after = by_correlator(&set, &arrivals, 120, 1_000);
     assert!(once.len() > 10);
     assert_eq!(once, after);
     assert!(!before.is_empty());

@@ -32,7 +32,7 @@ pub(super) struct Correlation {
     quiet_after: Duration,
     /// From when on the matches of the last run were read back, by their receipt.
     replayed_from: Option<Timestamp>,
-    /// Streams that spoke since their watermark was last moved by the clock.
+    /// When streams spoke last, for as long as they may have open windows.
     speaking: HashMap<StreamKey, Instant>,
 }
 
@@ -102,6 +102,7 @@ impl Correlation {
     /// in between, so that what is held at once is what was held then.
     pub(super) fn replay(&mut self, stored: &[StoredMatch]) -> Vec<Match> {
         let by_id = by_id(self.rules.get());
+        let read_at = Instant::now();
         for found in stored {
             let Some(&rule) = by_id.get(found.rule_id.as_str()) else {
                 continue;
@@ -112,6 +113,13 @@ impl Correlation {
                     event: &evidence.event,
                     matched: &evidence.matched,
                 });
+                // It may never speak again.
+                let record = &evidence.event.record;
+                let stream = StreamKey {
+                    agent: record.agent.clone(),
+                    stream: record.stream.clone(),
+                };
+                self.speaking.entry(stream).or_insert(read_at);
             }
         }
         self.drain()
@@ -155,21 +163,27 @@ impl Correlation {
     /// Moves on the watermarks of streams that were quiet for as long as an event may be late: nothing
     /// of theirs is expected any more, so their windows close.
     pub(super) fn close_quiet_streams(&mut self) -> Vec<Match> {
-        let (quiet_after, now_time) = (self.quiet_after, now());
-        let correlator = &mut self.correlator;
-        let before = self.speaking.len();
+        self.close_streams_quiet_at(Instant::now(), now())
+    }
+
+    /// The same at a time. A stream's windows end later than its last match: its watermark follows the clock until
+    /// the longest of them can only be over.
+    fn close_streams_quiet_at(&mut self, instant: Instant, time: Timestamp) -> Vec<Match> {
+        let horizon_us = u64::try_from(self.correlator.horizon_us()).unwrap_or(u64::MAX);
+        let over_after = self
+            .quiet_after
+            .saturating_add(Duration::from_micros(horizon_us));
+        let (quiet_after, correlator) = (self.quiet_after, &mut self.correlator);
+        let mut has_closed = false;
         self.speaking.retain(|stream, spoke| {
-            let speaks = spoke.elapsed() < quiet_after;
-            if !speaks {
-                correlator.advance(&stream.agent, &stream.stream, now_time);
+            let quiet = instant.saturating_duration_since(*spoke);
+            if quiet >= quiet_after {
+                correlator.advance(&stream.agent, &stream.stream, time);
+                has_closed = true;
             }
-            speaks
+            quiet < over_after
         });
-        if self.speaking.len() == before {
-            Vec::new()
-        } else {
-            self.drain()
-        }
+        if has_closed { self.drain() } else { Vec::new() }
     }
 
     fn drain(&mut self) -> Vec<Match> {

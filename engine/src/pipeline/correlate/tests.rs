@@ -135,3 +135,27 @@ fn an_office_that_was_cut_off_for_days_is_not_taken_for_what_was_told() {
         .collect();
     assert_eq!(correlation.replay(&stored).len(), 1);
 }
+
+#[test]
+fn the_windows_of_a_stream_that_went_quiet_close_although_they_end_later_than_its_last_match() {
+    let mut correlation = correlation("gte: 3");
+    correlation.replay_from();
+    let begin_us = cell_from(now().as_micros());
+    let stored = three_from(begin_us);
+    assert_eq!(correlation.replay(&stored).len(), 1);
+    let later = Timestamp(begin_us + 50 * 1_000_000);
+    let fourth = sign_in(9, later, later);
+    assert_eq!(correlation.replay(&[fourth]), [], "told once, so far");
+    let spoke = Instant::now();
+    // Its clock goes on: five minutes of quiet are not yet the end of the window with what may come late to it.
+    let mut told = Vec::new();
+    for minute in 1..=40 {
+        let passed = Duration::from_secs(minute * 60);
+        let time = Timestamp(begin_us + 60 * 1_000_000 * i64::try_from(minute).unwrap());
+        told.extend(correlation.close_streams_quiet_at(spoke + passed, time));
+    }
+    assert_eq!(told.len(), 1, "settled, with the event that came since");
+    assert_eq!(told[0].event_count, 4);
+    assert_eq!(correlation.status().entries, 0, "and let go");
+    assert!(correlation.speaking.is_empty(), "nothing is waited for");
+}
