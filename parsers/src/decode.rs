@@ -9,6 +9,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1258};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::event::{Problem, ProblemKind};
+use crate::scan;
 
 /// The record's text and what was wrong with its bytes.
 pub(crate) struct Decoded<'a> {
@@ -34,13 +35,21 @@ pub fn format_and_charset(format: &str) -> (&str, Option<&str>) {
 
 /// Reads bytes as text: UTF-8, with or without a byte order mark, or UTF-16; else in the encoding that is named.
 /// UTF-8 comes first in any case, for many sources write both, and a text in another encoding is hardly ever UTF-8.
+/// `utf8` are the same bytes, where they are known to be UTF-8.
 pub(crate) fn decode<'a>(
     raw: &'a [u8],
+    utf8: Option<&'a str>,
     named: Option<&'static Encoding>,
     arena: &'a Bump,
 ) -> Decoded<'a> {
     if let Some(utf16) = utf16_of(raw, named) {
         return decode_utf16(&utf16, arena);
+    }
+    if let Some(text) = utf8 {
+        return Decoded {
+            text: scan::after(text, "\u{FEFF}").unwrap_or(text),
+            problem: None,
+        };
     }
     let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
     if let Ok(text) = simdutf8::basic::from_utf8(raw) {
@@ -183,7 +192,7 @@ mod tests {
 
     fn text(raw: &[u8], named: &str) -> (String, bool) {
         let arena = Bump::new();
-        let decoded = decode(raw, encoding(named), &arena);
+        let decoded = decode(raw, None, encoding(named), &arena);
         (decoded.text.to_owned(), decoded.problem.is_some())
     }
 

@@ -62,7 +62,7 @@ pub fn detect_format<'f>(raw: &[u8], context: &'f ParseContext) -> Detection<'f>
     let arena = bumpalo::Bump::new();
     // Bytes beyond the head decide nothing; kept well above any header's length.
     let head = &raw[..raw.len().min(4_096)];
-    let decoded = crate::decode::decode(head, None, &arena);
+    let decoded = crate::decode::decode(head, None, None, &arena);
     detect_record(raw, decoded.text, &context.definitions)
 }
 

@@ -10,10 +10,9 @@ use bumpalo::collections::String as ArenaString;
 use crate::bytes::same_bytes;
 use crate::context::{ParseContext, Taxonomy};
 use crate::event::{Event, Field, LogSource, ProblemKind, Value};
-use crate::layouts::{self, Layout, Places};
+use crate::layouts::{self, Layout, Places, Table};
 use crate::names::{Lists, Names};
 use crate::parse::Scratch;
-use crate::record::Record;
 use crate::time::Timestamp;
 
 /// Wrappers within wrappers (Docker in syslog in JSON ...) that are opened.
@@ -22,10 +21,13 @@ const NESTING_MAX: u8 = 4;
 /// Fields for which memory is taken before the first: as many as the last event had, up to this.
 const FIELDS_EXPECTED_MAX: usize = 64;
 
+/// Log sources for which memory is taken at the first.
+const LOG_SOURCES_EXPECTED: usize = 4;
+
 /// An event being built.
 pub(crate) struct Draft<'a, 'c> {
     /// What is there so far.
-    pub(crate) event: Event<'a>,
+    pub(crate) event: &'c mut Event<'a>,
     /// Where texts that are not in the record are kept.
     pub(crate) arena: &'a Bump,
     /// Settings.
@@ -41,16 +43,16 @@ pub(crate) struct Draft<'a, 'c> {
 }
 
 impl<'a, 'c> Draft<'a, 'c> {
+    /// Begins with an event that has no fields yet; the events before the last one of the record go to `out`.
     #[inline]
     pub(crate) fn new(
-        record: Record<'a>,
+        event: &'c mut Event<'a>,
         arena: &'a Bump,
         context: &'c ParseContext,
         scratch: &'c mut Scratch,
         out: &'c mut Vec<Event<'a>>,
     ) -> Self {
         scratch.layouts.keep_bounds();
-        let mut event = Event::new(record, "text", arena);
         event.fields.reserve(scratch.fields_expected);
         Self {
             event,
@@ -70,7 +72,7 @@ impl<'a, 'c> Draft<'a, 'c> {
         let record = self.event.record;
         let problems = std::mem::take(&mut self.event.problems);
         let sub_index = self.event.sub_index;
-        self.event = Event::new(record, "text", self.arena);
+        *self.event = Event::new(record, "text", self.arena);
         self.event.problems = problems;
         self.event.sub_index = sub_index;
         self.layout = layouts::EMPTY;
@@ -88,7 +90,7 @@ impl<'a, 'c> Draft<'a, 'c> {
             sub_index: self.event.sub_index + 1,
             ..Event::new(record, self.event.format, self.arena)
         };
-        let done = std::mem::replace(&mut self.event, next);
+        let done = std::mem::replace(self.event, next);
         self.out.push(done);
         self.layout = layouts::EMPTY;
         self.names = Names::default();
@@ -105,7 +107,23 @@ impl<'a, 'c> Draft<'a, 'c> {
         *expected = (*expected - *expected / 8)
             .max(self.event.fields.len())
             .min(FIELDS_EXPECTED_MAX);
-        self.out.push(self.event);
+    }
+
+    /// Reads a JSON object whose names are known already as the event's fields; false, and nothing is changed, if it is not
+    /// such a text or if there are fields already.
+    #[inline]
+    pub(crate) fn read_foreseen(&mut self, text: &'a str) -> bool {
+        if self.layout != layouts::EMPTY || !self.event.fields.is_empty() {
+            return false;
+        }
+        let Scratch { json, layouts, .. } = &mut *self.scratch;
+        match json.read_foreseen(text, self.arena, layouts, &mut self.event.fields) {
+            Some(layout) => {
+                self.layout = layout;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Adds a field. A second value of the same name makes a list of both.
@@ -250,11 +268,6 @@ impl<'a, 'c> Draft<'a, 'c> {
         }
     }
 
-    /// Whether one of these fields is there.
-    pub(crate) fn has_any(&mut self, names: &'static [&'static str]) -> bool {
-        self.first_of(names, |_, _| Some(())).is_some()
-    }
-
     fn places(&mut self, names: &'static [&'static str]) -> Option<Places> {
         let (known, fields) = (&mut self.names, &self.event.fields);
         self.scratch.layouts.places(self.layout, names, |name| {
@@ -280,6 +293,66 @@ impl<'a, 'c> Draft<'a, 'c> {
         found
     }
 
+    /// Numbers that follow from the names that the event has, and from nothing else: found out once for each sequence of
+    /// names. The key is a list that nobody else uses as one.
+    #[inline]
+    pub(crate) fn table_of_names(
+        &mut self,
+        key: &'static [&'static str],
+        find_out: impl FnOnce(&mut Self) -> Table,
+    ) -> Table {
+        let layout = self.layout;
+        if let Some(known) = self.scratch.layouts.table(layout, key) {
+            return *known;
+        }
+        let found = find_out(self);
+        self.scratch.layouts.keep_table(layout, key, found);
+        found
+    }
+
+    /// The places of these names, up to as many as a table has, asked together. They stay what they are when fields are added;
+    /// names that were not there are then asked for again.
+    #[inline]
+    pub(crate) fn places_of(&mut self, names: &'static [&'static str]) -> Table {
+        self.lists.settle(&mut self.event.fields);
+        self.table_of_names(names, |draft| {
+            let mut table = layouts::NOWHERE;
+            for (entry, name) in table.iter_mut().zip(names) {
+                *entry = draft.index_of(name);
+            }
+            table
+        })
+    }
+
+    /// The place of a name as it stands in a table.
+    pub(crate) fn index_of(&mut self, name: &'static str) -> u32 {
+        let place = self.place(name);
+        place
+            .and_then(|place| u32::try_from(place).ok())
+            .unwrap_or(u32::MAX)
+    }
+
+    /// The value at an entry of a table of places.
+    #[inline]
+    pub(crate) fn value_at(&self, place: u32) -> Option<Value<'a>> {
+        let field = self.event.fields.get(place as usize)?;
+        Some(field.value)
+    }
+
+    /// The text at an entry of a table of places.
+    #[inline]
+    pub(crate) fn str_at(&self, place: u32) -> Option<&'a str> {
+        self.value_at(place).and_then(first_str)
+    }
+
+    /// Sets the value at an entry of a table of places, if it is one.
+    #[inline]
+    pub(crate) fn set_at(&mut self, place: u32, value: Value<'a>) {
+        if let Some(field) = self.event.fields.get_mut(place as usize) {
+            field.value = value;
+        }
+    }
+
     /// The text of a field.
     pub(crate) fn get_str(&mut self, name: &'static str) -> Option<&'a str> {
         self.get(name).and_then(first_str)
@@ -287,11 +360,7 @@ impl<'a, 'c> Draft<'a, 'c> {
 
     /// The number of a field, whether it was given as a number or as its text.
     pub(crate) fn get_int(&mut self, name: &'static str) -> Option<i64> {
-        match self.get(name)? {
-            Value::Int(number) => Some(number),
-            Value::Str(text) => text.parse().ok(),
-            _ => None,
-        }
+        self.get(name).and_then(int_of)
     }
 
     /// Gives a field a second name, if it is there and the second name is not.
@@ -341,6 +410,9 @@ impl<'a, 'c> Draft<'a, 'c> {
                 && same(&source.product, product)
         });
         if !is_known {
+            if self.event.log_sources.capacity() == 0 {
+                self.event.log_sources.reserve(LOG_SOURCES_EXPECTED);
+            }
             self.event.log_sources.push(LogSource {
                 product: Cow::Borrowed(product),
                 category: Cow::Borrowed(category),
@@ -396,6 +468,15 @@ impl<'a, 'c> Draft<'a, 'c> {
             read(self);
             self.nesting -= 1;
         }
+    }
+}
+
+/// A number, whether it was given as a number or as its text.
+pub(crate) fn int_of(value: Value<'_>) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(number),
+        Value::Str(text) => text.parse().ok(),
+        _ => None,
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Event<'a> {
     /// The host it speaks of; empty when unknown.
     pub host: &'a str,
     /// All log sources it belongs to, most specific first (Sysmon 13 has three).
-    pub log_sources: SmallVec<[LogSource<'a>; 4]>,
+    pub log_sources: ArenaVec<'a, LogSource<'a>>,
     /// Fields in the order of the record; nested names joined by dots. A name occurs once.
     pub fields: ArenaVec<'a, Field<'a>>,
     /// Which names the fields have and in which order, where the parser knows; whoever renames or adds fields
@@ -126,7 +126,7 @@ impl<'a> Event<'a> {
             format,
             event_time: record.received_at,
             host: record.origin.host.as_deref().unwrap_or(""),
-            log_sources: SmallVec::new(),
+            log_sources: ArenaVec::new_in(arena),
             fields: ArenaVec::new_in(arena),
             order: None,
             problems: SmallVec::new(),

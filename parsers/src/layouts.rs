@@ -23,6 +23,8 @@ const REFUSALS_MAX: u32 = 16_384;
 const ANSWERS: usize = 4_096;
 /// The same of answers about lists of names.
 const LIST_ANSWERS: usize = 2_048;
+/// The same of tables.
+const TABLES: usize = 512;
 
 /// A place in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ struct Node {
     sibling: u32,
     /// Whether one of the names up to here has a space in it.
     spaced: bool,
+    /// Whether the name stands in a JSON text as it is.
+    plain: bool,
 }
 
 /// What was answered once to the question where a name is. Names are those of our code: the address and the
@@ -83,6 +87,21 @@ struct ListAnswer {
     address: usize,
     len: usize,
     places: Places,
+}
+
+/// Numbers that follow from names: places, of which `u32::MAX` is none.
+pub(crate) type Table = [u32; 16];
+
+/// A table of names none of which is there.
+pub(crate) const NOWHERE: Table = [u32::MAX; 16];
+
+/// A table that was found out once.
+#[derive(Clone, Copy)]
+struct KnownTable {
+    layout: Layout,
+    /// Of the list that is the key.
+    address: usize,
+    table: Table,
 }
 
 /// Places of names that were asked for together.
@@ -127,6 +146,7 @@ pub struct Layouts {
     names: String,
     answers: Box<[Answer]>,
     list_answers: Box<[ListAnswer]>,
+    tables: Box<[KnownTable]>,
     /// Names that were not learned because too many follow the same ones.
     refusals: u32,
 }
@@ -139,6 +159,7 @@ impl Default for Layouts {
             names: String::new(),
             answers: Box::new([]),
             list_answers: Box::new([]),
+            tables: Box::new([]),
             refusals: 0,
         };
         layouts.forget();
@@ -169,6 +190,7 @@ impl Layouts {
             follower: NONE,
             sibling: NONE,
             spaced: false,
+            plain: false,
         });
         let unasked = Answer {
             layout: UNKNOWN,
@@ -184,6 +206,12 @@ impl Layouts {
             places: Places::NONE,
         };
         self.list_answers = vec![unasked; LIST_ANSWERS].into_boxed_slice();
+        let unasked = KnownTable {
+            layout: UNKNOWN,
+            address: 0,
+            table: NOWHERE,
+        };
+        self.tables = vec![unasked; TABLES].into_boxed_slice();
     }
 
     /// The order of these names. The parser fills it in; this is for who makes events himself.
@@ -229,12 +257,27 @@ impl Layouts {
         None
     }
 
+    /// The name that came behind these the last time, if it stands at the front of a JSON text, the quote before it taken off
+    /// and the one behind it still there: its length and where it leads.
+    #[inline(always)]
+    pub(crate) fn foresee(&self, layout: Layout, text: &[u8]) -> Option<(usize, Layout)> {
+        let likely = self.nodes.get(layout.0 as usize)?.likely;
+        let node = self.nodes.get(likely as usize)?;
+        let (from, length) = (node.name_at as usize, node.name_len as usize);
+        let is_it = node.plain
+            && same_bytes(
+                self.names.as_bytes().get(from..=from + length)?,
+                text.get(..=length)?,
+            );
+        is_it.then_some((length, Layout(likely)))
+    }
+
     /// Learns that `name`, which is none of theirs, may come behind these names.
     #[cold]
     pub(crate) fn learn(&mut self, layout: Layout, name: &str) -> Layout {
         if layout == UNKNOWN
             || self.nodes.len() >= NODES_MAX
-            || self.names.len() + name.len() > NAME_BYTES_MAX
+            || self.names.len() + name.len() >= NAME_BYTES_MAX
         {
             return UNKNOWN;
         }
@@ -255,8 +298,13 @@ impl Layouts {
             follower: NONE,
             sibling,
             spaced,
+            plain: !name
+                .bytes()
+                .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')),
         });
         self.names.push_str(name);
+        // What ends the name in a JSON text is compared with it.
+        self.names.push('"');
         Layout(new)
     }
 
@@ -319,6 +367,31 @@ impl Layouts {
         let answer = answer.and_then(|answer| u32::try_from(answer).ok());
         self.answers[slot(layout, key.as_ptr().addr(), key.len()) % ANSWERS] =
             Answer::new(layout, key, answer);
+    }
+
+    /// What [`Self::keep_table`] kept for these names under this key, a list at an address of its own.
+    #[inline]
+    pub(crate) fn table(&self, layout: Layout, key: &'static [&'static str]) -> Option<&Table> {
+        let address = key.as_ptr().addr();
+        let known = &self.tables[slot(layout, address, 0) % TABLES];
+        (known.layout == layout && known.address == address && layout != UNKNOWN)
+            .then_some(&known.table)
+    }
+
+    /// Keeps what follows from these names.
+    #[cold]
+    pub(crate) fn keep_table(
+        &mut self,
+        layout: Layout,
+        key: &'static [&'static str],
+        table: Table,
+    ) {
+        let address = key.as_ptr().addr();
+        self.tables[slot(layout, address, 0) % TABLES] = KnownTable {
+            layout,
+            address,
+            table,
+        };
     }
 
     /// The places of those of a list of names that are there; what is not known is asked of `find` and remembered.

@@ -3,7 +3,6 @@
 use bumpalo::Bump;
 use encoding_rs::Encoding;
 
-use crate::bytes::prefetch_text;
 use crate::classify;
 use crate::context::ParseContext;
 use crate::decode::{decode, encoding, format_and_charset};
@@ -16,10 +15,10 @@ use crate::headers::Headers;
 use crate::json;
 use crate::layouts::Layouts;
 use crate::messages::Tables;
-use crate::record::{Record, RecordBatch, Truncated};
+use crate::record::{Record, RecordBatch, RecordSpan, Truncated};
 
-/// Bytes of the next record that are asked for while one is read; the processor does the rest of a longer one itself.
-const PREFETCH_BYTES_MAX: usize = 4_096;
+/// Bytes of records that are checked together: they are still near when they are read.
+const CHECKED_BYTES_MAX: u32 = 16_384;
 
 /// Buffers that are reused from record to record.
 #[derive(Default)]
@@ -62,12 +61,13 @@ impl Parser {
         events.reserve(batch.len());
         let Self { context, scratch } = self;
         let named = Named::of(&batch.origin.format, context);
-        for (index, record) in batch.iter().enumerate() {
-            // The next record comes from far away: it is on its way while this one is read.
-            if let Some(next) = batch.get(index + 1) {
-                prefetch_text(next.raw, PREFETCH_BYTES_MAX);
+        let mut checked = Checked::default();
+        for (index, (record, span)) in batch.iter().zip(batch.spans()).enumerate() {
+            if index == checked.until {
+                checked = Checked::from(batch, index);
             }
-            read_record(record, named, context, scratch, arena, events);
+            let text = checked.text_of(span);
+            read_record(record, text, named, context, scratch, arena, events);
         }
     }
 
@@ -80,20 +80,65 @@ impl Parser {
     ) {
         let Self { context, scratch } = self;
         let named = Named::of(&record.origin.format, context);
-        read_record(record, named, context, scratch, arena, events);
+        read_record(record, None, named, context, scratch, arena, events);
+    }
+}
+
+/// Records whose bytes were found to be UTF-8 together, which costs less than to ask one by one, and brings them near for
+/// reading.
+#[derive(Clone, Copy, Default)]
+struct Checked<'a> {
+    /// All of them, if they are.
+    text: Option<&'a str>,
+    /// Where the text begins in the batch's buffer.
+    start: usize,
+    /// The first record behind them.
+    until: usize,
+}
+
+impl<'a> Checked<'a> {
+    /// The record at `first` and those that follow it in the buffer, a few at a time.
+    fn from(batch: &'a RecordBatch, first: usize) -> Self {
+        let spans = batch.spans();
+        let Some(span) = spans.get(first) else {
+            return Self::default();
+        };
+        let (start, mut end) = (span.start, span.end);
+        let mut until = first + 1;
+        while let Some(span) = spans.get(until)
+            && span.start >= end
+            && span.end - start <= CHECKED_BYTES_MAX
+        {
+            end = span.end;
+            until += 1;
+        }
+        let bytes = &batch.buffer()[start as usize..end as usize];
+        Self {
+            text: simdutf8::basic::from_utf8(bytes).ok(),
+            start: start as usize,
+            until,
+        }
+    }
+
+    /// The text of one of them, if it is known to be one.
+    fn text_of(&self, span: &RecordSpan) -> Option<&'a str> {
+        self.text?
+            .get(span.start as usize - self.start..span.end as usize - self.start)
     }
 }
 
 fn read_record<'a>(
     record: Record<'a>,
+    utf8: Option<&'a str>,
     named: Named<'_>,
     context: &ParseContext,
     scratch: &mut Scratch,
     arena: &'a Bump,
     events: &mut Vec<Event<'a>>,
 ) {
-    let mut draft = Draft::new(record, arena, context, scratch, events);
-    let text = text_of(&mut draft, named);
+    let mut event = Event::new(record, "text", arena);
+    let mut draft = Draft::new(&mut event, arena, context, scratch, events);
+    let text = text_of(&mut draft, utf8, named);
     if let NamedFormat::Unknown(name) = named.format {
         draft.note(
             ProblemKind::FormatMismatch,
@@ -109,6 +154,7 @@ fn read_record<'a>(
     }
     classify::complete(&mut draft);
     draft.finish();
+    events.push(event);
 }
 
 /// The events of all records of `batch`, in order; at least one per record.
@@ -165,8 +211,9 @@ impl<'n> Named<'n> {
     }
 }
 
-/// The record's text within the bounds, with notes about what is not as it should be.
-fn text_of<'a>(draft: &mut Draft<'a, '_>, named: Named<'_>) -> &'a str {
+/// The record's text within the bounds, with notes about what is not as it should be. `utf8` is the whole record, if it is
+/// known to be UTF-8.
+fn text_of<'a>(draft: &mut Draft<'a, '_>, utf8: Option<&'a str>, named: Named<'_>) -> &'a str {
     let record = draft.event.record;
     let mut raw = record.raw;
     if record.truncated == Truncated::Yes {
@@ -192,7 +239,8 @@ fn text_of<'a>(draft: &mut Draft<'a, '_>, named: Named<'_>) -> &'a str {
             format!("there is no encoding `{name}`; read as UTF-8"),
         );
     }
-    let decoded = decode(raw, named.encoding, draft.arena);
+    let utf8 = utf8.filter(|text| text.len() == raw.len());
+    let decoded = decode(raw, utf8, named.encoding, draft.arena);
     if let Some(problem) = decoded.problem {
         draft.event.problems.push(problem);
     }

@@ -24,6 +24,11 @@ fn detect(text: &str) -> Option<&'static str> {
 }
 
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+    if draft.context.depth_max > 0 && draft.read_foreseen(text) {
+        finish(draft);
+        shapes::finish(draft);
+        return Ok(());
+    }
     with_nodes(draft, text, events)
 }
 

@@ -346,16 +346,14 @@ fn fits(draft: &mut Draft<'_, '_>, shape: &Shape) -> bool {
 /// A log that says itself what it is: that completes what was concluded, as far as it does not contradict.
 fn named_source<'a>(draft: &mut Draft<'a, '_>) {
     static PARTS: [&str; 3] = ["product", "category", "service"];
-    if !draft.has_any(&PARTS) {
-        return;
-    }
-    let mut part = |name| {
+    let places = draft.places_of(&PARTS);
+    let part = |place: usize| {
         draft
-            .get_str(name)
+            .str_at(places[place])
             .filter(|text| text.len() <= 64 && !text.contains(' '))
             .unwrap_or("")
     };
-    let [product, category, service] = PARTS.map(&mut part);
+    let [product, category, service] = [part(0), part(1), part(2)];
     if product.is_empty() && category.is_empty() && service.is_empty() {
         return;
     }

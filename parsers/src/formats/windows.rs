@@ -3,8 +3,9 @@
 
 use super::windows_sources::classify;
 use super::{Fit, Format, NotThisFormat, json, windows_inserts, windows_xml};
-use crate::draft::Draft;
+use crate::draft::{Draft, int_of};
 use crate::event::Value;
+use crate::layouts::NOWHERE;
 use crate::when;
 
 pub(super) const WINDOWS_JSON: Format = Format {
@@ -87,6 +88,26 @@ pub(super) fn is_windows_event(draft: &mut Draft<'_, '_>) -> bool {
     answer.is_some()
 }
 
+/// What is asked of an event once its fields have Sigma's names; the constants are places in it.
+static ASKED: [&str; 8] = [
+    "EventID",
+    "Channel",
+    "Provider_Name",
+    "Computer",
+    "TimeCreated_SystemTime",
+    "EventData",
+    "StringInserts",
+    "EventType",
+];
+const EVENT_ID: usize = 0;
+const CHANNEL: usize = 1;
+const PROVIDER: usize = 2;
+const COMPUTER: usize = 3;
+const TIME: usize = 4;
+const EVENT_DATA: usize = 5;
+const INSERTS: usize = 6;
+const EVENT_TYPE: usize = 7;
+
 /// Once all fields are there: names, time, host, log sources.
 pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
     draft.event.format = if draft.event.format == "windows_xml" {
@@ -94,21 +115,32 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
     } else {
         "windows_json"
     };
-    for (name, others) in NAMES {
-        if let Some(value) = draft.first_of(others, |_, value| Some(value)) {
-            draft.push_if_absent(name, value);
-        }
-    }
-    let event_id = draft.get_int("EventID");
+    names(draft);
+    let mut asked = draft.places_of(&ASKED);
+    let event_id = draft.value_at(asked[EVENT_ID]).and_then(int_of);
     if let Some(event_id) = event_id {
-        draft.set("EventID", Value::Int(event_id));
+        draft.set_at(asked[EVENT_ID], Value::Int(event_id));
     }
-    event_data_in_text(draft);
-    time_and_host(draft);
-    let channel = draft.get_str("Channel").unwrap_or("");
-    let provider = draft.get_str("Provider_Name").unwrap_or("");
-    windows_inserts::name(draft, provider, event_id.unwrap_or(0));
-    classify(draft, channel, provider, event_id.unwrap_or(0));
+    if let Some(text) = draft.str_at(asked[EVENT_DATA]) {
+        event_data_in_text(draft, text);
+        asked = draft.places_of(&ASKED);
+    }
+    let provider = draft.str_at(asked[PROVIDER]).unwrap_or("");
+    if let Some(Value::List(values)) = draft.value_at(asked[INSERTS]) {
+        windows_inserts::name(draft, values, provider, event_id.unwrap_or(0));
+        asked = draft.places_of(&ASKED);
+    }
+    if let Some(text) = draft.str_at(asked[TIME])
+        && let Some(time) = when::any(text, draft.context)
+    {
+        draft.time(time);
+    }
+    if let Some(computer) = draft.str_at(asked[COMPUTER]) {
+        draft.host(computer);
+    }
+    let channel = draft.str_at(asked[CHANNEL]).unwrap_or("");
+    let event_type = draft.str_at(asked[EVENT_TYPE]).unwrap_or("");
+    classify(draft, channel, provider, event_id.unwrap_or(0), event_type);
     if event_id == Some(4688) && provider == "Microsoft-Windows-Security-Auditing"
         || channel.eq_ignore_ascii_case("Security") && event_id == Some(4688)
     {
@@ -127,6 +159,30 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
     }
 }
 
+/// Adds what other agents call otherwise under Sigma's names, where those are not there.
+fn names(draft: &mut Draft<'_, '_>) {
+    static KEY: [&str; 1] = ["other agents' names"];
+    // Places of the fields that are added once more, in the order of the names.
+    let others = draft.table_of_names(&KEY, |draft| {
+        let mut table = NOWHERE;
+        for (entry, (name, others)) in table.iter_mut().zip(&NAMES) {
+            if draft.get(name).is_none() {
+                *entry = others
+                    .iter()
+                    .map(|other| draft.index_of(other))
+                    .find(|place| *place != u32::MAX)
+                    .unwrap_or(u32::MAX);
+            }
+        }
+        table
+    });
+    for (place, (name, _)) in others.into_iter().zip(&NAMES) {
+        if let Some(value) = draft.value_at(place) {
+            draft.push(name, value);
+        }
+    }
+}
+
 /// From System's fields.
 pub(super) fn time_and_host(draft: &mut Draft<'_, '_>) {
     if let Some(time) = draft
@@ -141,10 +197,7 @@ pub(super) fn time_and_host(draft: &mut Draft<'_, '_>) {
 }
 
 /// Azure Monitor gives EventData as text: XML or JSON.
-fn event_data_in_text<'a>(draft: &mut Draft<'a, '_>) {
-    let Some(text) = draft.get_str("EventData") else {
-        return;
-    };
+fn event_data_in_text<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
     if text.starts_with('{') {
         // Text that is no JSON stays what it is.
         let _ = json::object_fields(draft, text);

@@ -57,10 +57,12 @@ static POWERSHELL: &[(i64, &[&str])] = &[
 ];
 
 /// Gives the values of a list their names, where the event's template is known.
-pub(super) fn name(draft: &mut Draft<'_, '_>, provider: &str, event_id: i64) {
-    let Some(Value::List(values)) = draft.get("StringInserts") else {
-        return;
-    };
+pub(super) fn name<'a>(
+    draft: &mut Draft<'a, '_>,
+    values: &[Value<'a>],
+    provider: &str,
+    event_id: i64,
+) {
     let table = match provider {
         "Microsoft-Windows-Security-Auditing" | "Microsoft-Windows-Eventlog" => SECURITY,
         "Microsoft-Windows-Sysmon" | "Linux-Sysmon" => SYSMON,

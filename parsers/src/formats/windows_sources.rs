@@ -6,9 +6,14 @@ use bumpalo::collections::String as ArenaString;
 use crate::draft::Draft;
 
 /// Adds the log sources of an event.
-pub(super) fn classify(draft: &mut Draft<'_, '_>, channel: &str, provider: &str, event_id: i64) {
+pub(super) fn classify(
+    draft: &mut Draft<'_, '_>,
+    channel: &str,
+    provider: &str,
+    event_id: i64,
+    event_type: &str,
+) {
     let service = service_of(channel, provider);
-    let event_type = draft.get_str("EventType").unwrap_or("");
     // Sysmon for Linux writes the same events, and Linux rules look at them.
     let is_linux = provider == "Linux-Sysmon" || channel.starts_with("Linux-");
     let product = if is_linux { "linux" } else { "windows" };

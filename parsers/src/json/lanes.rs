@@ -13,6 +13,18 @@ pub(super) trait Lanes {
     /// One bit per byte that a string cannot simply go on over: a quote, a backslash, a control character.
     fn stops(block: &[u8; BLOCK]) -> u32;
 
+    /// The place of the first such byte from `at` on; the end of the text, or one behind it, where there is none.
+    #[inline(always)]
+    fn first_stop(bytes: &[u8], mut at: usize) -> usize {
+        loop {
+            let stops = Self::stops(&block(bytes, at));
+            if stops != 0 {
+                return at + stops.trailing_zeros() as usize;
+            }
+            at += BLOCK;
+        }
+    }
+
     /// Writes the bytes of a string with what its escapes mean, if there is a way to do that for many bytes at
     /// once. Stops at the closing quote, at a control character, and at an escape that means more than one byte or
     /// nothing.
@@ -87,6 +99,34 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn stops(block: &[u8; BLOCK]) -> u32 {
         Avx2::stops(block)
+    }
+
+    #[inline(always)]
+    fn first_stop(bytes: &[u8], mut at: usize) -> usize {
+        use std::arch::x86_64::{
+            _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_maskz_loadu_epi8,
+            _mm512_set1_epi8,
+        };
+        loop {
+            let rest = bytes.get(at..).unwrap_or(&[]);
+            // Beyond the end no byte is read: there are zeroes, at which every string stops.
+            let within = match rest.len() {
+                WIDE.. => u64::MAX,
+                length => (1 << length) - 1,
+            };
+            // SAFETY: only bytes of the text are read, as the mask says; that the instructions are there is the condition
+            // for using this type.
+            let stops = unsafe {
+                let bytes = _mm512_maskz_loadu_epi8(within, rest.as_ptr().cast());
+                _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'"' as i8))
+                    | _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8))
+                    | _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20))
+            };
+            if stops != 0 {
+                return at + stops.trailing_zeros() as usize;
+            }
+            at += WIDE;
+        }
     }
 
     #[inline(always)]

@@ -8,6 +8,7 @@
 //! containers nest up to [`DEPTH_MAX`] levels; a number beyond the range of a double is refused; a whole number
 //! beyond 64 bits is a double.
 
+mod flat;
 mod lanes;
 mod number;
 mod strings;
@@ -15,6 +16,7 @@ mod strings;
 use bumpalo::Bump;
 
 use crate::event::Value;
+use flat::Foresight;
 use lanes::Lanes;
 use strings::Room;
 
@@ -59,6 +61,7 @@ pub(crate) struct Buffers {
     nodes: Vec<Node<'static>>,
     open: Vec<Open>,
     width: Width,
+    foresight: Foresight,
 }
 
 impl Buffers {
@@ -310,26 +313,19 @@ impl<'a, L: Lanes> Reader<'a, L> {
     #[inline(always)]
     fn string(&mut self) -> Option<&'a str> {
         let begin = self.at;
-        loop {
-            let stops = L::stops(&lanes::block(self.bytes, self.at));
-            if stops == 0 {
-                self.at += lanes::BLOCK;
-                continue;
+        self.at = L::first_stop(self.bytes, begin);
+        match self.bytes.get(self.at) {
+            Some(b'"') => {
+                let text = self.text.get(begin..self.at)?;
+                self.at += 1;
+                Some(text)
             }
-            self.at += stops.trailing_zeros() as usize;
-            return match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    let text = self.text.get(begin..self.at)?;
-                    self.at += 1;
-                    Some(text)
-                }
-                Some(b'\\') => {
-                    let (text, end) = self.room.unescaped::<L>(self.bytes, begin, self.at)?;
-                    self.at = end;
-                    Some(text)
-                }
-                _ => None,
-            };
+            Some(b'\\') => {
+                let (text, end) = self.room.unescaped::<L>(self.bytes, begin, self.at)?;
+                self.at = end;
+                Some(text)
+            }
+            _ => None,
         }
     }
 

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use simd_json::StaticNode;
 
 use super::*;
+use crate::event::Field;
+use crate::layouts::{EMPTY, Layouts};
 
 /// A value in the form that both readers' answers are brought to.
 #[derive(Clone, Debug, PartialEq)]
@@ -313,5 +315,54 @@ proptest! {
         let longest = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
         prop_assume!(longest < 18);
         check(&text);
+    }
+}
+
+/// Reads an object whose names were learned before, in this order.
+fn foreseen(width: Width, names: &[&str], text: &str) -> Option<Vec<(String, String)>> {
+    let (arena, mut layouts) = (Bump::new(), Layouts::default());
+    let mut layout = EMPTY;
+    for name in names {
+        layout = layouts.learn(layout, name);
+    }
+    let mut fields = bumpalo::collections::Vec::new_in(&arena);
+    let read = flat::read_foreseen(width, text, &arena, &mut layouts, &mut fields)?;
+    assert_eq!(read, layout, "{text}");
+    let told = |field: &Field<'_>| (field.name.to_owned(), format!("{:?}", field.value));
+    Some(fields.iter().map(told).collect())
+}
+
+#[test]
+fn objects_of_known_names_are_read_at_once() {
+    let text = r#"{"a": 1, "b":"x\ny" ,"none":[], "c.d":["p", 2.5 ,null],"e":{ },"f":-0.25}"#;
+    let wanted = [
+        ("a", Value::Int(1)),
+        ("b", Value::Str("x\ny")),
+        (
+            "c.d",
+            Value::List(&[Value::Str("p"), Value::Float(2.5), Value::Null]),
+        ),
+        ("f", Value::Float(-0.25)),
+    ];
+    let wanted: Vec<_> = wanted
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), format!("{value:?}")))
+        .collect();
+    for width in Width::possible() {
+        let found = foreseen(width, &["a", "b", "c.d", "f"], text);
+        assert_eq!(found.as_ref(), Some(&wanted), "{width:?}");
+        // A name that is not known, another form, or no JSON.
+        for (names, text) in [
+            (&["a", "b", "c.d"][..], text),
+            (&["a", "b"], r#"{"a":1,"b":{"c":2}}"#),
+            (&["a", "b"], r#"{"a":1,"b":[[]]}"#),
+            (&["a"], r#"{"a":1}"#),
+            (&["ID", "b"], r#"{"ID":1,"b":2}"#),
+            (&["a", "b"], r#"{"a":1,"b":2"#),
+            (&["a", "b"], r#"{"a":1,"b":2}x"#),
+            (&["a\"b", "c"], r#"{"a"b":1,"c":2}"#),
+        ] {
+            assert_eq!(foreseen(width, names, text), None, "{width:?}: {text}");
+        }
     }
 }
