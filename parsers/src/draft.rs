@@ -10,7 +10,7 @@ use bumpalo::collections::String as ArenaString;
 use crate::bytes::same_bytes;
 use crate::context::{ParseContext, Taxonomy};
 use crate::event::{Event, Field, LogSource, ProblemKind, Value};
-use crate::layouts::{self, Layout, Places, Table};
+use crate::layouts::{self, Group, Layout, Places, Table};
 use crate::names::{Lists, Names};
 use crate::parse::Scratch;
 use crate::time::Timestamp;
@@ -135,6 +135,33 @@ impl<'a, 'c> Draft<'a, 'c> {
                 self.event.fields.push(Field { name, value });
             }
             None => self.push_unforeseen(name, value),
+        }
+    }
+
+    /// Adds fields whose names are those of `group`. Where they were all new behind the names that the event has, that is
+    /// remembered; else, and the first time, `one_by_one` adds them.
+    #[inline]
+    pub(crate) fn push_group(
+        &mut self,
+        group: Group,
+        fields: &[Field<'a>],
+        one_by_one: impl FnOnce(&mut Self),
+    ) {
+        let from = self.layout;
+        if let Some(to) = self.scratch.layouts.jump(from, group) {
+            self.event.fields.extend_from_slice_copy(fields);
+            self.layout = to;
+            return;
+        }
+        let before = self.event.fields.len();
+        one_by_one(self);
+        let added = self.event.fields.get(before..).unwrap_or(&[]);
+        let same_names = added
+            .iter()
+            .map(|field| field.name)
+            .eq(fields.iter().map(|field| field.name));
+        if same_names {
+            self.scratch.layouts.keep_jump(from, group, self.layout);
         }
     }
 

@@ -25,6 +25,8 @@ const ANSWERS: usize = 4_096;
 const LIST_ANSWERS: usize = 2_048;
 /// The same of tables.
 const TABLES: usize = 512;
+/// The same of groups of names.
+const JUMPS: usize = 1_024;
 
 /// A place in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,31 @@ struct KnownTable {
     table: Table,
 }
 
+/// Names that are added together: which list of our code they are of, and which of that list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    address: usize,
+    which: u32,
+}
+
+impl Group {
+    /// Of a list, or of whatever of our code decides which names they are, some; the caller numbers the choices.
+    pub(crate) fn of<T>(list: &'static T, which: u32) -> Self {
+        Self {
+            address: std::ptr::from_ref(list).addr(),
+            which,
+        }
+    }
+}
+
+/// Where a group of names led once.
+#[derive(Clone, Copy)]
+struct Jump {
+    from: Layout,
+    group: Group,
+    to: Layout,
+}
+
 /// Places of names that were asked for together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
@@ -147,6 +174,7 @@ pub struct Layouts {
     answers: Box<[Answer]>,
     list_answers: Box<[ListAnswer]>,
     tables: Box<[KnownTable]>,
+    jumps: Box<[Jump]>,
     /// Names that were not learned because too many follow the same ones.
     refusals: u32,
 }
@@ -160,6 +188,7 @@ impl Default for Layouts {
             answers: Box::new([]),
             list_answers: Box::new([]),
             tables: Box::new([]),
+            jumps: Box::new([]),
             refusals: 0,
         };
         layouts.forget();
@@ -212,6 +241,15 @@ impl Layouts {
             table: NOWHERE,
         };
         self.tables = vec![unasked; TABLES].into_boxed_slice();
+        let unasked = Jump {
+            from: UNKNOWN,
+            group: Group {
+                address: 0,
+                which: 0,
+            },
+            to: UNKNOWN,
+        };
+        self.jumps = vec![unasked; JUMPS].into_boxed_slice();
     }
 
     /// The order of these names. The parser fills it in; this is for who makes events himself.
@@ -392,6 +430,22 @@ impl Layouts {
             address,
             table,
         };
+    }
+
+    /// Where a group of names leads, if [`Self::keep_jump`] kept it: none of them is among those before.
+    #[inline]
+    pub(crate) fn jump(&self, from: Layout, group: Group) -> Option<Layout> {
+        let known = &self.jumps[slot(from, group.address, group.which as usize) % JUMPS];
+        (known.from == from && known.group == group && from != UNKNOWN).then_some(known.to)
+    }
+
+    /// Keeps where a group of names, all of them new, led.
+    #[cold]
+    pub(crate) fn keep_jump(&mut self, from: Layout, group: Group, to: Layout) {
+        if to != UNKNOWN {
+            self.jumps[slot(from, group.address, group.which as usize) % JUMPS] =
+                Jump { from, group, to };
+        }
     }
 
     /// The places of those of a list of names that are there; what is not known is asked of `find` and remembered.

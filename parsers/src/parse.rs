@@ -14,8 +14,9 @@ use crate::formats::read_by_header;
 use crate::headers::Headers;
 use crate::json;
 use crate::layouts::Layouts;
-use crate::messages::Tables;
+use crate::messages::{Programs, Tables};
 use crate::record::{Record, RecordBatch, RecordSpan, Truncated};
+use crate::when;
 
 /// Bytes of records that are checked together: they are still near when they are read.
 const CHECKED_BYTES_MAX: u32 = 16_384;
@@ -27,6 +28,8 @@ pub(crate) struct Scratch {
     pub(crate) layouts: Layouts,
     pub(crate) headers: Headers,
     pub(crate) tables: Tables,
+    pub(crate) programs: Programs,
+    pub(crate) dates: when::Dates,
     /// Fields that the next event will have, to judge by the last one.
     pub(crate) fields_expected: usize,
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::bytes::same_bytes;
+use crate::bytes::{find_any, find_last, same_bytes};
 use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
 use nom::sequence::preceded;
@@ -30,28 +30,7 @@ pub(crate) fn begins(text: &str, prefix: &str) -> bool {
 /// The first place of a byte that is expected within a few words: without a call for those.
 #[inline]
 pub(crate) fn find_near(wanted: u8, bytes: &[u8]) -> Option<usize> {
-    /// Bytes that count as near.
-    const NEAR: usize = 32;
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES << 7;
-    let mut at = 0;
-    while at < NEAR {
-        let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
-            let rest = bytes.get(at..)?;
-            return rest
-                .iter()
-                .position(|byte| *byte == wanted)
-                .map(|found| at + found);
-        };
-        let differs = u64::from_le_bytes(*eight) ^ (ONES * u64::from(wanted));
-        // The lowest bit that is set is that of the first zero byte.
-        let zeros = differs.wrapping_sub(ONES) & !differs & HIGH;
-        if zeros != 0 {
-            return Some(at + zeros.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    memchr::memchr(wanted, &bytes[at..]).map(|found| at + found)
+    find_any([wanted], bytes)
 }
 
 /// Characters up to the next space.
@@ -133,8 +112,14 @@ impl Word {
         let Some(rarest) = wanted.get(self.rarest) else {
             return Some(0);
         };
-        let within = bytes.get(self.rarest..)?;
-        memchr::memchr_iter(*rarest, within).find(|at| stands_at(wanted, bytes, *at))
+        let mut at = 0;
+        loop {
+            at += find_any([*rarest], bytes.get(self.rarest + at..)?)?;
+            if stands_at(wanted, bytes, at) {
+                return Some(at);
+            }
+            at += 1;
+        }
     }
 
     /// Where it is last found.
@@ -143,8 +128,14 @@ impl Word {
         let Some(rarest) = wanted.get(self.rarest) else {
             return Some(text.len());
         };
-        let within = bytes.get(self.rarest..)?;
-        memchr::memrchr_iter(*rarest, within).find(|at| stands_at(wanted, bytes, *at))
+        let mut within = bytes.get(self.rarest..)?;
+        loop {
+            let at = find_last(*rarest, within)?;
+            if stands_at(wanted, bytes, at) {
+                return Some(at);
+            }
+            within = &within[..at];
+        }
     }
 
     /// What stands before and behind the first of it.

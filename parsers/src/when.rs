@@ -33,6 +33,16 @@ impl Civil {
             && (0..=60).contains(&self.second)
     }
 
+    /// Whole seconds since midnight, if there is such a time.
+    fn micros_of_day(self) -> Option<i64> {
+        let is_possible = (0..24).contains(&self.hour)
+            && (0..60).contains(&self.minute)
+            && (0..=60).contains(&self.second);
+        let seconds =
+            i64::from(self.hour) * 3_600 + i64::from(self.minute) * 60 + i64::from(self.second);
+        is_possible.then_some(seconds * 1_000_000)
+    }
+
     /// Read as UTC plus `offset_seconds`.
     fn at_offset(self, offset_seconds: i64) -> Timestamp {
         let days = days_from_civil(
@@ -342,6 +352,98 @@ pub(crate) fn compact<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp>
     )
 }
 
+/// The date that was read last, and what its midnight is: records that follow each other mostly have the same.
+#[derive(Default)]
+pub(crate) struct Dates {
+    last: Option<Date>,
+}
+
+struct Date {
+    /// As RFC 3164 writes it: `Feb  9`.
+    written: [u8; 6],
+    /// The day in which the latest time lay that was possible then, counted from 1970 in the zone.
+    latest_day: i64,
+    /// What the zone is ahead of UTC.
+    offset_micros: i64,
+    midnight_micros: i64,
+}
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+impl Dates {
+    /// As [`bsd`], by the date that was read last if it is the same.
+    #[inline]
+    pub(crate) fn bsd<'t>(
+        &mut self,
+        text: &'t str,
+        received_at: Timestamp,
+        context: &ParseContext,
+    ) -> Read<'t, Timestamp> {
+        match self.same_date(text.as_bytes(), received_at, context) {
+            Some(time) => Some((time, &text[PLAIN_BSD_BYTES..])),
+            None => self.other_date(text, received_at, context),
+        }
+    }
+
+    fn same_date(
+        &self,
+        text: &[u8],
+        received_at: Timestamp,
+        context: &ParseContext,
+    ) -> Option<Timestamp> {
+        let date = self.last.as_ref()?;
+        if text.first_chunk::<6>()? != &date.written {
+            return None;
+        }
+        let clock_micros = plain_bsd_clock(text)?.micros_of_day()?;
+        let latest = latest_time(received_at, context);
+        let time = date.midnight_micros + clock_micros;
+        let is_same = (latest + date.offset_micros).div_euclid(DAY_MICROS) == date.latest_day;
+        (is_same && time <= latest).then_some(Timestamp(time))
+    }
+
+    fn other_date<'t>(
+        &mut self,
+        text: &'t str,
+        received_at: Timestamp,
+        context: &ParseContext,
+    ) -> Read<'t, Timestamp> {
+        let (time, rest) = bsd(text, received_at, context)?;
+        self.last = date_of(text.as_bytes(), received_at, context, time);
+        Some((time, rest))
+    }
+}
+
+/// What is to be remembered of a date: only where the zone has one offset for ever, and where the year is that of the latest
+/// time that is possible.
+fn date_of(
+    text: &[u8],
+    received_at: Timestamp,
+    context: &ParseContext,
+    time: Timestamp,
+) -> Option<Date> {
+    let offset = context.default_zone.to_fixed_offset().ok()?;
+    let civil = plain_bsd(text)?;
+    let latest = latest_time(received_at, context);
+    let midnight = Civil {
+        year: year_of(latest, &context.default_zone),
+        hour: 0,
+        minute: 0,
+        second: 0,
+        ..civil
+    };
+    let midnight_micros = midnight
+        .is_possible()
+        .then(|| midnight.at_offset(i64::from(offset.seconds())).0)?;
+    let offset_micros = i64::from(offset.seconds()) * 1_000_000;
+    (midnight_micros + civil.micros_of_day()? == time.0).then_some(Date {
+        written: *text.first_chunk()?,
+        latest_day: (latest + offset_micros).div_euclid(DAY_MICROS),
+        offset_micros,
+        midnight_micros,
+    })
+}
+
 /// RFC 3164: `Feb  9 04:55:57`, with or without a fraction, the year in front of or behind the clock, zone behind.
 pub(crate) fn bsd<'t>(
     text: &'t str,
@@ -396,6 +498,11 @@ pub(crate) fn bsd<'t>(
     Some((time, rest))
 }
 
+/// The latest time that a record may have.
+fn latest_time(received_at: Timestamp, context: &ParseContext) -> i64 {
+    received_at.0 + i64::from(context.clock_ahead_max_hours) * 3_600_000_000
+}
+
 /// The newest time that is not later than the receipt allows, of those that differ in their year.
 fn near(
     civil: Civil,
@@ -403,7 +510,7 @@ fn near(
     context: &ParseContext,
     mut time_of: impl FnMut(Civil) -> Option<Timestamp>,
 ) -> Option<Timestamp> {
-    let latest = received_at.0 + i64::from(context.clock_ahead_max_hours) * 3_600_000_000;
+    let latest = latest_time(received_at, context);
     let this_year = year_of(latest, &context.default_zone);
     // Far enough back for a leap day around a century without one.
     (0..=8).find_map(|back| {
@@ -417,9 +524,28 @@ const PLAIN_BSD_BYTES: usize = 15;
 
 /// RFC 3164's time as it mostly is: every character in its place, a word behind it that is neither a year nor a zone.
 fn plain_bsd(text: &[u8]) -> Option<Civil> {
+    let clock = plain_bsd_clock(text)?;
     let text = text.first_chunk::<{ PLAIN_BSD_BYTES + 2 }>()?;
-    let is_plain = text[3] == b' '
-        && text[6] == b' '
+    if text[3] != b' ' {
+        return None;
+    }
+    let day = match text[4] {
+        b' ' => text[5]
+            .is_ascii_digit()
+            .then(|| (text[5] - b'0').cast_signed())?,
+        _ => two_digits(text, 4)?,
+    };
+    Some(Civil {
+        month: month_named(&[text[0], text[1], text[2]])?,
+        day,
+        ..clock
+    })
+}
+
+/// The clock of such a time, of no day.
+fn plain_bsd_clock(text: &[u8]) -> Option<Civil> {
+    let text = text.first_chunk::<{ PLAIN_BSD_BYTES + 2 }>()?;
+    let is_plain = text[6] == b' '
         && text[9] == b':'
         && text[12] == b':'
         && text[15] == b' '
@@ -429,20 +555,13 @@ fn plain_bsd(text: &[u8]) -> Option<Civil> {
     if !is_plain {
         return None;
     }
-    let two = |at: usize| two_digits(text, at);
-    let day = match text[4] {
-        b' ' => text[5]
-            .is_ascii_digit()
-            .then(|| (text[5] - b'0').cast_signed())?,
-        _ => two(4)?,
-    };
     Some(Civil {
         year: 0,
-        month: month_named(&[text[0], text[1], text[2]])?,
-        day,
-        hour: two(7)?,
-        minute: two(10)?,
-        second: two(13)?,
+        month: 0,
+        day: 0,
+        hour: two_digits(text, 7)?,
+        minute: two_digits(text, 10)?,
+        second: two_digits(text, 13)?,
         micros: 0,
     })
 }
@@ -628,6 +747,32 @@ pub(crate) fn any(text: &str, context: &ParseContext) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{prop, prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn a_date_that_is_remembered_is_read_alike(
+            texts in prop::collection::vec((
+                prop::sample::select(vec!["Feb 28", "Feb 29", "Dec 31", "Jan  1", "Mar  1", "Feb 30", "Nov 21", "Xyz  1"]),
+                "([01][0-9]|2[0-9]):[0-6][0-9]:[0-6][0-9]",
+                prop::sample::select(vec![" host", " UTC", " 2024 h", ".5 h", ""]),
+                prop::sample::select(vec![1_709_200_000_i64, 1_709_251_140, 1_735_689_000, 1_735_689_700, 1_795_316_400]),
+                -200_000_i64..200_000,
+            ), 1..30)
+        ) {
+            let context = ParseContext::default();
+            let mut dates = Dates::default();
+            for (date, clock, behind, received, more) in texts {
+                let text = format!("{date} {clock}{behind}");
+                let received_at = Timestamp::from_seconds(received + more);
+                prop_assert_eq!(
+                    dates.bsd(&text, received_at, &context),
+                    bsd(&text, received_at, &context),
+                    "{}", text
+                );
+            }
+        }
+    }
 
     fn read(text: &str, received: &str) -> String {
         let received_at = Timestamp(

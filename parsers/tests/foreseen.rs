@@ -108,7 +108,65 @@ fn records() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(record, 1..8)
 }
 
+/// Lines of syslog: headers in their forms, programs that are known and not, messages that fit a pattern or almost.
+fn line() -> impl Strategy<Value = String> {
+    let pick = |of: &[&'static str]| prop::sample::select(of.to_vec());
+    let header = pick(&["<38>", "<134>", "<0>", "", "<38>1 ", "12 <6>", "<999>"]);
+    let time = pick(&[
+        "Nov 21 21:03:11 ",
+        "Nov 21 21:03:12 ",
+        "Feb 29 00:00:00 ",
+        "Dec 31 23:59:60 ",
+        "2026-11-21T21:05:00.000001+07:00 ",
+        "- ",
+        "",
+    ]);
+    let host = pick(&["h1 ", "h2 ", "10.0.0.1 ", "- ", ""]);
+    let program = pick(&[
+        "sshd[12]: ",
+        "sshd[012]: ",
+        "SSHD: ",
+        "postfix/smtpd[9]: ",
+        "CRON[7]: ",
+        "sudo: ",
+        "kernel: ",
+        "app 7 ID1 - ",
+        "app - - [a@1 b=\"c\"] ",
+        "unknown[x y]: ",
+        "%ASA-4-106023: ",
+        "",
+    ]);
+    let message = pick(&[
+        "Failed password for lan from 203.0.113.77 port 40112 ssh2",
+        "Failed password for invalid user from from 203.0.113.77 port 01 ssh2",
+        "Failed password for lan from host.example port 40112 ssh2",
+        "Failed password for - from - port 4 ssh2",
+        "Accepted publickey for lan from ::1 port 40112 ssh2: ED25519 SHA256:abc",
+        "connect from unknown[198.18.0.1]",
+        "4F1D0: from=<lan@hcmc.example>, size=512, nrcpt=1 (queue active)",
+        "(root) CMD (run-parts /etc/cron.hourly)",
+        "pam_unix(sshd:session): session opened for user lan(uid=1002) by (uid=0)",
+        "lan : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/id",
+        "[82508.1] [UFW BLOCK] IN=eth0 OUT= SRC=198.18.0.1 DST=10.0.0.1 LEN=40 PROTO=TCP SPT=1 DPT=22",
+        "{\"message\":\"inner\",\"hostname\":\"x\",\"pid\":4}",
+        "CEF:0|a|b|1|100|name|3|src=198.51.100.2 dst=10.0.0.1 msg=two words act=blocked",
+        "two words  ",
+        "",
+    ]);
+    (header, time, host, program, message).prop_map(|(header, time, host, program, message)| {
+        format!("{header}{time}{host}{program}{message}")
+    })
+}
+
 proptest! {
+    #[test]
+    fn lines_read_before_change_no_event(
+        lines in prop::collection::vec(line().prop_map(String::into_bytes), 1..12)
+    ) {
+        check("syslog", &lines);
+        check("auto", &lines);
+    }
+
     #[test]
     fn what_was_read_before_changes_no_event(records in records()) {
         check("json", &records);

@@ -2,11 +2,14 @@
 //! RFC or of ISO 8601 (rsyslog's default file format since Debian 12), with and without a host.
 
 use nom::Parser;
+use smallvec::SmallVec;
 
 use super::{Fit, Format, NotThisFormat};
 use super::{checkpoint, cisco_header, snare};
-use crate::draft::Draft;
-use crate::event::{ProblemKind, Value};
+use crate::bytes::find_any;
+use crate::draft::{Draft, plain_number};
+use crate::event::{Field, ProblemKind, Value};
+use crate::layouts::Group;
 use crate::messages::{self, Syslog};
 use crate::scan::{self, Scan};
 use crate::when;
@@ -67,28 +70,79 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         Ok((rest, priority)) => (rest, Some(priority)),
         Err(_) => (text, None),
     };
-    let facility = priority.map(|priority| FACILITIES[usize::from(priority >> 3)]);
-    if let Some(priority) = priority {
-        draft.push(
-            "facility",
-            Value::Str(FACILITIES[usize::from(priority >> 3)]),
-        );
-        draft.push(
-            "severity",
-            Value::Str(SEVERITIES[usize::from(priority & 7)]),
-        );
+    if let Some(known) = priority
         // The version; there is no other than the first.
-        if let Some(rest) = scan::after(rest, "1 ") {
-            return rfc5424(draft, rest, facility);
-        }
+        && let Some(rest) = scan::after(rest, "1 ")
+    {
+        return rfc5424(draft, rest, known);
     }
-    rfc3164(draft, rest, facility)
+    rfc3164(draft, rest, priority)
+}
+
+fn facility_of(priority: u8) -> &'static str {
+    FACILITIES[usize::from(priority >> 3)]
+}
+
+fn severity_of(priority: u8) -> &'static str {
+    SEVERITIES[usize::from(priority & 7)]
+}
+
+fn priority_fields(draft: &mut Draft<'_, '_>, priority: Option<u8>) {
+    if let Some(priority) = priority {
+        draft.push("facility", Value::Str(facility_of(priority)));
+        draft.push("severity", Value::Str(severity_of(priority)));
+    }
+}
+
+/// What the header of a message says in fields; texts that are not there are empty.
+struct Header<'a> {
+    priority: Option<u8>,
+    program: &'a str,
+    pid: &'a str,
+    message_id: &'a str,
+    /// What stands behind it; `None` where more comes before it.
+    message: Option<&'a str>,
+}
+
+impl<'a> Header<'a> {
+    /// Adds its fields, and the host that the draft has by now: for correlations to group by.
+    fn write(&self, draft: &mut Draft<'a, '_>) {
+        /// Stands for the names of a header.
+        static NAMES: &str = "facility severity hostname program pid msgid message";
+        let mut fields: SmallVec<[Field<'a>; 8]> = SmallVec::new();
+        let mut which = 0;
+        let mut add = |place: u32, name: &'static str, value: Value<'a>| {
+            if value != Value::Str("") {
+                which |= 1 << place;
+                fields.push(Field { name, value });
+            }
+        };
+        if let Some(priority) = self.priority {
+            add(0, "facility", Value::Str(facility_of(priority)));
+            add(1, "severity", Value::Str(severity_of(priority)));
+        }
+        add(2, "hostname", Value::Str(draft.event.host));
+        add(3, "program", Value::Str(self.program));
+        let pid = plain_number(self.pid).map_or(Value::Str(self.pid), Value::Int);
+        add(4, "pid", pid);
+        add(5, "msgid", Value::Str(self.message_id));
+        add(6, "message", Value::Str(self.message.unwrap_or("")));
+        draft.push_group(Group::of(&NAMES, which), &fields, |draft| {
+            for Field { name, value } in &fields {
+                draft.push(name, *value);
+            }
+        });
+    }
 }
 
 /// `123 <34>...`: RFC 6587's framing by octet count, where a collector left it in.
 fn without_octet_count(text: &str) -> Option<&str> {
     if scan::begins(text, "<") {
         return Some(text);
+    }
+    // Most texts without a priority begin with a letter.
+    if !text.as_bytes().first()?.is_ascii_digit() {
+        return None;
     }
     let (count, rest) = text.split_once(' ')?;
     let is_count =
@@ -115,7 +169,7 @@ fn priority(text: &str) -> Scan<'_, u8> {
 }
 
 /// RFC 5424 section 6: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]`.
-fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'static str>) -> Fit {
+fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: u8) -> Fit {
     let header = (
         scan::word,
         scan::next_word,
@@ -123,43 +177,58 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
         scan::next_word,
         scan::next_word,
     );
-    let (rest, (time, host, program, pid, message_id)) = { header }
-        .parse(text)
-        .map_err(|_: nom::Err<()>| NotThisFormat)?;
+    let Ok::<_, nom::Err<()>>((rest, (time, host, program, pid, message_id))) =
+        { header }.parse(text)
+    else {
+        priority_fields(draft, Some(priority));
+        return Err(NotThisFormat);
+    };
     match when::iso(time, &draft.context.default_zone) {
         Some((time, "")) => draft.time(time),
         _ if time == "-" => {}
         _ => draft.note(ProblemKind::BadTime, "the time is not as RFC 5424 has it"),
     }
     draft.host(host);
-    host_field(draft);
-    draft.text_or_dash("program", program);
-    if pid != "-" {
-        draft.number("pid", pid);
-    }
-    draft.text_or_dash("msgid", message_id);
+    let without_dash = |text: &'a str| if text == "-" { "" } else { text };
+    let mut header = Header {
+        priority: Some(priority),
+        program: without_dash(program),
+        pid: without_dash(pid),
+        message_id: without_dash(message_id),
+        message: None,
+    };
     let rest = without_spaces(rest);
     let rest = checkpoint::fields_of(rest).unwrap_or(rest);
     let message = match scan::after(rest, "-") {
-        Some(message) => message,
-        None if checkpoint::is_one(rest) => return checkpoint::read(draft, rest),
-        None => structured_data(draft, rest),
+        Some(message) => message_of_5424(message),
+        None => {
+            header.write(draft);
+            if checkpoint::is_one(rest) {
+                return checkpoint::read(draft, rest);
+            }
+            let message = message_of_5424(structured_data(draft, rest));
+            if let Some((_, columns)) = snare::parts(message) {
+                return from_snare(draft, columns);
+            }
+            messages::read(draft, header.syslog(message));
+            return Ok(());
+        }
     };
-    let message = scan::after(message, " ").unwrap_or(message);
-    let message = scan::after(message, "\u{FEFF}").unwrap_or(message);
     if let Some((_, columns)) = snare::parts(message) {
+        header.write(draft);
         return from_snare(draft, columns);
     }
-    let program = if program == "-" { "" } else { program };
-    messages::read(
-        draft,
-        Syslog {
-            program,
-            facility,
-            message,
-        },
-    );
+    let syslog = header.syslog(message).trimmed();
+    header.message = Some(syslog.message);
+    header.write(draft);
+    messages::understand(draft, syslog);
     Ok(())
+}
+
+/// The text behind structured data, without the mark that may stand before it.
+fn message_of_5424(text: &str) -> &str {
+    let message = scan::after(text, " ").unwrap_or(text);
+    scan::after(message, "\u{FEFF}").unwrap_or(message)
 }
 
 /// `[id name="value" ...][id ...]`; gives what follows.
@@ -199,26 +268,30 @@ fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
     rest
 }
 
-fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'static str>) -> Fit {
+fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: Option<u8>) -> Fit {
     let received_at = draft.event.record.received_at;
     // The first letters of what Cisco's devices and Snare are known by: mostly there is neither.
     let head = &text.as_bytes()[..text.len().min(HEAD_BYTES_MAX)];
-    let has_mark = memchr::memchr2(b'%', b'M', head).is_some();
+    let has_mark = find_any([b'%', b'M'], head).is_some();
     if has_mark && let Some(header) = cisco_header::read(text, received_at, draft.context) {
-        return from_cisco(draft, &header, facility);
+        priority_fields(draft, priority);
+        return from_cisco(draft, &header, priority.map(facility_of));
     }
     let text = match text.as_bytes().first() {
         Some(b' ' | b'*') => text.trim_start_matches([' ', '*']),
         _ => text,
     };
-    let time = when::bsd(text, received_at, draft.context)
+    let time = draft
+        .scratch
+        .dates
+        .bsd(text, received_at, draft.context)
         .or_else(|| when::iso(text, &draft.context.default_zone));
     let rest = match time {
         Some((time, rest)) => {
             draft.time(time);
             rest
         }
-        None if facility.is_some() => {
+        None if priority.is_some() => {
             draft.note(ProblemKind::BadTime, "no time where RFC 3164 has one");
             text
         }
@@ -227,6 +300,7 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
     let rest = without_spaces(scan::after(rest, ":").unwrap_or(rest));
     if has_mark && let Some((host, columns)) = snare_columns(rest) {
         draft.host(host);
+        priority_fields(draft, priority);
         host_field(draft);
         return from_snare(draft, columns);
     }
@@ -236,26 +310,34 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, facility: Option<&'stat
         ("", rest)
     };
     draft.host(host);
-    host_field(draft);
     let tag = program_tag(rest);
-    draft.text("program", tag.program);
-    if !tag.pid.is_empty() {
-        draft.number("pid", tag.pid);
-    }
-    messages::read(
-        draft,
-        Syslog {
-            program: tag.program,
-            facility,
-            message: tag.message,
-        },
-    );
+    let mut header = Header {
+        priority,
+        program: tag.program,
+        pid: tag.pid,
+        message_id: "",
+        message: None,
+    };
+    let syslog = header.syslog(tag.message).trimmed();
+    header.message = Some(syslog.message);
+    header.write(draft);
+    messages::understand(draft, syslog);
     // Firewalls say the time in their message.
     if time.is_none() && draft.event.event_time != received_at {
         let problems = &mut draft.event.problems;
         problems.retain(|problem| problem.kind != ProblemKind::BadTime);
     }
     Ok(())
+}
+
+impl<'a> Header<'a> {
+    fn syslog(&self, message: &'a str) -> Syslog<'a> {
+        Syslog {
+            program: self.program,
+            facility: self.priority.map(facility_of),
+            message,
+        }
+    }
 }
 
 /// Bytes in which the marks are looked for that may stand behind a header.

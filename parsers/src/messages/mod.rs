@@ -7,6 +7,7 @@ pub(crate) mod firewall;
 mod pam;
 mod pan_os;
 mod pattern;
+mod programs;
 mod services;
 mod signs;
 mod sshd;
@@ -19,6 +20,7 @@ use crate::draft::Draft;
 use crate::event::Value;
 use crate::formats;
 pub(crate) use pattern::{Message, Tables, is_fit, message, read as read_table, read_header};
+pub(crate) use programs::Programs;
 pub(crate) use services::{DROPBEAR, EXIM, PROFTPD, PROXMOX, VSFTPD};
 
 /// A syslog message, its header taken off.
@@ -131,79 +133,29 @@ static PROGRAMS: &[Program] = &[
     program(&["modsecurity"], "modsecurity", Reader::Table(&[])),
 ];
 
-/// Names of programs by their length and their first letter's last bits, with the program's place plus one: most names are
-/// told apart without reading them.
-static BY_NAME: [[u8; SAME_START]; STARTS] = {
-    let mut table = [[0; SAME_START]; STARTS];
-    let mut place = 0;
-    while place < PROGRAMS.len() {
-        let names = PROGRAMS[place].names;
-        let mut which = 0;
-        while which < names.len() {
-            let row = &mut table[start_of(names[which])];
-            let mut free = 0;
-            while row[free] != 0 && row[free] as usize != place + 1 {
-                free += 1;
-            }
-            row[free] = place as u8 + 1;
-            which += 1;
+impl Syslog<'_> {
+    /// Without the spaces at its end.
+    pub(crate) fn trimmed(self) -> Self {
+        Self {
+            message: self.message.trim_end(),
+            ..self
         }
-        place += 1;
     }
-    table
-};
-const STARTS: usize = 256;
-/// Programs with names of the same length and start; the compiler says if there are more.
-const SAME_START: usize = 4;
-
-/// Which row a name stands in; the same for upper and lower case.
-const fn start_of(name: &str) -> usize {
-    let bytes = name.as_bytes();
-    if bytes.is_empty() {
-        return 0;
-    }
-    (bytes.len() % 16) << 4 | (bytes[0] & 0x0F) as usize
 }
 
-/// The program of that name, in upper or lower case.
-fn program_named(name: &str) -> Option<&'static Program> {
-    let row = &BY_NAME[start_of(name)];
-    row.iter()
-        .map_while(|place| PROGRAMS.get(usize::from(*place).checked_sub(1)?))
-        .find(|program| {
-            program
-                .names
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        })
-}
-
-/// Programs and facilities that Debian and Red Hat write to auth.log or secure.
-fn is_auth_program(name: &str) -> bool {
-    matches!(
-        name,
-        "sshd"
-            | "sshd-session"
-            | "sudo"
-            | "su"
-            | "systemd-logind"
-            | "login"
-            | "polkitd"
-            | "gdm-password"
-            | "useradd"
-            | "usermod"
-            | "groupadd"
-            | "passwd"
-    )
-}
-
-/// Reads the message: fields of what is understood, the log source, and what may be wrapped in it.
+/// Adds the message and what follows from it.
 pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
-    let message = syslog.message.trim_end();
-    draft.text("message", message);
-    let name = base_name(syslog.program);
-    let known = program_named(name);
-    classify(draft, syslog, name, known);
+    let syslog = syslog.trimmed();
+    draft.text("message", syslog.message);
+    understand(draft, syslog);
+}
+
+/// Reads a message that is a field already: fields of what is understood, the log source, and what may be wrapped in it.
+pub(crate) fn understand<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
+    let message = syslog.message;
+    let program = draft.scratch.programs.of(syslog.program);
+    let (name, known) = (program.name_in(syslog.program), program.known);
+    classify(draft, syslog, program);
     let understood = pam::read(draft, message)
         || known.is_some_and(|program| match program.reader {
             Reader::Table(table) => read_table(draft, table, message),
@@ -228,38 +180,16 @@ fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str, signs: u8) -
         || appliances::read_without_program(draft, message, signs)
 }
 
-fn classify(
-    draft: &mut Draft<'_, '_>,
-    syslog: Syslog<'_>,
-    name: &str,
-    known: Option<&'static Program>,
-) {
-    if let Some(service) = known
+fn classify(draft: &mut Draft<'_, '_>, syslog: Syslog<'_>, program: programs::Known) {
+    if let Some(service) = program
+        .known
         .map(|program| program.service)
         .filter(|service| !service.is_empty())
     {
         draft.source("linux", "", service);
     }
-    let is_auth = matches!(syslog.facility, Some("auth" | "authpriv")) || is_auth_program(name);
+    let is_auth = program.is_auth || matches!(syslog.facility, Some("auth" | "authpriv"));
     draft.source("linux", "", if is_auth { "auth" } else { "syslog" });
-}
-
-/// The program's name without path, instance and part: `/usr/sbin/cron`, `postfix/smtpd`, `(systemd)`.
-fn base_name(program: &str) -> &str {
-    // Most names have none of these.
-    if !program
-        .bytes()
-        .any(|byte| matches!(byte, b'/' | b'(' | b')'))
-    {
-        return program;
-    }
-    if let Some((first, _)) = program.split_once('/')
-        && !first.is_empty()
-    {
-        return first;
-    }
-    let name = program.rsplit('/').next().unwrap_or(program);
-    name.trim_start_matches('(').trim_end_matches(')')
 }
 
 /// A named value that is always the same.

@@ -9,9 +9,11 @@
 
 use smallvec::SmallVec;
 
-use crate::draft::Draft;
-use crate::event::Value;
+use crate::bytes::find_any;
+use crate::draft::{Draft, plain_number};
+use crate::event::{Field, Value};
 use crate::formats;
+use crate::layouts::Group;
 use crate::scan::{self, Word};
 use crate::when;
 
@@ -67,14 +69,69 @@ pub(crate) fn read<'a>(
         return false;
     };
     let found = &table[found];
-    for place in &places {
+    match fields_of(found, &places) {
+        Some((which, fields)) => draft.push_group(Group::of(found, which), &fields, |draft| {
+            write_one_by_one(draft, found, &places);
+        }),
+        None => write_one_by_one(draft, found, &places),
+    }
+    true
+}
+
+fn write_one_by_one<'a>(draft: &mut Draft<'a, '_>, found: &Message, places: &[Place<'a>]) {
+    for place in places {
         place.write(draft);
     }
     for (name, value) in found.also {
         draft.push(name, *value);
     }
     draft.action(found.action, found.outcome);
-    true
+}
+
+/// The fields that a message adds to an event that has none of their names, and a number for which of them are there;
+/// nothing where more than fields follows from its places.
+fn fields_of<'a>(found: &Message, places: &[Place<'a>]) -> Option<(u32, Fields<'a>)> {
+    let mut fields = Fields::new();
+    let mut which = 0;
+    for place in places {
+        let (name, value, choice) = match place.field()? {
+            Given::Nothing => ("", Value::Null, 0),
+            Given::Field(name, value) => (name, value, 1),
+            Given::OtherField(name, value) => (name, value, 2),
+        };
+        if which >> 30 != 0 {
+            return None;
+        }
+        which = which << 2 | choice;
+        if choice != 0 {
+            fields.push(Field { name, value });
+        }
+    }
+    for (name, value) in found.also {
+        fields.push(Field {
+            name,
+            value: *value,
+        });
+    }
+    for (name, text) in [("action", found.action), ("outcome", found.outcome)] {
+        if !text.is_empty() {
+            fields.push(Field {
+                name,
+                value: Value::Str(text),
+            });
+        }
+    }
+    Some((which, fields))
+}
+
+type Fields<'a> = SmallVec<[Field<'a>; 12]>;
+
+/// What a place gives.
+enum Given<'a> {
+    Nothing,
+    Field(&'static str, Value<'a>),
+    /// A field of another name than the place's.
+    OtherField(&'static str, Value<'a>),
 }
 
 type Places<'a> = SmallVec<[Place<'a>; 8]>;
@@ -104,9 +161,7 @@ impl Kind {
         match self {
             Self::Text | Self::Greedy => true,
             Self::Number => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
-            Self::Address => {
-                !text.is_empty() && memchr::memchr2(b' ', b'\t', text.as_bytes()).is_none()
-            }
+            Self::Address => !text.is_empty() && find_any([b' ', b'\t'], text.as_bytes()).is_none(),
             Self::Ip => scan::ip(text).is_some(),
             Self::SlashedTime => text.contains('/') && text.contains(':'),
         }
@@ -114,6 +169,30 @@ impl Kind {
 }
 
 impl<'a> Place<'a> {
+    /// What is added to an event that has nothing of that name, if it is a field and nothing else; as [`Self::write`].
+    fn field(&self) -> Option<Given<'a>> {
+        let text = self.text.trim();
+        let given = |text: &'a str| match text {
+            "" | "-" => Given::Nothing,
+            text => Given::Field(self.name, Value::Str(text)),
+        };
+        Some(match (self.name, self.kind) {
+            ("_", _) => Given::Nothing,
+            ("time" | "request" | "target" | "sc-status" | "protocol", _) => return None,
+            ("SourceIp", Kind::Address) if scan::ip(text).is_none() => match text {
+                "" => Given::Nothing,
+                text => Given::OtherField("SourceHostname", Value::Str(text)),
+            },
+            (_, Kind::Ip | Kind::Address) => given(text.trim_matches(['[', ']'])),
+            (name, Kind::Number) => match plain_number(text) {
+                Some(number) => Given::Field(name, Value::Int(number)),
+                None if text.is_empty() => Given::Nothing,
+                None => Given::Field(name, Value::Str(text)),
+            },
+            _ => given(text),
+        })
+    }
+
     fn write(&self, draft: &mut Draft<'a, '_>) {
         let text = self.text.trim();
         match (self.name, self.kind) {
@@ -187,8 +266,9 @@ pub(crate) struct Tables {
 /// A table of messages whose patterns are taken apart.
 struct Table {
     of: &'static [Message],
-    /// The byte that a text must begin with, per pattern; 0 for any.
-    firsts: Vec<u8>,
+    /// Of each byte that a text may begin with, the patterns that may fit, in their order; of any other byte, the last.
+    by_first: Box<[u8; 256]>,
+    candidates: Vec<Vec<u16>>,
     patterns: Vec<Pattern>,
 }
 
@@ -233,12 +313,29 @@ impl Tables {
 impl Table {
     fn new(of: &'static [Message]) -> Self {
         let first = |message: &Message| match message.pattern.as_bytes().first() {
-            None | Some(b'{' | b'$') => 0,
-            Some(first) => *first,
+            None | Some(b'{' | b'$') => None,
+            first => first.copied(),
         };
+        let candidates_of = |byte: Option<u8>| -> Vec<u16> {
+            let fits = |message: &Message| first(message).is_none_or(|first| Some(first) == byte);
+            let places = of.iter().enumerate().filter(|(_, message)| fits(message));
+            places
+                .map(|(place, _)| u16::try_from(place).expect("tables have some dozens of lines"))
+                .collect()
+        };
+        let mut firsts: Vec<u8> = of.iter().filter_map(first).collect();
+        firsts.sort_unstable();
+        firsts.dedup();
+        let row = |row: usize| u8::try_from(row).expect("there are fewer first letters than bytes");
+        let mut by_first = Box::new([row(firsts.len()); 256]);
+        for (place, first) in firsts.iter().enumerate() {
+            by_first[usize::from(*first)] = row(place);
+        }
+        let rows = firsts.iter().copied().map(Some).chain([None]);
         Self {
             of,
-            firsts: of.iter().map(first).collect(),
+            by_first,
+            candidates: rows.map(candidates_of).collect(),
             patterns: of
                 .iter()
                 .map(|message| Pattern::of(message.pattern))
@@ -249,10 +346,14 @@ impl Table {
     /// The place of the first message that fits.
     fn find<'a>(&self, text: &'a str, places: &mut Places<'a>) -> Option<usize> {
         let first = text.as_bytes().first().copied().unwrap_or(0);
-        memchr::memchr2_iter(first, 0, &self.firsts).find(|place| {
-            places.clear();
-            self.patterns[*place].fits(text, places)
-        })
+        let candidates = &self.candidates[usize::from(self.by_first[usize::from(first)])];
+        candidates
+            .iter()
+            .map(|place| usize::from(*place))
+            .find(|place| {
+                places.clear();
+                self.patterns[*place].fits(text, places)
+            })
     }
 }
 
@@ -394,7 +495,7 @@ fn holes_fit<'a>(holes: &[Hole], text: &'a str, places: &mut Places<'a>, tries: 
             return attempt(digits);
         }
         Kind::Address | Kind::Ip if next.is_empty() => {
-            let end = memchr::memchr2(b' ', b'\t', text.as_bytes());
+            let end = find_any([b' ', b'\t'], text.as_bytes());
             return attempt(end.unwrap_or(text.len()));
         }
         _ if next.is_empty() => return attempt(text.len()),
