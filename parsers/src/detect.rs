@@ -3,7 +3,9 @@
 use crate::context::ParseContext;
 use crate::definitions::{Definition, Definitions};
 use crate::draft::Draft;
-use crate::formats::{FORMATS, Fit, Format, LAST_RESORTS, OTLP, TEXT, format_by_name, is_protobuf};
+use crate::formats::{
+    FORMATS, Fit, Format, JSON_ALONE, LAST_RESORTS, OTLP, TEXT, format_by_name, is_protobuf,
+};
 
 /// A format: built in, or defined by data.
 #[derive(Clone, Copy)]
@@ -94,9 +96,15 @@ fn detect_text<'f>(text: &str, definitions: &'f Definitions) -> Detection<'f> {
         format: Known::Defined(definition),
         reason: definition.description,
     };
+    // No other format of the table begins with a brace, and many logs are JSON.
+    let object = || {
+        let begins = text.starts_with('{');
+        begins.then(|| grammar(JSON_ALONE)).flatten()
+    };
     definitions
         .detect_site(text)
         .map(defined)
+        .or_else(object)
         .or_else(|| grammar(FORMATS))
         .or_else(|| Definitions::detect_shipped(text).map(defined))
         .or_else(|| grammar(&LAST_RESORTS))

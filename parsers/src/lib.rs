@@ -16,6 +16,7 @@ mod decode;
 pub mod definitions;
 mod detect;
 mod draft;
+pub mod escape;
 pub mod event;
 pub mod evtx;
 mod formats;

@@ -17,7 +17,7 @@ use super::predicate::{Check, Predicate, PredicateId, Subject};
 use super::program::{Program, Programs};
 use super::routing::{LogSourceMode, Routing, RuleBits};
 use super::tree::{PredicateTable, Tree};
-use super::witness;
+use super::witness::{self, Frequencies};
 use crate::matches::RuleInfo;
 
 /// A rule: its index in the rules that were compiled.
@@ -111,9 +111,10 @@ impl Compiled {
             .iter()
             .map(|rule| table.lower(&rule.condition))
             .collect();
+        let likely = Frequencies::of(&table);
         let witnesses: Vec<_> = trees
             .iter()
-            .map(|tree| witness::choose(tree, &table))
+            .map(|tree| witness::choose(tree, &table, &likely))
             .collect();
         let mut witnessed = vec![Vec::new(); table.predicates.len()];
         for (rule, witnesses) in witnesses.iter().enumerate() {
@@ -124,7 +125,7 @@ impl Compiled {
                 }
             }
         }
-        let companions = companions(&trees, &witnesses, &table);
+        let companions = companions(&trees, &witnesses, &table, &likely);
         let longest = |test| super::anchors::longest_literal(test);
         let tests = table.tests.iter().copied();
         let frequencies = GramFrequencies::of(tests.filter_map(longest));
@@ -135,7 +136,7 @@ impl Compiled {
             .iter()
             .zip(&witnesses)
             .map(|(tree, witnesses)| RulePlan {
-                program: programs.add(tree, &table.predicates),
+                program: programs.add(tree, &table.predicates, &likely),
                 required: required(tree, true, &table.predicates, &field_bits),
                 always: witnesses.is_none(),
             });
@@ -259,6 +260,9 @@ const OFTEN: f64 = 0.02;
 /// each search more than they save here.
 const COMPANION_BYTES_MIN: usize = 7;
 
+/// What is found in more events than this, as guessed, is better asked when it matters.
+const COMPANION_FREQUENCY_MAX: f64 = 0.05;
+
 /// The predicates that are indexed although they are no witnesses: those of rules that are judged
 /// often. One search then answers all of them; the filters of some rules are a dozen texts that
 /// would each be looked for in a long value.
@@ -266,6 +270,7 @@ fn companions(
     trees: &[Tree],
     witnesses: &[Option<witness::Witnesses>],
     table: &PredicateTable<'_>,
+    likely: &Frequencies,
 ) -> Box<[bool]> {
     let mut companions = vec![false; table.predicates.len()];
     let often = |witnesses: &Option<witness::Witnesses>| {
@@ -280,6 +285,9 @@ fn companions(
     {
         tree.each_leaf(&mut |id| {
             let predicate = &table.predicates[id.0 as usize];
+            if likely.get(id) >= COMPANION_FREQUENCY_MAX {
+                return;
+            }
             companions[id.0 as usize] |= match (&predicate.check, predicate.subject) {
                 (_, Subject::Keyword) => false,
                 (Check::Text(check), _) if check.relation == Relation::Contains => {

@@ -24,6 +24,11 @@ impl MatchedPlaces {
         self.add_place(index_u32(position));
     }
 
+    /// Whether a field was told already.
+    pub(super) fn has(&self, position: usize) -> bool {
+        self.0.contains(&index_u32(position))
+    }
+
     pub(super) fn add_raw(&mut self) {
         self.add_place(RAW);
     }

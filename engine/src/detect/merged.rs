@@ -5,8 +5,6 @@
 //! `ContextInfo`, `ScriptBlockText`). Which ones depends on the logs, so these indexes are made
 //! when enough such values came.
 
-use std::collections::HashMap;
-
 use super::compile::Compiled;
 use super::grams::GramIndex;
 use super::matcher::Plan;
@@ -21,10 +19,11 @@ const VALUES_MIN: u32 = 256;
 const INDEXES_MAX: usize = 64;
 const NEEDLES_MAX: usize = 32_768;
 
-/// Indexes made so far, by plan and field.
+/// Indexes made so far.
 #[derive(Debug, Default)]
 pub(super) struct MergedIndexes {
-    fields: HashMap<(u32, Option<FieldIndex>), State>,
+    /// By plan and field; the first is for fields that no rule of the plan reads.
+    plans: Vec<Vec<State>>,
     made: usize,
     needles: usize,
 }
@@ -46,25 +45,45 @@ impl MergedIndexes {
         plan: &Plan,
         own: Option<FieldIndex>,
     ) -> Option<&GramIndex<PredicateId>> {
-        let waiting = State::Waiting(0);
-        let state = self.fields.entry((plan.number, own)).or_insert(waiting);
-        if let State::Waiting(values) = state {
-            *values += 1;
-            if *values < VALUES_MIN {
-                return None;
-            }
-            *state = State::Refused;
-            if self.made < INDEXES_MAX && self.needles < NEEDLES_MAX {
-                let (index, needles) = compiled.merged_grams(plan, own);
-                self.made += 1;
-                self.needles += needles;
-                *state = State::Made(Box::new(index));
-            }
+        let number = plan.number as usize;
+        let field = own.map_or(0, |own| own.0 as usize + 1);
+        let known = self.plans.get(number).and_then(|fields| fields.get(field));
+        if !matches!(known, Some(State::Made(_) | State::Refused)) {
+            self.count(compiled, plan, own);
         }
-        match state {
+        match &self.plans[number][field] {
             State::Made(index) => Some(index),
             State::Waiting(_) | State::Refused => None,
         }
+    }
+
+    /// Counts a long value, and makes the index when there were enough.
+    #[cold]
+    fn count(&mut self, compiled: &Compiled, plan: &Plan, own: Option<FieldIndex>) {
+        let number = plan.number as usize;
+        let field = own.map_or(0, |own| own.0 as usize + 1);
+        if self.plans.len() <= number {
+            self.plans.resize_with(number + 1, Vec::new);
+        }
+        let fields = &mut self.plans[number];
+        if fields.len() <= field {
+            fields.resize_with(field + 1, || State::Waiting(0));
+        }
+        let State::Waiting(values) = &mut fields[field] else {
+            return;
+        };
+        *values += 1;
+        if *values < VALUES_MIN {
+            return;
+        }
+        fields[field] = if self.made < INDEXES_MAX && self.needles < NEEDLES_MAX {
+            let (index, needles) = compiled.merged_grams(plan, own);
+            self.made += 1;
+            self.needles += needles;
+            State::Made(Box::new(index))
+        } else {
+            State::Refused
+        };
     }
 
     /// Forgets all plans.

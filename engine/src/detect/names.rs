@@ -32,6 +32,11 @@ impl NamesBuilder {
         })
     }
 
+    /// The name of an index.
+    pub(super) fn name(&self, index: FieldIndex) -> &str {
+        &self.names[index.0 as usize]
+    }
+
     /// Number of names.
     pub(super) fn len(&self) -> usize {
         self.names.len()

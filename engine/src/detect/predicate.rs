@@ -21,7 +21,7 @@ use super::names::FieldIndex;
 pub(super) struct PredicateId(pub(super) u32);
 
 /// What a predicate looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Subject {
     /// One field.
     Field(FieldIndex),

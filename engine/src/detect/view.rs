@@ -205,7 +205,7 @@ impl<'v, 'e> View<'v, 'e> {
         match tree {
             Tree::And(parts) | Tree::Or(parts) => {
                 for part in parts {
-                    if self.tree_holds(part) {
+                    if self.may_add(part, places) && self.tree_holds(part) {
                         self.collect(part, places);
                     }
                 }
@@ -220,6 +220,18 @@ impl<'v, 'e> View<'v, 'e> {
             },
             // What a Not hides was not found, so there is nothing to tell.
             Tree::Not(_) | Tree::Const(_) => {}
+        }
+    }
+
+    /// Whether a test can add a field to those that are told: most rules ask one field for a dozen values.
+    fn may_add(&self, tree: &Tree, places: &MatchedPlaces) -> bool {
+        let Tree::Leaf(id) = tree else { return true };
+        match self.compiled.predicates[id.0 as usize].subject {
+            Subject::Field(field) => self
+                .memory
+                .field(field)
+                .is_some_and(|position| !places.has(position)),
+            Subject::Keyword => true,
         }
     }
 

@@ -6,9 +6,10 @@
 
 use citywatch_rules::rule::{CompareOp, Presence, Relation, Test, TextPart};
 
-use super::anchors;
-use super::predicate::{Check, PredicateId, Subject};
+use super::keys::index_u32;
+use super::predicate::{Check, PredicateId, Subject, Text};
 use super::tree::{PredicateTable, Tree};
+use super::{anchors, common};
 
 /// Witnesses of a condition.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,17 +20,59 @@ pub(super) struct Witnesses {
     pub(super) predicates: Vec<PredicateId>,
 }
 
-/// The witnesses of `tree` with the lowest frequency; `None` when it can hold without any (it is
-/// made of negations, or asks for absence).
-pub(super) fn choose(tree: &Tree, table: &PredicateTable<'_>) -> Option<Witnesses> {
-    signed(tree, true, table)
+/// The share of events in which each predicate holds, as guessed.
+#[derive(Debug)]
+pub(super) struct Frequencies(Box<[f64]>);
+
+impl Frequencies {
+    /// Those of all predicates.
+    pub(super) fn of(table: &PredicateTable<'_>) -> Self {
+        let ids = (0..index_u32(table.predicates.len())).map(PredicateId);
+        Self(ids.map(|id| frequency(id, table)).collect())
+    }
+
+    /// That of a predicate.
+    pub(super) fn get(&self, id: PredicateId) -> f64 {
+        self.0[id.0 as usize]
+    }
+
+    /// The share of events in which a condition holds, as if its tests knew nothing of each other.
+    pub(super) fn of_tree(&self, tree: &Tree) -> f64 {
+        match tree {
+            Tree::And(children) => children.iter().map(|child| self.of_tree(child)).product(),
+            Tree::Or(children) => {
+                1.0 - children
+                    .iter()
+                    .map(|child| 1.0 - self.of_tree(child))
+                    .product::<f64>()
+            }
+            Tree::Not(child) => 1.0 - self.of_tree(child),
+            Tree::Leaf(id) => self.get(*id),
+            Tree::Const(value) => f64::from(u8::from(*value)),
+        }
+    }
 }
 
-fn signed(tree: &Tree, positive: bool, table: &PredicateTable<'_>) -> Option<Witnesses> {
+/// The witnesses of `tree` with the lowest frequency; `None` when it can hold without any (it is
+/// made of negations, or asks for absence).
+pub(super) fn choose(
+    tree: &Tree,
+    table: &PredicateTable<'_>,
+    frequencies: &Frequencies,
+) -> Option<Witnesses> {
+    signed(tree, true, table, frequencies)
+}
+
+fn signed(
+    tree: &Tree,
+    positive: bool,
+    table: &PredicateTable<'_>,
+    frequencies: &Frequencies,
+) -> Option<Witnesses> {
     match (tree, positive) {
         (Tree::And(children), true) | (Tree::Or(children), false) => children
             .iter()
-            .filter_map(|child| signed(child, positive, table))
+            .filter_map(|child| signed(child, positive, table, frequencies))
             .min_by(|left, right| left.frequency.total_cmp(&right.frequency)),
         (Tree::Or(children), true) | (Tree::And(children), false) => {
             let mut all = Witnesses {
@@ -37,17 +80,17 @@ fn signed(tree: &Tree, positive: bool, table: &PredicateTable<'_>) -> Option<Wit
                 predicates: Vec::new(),
             };
             for child in children {
-                let own = signed(child, positive, table)?;
+                let own = signed(child, positive, table, frequencies)?;
                 all.frequency += own.frequency;
                 all.predicates.extend(own.predicates);
             }
             Some(all)
         }
-        (Tree::Not(child), _) => signed(child, !positive, table),
+        (Tree::Not(child), _) => signed(child, !positive, table, frequencies),
         (Tree::Leaf(id), true) => {
             let check = &table.predicates[id.0 as usize].check;
             (!check.holds_when_absent()).then(|| Witnesses {
-                frequency: frequency(*id, table),
+                frequency: frequencies.get(*id),
                 predicates: vec![*id],
             })
         }
@@ -93,7 +136,44 @@ fn frequency(id: PredicateId, table: &PredicateTable<'_>) -> f64 {
     } else {
         1.0
     };
-    (base * popularity * scope).min(1.0)
+    match common_share(id, table) {
+        Some(share) => share.max(base),
+        // Of what many rules ask for we guess that it is common.
+        None => (base * popularity * scope).min(1.0),
+    }
+}
+
+/// The share of the common values of its field for which a predicate holds, if it does for any.
+fn common_share(id: PredicateId, table: &PredicateTable<'_>) -> Option<f64> {
+    let predicate = &table.predicates[id.0 as usize];
+    let Subject::Field(field) = predicate.subject else {
+        return None;
+    };
+    let values = common::values_of(table.names.name(field));
+    if values.is_empty() {
+        return None;
+    }
+    let share = |holds: &dyn Fn(&str) -> bool| -> f64 {
+        let held = values.iter().filter(|(value, _)| holds(value));
+        held.map(|(_, share)| share).sum::<f64>().min(1.0)
+    };
+    let share = match (&predicate.check, table.tests[id.0 as usize]) {
+        (Check::Text(_) | Check::Glob(..) | Check::Compare(CompareOp::Equal, _), _) => {
+            share(&|value| {
+                let text = Text {
+                    raw: value,
+                    folded: value,
+                };
+                predicate.check.holds_for_text(text, &table.literals)
+            })
+        }
+        (_, Test::Regex(regex)) => {
+            let texts = anchors::required_texts(&regex.pattern)?;
+            share(&|value| texts.iter().any(|text| value.contains(text)))
+        }
+        _ => 0.0,
+    };
+    (share > 0.0).then_some(share)
 }
 
 /// By the texts of which one must occur; without such, nearly any value has to be looked at.

@@ -122,6 +122,9 @@ pub static FORMATS: &[Format] = &[
     shapes::WEB_JSON,
 ];
 
+/// What a record that begins with a brace is tried as first.
+pub(crate) static JSON_ALONE: &[Format] = &[json::JSON];
+
 /// Asked when neither the table nor a definition knows a record: signs that are too weak to be asked earlier.
 pub(crate) static LAST_RESORTS: [Format; 2] = [logfmt::LOGFMT, syslog::BARE_SYSLOG];
 
