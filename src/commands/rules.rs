@@ -6,6 +6,7 @@ mod eval;
 mod evaluator;
 pub(super) mod inputs;
 mod lanes;
+mod line_buffer;
 mod lines;
 
 use std::process::ExitCode;

@@ -23,7 +23,8 @@ use super::correlated::Correlating;
 use super::evaluator::Rules;
 use super::inputs::{InputFormat, Inputs, LeftOut};
 use super::lanes::{Alone, Printer, Prompt, with_threads};
-use super::lines::{Output, Place, RuleLine, TimeText};
+use super::line_buffer::LineBuffer;
+use super::lines::{Output, Place, PlaceText, RuleLine, TimeText};
 use crate::config::Config;
 use crate::definition_files;
 use crate::report::{UsageError, say};
@@ -240,23 +241,24 @@ fn tell_correlated(
 ) -> Result<(), Stopped> {
     let (correlated, refused) = correlating.finish();
     let mut time = TimeText::default();
-    let mut lines = Vec::new();
+    let (mut lines, mut place) = (LineBuffer::default(), PlaceText::default());
     for found in &correlated {
-        let place = Place {
+        let of = Place {
             file: printer.files.get(&found.file).map_or("", String::as_str),
             record: found.record,
             event_time: time.of(found.event_time),
         };
+        place.set(of, output);
         let group = found
             .group
             .iter()
             .map(|(name, value)| (name.as_str(), Cow::Borrowed(value.as_str())));
-        RuleLine::new(&found.rule, output).write(place, group, output, &mut lines);
+        RuleLine::new(&found.rule, output).write(&place, group, output, &mut lines);
     }
     if refused > 0 {
         say(&format!(
             "{refused} matches were too many for the correlations: windows that they belong to may be missing; evaluate fewer files at once"
         ));
     }
-    printer.print(&lines, correlated.len() as u64)
+    printer.print(lines.as_bytes(), correlated.len() as u64)
 }

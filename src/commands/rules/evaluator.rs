@@ -11,7 +11,8 @@ use citywatch_rules::rule::Alerts;
 
 use super::blocks::Block;
 use super::correlated::{Gathered, Wanted};
-use super::lines::{Output, Place, RuleLine, TimeText};
+use super::line_buffer::LineBuffer;
+use super::lines::{Output, Place, PlaceText, RuleLine, TimeText};
 
 /// What is parsed before it is matched: few enough records that the events stay in the second-level cache.
 const RECORDS_AT_ONCE: usize = 64;
@@ -56,7 +57,7 @@ impl Rules {
 #[derive(Debug, Default)]
 pub struct Evaluated {
     /// To be printed.
-    pub lines: Vec<u8>,
+    pub lines: LineBuffer,
     /// Records read.
     pub records: u64,
     /// Events parsed from them.
@@ -77,6 +78,7 @@ pub struct Evaluator<'r> {
     arena: Bump,
     hits: Vec<RuleHit>,
     time: TimeText,
+    place: PlaceText,
 }
 
 impl<'r> Evaluator<'r> {
@@ -89,6 +91,7 @@ impl<'r> Evaluator<'r> {
             arena: Bump::new(),
             hits: Vec::new(),
             time: TimeText::default(),
+            place: PlaceText::default(),
         }
     }
 
@@ -115,7 +118,17 @@ impl<'r> Evaluator<'r> {
                 self.hits.clear();
                 self.matcher.match_event(event, &mut self.hits);
                 if !self.hits.is_empty() {
-                    tell(self.rules, block, event, &self.hits, &mut self.time, result);
+                    let hits = &self.hits;
+                    if let Some(wanted) = &self.rules.wanted {
+                        wanted.gather(event, hits, &block.source, &mut result.gathered);
+                    }
+                    let place = Place {
+                        file: &block.source.name,
+                        record: event.record.position,
+                        event_time: self.time.of(event.event_time),
+                    };
+                    self.place.set(place, self.rules.output);
+                    tell(self.rules, &self.place, event, hits, result);
                 }
             }
             drop(events);
@@ -137,31 +150,19 @@ impl Evaluator<'_> {
     }
 }
 
+/// Writes the lines of an event's matches.
 fn tell(
     rules: &Rules,
-    block: &Block,
+    place: &PlaceText,
     event: &Event<'_>,
     hits: &[RuleHit],
-    time: &mut TimeText,
     result: &mut Evaluated,
 ) {
-    if let Some(wanted) = &rules.wanted {
-        wanted.gather(event, hits, &block.source, &mut result.gathered);
-    }
-    let place = Place {
-        file: &block.source.name,
-        record: event.record.position,
-        event_time: time.of(event.event_time),
-    };
     for hit in hits {
         if let Some(line) = &rules.lines[hit.rule.as_usize()] {
             result.matches += 1;
-            line.write(
-                place,
-                hit.matched.pairs(event),
-                rules.output,
-                &mut result.lines,
-            );
+            let matched = hit.matched.pairs(event);
+            line.write(place, matched, rules.output, &mut result.lines);
         }
     }
 }

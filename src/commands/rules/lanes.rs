@@ -7,11 +7,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::blocks::{Block, Sink, Stopped};
-use super::correlated::{Correlating, Gathered};
+use super::correlated::Correlating;
 use super::evaluator::{Evaluated, Evaluator, Rules};
 
 /// Bytes that are gathered before they are printed.
 const OUT_BYTES: usize = 256 << 10;
+
+/// As many are printed at once, without being gathered.
+const ENOUGH_BYTES: usize = OUT_BYTES / 8;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,12 +81,15 @@ impl Printer {
                 .or_insert_with(|| source.name.clone());
             correlating.add(&mut evaluated.gathered);
         }
-        self.print(&evaluated.lines, evaluated.matches)
+        self.print(evaluated.lines.as_bytes(), evaluated.matches)
     }
 
     /// Prints lines.
     pub fn print(&mut self, lines: &[u8], count: u64) -> Result<(), Stopped> {
         self.counts.matches += count;
+        if self.buffer.is_empty() && lines.len() >= ENOUGH_BYTES {
+            return self.write(lines);
+        }
         self.buffer.extend_from_slice(lines);
         if self.buffer.len() >= OUT_BYTES || self.prompt == Prompt::Yes {
             return self.flush();
@@ -93,9 +99,15 @@ impl Printer {
 
     /// Writes out what is gathered.
     pub fn flush(&mut self) -> Result<(), Stopped> {
-        let outcome = self.out.write_all(&self.buffer);
+        let gathered = std::mem::take(&mut self.buffer);
+        let outcome = self.write(&gathered);
+        self.buffer = gathered;
         self.buffer.clear();
-        outcome.map_err(|error| {
+        outcome
+    }
+
+    fn write(&mut self, lines: &[u8]) -> Result<(), Stopped> {
+        self.out.write_all(lines).map_err(|error| {
             self.error = Some(error);
             Stopped
         })
@@ -139,10 +151,8 @@ impl Sink for Alone<'_, '_> {
 }
 
 fn clear(evaluated: &mut Evaluated) {
-    let (mut lines, mut gathered): (Vec<u8>, Vec<Gathered>) = (
-        std::mem::take(&mut evaluated.lines),
-        std::mem::take(&mut evaluated.gathered),
-    );
+    let mut lines = std::mem::take(&mut evaluated.lines);
+    let mut gathered = std::mem::take(&mut evaluated.gathered);
     lines.clear();
     gathered.clear();
     *evaluated = Evaluated {

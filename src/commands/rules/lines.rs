@@ -6,6 +6,9 @@ use std::io::Write;
 use citywatch_engine::RuleInfo;
 use citywatch_parsers::Timestamp;
 use clap::ValueEnum;
+use smallvec::SmallVec;
+
+use super::line_buffer::LineBuffer;
 
 /// How to show matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,8 +22,8 @@ pub enum Output {
 /// The parts of a rule's lines that are always the same, ready to be written.
 #[derive(Debug)]
 pub struct RuleLine {
-    head: Vec<u8>,
-    tail: Vec<u8>,
+    head: Box<[u8]>,
+    tail: Box<[u8]>,
 }
 
 /// Where a match is.
@@ -37,20 +40,19 @@ pub struct Place<'a> {
 impl RuleLine {
     /// The parts for `rule`.
     pub fn new(rule: &RuleInfo, output: Output) -> Self {
-        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        let (mut head, mut tail) = (LineBuffer::default(), LineBuffer::default());
         match output {
             Output::Ndjson => {
-                head.extend_from_slice(b"{\"rule_id\":");
-                json(&rule.id, &mut head);
-                head.extend_from_slice(b",\"title\":");
-                json(&rule.title, &mut head);
-                head.extend_from_slice(b",\"level\":");
-                json(&rule.level, &mut head);
-                head.extend_from_slice(b",\"file\":");
-                tail.extend_from_slice(b"},\"tags\":");
+                head.push(b"{\"rule_id\":");
+                head.push_json(&rule.id);
+                head.push(b",\"title\":");
+                head.push_json(&rule.title);
+                head.push(b",\"level\":");
+                head.push_json(&rule.level);
+                tail.push(b"},\"tags\":");
                 serde_json::to_writer(&mut tail, &rule.tags)
                     .expect("a list of strings is always JSON");
-                tail.extend_from_slice(b"}\n");
+                tail.push(b"}\n");
             }
             Output::Table => {
                 let level = printable(&rule.level);
@@ -58,60 +60,80 @@ impl RuleLine {
                 write!(tail, "{}", printable(&rule.title)).expect("writing to memory cannot fail");
             }
         }
-        Self { head, tail }
+        Self {
+            head: head.as_bytes().into(),
+            tail: tail.as_bytes().into(),
+        }
     }
 
     /// Appends the line of a match. Of two values of a field the first is told.
     pub fn write<'m>(
         &self,
-        place: Place<'_>,
+        place: &PlaceText,
         matched: impl Iterator<Item = (&'m str, Cow<'m, str>)>,
         output: Output,
-        lines: &mut Vec<u8>,
+        lines: &mut LineBuffer,
     ) {
-        lines.extend_from_slice(&self.head);
+        lines.push(&self.head);
+        lines.push(place.0.as_bytes());
         match output {
             Output::Ndjson => {
-                json(place.file, lines);
-                write!(
-                    lines,
-                    ",\"record\":{},\"event_time\":\"{}\",\"matched\":{{",
-                    place.record, place.event_time
-                )
-                .expect("writing to memory cannot fail");
-                let mut names: Vec<&str> = Vec::with_capacity(8);
+                let mut names: SmallVec<[&str; 8]> = SmallVec::new();
                 for (name, value) in matched {
                     if names.contains(&name) {
                         continue;
                     }
                     if !names.is_empty() {
-                        lines.push(b',');
+                        lines.push(b",");
                     }
                     names.push(name);
-                    json(name, lines);
-                    lines.push(b':');
-                    json(&value, lines);
+                    lines.push_json(name);
+                    lines.push(b":");
+                    lines.push_json(&value);
                 }
-                lines.extend_from_slice(&self.tail);
+                lines.push(&self.tail);
             }
             Output::Table => {
-                write!(
-                    lines,
-                    "{}  {}:{}  ",
-                    place.event_time,
-                    printable(place.file),
-                    place.record
-                )
-                .expect("writing to memory cannot fail");
-                lines.extend_from_slice(&self.tail);
+                lines.push(&self.tail);
                 for (index, (name, value)) in matched.enumerate() {
                     let space = if index == 0 { "  " } else { " " };
                     write!(lines, "{space}{}={}", printable(name), printable(&value))
                         .expect("writing to memory cannot fail");
                 }
-                lines.push(b'\n');
+                lines.push(b"\n");
             }
         }
+    }
+}
+
+/// What lines say of a place: the same for all matches of an event.
+#[derive(Debug, Default)]
+pub struct PlaceText(LineBuffer);
+
+impl PlaceText {
+    /// Takes another place.
+    pub fn set(&mut self, place: Place<'_>, output: Output) {
+        let text = &mut self.0;
+        text.clear();
+        match output {
+            Output::Ndjson => {
+                text.push(b",\"file\":");
+                text.push_json(place.file);
+                write!(
+                    text,
+                    ",\"record\":{},\"event_time\":\"{}\",\"matched\":{{",
+                    place.record, place.event_time
+                )
+            }
+            Output::Table => write!(
+                text,
+                "{}  {}:{}  ",
+                place.event_time,
+                printable(place.file),
+                place.record
+            ),
+        }
+        .expect("writing to memory cannot fail");
     }
 }
 
@@ -133,60 +155,6 @@ impl TimeText {
         }
         &self.text
     }
-}
-
-/// Appends a text as JSON. Most of the time of writing lines goes here: what needs no escape is looked at eight
-/// bytes at a time and copied at once.
-fn json(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut rest = text.as_bytes();
-    out.push(b'"');
-    loop {
-        let plain = plain_bytes(rest);
-        out.extend_from_slice(&rest[..plain]);
-        let Some((&byte, after)) = rest[plain..].split_first() else {
-            break;
-        };
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => {
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
-            }
-        }
-        rest = after;
-    }
-    out.push(b'"');
-}
-
-/// How many bytes at the front JSON takes as they are.
-fn plain_bytes(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    let mut plain = 0;
-    for word in bytes.chunks_exact(8) {
-        let word = u64::from_le_bytes(word.try_into().expect("chunks of eight"));
-        let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word;
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let special = zero_bytes(word ^ (ONES * u64::from(b'"')))
-            | zero_bytes(word ^ (ONES * u64::from(b'\\')))
-            | control;
-        // A borrow may mark a byte too many, but only behind a right one: the lowest is right.
-        if special & HIGH != 0 {
-            return plain + (special & HIGH).trailing_zeros() as usize / 8;
-        }
-        plain += 8;
-    }
-    let is_special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    plain
-        + bytes[plain..]
-            .iter()
-            .position(is_special)
-            .unwrap_or(bytes.len() - plain)
 }
 
 /// Log content must not command the terminal: control characters are shown as escapes.
@@ -220,18 +188,25 @@ mod tests {
         }
     }
 
-    const PLACE: Place<'_> = Place {
-        file: "a\u{1b}b.log",
-        record: 7,
-        event_time: "2026-11-22T03:04:05.000006Z",
-    };
+    fn place(output: Output) -> PlaceText {
+        let mut text = PlaceText::default();
+        text.set(
+            Place {
+                file: "a\u{1b}b.log",
+                record: 7,
+                event_time: "2026-11-22T03:04:05.000006Z",
+            },
+            output,
+        );
+        text
+    }
 
     #[test]
     fn a_line_is_json_with_the_promised_keys_in_their_order() {
         let matched = [("User", "x\n\"y\""), ("User", "again"), ("", "word")];
-        let mut lines = Vec::new();
+        let mut lines = LineBuffer::default();
         RuleLine::new(&rule(), Output::Ndjson).write(
-            PLACE,
+            &place(Output::Ndjson),
             matched
                 .map(|(name, value)| (name, Cow::Borrowed(value)))
                 .into_iter(),
@@ -239,7 +214,7 @@ mod tests {
             &mut lines,
         );
         assert_eq!(
-            String::from_utf8(lines).unwrap(),
+            std::str::from_utf8(lines.as_bytes()).unwrap(),
             "{\"rule_id\":\"r-1\",\"title\":\"A \\\"title\\\"\",\"level\":\"high\",\"file\":\"a\\u001bb.log\",\"record\":7,\
              \"event_time\":\"2026-11-22T03:04:05.000006Z\",\"matched\":{\"User\":\"x\\n\\\"y\\\"\",\"\":\"word\"},\
              \"tags\":[\"attack.t1110\"]}\n"
@@ -247,39 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_escaped_as_serde_does() {
-        let mut texts: Vec<String> = (0..=0x100u32)
-            .filter_map(char::from_u32)
-            .map(String::from)
-            .collect();
-        texts.extend(
-            [
-                "",
-                "C:\\Windows\\System32",
-                "12345678\"",
-                "Ứng dụng \u{7f} \u{1f}x",
-                "\u{0}\u{1}\u{2}",
-            ]
-            .map(String::from),
-        );
-        for text in &texts {
-            for place in 0..9 {
-                let padded = format!("{}{text}{}", "a".repeat(place), "b".repeat(9));
-                let mut ours = Vec::new();
-                json(&padded, &mut ours);
-                let read: String = serde_json::from_slice(&ours).unwrap();
-                assert_eq!(read, padded);
-                assert!(ours.len() <= serde_json::to_string(&padded).unwrap().len() + 4);
-            }
-        }
-    }
-
-    #[test]
     fn a_row_commands_no_terminal() {
         let matched = [("User", "x\u{1b}[2J")];
-        let mut lines = Vec::new();
+        let mut lines = LineBuffer::default();
         RuleLine::new(&rule(), Output::Table).write(
-            PLACE,
+            &place(Output::Table),
             matched
                 .map(|(name, value)| (name, Cow::Borrowed(value)))
                 .into_iter(),
@@ -287,7 +234,7 @@ mod tests {
             &mut lines,
         );
         assert_eq!(
-            String::from_utf8(lines).unwrap(),
+            std::str::from_utf8(lines.as_bytes()).unwrap(),
             "high          2026-11-22T03:04:05.000006Z  a\\u{1b}b.log:7  A \"title\"  User=x\\u{1b}[2J\n"
         );
     }
