@@ -1,0 +1,223 @@
+//! RFC 3164's time, which names no year: it is read near the time of receipt.
+
+use jiff::tz::TimeZone;
+
+use super::Read;
+use super::civil::{Civil, month_named};
+use super::cursor::{Cursor, two_digits};
+use crate::context::ParseContext;
+use crate::time::Timestamp;
+
+/// RFC 3164: `Feb  9 04:55:57`, with or without a fraction, the year in front of or behind the clock, zone behind.
+pub(crate) fn bsd<'t>(
+    text: &'t str,
+    received_at: Timestamp,
+    context: &ParseContext,
+) -> Read<'t, Timestamp> {
+    if let Some(civil) = plain_bsd(text.as_bytes()) {
+        let time = near(civil, received_at, context, |civil| {
+            civil
+                .is_possible()
+                .then(|| civil.in_zone(&context.default_zone))
+        })?;
+        return Some((time, &text[PLAIN_BSD_BYTES..]));
+    }
+    let mut at = Cursor(text);
+    let month = at.month()?;
+    at.spaces()?;
+    let day = at.small(1)?;
+    at.spaces()?;
+    let mut ahead = at;
+    let year_before = ahead.year().filter(|_| ahead.spaces().is_some());
+    if year_before.is_some() {
+        at = ahead;
+    }
+    let (hour, minute, second, micros) = at.clock()?;
+    let mut ahead = at;
+    let year_behind = ahead.spaces().and_then(|()| ahead.year()).filter(|year| {
+        (1970..2200).contains(year) && matches!(ahead.peek(), None | Some(b' ' | b':'))
+    });
+    if year_behind.is_some() && year_before.is_none() {
+        at = ahead;
+    }
+    let civil = Civil {
+        year: 0,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    };
+    let dated = |year| Civil { year, ..civil };
+    if let Some(year) = year_before.or(year_behind) {
+        return at.finish(dated(year), &context.default_zone);
+    }
+    let mut rest = at.0;
+    let time = near(civil, received_at, context, |civil| {
+        let (time, behind) = at.finish(civil, &context.default_zone)?;
+        rest = behind;
+        Some(time)
+    })?;
+    Some((time, rest))
+}
+
+/// The latest time that a record may have.
+pub(super) fn latest_time(received_at: Timestamp, context: &ParseContext) -> i64 {
+    received_at.0 + i64::from(context.clock_ahead_max_hours) * 3_600_000_000
+}
+
+/// The newest time that is not later than the receipt allows, of those that differ in their year.
+fn near(
+    civil: Civil,
+    received_at: Timestamp,
+    context: &ParseContext,
+    mut time_of: impl FnMut(Civil) -> Option<Timestamp>,
+) -> Option<Timestamp> {
+    let latest = latest_time(received_at, context);
+    let this_year = year_of(latest, &context.default_zone);
+    // Far enough back for a leap day around a century without one.
+    (0..=8).find_map(|back| {
+        let year = this_year - back;
+        time_of(Civil { year, ..civil }).filter(|time| time.0 <= latest)
+    })
+}
+
+/// `Feb  9 04:55:57`.
+pub(super) const PLAIN_BSD_BYTES: usize = 15;
+
+/// RFC 3164's time as it mostly is: every character in its place, a word behind it that is neither a year nor a zone.
+pub(super) fn plain_bsd(text: &[u8]) -> Option<Civil> {
+    let clock = plain_bsd_clock(text)?;
+    let text = text.first_chunk::<{ PLAIN_BSD_BYTES + 2 }>()?;
+    if text[3] != b' ' {
+        return None;
+    }
+    let day = match text[4] {
+        b' ' => text[5]
+            .is_ascii_digit()
+            .then(|| (text[5] - b'0').cast_signed())?,
+        _ => two_digits(text, 4)?,
+    };
+    Some(Civil {
+        month: month_named(&[text[0], text[1], text[2]])?,
+        day,
+        ..clock
+    })
+}
+
+/// The clock of such a time, of no day.
+pub(super) fn plain_bsd_clock(text: &[u8]) -> Option<Civil> {
+    let text = text.first_chunk::<{ PLAIN_BSD_BYTES + 2 }>()?;
+    let is_plain = text[6] == b' '
+        && text[9] == b':'
+        && text[12] == b':'
+        && text[15] == b' '
+        && text[16].is_ascii_alphabetic()
+        // ` UTC`, ` GMT`
+        && !matches!(text[16], b'U' | b'G');
+    if !is_plain {
+        return None;
+    }
+    Some(Civil {
+        year: 0,
+        month: 0,
+        day: 0,
+        hour: two_digits(text, 7)?,
+        minute: two_digits(text, 10)?,
+        second: two_digits(text, 13)?,
+        micros: 0,
+    })
+}
+
+/// The year that a wall clock in `zone` shows.
+pub(super) fn year_of(micros: i64, zone: &TimeZone) -> i16 {
+    if let Ok(offset) = zone.to_fixed_offset() {
+        let seconds = micros.div_euclid(1_000_000) + i64::from(offset.seconds());
+        return i16::try_from(year_of_day(seconds.div_euclid(86_400))).unwrap_or(1970);
+    }
+    jiff::Timestamp::from_microsecond(micros).map_or(1970, |time| zone.to_datetime(time).year())
+}
+
+/// The year of a day since 1970-01-01 (Howard Hinnant, as `days_from_civil`).
+fn year_of_day(day: i64) -> i64 {
+    // From 1970 until 2100 each fourth year has a leap day.
+    if let Ok(day @ 0..47_482) = u32::try_from(day) {
+        return i64::from(1970 + (4 * day + 2) / 1_461);
+    }
+    let day = day + 719_468;
+    let era = day.div_euclid(146_097);
+    let day_of_era = day.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // The years of this calculation begin in March.
+    let is_next = day_of_year >= 306;
+    era * 400 + year_of_era + i64::from(is_next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::civil::days_from_civil;
+    use super::*;
+
+    fn read(text: &str, received: &str) -> String {
+        let received_at = Timestamp(
+            received
+                .parse::<jiff::Timestamp>()
+                .unwrap()
+                .as_microsecond(),
+        );
+        bsd(text, received_at, &ParseContext::default())
+            .map_or("none".to_owned(), |(time, _)| time.to_string())
+    }
+
+    #[test]
+    fn a_time_without_year_is_read_near_its_receipt() {
+        assert_eq!(
+            read("Feb 12 14:10:21 h", "2026-02-12T07:10:22Z"),
+            "2026-02-12T07:10:21.000000Z"
+        );
+        // New year: the record is of the old year, the receiver already in the new one.
+        assert_eq!(
+            read("Dec 31 23:59:59 h", "2026-01-01T00:00:05Z"),
+            "2025-12-31T16:59:59.000000Z"
+        );
+        // And the other way round, with a clock that is a little ahead.
+        assert_eq!(
+            read("Jan  1 00:00:01 h", "2025-12-31T16:59:50Z"),
+            "2025-12-31T17:00:01.000000Z"
+        );
+        // A clock a day ahead is skew; one a month ahead is last year's log.
+        assert_eq!(
+            read("Mar  2 10:00:00 h", "2026-03-01T03:00:00Z"),
+            "2026-03-02T03:00:00.000000Z"
+        );
+        assert_eq!(
+            read("Apr  2 10:00:00 h", "2026-03-01T03:00:00Z"),
+            "2025-04-02T03:00:00.000000Z"
+        );
+        // The leap day exists in leap years only.
+        assert_eq!(
+            read("Feb 29 12:00:00 h", "2026-03-01T03:00:00Z"),
+            "2024-02-29T05:00:00.000000Z"
+        );
+        assert_eq!(read("Feb 30 12:00:00 h", "2026-03-01T03:00:00Z"), "none");
+        assert_eq!(
+            read("Aug  3 2021 12:00:00 h", "2026-03-01T03:00:00Z"),
+            "2021-08-03T05:00:00.000000Z"
+        );
+        assert_eq!(
+            read("Aug  3 12:00:00 2021 h", "2026-03-01T03:00:00Z"),
+            "2021-08-03T05:00:00.000000Z"
+        );
+    }
+
+    #[test]
+    fn a_day_has_its_year() {
+        for year in 1600..2400 {
+            let (first, last) = (days_from_civil(year, 1, 1), days_from_civil(year, 12, 31));
+            assert_eq!((year_of_day(first), year_of_day(last)), (year, year));
+        }
+    }
+}
