@@ -6,12 +6,13 @@ mod civil;
 mod cursor;
 mod dates;
 mod epoch;
+mod zone_names;
 
 use jiff::tz::TimeZone;
 
 use crate::context::ParseContext;
 use crate::time::Timestamp;
-pub(crate) use bsd::bsd;
+pub(crate) use bsd::{bsd, month_first_near};
 use civil::Civil;
 use cursor::{Cursor, two_digits};
 pub(crate) use dates::Dates;
@@ -123,7 +124,7 @@ pub(crate) fn clf<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
     )
 }
 
-/// C's `ctime`: `Mon Jun  8 12:08:44.123456 2020`.
+/// C's `ctime`: `Mon Jun  8 12:08:44.123456 2020`; `date` and Java put the zone before the year: `Mon Jun  8 12:08:44 ICT 2020`.
 pub(crate) fn ctime<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
     let (weekday, rest) = text.split_at_checked(4)?;
     weekday
@@ -137,20 +138,22 @@ pub(crate) fn ctime<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
     let day = at.small(1)?;
     at.spaces()?;
     let (hour, minute, second, micros) = at.clock()?;
+    let offset = at.zone();
     at.spaces()?;
     let year = at.year()?;
-    at.finish(
-        Civil {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            micros,
-        },
-        zone,
-    )
+    let civil = Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    };
+    match offset {
+        Some(offset) => civil.is_possible().then(|| (civil.at_offset(offset), at.0)),
+        None => at.finish(civil, zone),
+    }
 }
 
 /// Day first with the month's name: `19-Oct-2022 05:34:02.425`, `14 Oct 2021 15:24:12.023984 UTC`, a weekday may stand before it.
@@ -257,6 +260,20 @@ mod tests {
             ("1684329817.579", "2023-05-17T13:23:37.579000Z"),
             ("1684329817579", "2023-05-17T13:23:37.579000Z"),
             ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000000Z"),
+            ("2026-11-22 09:15:30.123 ICT", "2026-11-22T02:15:30.123000Z"),
+            ("2026-11-22 09:15:30 EDT", "2026-11-22T13:15:30.000000Z"),
+            (
+                "Sun Nov 22 09:15:30 ICT 2026",
+                "2026-11-22T02:15:30.000000Z",
+            ),
+            (
+                "Sun Nov 22 09:15:30 +07 2026",
+                "2026-11-22T02:15:30.000000Z",
+            ),
+            (
+                "Sun Nov 22 09:15:30 2026 +07:00",
+                "2026-11-22T02:15:30.000000Z",
+            ),
         ] {
             assert_eq!(
                 any(text, &context).map(|time| time.to_string()).as_deref(),

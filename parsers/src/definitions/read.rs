@@ -1,5 +1,6 @@
 //! Reads a record by a definition.
 
+use bumpalo::Bump;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use smallvec::SmallVec;
@@ -47,7 +48,7 @@ pub(super) fn read<'a>(definition: &Definition, draft: &mut Draft<'a, '_>, text:
     let (pattern, captured) = definition
         .patterns
         .iter()
-        .find_map(|pattern| capture(pattern, text).map(|captured| (pattern, captured)))
+        .find_map(|pattern| capture(pattern, text, draft.arena).map(|captured| (pattern, captured)))
         .ok_or(NotThisFormat)?;
     let mut aside = Aside::new(text, definition.time.parts);
     write(draft, &captured, &mut aside);
@@ -62,7 +63,11 @@ pub(super) fn read<'a>(definition: &Definition, draft: &mut Draft<'a, '_>, text:
     Ok(())
 }
 
-fn capture<'a, 'd>(pattern: &'d Pattern, text: &'a str) -> Option<Captured<'a, 'd>> {
+fn capture<'a, 'd>(
+    pattern: &'d Pattern,
+    text: &'a str,
+    arena: &'a Bump,
+) -> Option<Captured<'a, 'd>> {
     match &pattern.shape {
         Shape::Regex { regex, places } => {
             let mut slots: SmallVec<[Option<NonMaxUsize>; 64]> = SmallVec::new();
@@ -94,11 +99,20 @@ fn capture<'a, 'd>(pattern: &'d Pattern, text: &'a str) -> Option<Captured<'a, '
                 let Some(cell) = cell else { break };
                 count += 1;
                 if let Some(place) = place {
-                    captured.push((place, cell.trim()));
+                    captured.push((place, undoubled(cell.trim(), arena)));
                 }
             }
             (count >= *least).then_some(captured)
         }
+    }
+}
+
+/// Quotes within quotes are doubled.
+fn undoubled<'a>(cell: &'a str, arena: &'a Bump) -> &'a str {
+    if cell.contains("\"\"") {
+        arena.alloc_str(&cell.replace("\"\"", "\""))
+    } else {
+        cell
     }
 }
 
@@ -144,7 +158,7 @@ fn read_messages<'a>(definition: &Definition, draft: &mut Draft<'a, '_>, aside: 
         let Some(text) = aside.text_named(draft, message.field) else {
             continue;
         };
-        if let Some(captured) = capture(&message.pattern, text) {
+        if let Some(captured) = capture(&message.pattern, text, draft.arena) {
             write(draft, &captured, aside);
             set(draft, &message.pattern);
             return;

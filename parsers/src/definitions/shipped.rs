@@ -36,6 +36,13 @@ shipped! {
     "traefik",
     "hikvision",
     "dahua",
+    "smbd_audit",
+    "samba_log",
+    "mariadb_audit",
+    "postgresql_csv",
+    "xferlog",
+    "bind_server",
+    "mikrotik",
 }
 
 pub(super) static TABLE: LazyLock<Table> = LazyLock::new(|| {

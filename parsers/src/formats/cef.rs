@@ -166,7 +166,8 @@ fn finish(draft: &mut Draft<'_, '_>) {
     if let Some(host) = draft.get_str("dvchost") {
         draft.host(host);
     }
-    vendor_source(draft);
+    device_sources(draft);
+    outcome_of_action(draft);
 }
 
 /// Products whose rules SigmaHQ has.
@@ -178,7 +179,8 @@ const SOURCES: [(&str, &str, &str); 5] = [
     ("microsoft", "windows", ""),
 ];
 
-fn vendor_source(draft: &mut Draft<'_, '_>) {
+/// Log sources by vendor and by the addresses, which get the names that firewall rules use. LEEF has the same vendors.
+pub(super) fn device_sources(draft: &mut Draft<'_, '_>) {
     let vendor = draft.get_str("device_vendor").unwrap_or("");
     if let Some((_, product, service)) = SOURCES
         .iter()
@@ -196,5 +198,39 @@ fn vendor_source(draft: &mut Draft<'_, '_>) {
             draft.alias(from, to);
         }
         draft.source("", "firewall", "");
+    }
+}
+
+/// Words of devices for what they let through and what they did not.
+const OUTCOMES: [(&str, &str); 16] = [
+    ("accept", "success"),
+    ("accepted", "success"),
+    ("allow", "success"),
+    ("allowed", "success"),
+    ("permit", "success"),
+    ("permitted", "success"),
+    ("pass", "success"),
+    ("drop", "failure"),
+    ("dropped", "failure"),
+    ("deny", "failure"),
+    ("denied", "failure"),
+    ("block", "failure"),
+    ("blocked", "failure"),
+    ("reject", "failure"),
+    ("rejected", "failure"),
+    ("prevent", "failure"),
+];
+
+/// How it ended, where the device's word for what it did says so and nothing else does.
+pub(super) fn outcome_of_action(draft: &mut Draft<'_, '_>) {
+    if draft.get("outcome").is_some() {
+        return;
+    }
+    let action = draft.get_str("action").unwrap_or("");
+    let known = OUTCOMES
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(action));
+    if let Some((_, outcome)) = known {
+        draft.action("", outcome);
     }
 }

@@ -10,10 +10,21 @@ const HEADER_BYTES_MAX: usize = 128;
 
 /// What stands before the tag.
 pub(super) struct Header<'t> {
-    pub(super) time: Option<Timestamp>,
+    pub(super) time: Clock,
     pub(super) host: &'t str,
     /// From the tag on.
     pub(super) message: &'t str,
+}
+
+/// What the device says about the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// Nothing.
+    Silent,
+    /// It is this.
+    Set(Timestamp),
+    /// Something far off the receipt, and that its clock was never set: `*Mar  1 00:00:41`.
+    NeverSet,
 }
 
 /// Takes a message apart, if it has such a tag.
@@ -59,21 +70,28 @@ fn time_and_host<'t>(
     header: &'t str,
     received_at: Timestamp,
     context: &ParseContext,
-) -> (Option<Timestamp>, &'t str) {
-    let mut time = None;
+) -> (Clock, &'t str) {
+    let mut time = Clock::Silent;
     let mut host = "";
     let mut rest = header;
     loop {
-        // `*` and `.` say that the clock is not sure of itself.
-        rest = rest.trim_start_matches([' ', ':', '*', '.']);
+        // `*` says that the clock was not set, or is not in step with a server; `.` that it was and has lost its server.
+        let behind_marks = rest.trim_start_matches([' ', ':', '*', '.']);
+        let is_doubtful = rest[..rest.len() - behind_marks.len()].contains('*');
+        rest = behind_marks;
         if rest.is_empty() {
             return (time, host);
         }
-        if time.is_none() {
+        if time == Clock::Silent {
             let found = when::bsd(rest, received_at, context)
                 .or_else(|| when::iso(rest, &context.default_zone));
             if let Some((read, behind)) = found {
-                time = Some(read);
+                let hours_off = (read.0 - received_at.0).abs() / 3_600_000_000;
+                time = if is_doubtful && hours_off > i64::from(context.clock_ahead_max_hours) {
+                    Clock::NeverSet
+                } else {
+                    Clock::Set(read)
+                };
                 rest = without_zone_name(behind);
                 continue;
             }

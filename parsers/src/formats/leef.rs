@@ -1,7 +1,8 @@
 //! IBM's Log Event Extended Format: `LEEF:2.0|vendor|product|version|id|delimiter|key=value<delimiter>...`.
 
-use super::{Fit, Format, NotThisFormat};
+use super::{Fit, Format, NotThisFormat, cef};
 use crate::draft::Draft;
+use crate::event::Value;
 use crate::when;
 
 pub(super) const LEEF: Format = Format {
@@ -39,16 +40,27 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         ("dst", "DestinationIp"),
         ("dstPort", "DestinationPort"),
         ("usrName", "User"),
+        ("srcPort", "src_port"),
+        ("dstPort", "dst_port"),
     ] {
         draft.alias(from, to);
     }
-    if let Some(time) = draft.get_str("devTime").and_then(|text| {
-        when::any(text, draft.context).or_else(|| {
+    let time = match draft.get("devTime") {
+        Some(Value::Str(text)) => when::any(text, draft.context).or_else(|| {
             when::bsd(text, draft.event.record.received_at, draft.context).map(|(time, _)| time)
-        })
-    }) {
+        }),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "epoch milliseconds have fewer than 53 bits"
+        )]
+        Some(Value::Int(number)) => when::epoch(number as f64),
+        _ => None,
+    };
+    if let Some(time) = time {
         draft.time(time);
     }
+    cef::device_sources(draft);
+    cef::outcome_of_action(draft);
     Ok(())
 }
 

@@ -64,7 +64,8 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
     if draft.get("device_name").is_some() && draft.get("log_component").is_some() {
         sophos(draft);
     }
-    if draft.get("devid").is_some() && draft.get("logid").is_some() {
+    let names_device = draft.get("devid").is_some() || draft.get("devname").is_some();
+    if names_device && draft.get("logid").is_some() {
         draft.source("fortigate", "", "event");
         of_a_device(draft);
         for (from, to) in [
@@ -92,9 +93,12 @@ fn fortigate(draft: &mut Draft<'_, '_>) {
         return;
     }
     let outcome = match draft.get_str("action") {
-        Some("deny" | "blocked" | "block" | "dropped" | "reset") => "failure",
+        Some(
+            "deny" | "denied" | "blocked" | "block" | "dropped" | "reset" | "reset_client"
+            | "reset_server" | "clear_session",
+        ) => "failure",
         Some(action) if action.ends_with("-fail") => "failure",
-        Some("accept" | "close" | "passthrough" | "tunnel-up") => "success",
+        Some("accept" | "close" | "pass" | "passthrough" | "detected" | "tunnel-up") => "success",
         _ => return,
     };
     draft.action("", outcome);

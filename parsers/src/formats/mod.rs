@@ -22,6 +22,7 @@ mod modsecurity_serial;
 mod nginx_error;
 mod oracle_trail;
 mod otlp;
+mod service_shapes;
 mod shapes;
 mod snare;
 mod sockaddr;
@@ -41,7 +42,9 @@ mod zeek_tsv;
 
 pub(crate) use columns::{Cells, Split};
 pub(crate) use otlp::is_protobuf;
-pub(crate) use text_log_tables::{BIND, BIND_HEADERS, HAPROXY, OPENVPN, OPENVPN_HEADERS};
+pub(crate) use text_log_tables::{
+    BIND, BIND_HEADERS, HAPROXY, HAPROXY_MESSAGES, OPENVPN, OPENVPN_HEADERS,
+};
 pub(crate) use web_access::{request_fields, status_fields, target_fields};
 
 /// A grammar does not fit the record; the caller tries another.

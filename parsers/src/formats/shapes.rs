@@ -1,13 +1,14 @@
 //! What a JSON object is, by the names of its fields: whose log it is, which log source, and what more it says.
 
 use super::{
-    Fit, Format, NotThisFormat, auditd, docker, gelf, json, modsecurity, target_fields, windows,
+    Fit, Format, NotThisFormat, auditd, docker, gelf, json, modsecurity, service_shapes,
+    target_fields, windows,
 };
 use crate::classify;
 use crate::context::Taxonomy;
 use crate::draft::Draft;
 use crate::event::Value;
-use crate::messages::{self, Message, Syslog, message, read_table};
+use crate::messages::{self, Syslog};
 use crate::time::Timestamp;
 use crate::when;
 
@@ -107,12 +108,52 @@ static SHAPES: &[Shape] = &[
     shape(
         "json",
         &[&["reqId"], &["remoteAddr"], &["message"]],
-        nextcloud,
+        service_shapes::nextcloud,
     ),
     shape(
         "json",
-        &[&["attr.remote"], &["attr.principalName"]],
-        mongodb,
+        &[&["t.$date"], &["c"], &["ctx"], &["msg"]],
+        service_shapes::mongodb,
+    ),
+    shape(
+        "json",
+        &[&["atype"], &["ts.$date"], &["result"]],
+        service_shapes::mongodb_audit,
+    ),
+    shape(
+        "json",
+        &[&["loggerName"], &["threadName"], &["message"], &["level"]],
+        service_shapes::java_server,
+    ),
+    shape(
+        "json",
+        &[&["who"], &["what"], &["action"], &["clientIpAddress"]],
+        service_shapes::cas,
+    ),
+    shape(
+        "json",
+        &[&["companyId"], &["className"], &["classPK"], &["eventType"]],
+        service_shapes::liferay,
+    ),
+    shape(
+        "json",
+        &[
+            &["type"],
+            &[
+                "Authentication.remoteAddress",
+                "Authorization.remoteAddress",
+            ],
+        ],
+        service_shapes::samba,
+    ),
+    shape(
+        "json",
+        &[
+            &["error_severity"],
+            &["session_id"],
+            &["backend_type", "dbname"],
+        ],
+        service_shapes::postgresql,
     ),
     shape(
         "json",
@@ -152,6 +193,11 @@ static SHAPES: &[Shape] = &[
         &[&["operationName"], &["resourceId", "ResourceId"]],
         |draft| {
             draft.alias("caller", "User");
+            draft.alias(
+                "identity.claims.http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
+                "User",
+            );
+            draft.alias("identity.claims.name", "User");
             draft.source("azure", "", "activitylogs");
         },
     ),
@@ -187,46 +233,6 @@ static SHAPES: &[Shape] = &[
         |draft| draft.source("github", "", "audit"),
     ),
 ];
-
-static NEXTCLOUD: &[Message] = &[
-    message(
-        "Login failed: '{User*}' (Remote IP: '{SourceIp:i}'",
-        "login",
-        "failure",
-    ),
-    message(
-        "Login failed: {User*} (Remote IP: {SourceIp:i})",
-        "login",
-        "failure",
-    ),
-    message(
-        "Bruteforce attempt from \"{SourceIp:i}\" detected",
-        "login_limit",
-        "failure",
-    ),
-    message(
-        "Trusted domain error. \"{SourceIp:i}\" tried to access",
-        "access",
-        "failure",
-    ),
-];
-
-fn mongodb(draft: &mut Draft<'_, '_>) {
-    match draft.get_str("msg") {
-        Some("Authentication failed") => draft.action("login", "failure"),
-        Some("Authentication succeeded" | "Successfully authenticated") => {
-            draft.action("login", "success")
-        }
-        _ => {}
-    }
-    draft.source("mongodb", "database", "");
-}
-
-fn nextcloud(draft: &mut Draft<'_, '_>) {
-    let text = draft.get_str("message").unwrap_or("");
-    read_table(draft, NEXTCLOUD, text);
-    draft.source("", "application", "nextcloud");
-}
 
 const fn json_format(
     name: &'static str,
@@ -354,6 +360,12 @@ fn named_source<'a>(draft: &mut Draft<'a, '_>) {
             .unwrap_or("")
     };
     let [product, category, service] = [part(0), part(1), part(2)];
+    // Sigma's categories are of small letters: what else is called so (`SignInLogs`) is the source's own.
+    let category = if category.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        ""
+    } else {
+        category
+    };
     if product.is_empty() && category.is_empty() && service.is_empty() {
         return;
     }

@@ -365,8 +365,13 @@ fn from_cisco<'a>(
     header: &cisco_header::Header<'a>,
     facility: Option<&'static str>,
 ) -> Fit {
-    if let Some(time) = header.time {
-        draft.time(time);
+    match header.time {
+        cisco_header::Clock::Set(time) => draft.time(time),
+        cisco_header::Clock::NeverSet => draft.note(
+            ProblemKind::BadTime,
+            "the device's clock was never set (`*`); the time of receipt is taken",
+        ),
+        cisco_header::Clock::Silent => {}
     }
     draft.host(header.host);
     host_field(draft);

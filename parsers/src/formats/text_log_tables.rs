@@ -36,10 +36,7 @@ pub(super) const LOGS: &[TextLog] = &[
         description: "HAProxy's HTTP log",
         clocks: &[Clock::None],
         headers: HAPROXY,
-        messages: &[
-            message("SSL handshake failure{_}", "connect", "failure"),
-            message("Stopped a TLS{_}", "connect", "failure"),
-        ],
+        messages: HAPROXY_MESSAGES,
         inside: Inside::Nothing,
         source: ("", "webserver", "haproxy"),
     },
@@ -51,13 +48,7 @@ pub(super) const LOGS: &[TextLog] = &[
             "{level} [{logger}] ({thread}) type={_}realmId={_}",
             "{level} [org.keycloak.{logger}] ({thread}) {message}",
         ],
-        messages: &[
-            message("{_}type=LOGIN_ERROR, {_}", "login", "failure"),
-            message("{_}type=\"LOGIN_ERROR\", {_}", "login", "failure"),
-            message("{_}type=LOGIN, {_}", "login", "success"),
-            message("{_}type=\"LOGIN\", {_}", "login", "success"),
-            message("{_}type=LOGOUT, {_}", "logout", "success"),
-        ],
+        messages: KEYCLOAK,
         inside: Inside::Pairs(&[',', ' ']),
         source: ("", "application", "keycloak"),
     },
@@ -88,6 +79,42 @@ pub(super) const LOGS: &[TextLog] = &[
                 "failure",
             ),
             message("cmd=AdminAuth; account={User};", "login", "success"),
+            message(
+                "user {User} authenticated, mechanism={AuthMethod}",
+                "login",
+                "success",
+            ),
+            message(
+                "authentication failed for [{User}], {reason}",
+                "login",
+                "failure",
+            ),
+            message(
+                "cmd=CreateAccount; name={TargetUser};",
+                "user_add",
+                "success",
+            ),
+            message(
+                "cmd=DeleteAccount; name={TargetUser};",
+                "user_delete",
+                "success",
+            ),
+            message(
+                "cmd=SetPassword; name={TargetUser};",
+                "password_change",
+                "success",
+            ),
+            message(
+                "cmd=ModifyAccount; name={TargetUser};",
+                "user_change",
+                "success",
+            ),
+            message(
+                "cmd={operation};{_}error={reason};",
+                "administer",
+                "failure",
+            ),
+            message("cmd={operation};", "administer", "success"),
         ],
         inside: Inside::Pairs(&[';']),
         source: ("", "application", "zimbra"),
@@ -103,45 +130,7 @@ pub(super) const LOGS: &[TextLog] = &[
             "[{pid:n}] {level}:  {message}",
             "[{pid:n}]: {_} {level}:  {message}",
         ],
-        messages: &[
-            message(
-                "password authentication failed for user \"{User*}\"",
-                "login",
-                "failure",
-            ),
-            message(
-                "{AuthMethod} authentication failed for user \"{User*}\"",
-                "login",
-                "failure",
-            ),
-            message(
-                "no pg_hba.conf entry for host \"{SourceIp:a}\", user \"{User}\", database \"{database}\"",
-                "login",
-                "failure",
-            ),
-            message("role \"{User*}\" does not exist", "login", "failure"),
-            message(
-                "connection authorized: user={User} database={database}",
-                "login",
-                "success",
-            ),
-            message(
-                "connection received: host={SourceIp:a} port={SourcePort:n}",
-                "connect",
-                "success",
-            ),
-            message(
-                "disconnection: session time: {duration} user={User} database={database} host={SourceIp:a} port={SourcePort:n}",
-                "disconnect",
-                "",
-            ),
-            message(
-                "duration: {duration} ms  {_}: {statement}",
-                "query",
-                "success",
-            ),
-            message("statement: {statement}", "query", ""),
-        ],
+        messages: POSTGRESQL,
         inside: Inside::Nothing,
         source: ("postgresql", "database", ""),
     },
@@ -198,6 +187,27 @@ pub(super) const LOGS: &[TextLog] = &[
                 "Error: {error_code:n}, Severity: {severity:n}, State: {state:n}.",
                 "",
                 "",
+            ),
+            message(
+                "Configuration option '{option}' changed from {before} to {after}. Run",
+                "configure",
+                "success",
+            ),
+            message("Starting up database '{database}'", "database_start", ""),
+            message(
+                "Database backed up. Database: {database}, ",
+                "backup",
+                "success",
+            ),
+            message(
+                "Database was restored: Database: {database}, ",
+                "restore",
+                "success",
+            ),
+            message(
+                "BACKUP failed to complete the command {CommandLine}",
+                "backup",
+                "failure",
             ),
         ],
         inside: Inside::Nothing,
@@ -283,7 +293,7 @@ pub(super) const LOGS: &[TextLog] = &[
     TextLog {
         name: "suricata_fast",
         description: "Suricata's and Snort's fast log",
-        clocks: &[Clock::MonthFirst],
+        clocks: &[Clock::MonthFirst, Clock::MonthFirstWithoutYear],
         headers: &[
             "[**] [{gid:n}:{signature_id:n}:{rev:n}] {message} [**] [Classification: {classification}] [Priority: {priority:n}] {protocol} {SourceIp:i}:{SourcePort:n} -> {DestinationIp:i}:{DestinationPort:n}",
             "[**] [{gid:n}:{signature_id:n}:{rev:n}] {message} [**] [Classification: {classification}] [Priority: {priority:n}] {protocol} {SourceIp:i} -> {DestinationIp:i}",
@@ -373,11 +383,110 @@ pub(super) const LOGS: &[TextLog] = &[
     },
 ];
 
+pub(super) const KEYCLOAK: &[Message] = &[
+    message("{_}type=LOGIN_ERROR, {_}", "login", "failure"),
+    message("{_}type=\"LOGIN_ERROR\", {_}", "login", "failure"),
+    message("{_}type=LOGIN, {_}", "login", "success"),
+    message("{_}type=\"LOGIN\", {_}", "login", "success"),
+    message("{_}type=LOGOUT, {_}", "logout", "success"),
+    message("{_}type=\"LOGOUT\", {_}", "logout", "success"),
+    message(
+        "{_}type=\"UPDATE_PASSWORD\", {_}",
+        "password_change",
+        "success",
+    ),
+    message(
+        "{_}type=\"UPDATE_CREDENTIAL\", {_}",
+        "password_change",
+        "success",
+    ),
+    message("{_}type=\"REGISTER\", {_}", "user_add", "success"),
+    message("{_}type=\"IMPERSONATE\", {_}", "impersonate", "success"),
+    message(
+        "{_}type=\"USER_DISABLED_BY_{_}\", {_}",
+        "login_limit",
+        "failure",
+    ),
+    // What an administrator does: a Keycloak event of another kind.
+    message("operationType={_}error={reason}", "administer", "failure"),
+    message("operationType={_}", "administer", "success"),
+];
+
+pub(super) const POSTGRESQL: &[Message] = &[
+    message(
+        "password authentication failed for user \"{User*}\"",
+        "login",
+        "failure",
+    ),
+    message(
+        "{AuthMethod} authentication failed for user \"{User*}\"",
+        "login",
+        "failure",
+    ),
+    message(
+        "no pg_hba.conf entry for host \"{SourceIp:a}\", user \"{User}\", database \"{database}\"",
+        "login",
+        "failure",
+    ),
+    message("role \"{User*}\" does not exist", "login", "failure"),
+    message(
+        "connection authorized: user={User} database={database}",
+        "login",
+        "success",
+    ),
+    message(
+        "connection received: host={SourceIp:a} port={SourcePort:n}",
+        "connect",
+        "success",
+    ),
+    message(
+        "disconnection: session time: {duration} user={User} database={database} host={SourceIp:a} port={SourcePort:n}",
+        "disconnect",
+        "",
+    ),
+    message(
+        "duration: {duration} ms  {_}: {statement}",
+        "query",
+        "success",
+    ),
+    message(
+        "AUDIT: {audit_type},{statement_id:n},{_:n},{audit_class},{audit_command},{object_type},{object},{_}",
+        "query",
+        "",
+    ),
+    message("statement: {statement}", "query", ""),
+];
+
 /// HAProxy's lines, within syslog and without.
 pub(crate) const HAPROXY: &[&str] = &[
+    // With headers captured, and without.
+    "{c-ip:i}:{c-port:n} [{time}] {frontend} {backend} {timers} {sc-status:n} {sc-bytes:n} {_} {_} {termination} {connections} {queues} {captured_headers} \"{request*}\"",
     "{c-ip:i}:{c-port:n} [{time}] {frontend} {backend} {timers} {sc-status:n} {sc-bytes:n} {_} {_} {termination} {connections} {queues} \"{request*}\"",
-    "{c-ip:i}:{c-port:n} [{time}] {frontend} {backend} {timers} {sc-status:n} {sc-bytes:n} {_} {_} {termination} {connections} {queues} {_} \"{request*}\"",
+    // TCP.
+    "{c-ip:i}:{c-port:n} [{time}] {frontend} {backend} {timers} {sc-bytes:n} {termination} {connections} {queues}",
     "{c-ip:i}:{c-port:n} [{time}] {frontend}: {message}",
+];
+
+/// What HAProxy says beside its clients' requests.
+pub(crate) const HAPROXY_MESSAGES: &[Message] = &[
+    message("SSL handshake failure{_}", "connect", "failure"),
+    message("Stopped a TLS{_}", "connect", "failure"),
+    message(
+        "Connect from {SourceIp:i}:{SourcePort:n} to {DestinationIp:i}:{DestinationPort:n} ({frontend})",
+        "connect",
+        "success",
+    ),
+    message(
+        "Server {server} is DOWN, reason: {reason}",
+        "server_down",
+        "",
+    ),
+    message("Server {server} is UP, reason: {reason}", "server_up", ""),
+    message(
+        "backend {backend} has no server available!",
+        "server_down",
+        "failure",
+    ),
 ];
 
 const MYSQL: &[Message] = &[
@@ -405,6 +514,9 @@ const MYSQL: &[Message] = &[
 
 /// `client @0x7f 1.2.3.4#53 (name): ...`, after whatever categories and severities are logged.
 pub(crate) const BIND_HEADERS: &[&str] = &[
+    "client @{_} {SourceIp:i}#{SourcePort:n} ({_}): view {view}: {message}",
+    "{log_category}: {severity}: client @{_} {SourceIp:i}#{SourcePort:n} ({_}): view {view}: {message}",
+    "{log_category}: client @{_} {SourceIp:i}#{SourcePort:n} ({_}): view {view}: {message}",
     "client @{_} {SourceIp:i}#{SourcePort:n} ({_}): {message}",
     "client @{_} {SourceIp:i}#{SourcePort:n}: {message}",
     "client {SourceIp:i}#{SourcePort:n} ({_}): {message}",
@@ -447,6 +559,11 @@ pub(crate) const BIND: &[Message] = &[
         "success",
     ),
     message("update '{query}/{class}' denied", "update", "failure"),
+    message(
+        "rpz {_} {policy} rewrite {query}/{record_type}/{class} via {rule}",
+        "block",
+        "failure",
+    ),
 ];
 
 /// OpenVPN's lines, within syslog and without.

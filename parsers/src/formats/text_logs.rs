@@ -24,6 +24,8 @@ pub(super) enum Clock {
     DayFirst,
     /// `11/21/2026-21:00:00`
     MonthFirst,
+    /// `11/21-21:00:00`, as Snort writes it
+    MonthFirstWithoutYear,
     /// `[Nov 21 21:00:00]`
     BracketedBsd,
 }
@@ -43,6 +45,7 @@ impl Clock {
             Self::Ctime => when::ctime(text, zone),
             Self::DayFirst => when::day_first(text, zone),
             Self::MonthFirst => when::month_first(text, zone),
+            Self::MonthFirstWithoutYear => when::month_first_near(text, received_at, context),
             Self::BracketedBsd => {
                 let (rest, inner) = scan::bracketed(text).ok()?;
                 when::bsd(inner, received_at, context)
@@ -116,6 +119,9 @@ fn read<'a>(log: &'static TextLog, draft: &mut Draft<'a, '_>, text: &'a str) -> 
         draft.text("message", message);
         inside(log, draft, message);
         read_table(draft, log.messages, message);
+        if log.name == "zimbra" {
+            zimbra_context(draft);
+        }
         draft.alias("cs-method", "action");
         if let Some(host) = draft.get_str("hostname") {
             draft.host(host);
@@ -125,6 +131,13 @@ fn read<'a>(log: &'static TextLog, draft: &mut Draft<'a, '_>, text: &'a str) -> 
         return Ok(());
     }
     Err(NotThisFormat)
+}
+
+/// Zimbra's context names whose session it is, and the client's address as `oip` where a proxy stands between.
+fn zimbra_context(draft: &mut Draft<'_, '_>) {
+    draft.alias("oip", "SourceIp");
+    draft.alias("ip", "SourceIp");
+    draft.alias("name", "User");
 }
 
 fn inside<'a>(log: &TextLog, draft: &mut Draft<'a, '_>, message: &'a str) {

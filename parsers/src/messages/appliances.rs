@@ -29,12 +29,22 @@ static WITHOUT_PROGRAM: &[Message] = &[
         "success",
     ),
     message(
-        "firewall,info {rule}: in:{in} out:{out}, {_}proto {protocol}, {SourceIp:i}:{SourcePort:n}->{DestinationIp:i}:{DestinationPort:n}, len {length:n}",
+        "firewall,info {rule}: in:{in} out:{out}, {_}proto {protocol} ({flags}), {SourceIp:i}:{SourcePort:n}->{DestinationIp:i}:{DestinationPort:n}, {_}len {length:n}",
         "",
         "",
     ),
     message(
-        "firewall,info {rule}: in:{in} out:{out}, {_}proto {protocol}, {SourceIp:i}->{DestinationIp:i}, len {length:n}",
+        "firewall,info {rule}: in:{in} out:{out}, {_}proto {protocol}, {SourceIp:i}:{SourcePort:n}->{DestinationIp:i}:{DestinationPort:n}, {_}len {length:n}",
+        "",
+        "",
+    ),
+    message(
+        "firewall,info {rule}: in:{in} out:{out}, {_}proto {protocol} ({flags}), {SourceIp:i}->{DestinationIp:i}, {_}len {length:n}",
+        "",
+        "",
+    ),
+    message(
+        "firewall,info {rule}: in:{in} out:{out}, {_}proto {protocol}, {SourceIp:i}->{DestinationIp:i}, {_}len {length:n}",
         "",
         "",
     ),

@@ -11,13 +11,15 @@ struct Log {
     kind: &'static str,
     /// Columns that are not used have the name `_`.
     columns: &'static [&'static str],
+    /// The columns behind these.
+    further: &'static [&'static str],
     finish: for<'a> fn(&mut Draft<'a, '_>),
 }
 
 /// The columns that all logs begin with.
 const FIRST: [&str; 7] = ["_", "_", "serial", "type", "subtype", "_", "_"];
 
-/// Columns of sessions: TRAFFIC, THREAT and DECRYPTION begin with them.
+/// Columns of sessions: TRAFFIC, THREAT, TUNNEL and DECRYPTION begin with them.
 #[rustfmt::skip]
 const SESSION: &[&str] = &[
     "src_ip", "dst_ip", "nat_src_ip", "nat_dst_ip", "rule", "src_user", "dst_user", "app", "vsys", "from_zone",
@@ -25,19 +27,65 @@ const SESSION: &[&str] = &[
     "dst_port", "nat_src_port", "nat_dst_port", "flags", "protocol", "action",
 ];
 
+/// What TRAFFIC counts of a session.
+#[rustfmt::skip]
+const TRAFFIC: &[&str] = &[
+    "bytes", "bytes_sent", "bytes_received", "packets", "start_time", "elapsed_s", "url_category", "_", "_", "_",
+    "src_location", "dst_location", "_", "packets_sent", "packets_received", "session_end_reason",
+];
+
+#[rustfmt::skip]
+const TUNNEL: &[&str] = &[
+    "log_severity", "_", "_", "src_location", "dst_location", "_", "_", "_", "_", "_", "_", "tunnel_id",
+    "monitor_tag", "parent_session_id", "parent_start_time", "tunnel_type", "bytes", "bytes_sent", "bytes_received",
+    "packets", "packets_sent", "packets_received",
+];
+
+#[rustfmt::skip]
+const GTP: &[&str] = &[
+    "src_ip", "dst_ip", "_", "_", "rule", "_", "_", "app", "vsys", "from_zone", "to_zone", "in_interface",
+    "out_interface", "log_profile", "_", "session_id", "_", "src_port", "dst_port", "_", "_", "_", "protocol", "action",
+    "gtp_event_type", "msisdn", "apn", "radio_access", "gtp_message_type", "end_user_ip", "tunnel_id_1", "tunnel_id_2",
+    "gtp_interface", "gtp_cause", "log_severity", "country_code", "network_code", "area_code", "cell_id", "event_code",
+    "_", "_", "src_location", "dst_location", "_", "_", "_", "_", "_", "_", "_", "imsi", "imei",
+];
+
+#[rustfmt::skip]
+const SCTP: &[&str] = &[
+    "src_ip", "dst_ip", "_", "_", "rule", "_", "_", "_", "vsys", "from_zone", "to_zone", "in_interface",
+    "out_interface", "log_profile", "_", "session_id", "repeat_count", "src_port", "dst_port", "_", "_", "_", "_",
+    "protocol", "action", "_", "_", "_", "_", "_", "_", "_", "_", "association_id", "payload_protocol", "log_severity",
+    "sctp_chunk_type", "_", "verification_tag_1", "verification_tag_2", "sctp_cause_code",
+];
+
 #[rustfmt::skip]
 static LOGS: &[Log] = &[
-    Log { kind: "TRAFFIC", columns: SESSION, finish: traffic },
-    Log { kind: "THREAT", columns: SESSION, finish: session },
-    Log { kind: "DECRYPTION", columns: SESSION, finish: session },
+    Log { kind: "TRAFFIC", columns: SESSION, further: TRAFFIC, finish: traffic },
+    Log { kind: "THREAT", columns: SESSION, further: &["url", "signature", "category", "log_severity"], finish: session },
+    Log { kind: "DECRYPTION", columns: SESSION, further: &[], finish: session },
+    Log { kind: "TUNNEL", columns: SESSION, further: TUNNEL, finish: traffic },
+    // What carriers' networks have: signalling of mobile sessions, and SCTP between their nodes.
+    Log { kind: "GTP", columns: GTP, further: &[], finish: traffic },
+    Log { kind: "SCTP", columns: SCTP, further: &[], finish: traffic },
+    Log {
+        kind: "IPTAG",
+        columns: &[
+            "vsys", "SourceIp", "tag", "event_id", "repeat_count", "timeout", "data_source_name", "data_source",
+            "data_source_type",
+        ],
+        further: &[],
+        finish: ip_tag,
+    },
     Log {
         kind: "SYSTEM",
         columns: &["vsys", "event_id", "object", "_", "_", "module", "log_severity", "description"],
+        further: &[],
         finish: system,
     },
     Log {
         kind: "CONFIG",
         columns: &["SourceIp", "vsys", "command", "User", "client", "result", "path"],
+        further: &[],
         finish: config,
     },
     Log {
@@ -48,6 +96,7 @@ static LOGS: &[Log] = &[
             "client_os_version", "repeat_count", "reason", "error", "description", "status", "location",
             "login_duration", "connect_method", "error_code", "portal",
         ],
+        further: &[],
         finish: global_protect,
     },
     Log {
@@ -56,11 +105,13 @@ static LOGS: &[Log] = &[
             "vsys", "SourceIp", "User", "data_source_name", "event_id", "repeat_count", "timeout", "begin_port",
             "end_port", "data_source", "data_source_type",
         ],
+        further: &[],
         finish: user_id,
     },
     Log {
         kind: "HIPMATCH",
         columns: &["User", "vsys", "SourceHostname", "client_os", "SourceIp", "hip", "repeat_count", "hip_type"],
+        further: &[],
         finish: |_| {},
     },
     Log {
@@ -69,6 +120,7 @@ static LOGS: &[Log] = &[
             "vsys", "SourceIp", "User", "normalized_user", "object", "policy", "repeat_count", "authentication_id",
             "vendor", "log_profile", "server_profile", "description", "client_type", "event_id", "factor",
         ],
+        further: &[],
         finish: authentication,
     },
 ];
@@ -83,19 +135,14 @@ pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
         return false;
     };
     let mut cells = Cells::new(text, Split::Commas);
-    for (name, cell) in FIRST.iter().chain(log.columns).zip(&mut cells) {
+    let names = FIRST.iter().chain(log.columns).chain(log.further);
+    for (name, cell) in names.zip(&mut cells) {
         match *name {
             "_" => {}
             // An address that is not there.
             _ if cell == "0.0.0.0" || cell == "::" => {}
             name => draft.number(name, cell),
         }
-    }
-    if kind == "THREAT" {
-        draft.text("url", cells.next().unwrap_or(""));
-        draft.text("signature", cells.next().unwrap_or(""));
-        draft.text("category", cells.next().unwrap_or(""));
-        draft.text("log_severity", cells.next().unwrap_or(""));
     }
     if kind == "GLOBALPROTECT" {
         draft.source("paloalto", "appliance", "globalprotect");
@@ -113,7 +160,7 @@ fn session(draft: &mut Draft<'_, '_>) {
 fn traffic(draft: &mut Draft<'_, '_>) {
     session(draft);
     match draft.get_str("action") {
-        Some("allow") => draft.action("", "success"),
+        Some("allow" | "alert" | "start" | "end") => draft.action("", "success"),
         Some(_) => draft.action("", "failure"),
         None => {}
     }
@@ -145,6 +192,10 @@ fn system<'a>(draft: &mut Draft<'a, '_>) {
         return;
     };
     draft.action("login", outcome);
+}
+
+fn ip_tag(draft: &mut Draft<'_, '_>) {
+    draft.alias("event_id", "action");
 }
 
 fn config(draft: &mut Draft<'_, '_>) {

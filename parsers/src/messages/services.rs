@@ -3,7 +3,7 @@
 use super::pattern::{Message, message, read_header};
 use super::read_table;
 use crate::draft::Draft;
-use crate::formats::{BIND, BIND_HEADERS, HAPROXY, OPENVPN, OPENVPN_HEADERS};
+use crate::formats::{BIND, BIND_HEADERS, HAPROXY, HAPROXY_MESSAGES, OPENVPN, OPENVPN_HEADERS};
 use crate::scan;
 
 pub(super) static POSTFIX: &[Message] = &[
@@ -300,7 +300,15 @@ pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
     if !part.ends_with("-login") && !part.contains('(') {
         return false;
     }
-    draft.text("service", part);
+    // `imap(lan@city.example)<4711><aBc>` once the session is somebody's.
+    match part.split_once('(') {
+        Some((service, behind)) => {
+            draft.text("service", service);
+            let user = behind.split(')').next().unwrap_or("");
+            draft.text("User", user.split(',').next().unwrap_or(""));
+        }
+        None => draft.text("service", part),
+    }
     for pair in scan::pairs_by(rest, &[',', ' ']) {
         let value = pair.value.trim_start_matches('<').trim_end_matches('>');
         match pair.key {
@@ -443,9 +451,14 @@ pub(super) fn read_openvpn<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
 
 /// HAProxy within syslog: as in its own log.
 pub(super) fn read_haproxy<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    let is_read = read_header(draft, HAPROXY, text).is_some();
-    if is_read {
-        draft.source("", "webserver", "haproxy");
+    draft.source("", "webserver", "haproxy");
+    match read_header(draft, HAPROXY, text) {
+        Some(message) => {
+            if let Some(message) = message {
+                read_table(draft, HAPROXY_MESSAGES, message);
+            }
+            true
+        }
+        None => read_table(draft, HAPROXY_MESSAGES, text),
     }
-    is_read
 }

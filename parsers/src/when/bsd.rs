@@ -8,14 +8,16 @@ use super::cursor::{Cursor, two_digits};
 use crate::context::ParseContext;
 use crate::time::Timestamp;
 
-/// RFC 3164: `Feb  9 04:55:57`, with or without a fraction, the year in front of or behind the clock, zone behind.
+/// RFC 3164: `Feb  9 04:55:57`, with or without a fraction; the year at the front, before or behind the clock or behind the
+/// zone; the zone by offset or by name.
 pub(crate) fn bsd<'t>(
     text: &'t str,
     received_at: Timestamp,
     context: &ParseContext,
 ) -> Read<'t, Timestamp> {
     if let Some(civil) = plain_bsd(text.as_bytes()) {
-        let time = near(civil, received_at, context, |civil| {
+        let time = near(received_at, context, |year| {
+            let civil = Civil { year, ..civil };
             civil
                 .is_possible()
                 .then(|| civil.in_zone(&context.default_zone))
@@ -23,43 +25,120 @@ pub(crate) fn bsd<'t>(
         return Some((time, &text[PLAIN_BSD_BYTES..]));
     }
     let mut at = Cursor(text);
+    let mut ahead = at;
+    let mut year = ahead.year().filter(|_| ahead.spaces().is_some());
+    if year.is_some() {
+        at = ahead;
+    }
     let month = at.month()?;
     at.spaces()?;
     let day = at.small(1)?;
     at.spaces()?;
     let mut ahead = at;
-    let year_before = ahead.year().filter(|_| ahead.spaces().is_some());
-    if year_before.is_some() {
+    if let Some(before) = ahead.year().filter(|_| ahead.spaces().is_some()) {
+        year = Some(before);
         at = ahead;
     }
     let (hour, minute, second, micros) = at.clock()?;
+    if year.is_none() {
+        year = year_behind(&mut at);
+    }
     let mut ahead = at;
-    let year_behind = ahead.spaces().and_then(|()| ahead.year()).filter(|year| {
-        (1970..2200).contains(year) && matches!(ahead.peek(), None | Some(b' ' | b':'))
-    });
-    if year_behind.is_some() && year_before.is_none() {
+    let mut offset = ahead.zone();
+    if ahead.0.len() < at.0.len() && (is_offset(at) || !is_host(at, ahead)) {
+        at = ahead;
+        if year.is_none() {
+            year = year_behind(&mut at);
+        }
+    } else {
+        offset = None;
+    }
+    let time_in = |year| {
+        let civil = Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        };
+        let zone = &context.default_zone;
+        civil
+            .is_possible()
+            .then(|| offset.map_or_else(|| civil.in_zone(zone), |offset| civil.at_offset(offset)))
+    };
+    let time = match year {
+        Some(year) => time_in(year)?,
+        None => near(received_at, context, time_in)?,
+    };
+    Some((time, at.0))
+}
+
+/// Snort: `11/21-21:00:00.123456`, or with the year in two digits `11/21/26-21:00:00.123456`.
+pub(crate) fn month_first_near<'t>(
+    text: &'t str,
+    received_at: Timestamp,
+    context: &ParseContext,
+) -> Read<'t, Timestamp> {
+    let mut at = Cursor(text);
+    let month = at.small(2)?;
+    at.byte(b'/')?;
+    let day = at.small(2)?;
+    let mut ahead = at;
+    let year = ahead.byte(b'/').and_then(|()| ahead.digits(2, 2));
+    if year.is_some() {
         at = ahead;
     }
-    let civil = Civil {
-        year: 0,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        micros,
+    at.byte(b'-')?;
+    let (hour, minute, second, micros) = at.clock()?;
+    let time_in = |year| {
+        let civil = Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        };
+        civil
+            .is_possible()
+            .then(|| civil.in_zone(&context.default_zone))
     };
-    let dated = |year| Civil { year, ..civil };
-    if let Some(year) = year_before.or(year_behind) {
-        return at.finish(dated(year), &context.default_zone);
-    }
-    let mut rest = at.0;
-    let time = near(civil, received_at, context, |civil| {
-        let (time, behind) = at.finish(civil, &context.default_zone)?;
-        rest = behind;
-        Some(time)
+    let time = match year {
+        Some(year) => time_in(i16::try_from(2000 + year).ok()?)?,
+        None => near(received_at, context, time_in)?,
+    };
+    Some((time, at.0))
+}
+
+/// ` 2026` behind the clock or behind the zone.
+fn year_behind(at: &mut Cursor<'_>) -> Option<i16> {
+    let mut ahead = *at;
+    let year = ahead.spaces().and_then(|()| ahead.year()).filter(|year| {
+        (1970..2200).contains(year) && matches!(ahead.peek(), None | Some(b' ' | b':'))
     })?;
-    Some((time, rest))
+    *at = ahead;
+    Some(year)
+}
+
+fn is_offset(at: Cursor<'_>) -> bool {
+    !at.0
+        .trim_start_matches(' ')
+        .starts_with(|c: char| c.is_ascii_uppercase())
+        || at.0.starts_with('Z')
+}
+
+/// Whether the word that could be a zone's name is the host: the program's tag follows it (`ICT sshd[7]: `).
+fn is_host(before: Cursor<'_>, behind: Cursor<'_>) -> bool {
+    let name = &before.0[..before.0.len() - behind.0.len()];
+    // These two are no names of hosts.
+    if matches!(name, " UTC" | " GMT") || !behind.0.starts_with(' ') {
+        return false;
+    }
+    let next = behind.0[1..].split(' ').next().unwrap_or("");
+    next.is_empty() || next.ends_with(':')
 }
 
 /// The latest time that a record may have.
@@ -69,18 +148,14 @@ pub(super) fn latest_time(received_at: Timestamp, context: &ParseContext) -> i64
 
 /// The newest time that is not later than the receipt allows, of those that differ in their year.
 fn near(
-    civil: Civil,
     received_at: Timestamp,
     context: &ParseContext,
-    mut time_of: impl FnMut(Civil) -> Option<Timestamp>,
+    time_in: impl Fn(i16) -> Option<Timestamp>,
 ) -> Option<Timestamp> {
     let latest = latest_time(received_at, context);
     let this_year = year_of(latest, &context.default_zone);
     // Far enough back for a leap day around a century without one.
-    (0..=8).find_map(|back| {
-        let year = this_year - back;
-        time_of(Civil { year, ..civil }).filter(|time| time.0 <= latest)
-    })
+    (0..=8).find_map(|back| time_in(this_year - back).filter(|time| time.0 <= latest))
 }
 
 /// `Feb  9 04:55:57`.
@@ -108,14 +183,14 @@ pub(super) fn plain_bsd(text: &[u8]) -> Option<Civil> {
 
 /// The clock of such a time, of no day.
 pub(super) fn plain_bsd_clock(text: &[u8]) -> Option<Civil> {
-    let text = text.first_chunk::<{ PLAIN_BSD_BYTES + 2 }>()?;
+    let text = text.first_chunk::<{ PLAIN_BSD_BYTES + 3 }>()?;
     let is_plain = text[6] == b' '
         && text[9] == b':'
         && text[12] == b':'
         && text[15] == b' '
         && text[16].is_ascii_alphabetic()
-        // ` UTC`, ` GMT`
-        && !matches!(text[16], b'U' | b'G');
+        // ` UTC`, ` ICT`
+        && !(text[16].is_ascii_uppercase() && text[17].is_ascii_uppercase());
     if !is_plain {
         return None;
     }
@@ -211,6 +286,53 @@ mod tests {
             read("Aug  3 12:00:00 2021 h", "2026-03-01T03:00:00Z"),
             "2021-08-03T05:00:00.000000Z"
         );
+    }
+
+    #[test]
+    fn year_and_zone_stand_where_devices_put_them() {
+        let received_at = Timestamp::from_seconds(1_772_334_000);
+        for (text, wanted, behind) in [
+            ("2021 Aug  3 12:00:00 h x", "2021-08-03T05:00:00", " h x"),
+            ("Aug  3 2021 12:00:00 UTC: x", "2021-08-03T12:00:00", ": x"),
+            (
+                "Aug  3 12:00:00 UTC 2021 h x",
+                "2021-08-03T12:00:00",
+                " h x",
+            ),
+            (
+                "Aug  3 12:00:00.5 JST h sshd[1]: x",
+                "2025-08-03T03:00:00",
+                " h sshd[1]: x",
+            ),
+            (
+                "Aug  3 12:00:00 ICT h sshd[1]: x",
+                "2025-08-03T05:00:00",
+                " h sshd[1]: x",
+            ),
+            // The same word is the host where the program follows it.
+            (
+                "Aug  3 12:00:00 ICT sshd[1]: x",
+                "2025-08-03T05:00:00",
+                " ICT sshd[1]: x",
+            ),
+            (
+                "Aug  3 12:00:00 JST sshd[1]: x",
+                "2025-08-03T05:00:00",
+                " JST sshd[1]: x",
+            ),
+            (
+                "Aug  3 12:00:00 UTCSRV x: y",
+                "2025-08-03T05:00:00",
+                " UTCSRV x: y",
+            ),
+            // Several zones are called so; the one that is set counts.
+            ("Aug  3 12:00:00 CST h x", "2025-08-03T05:00:00", " h x"),
+            ("Aug  3 12:00:00 FW01 x", "2025-08-03T05:00:00", " FW01 x"),
+            ("Aug  3 12:00:00 EDT", "2025-08-03T16:00:00", ""),
+        ] {
+            let (time, rest) = bsd(text, received_at, &ParseContext::default()).unwrap();
+            assert_eq!((&time.to_string()[..19], rest), (wanted, behind), "{text}");
+        }
     }
 
     #[test]

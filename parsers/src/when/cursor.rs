@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::Read;
 use super::civil::{Civil, month_named};
+use super::zone_names::{NAME_BYTES_MAX, ZoneName, zone_named};
 use crate::time::Timestamp;
 
 /// Reads from the front of a text, byte by byte; every step may fail.
@@ -125,21 +126,41 @@ impl<'t> Cursor<'t> {
         Some(sign * i64::from(hours * 3_600 + minutes * 60))
     }
 
-    /// ` UTC`, ` GMT`.
-    pub(super) fn utc_word(&mut self) -> Option<i64> {
-        let rest = self
-            .0
-            .strip_prefix(" UTC")
-            .or_else(|| self.0.strip_prefix(" GMT"))?;
-        self.0 = rest;
-        Some(0)
+    /// ` UTC`, ` ICT`: a zone's name that ends there.
+    pub(super) fn zone_name(&mut self) -> Option<ZoneName> {
+        let rest = self.0.strip_prefix(' ')?;
+        let letters = rest
+            .bytes()
+            .take(NAME_BYTES_MAX + 1)
+            .take_while(u8::is_ascii_uppercase)
+            .count();
+        if letters < 2
+            || rest
+                .as_bytes()
+                .get(letters)
+                .is_some_and(u8::is_ascii_alphanumeric)
+        {
+            return None;
+        }
+        let (name, behind) = rest.split_at(letters);
+        let found = zone_named(name)?;
+        self.0 = behind;
+        Some(found)
+    }
+
+    /// What says how far ahead of UTC the clock is, by offset or by name.
+    pub(super) fn zone(&mut self) -> Option<i64> {
+        self.offset().or_else(|| match self.zone_name()? {
+            ZoneName::Offset(seconds) => Some(seconds),
+            ZoneName::Ambiguous => None,
+        })
     }
 
     pub(super) fn finish(mut self, civil: Civil, zone: &TimeZone) -> Read<'t, Timestamp> {
         if !civil.is_possible() {
             return None;
         }
-        let offset = self.offset().or_else(|| self.utc_word());
+        let offset = self.zone();
         let time = offset.map_or_else(|| civil.in_zone(zone), |offset| civil.at_offset(offset));
         Some((time, self.0))
     }
