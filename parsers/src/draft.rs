@@ -399,12 +399,26 @@ impl<'a, 'c> Draft<'a, 'c> {
 
     /// What was tried and how it ended.
     pub(crate) fn action(&mut self, action: &'static str, outcome: &'static str) {
-        if !action.is_empty() {
-            self.set("action", Value::Str(action));
-        }
-        if !outcome.is_empty() {
-            self.set("outcome", Value::Str(outcome));
-        }
+        /// Stands for both names, and for one of them.
+        static NAMES: [&str; 2] = ["action", "outcome"];
+        let fields = [("action", action), ("outcome", outcome)].map(|(name, text)| Field {
+            name,
+            value: Value::Str(text),
+        });
+        let (which, fields) = match (action.is_empty(), outcome.is_empty()) {
+            (false, false) => (0, &fields[..]),
+            (false, true) => (1, &fields[..1]),
+            (true, false) => (2, &fields[1..]),
+            (true, true) => return,
+        };
+        self.push_group(Group::of(&NAMES, which), fields, |draft| {
+            for Field { name, value } in fields {
+                match *name {
+                    "action" => draft.set("action", *value),
+                    _ => draft.set("outcome", *value),
+                }
+            }
+        });
     }
 
     /// Sets the event's time. An inner message comes last and wins over its wrapper.

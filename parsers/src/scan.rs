@@ -33,6 +33,13 @@ pub(crate) fn find_near(wanted: u8, bytes: &[u8]) -> Option<usize> {
     find_any([wanted], bytes)
 }
 
+/// What stands before and behind the first of a byte, an ASCII character, that is expected within a few words.
+#[inline]
+pub(crate) fn split_near(text: &str, at: u8) -> Option<(&str, &str)> {
+    let place = find_near(at, text.as_bytes())?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
+}
+
 /// Characters up to the next space.
 pub(crate) fn word(text: &str) -> Scan<'_, &str> {
     let end = find_near(b' ', text.as_bytes()).unwrap_or(text.len());
@@ -173,7 +180,7 @@ pub(crate) fn quoted(text: &str) -> Scan<'_, &str> {
     let rest = after(text, "\"").ok_or(nom::Err::Error(()))?;
     let bytes = rest.as_bytes();
     let mut from = 0;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[from..]) {
+    while let Some(found) = find_any([b'"', b'\\'], &bytes[from..]) {
         let at = from + found;
         if bytes[at] == b'"' {
             return Ok((&rest[at + 1..], &rest[..at]));
@@ -289,40 +296,8 @@ pub(crate) enum Quotes {
 /// Pairs of `key=value` separated by spaces, commas or semicolons; words without `=` are skipped.
 pub(crate) struct Pairs<'t> {
     rest: &'t str,
-    separators: AsciiSet,
-}
-
-/// ASCII characters, one bit each.
-#[derive(Clone, Copy)]
-struct AsciiSet([u64; 2]);
-
-impl AsciiSet {
-    const fn of(characters: &[char]) -> Self {
-        let mut bits = [0; 2];
-        let mut at = 0;
-        while at < characters.len() {
-            let code = characters[at] as usize;
-            if code < 128 {
-                bits[code / 64] |= 1 << (code % 64);
-            }
-            at += 1;
-        }
-        Self(bits)
-    }
-
-    fn with(self, other: Self) -> Self {
-        Self([self.0[0] | other.0[0], self.0[1] | other.0[1]])
-    }
-
-    #[inline]
-    fn has(self, byte: u8) -> bool {
-        byte < 128 && self.0[usize::from(byte / 64)] >> (byte % 64) & 1 == 1
-    }
-
-    /// The place of the first of them.
-    fn find(self, text: &str) -> Option<usize> {
-        text.bytes().position(|byte| self.has(byte))
-    }
+    /// Two ASCII characters, or the same one twice.
+    separators: [u8; 2],
 }
 
 /// Pairs separated by spaces.
@@ -330,27 +305,33 @@ pub(crate) fn pairs(text: &str) -> Pairs<'_> {
     pairs_by(text, &[' '])
 }
 
-/// Pairs separated by any of `separators`, which are ASCII.
+/// Pairs separated by any of `separators`: at most two, which are ASCII.
 pub(crate) fn pairs_by<'t>(text: &'t str, separators: &'static [char]) -> Pairs<'t> {
+    let ascii = |place: usize| {
+        let separator = separators.get(place).copied();
+        separator.and_then(|separator| u8::try_from(separator).ok())
+    };
+    // There is always a line end between pairs.
+    let first = ascii(0).unwrap_or(b'\n');
+    debug_assert!(separators.len() <= 2 && separators.iter().all(char::is_ascii));
     Pairs {
         rest: text,
-        separators: AsciiSet::of(separators),
+        separators: [first, ascii(1).unwrap_or(first)],
     }
 }
 
 impl<'t> Iterator for Pairs<'t> {
     type Item = Pair<'t>;
 
+    #[inline]
     fn next(&mut self) -> Option<Pair<'t>> {
-        const SPACES: AsciiSet = AsciiSet::of(&[' ', '\n']);
-        const EQUALS: AsciiSet = AsciiSet::of(&['=']);
-        let between = self.separators.with(SPACES);
-        let behind_key = between.with(EQUALS);
+        let [one, other] = self.separators;
+        let is_between = |byte: &u8| [one, other, b' ', b'\n'].contains(byte);
         loop {
-            let begin = self.rest.bytes().position(|byte| !between.has(byte))?;
+            let begin = self.rest.bytes().position(|byte| !is_between(&byte))?;
             let text = &self.rest[begin..];
-            let end = behind_key.find(text).unwrap_or(text.len());
-            let (key, behind) = text.split_at(end);
+            let end = find_any([one, other, b' ', b'\n', b'='], text.as_bytes());
+            let (key, behind) = text.split_at(end.unwrap_or(text.len()));
             let Some(value_text) = after(behind, "=") else {
                 self.rest = behind;
                 if behind.is_empty() {
@@ -368,6 +349,7 @@ impl<'t> Iterator for Pairs<'t> {
 }
 
 impl<'t> Pairs<'t> {
+    #[inline]
     fn value(&self, text: &'t str) -> (&'t str, &'t str, Quotes) {
         match text.as_bytes().first() {
             Some(b'"') => {
@@ -382,9 +364,8 @@ impl<'t> Pairs<'t> {
             }
             _ => {}
         }
-        const LINE_END: AsciiSet = AsciiSet::of(&['\n']);
-        let behind_value = self.separators.with(LINE_END);
-        let end = behind_value.find(text).unwrap_or(text.len());
+        let [one, other] = self.separators;
+        let end = find_any([one, other, b'\n'], text.as_bytes()).unwrap_or(text.len());
         (&text[end..], &text[..end], Quotes::None)
     }
 }

@@ -8,9 +8,11 @@ use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 use super::sockaddr::internet_address;
 use super::syscalls::syscall_name;
 use super::{Fit, Format, NotThisFormat};
-use crate::draft::Draft;
+use crate::bytes::same_bytes;
+use crate::draft::{Draft, first_str, int_of};
 use crate::event::{ProblemKind, Value};
-use crate::scan::{self, Pair, Quotes};
+use crate::layouts::Table;
+use crate::scan::{self, Pair, Quotes, Word};
 use crate::when;
 
 pub(super) const AUDITD: Format = Format {
@@ -23,29 +25,25 @@ pub(super) const AUDITD: Format = Format {
 /// Separates what the kernel said from what auditd added (log_format = ENRICHED).
 const ENRICHED: char = '\u{1d}';
 
+const EXECVE: Word = Word::new("type=EXECVE");
+/// What a program said to the audit system stands in quotes behind it.
+const SAID: Word = Word::new("msg='");
+
 /// Fields that hold what processes choose: written in quotes, or in hexadecimal when they hold odd bytes.
-const UNTRUSTED: [&str; 20] = [
-    "exe",
-    "comm",
-    "cwd",
-    "name",
-    "proctitle",
-    "key",
-    "cmd",
-    "acct",
-    "dir",
-    "file",
-    "path",
-    "data",
-    "ocomm",
-    "old-disk",
-    "new-disk",
-    "vm",
-    "watch",
-    "sw",
-    "root_dir",
-    "grp",
-];
+fn is_untrusted(key: &str) -> bool {
+    let of_that_length: &[&str] = match key.len() {
+        2 => &["vm", "sw"],
+        3 => &["exe", "cwd", "key", "cmd", "dir", "grp"],
+        4 => &["comm", "name", "acct", "file", "path", "data"],
+        5 => &["ocomm", "watch"],
+        8 => &["old-disk", "new-disk", "root_dir"],
+        9 => &["proctitle"],
+        _ => &[],
+    };
+    of_that_length
+        .iter()
+        .any(|name| same_bytes(name.as_bytes(), key.as_bytes()))
+}
 
 /// `type=T msg=audit(time:serial): fields`.
 struct Line<'t> {
@@ -57,16 +55,16 @@ struct Line<'t> {
 }
 
 fn line(text: &str) -> Option<Line<'_>> {
-    let (node, text) = match text.strip_prefix("node=") {
-        Some(rest) => rest.split_once(' ')?,
+    let (node, text) = match scan::after(text, "node=") {
+        Some(rest) => scan::split_near(rest, b' ')?,
         None => ("", text),
     };
-    let text = text.strip_prefix("audit: ").unwrap_or(text);
-    let (kind, rest) = text.strip_prefix("type=")?.split_once(' ')?;
-    let rest = rest.strip_prefix("msg=").unwrap_or(rest);
-    let (stamp, fields) = rest.strip_prefix("audit(")?.split_once(')')?;
-    let (time, serial) = stamp.split_once(':')?;
-    let fields = fields.strip_prefix(':').unwrap_or(fields);
+    let text = scan::after(text, "audit: ").unwrap_or(text);
+    let (kind, rest) = scan::split_near(scan::after(text, "type=")?, b' ')?;
+    let rest = scan::after(rest, "msg=").unwrap_or(rest);
+    let (stamp, fields) = scan::split_near(scan::after(rest, "audit(")?, b')')?;
+    let (time, serial) = scan::split_near(stamp, b':')?;
+    let fields = scan::after(fields, ":").unwrap_or(fields);
     Some(Line {
         node,
         kind,
@@ -106,10 +104,12 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
     let host = draft.event.host;
     draft.text("hostname", host);
     draft.number("serial", first.serial);
-    let mut gathered = Gathered::new(
-        draft,
-        memchr::memmem::find(text.as_bytes(), b"type=EXECVE").is_some(),
-    );
+    let mut gathered = Gathered::new(draft, EXECVE.find(text).is_some());
+    if memchr::memchr(b'\n', text.as_bytes()).is_none() {
+        line_fields(draft, &first, &mut gathered);
+        finish(draft, &gathered);
+        return Ok(());
+    }
     for text in text.lines().filter(|text| !text.is_empty()) {
         match line(without_uptime(text)) {
             Some(line) if line.serial == first.serial => line_fields(draft, &line, &mut gathered),
@@ -125,7 +125,7 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
 
 fn line_fields<'a>(draft: &mut Draft<'a, '_>, line: &Line<'a>, gathered: &mut Gathered<'a>) {
     draft.text("type", line.kind);
-    let (fields, inner) = match line.fields.split_once("msg='") {
+    let (fields, inner) = match SAID.split(line.fields) {
         Some((before, inner)) => (
             before,
             inner.rsplit_once('\'').map_or(inner, |(inner, _)| inner),
@@ -233,7 +233,7 @@ fn value_of<'a>(draft: &Draft<'a, '_>, pair: &Pair<'a>, is_execve: bool) -> Opti
     if matches!(value, "" | "(null)" | "?" | "(none)" | "\"?\"") {
         return None;
     }
-    let may_be_hex = UNTRUSTED.contains(&pair.key) || (is_execve && is_argument(pair.key));
+    let may_be_hex = is_untrusted(pair.key) || (is_execve && is_argument(pair.key));
     if !may_be_hex {
         return Some(value);
     }
@@ -293,10 +293,27 @@ impl<'a> Gathered<'a> {
     }
 }
 
+/// What is asked of an event once its lines are read; the constants are places in it.
+static ASKED: [&str; 9] = [
+    "SYSCALL", "syscall", "UID", "acct", "uid", "type", "res", "success", "addr",
+];
+const CALL: usize = 0;
+const CALL_NUMBER: usize = 1;
+const USER_NAME: usize = 2;
+const ACCOUNT: usize = 3;
+const USER_NUMBER: usize = 4;
+const TYPE: usize = 5;
+const RESULT: usize = 6;
+const SUCCESS: usize = 7;
+const ADDRESS: usize = 8;
+
 fn finish<'a>(draft: &mut Draft<'a, '_>, gathered: &Gathered<'a>) {
-    let call = call_name(draft);
-    let user = draft.get_str("UID").or_else(|| draft.get_str("acct"));
-    match (user, draft.get("uid")) {
+    let asked = draft.places_of(&ASKED);
+    let call = call_name(draft, &asked);
+    let user = draft
+        .str_at(asked[USER_NAME])
+        .or_else(|| draft.str_at(asked[ACCOUNT]));
+    match (user, draft.value_at(asked[USER_NUMBER])) {
         (Some(user), _) => draft.push_if_absent("User", Value::Str(user)),
         (None, Some(uid)) => {
             let uid = draft.format(format_args!("{uid}"));
@@ -308,13 +325,16 @@ fn finish<'a>(draft: &mut Draft<'a, '_>, gathered: &Gathered<'a>) {
         process_creation(draft, gathered);
     }
     file_and_network(draft, gathered, call);
-    let kind = draft.get("type");
+    let kind = draft.value_at(asked[TYPE]);
     let action = ACTIONS
         .iter()
         .find(|(name, _)| has(kind, name))
         .map_or("", |(_, action)| action);
-    let result = draft.get_str("res").or_else(|| draft.get_str("success"));
-    let outcome = match (result, draft.get_int("res")) {
+    let result = draft
+        .str_at(asked[RESULT])
+        .or_else(|| draft.str_at(asked[SUCCESS]));
+    let number = draft.value_at(asked[RESULT]).and_then(int_of);
+    let outcome = match (result, number) {
         (Some("success" | "yes"), _) | (None, Some(1)) => "success",
         (Some("failed" | "no"), _) | (None, Some(0)) => "failure",
         _ => "",
@@ -324,7 +344,7 @@ fn finish<'a>(draft: &mut Draft<'a, '_>, gathered: &Gathered<'a>) {
         draft.alias("cmd", "CommandLine");
     }
     if let Some(address) = draft
-        .get_str("addr")
+        .str_at(asked[ADDRESS])
         .filter(|address| scan::ip(address).is_some())
     {
         draft.push_if_absent("SourceIp", Value::Str(address));
@@ -334,23 +354,22 @@ fn finish<'a>(draft: &mut Draft<'a, '_>, gathered: &Gathered<'a>) {
 
 fn has(value: Option<Value<'_>>, text: &str) -> bool {
     match value {
-        Some(Value::Str(value)) => value == text,
+        Some(Value::Str(value)) => same_bytes(value.as_bytes(), text.as_bytes()),
         Some(Value::List(values)) => values.iter().any(|value| value.as_str() == Some(text)),
         _ => false,
     }
 }
 
 /// The name of the system call, added as `SYSCALL` where the log is not enriched.
-fn call_name<'a>(draft: &mut Draft<'a, '_>) -> Option<&'a str> {
-    if let Some(name) = draft.get_str("SYSCALL") {
+fn call_name<'a>(draft: &mut Draft<'a, '_>, asked: &Table) -> Option<&'a str> {
+    if let Some(name) = draft.str_at(asked[CALL]) {
         return Some(name);
     }
-    let number = draft
-        .get_int("syscall")
-        .and_then(|number| u16::try_from(number).ok());
+    let call = draft.value_at(asked[CALL_NUMBER])?;
+    let number = int_of(call).and_then(|number| u16::try_from(number).ok());
     let name = match number {
         Some(number) => syscall_name(draft.get_str("arch")?, number)?,
-        None => draft.get_str("syscall")?,
+        None => first_str(call)?,
     };
     draft.push("SYSCALL", Value::Str(name));
     Some(name)

@@ -1,8 +1,11 @@
 //! Packets that the kernel logs for iptables, nftables and ufw: `[prefix] IN=eth0 OUT= SRC=.. DST=.. PROTO=TCP SPT=.. DPT=..`.
 
 use super::{Message, message, read_table, wireguard};
+use smallvec::SmallVec;
+
 use crate::draft::Draft;
-use crate::event::Value;
+use crate::event::{Field, Value};
+use crate::layouts::Group;
 use crate::scan::{self, Word};
 
 /// Words of a rule's prefix that say what became of the packet.
@@ -19,7 +22,7 @@ const VERDICTS: [(&str, &str); 9] = [
 ];
 
 /// The names that Sigma's firewall rules use, beside netfilter's own.
-const NAMES: [(&str, &str); 5] = [
+static NAMES: [(&str, &str); 5] = [
     ("SRC", "src_ip"),
     ("DST", "dst_ip"),
     ("SPT", "src_port"),
@@ -65,9 +68,7 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
             draft.number(pair.key, pair.value);
         }
     }
-    for (from, to) in NAMES {
-        draft.alias(from, to);
-    }
+    firewall_names(draft);
     let rule = prefix
         .trim()
         .trim_end_matches(':')
@@ -80,6 +81,25 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     }
     draft.source("", "firewall", "");
     true
+}
+
+/// Adds the names of Sigma's firewall rules for those of netfilter's that are there.
+fn firewall_names(draft: &mut Draft<'_, '_>) {
+    static NETFILTERS: [&str; 5] = ["SRC", "DST", "SPT", "DPT", "PROTO"];
+    let places = draft.places_of(&NETFILTERS);
+    let mut fields: SmallVec<[Field<'_>; 5]> = SmallVec::new();
+    let mut which = 0;
+    for (number, (place, (_, name))) in places.into_iter().zip(NAMES).enumerate() {
+        if let Some(value) = draft.value_at(place) {
+            which |= 1 << number;
+            fields.push(Field { name, value });
+        }
+    }
+    draft.push_group(Group::of(&NAMES, which), &fields, |draft| {
+        for (from, to) in NAMES {
+            draft.alias(from, to);
+        }
+    });
 }
 
 const SOURCE: Word = Word::new(" SRC=");

@@ -19,6 +19,7 @@ pub(super) static SU_MESSAGES: &[Message] = &[
 ];
 
 const BEHIND_USER: Word = Word::new(" : ");
+const BETWEEN: Word = Word::new(" ; ");
 const COMMAND: Word = Word::new("COMMAND=");
 
 /// `user : [reason ;] TTY=.. ; PWD=.. ; USER=.. ; COMMAND=..`: the command comes last and may hold anything.
@@ -30,16 +31,22 @@ pub(super) fn read_sudo<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
         Some((head, command)) => (head, Some(command)),
         None => (details, None),
     };
-    if user.trim().contains(' ') || (command.is_none() && !details.contains(" ; ")) {
+    if user.trim().contains(' ') || (command.is_none() && BETWEEN.find(details).is_none()) {
         return false;
     }
     draft.text("User", user.trim());
     let mut outcome = "success";
-    for part in head
-        .split(" ; ")
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
+    let mut rest = Some(head);
+    while let Some(parts) = rest {
+        let (part, behind) = match BETWEEN.split(parts) {
+            Some((part, behind)) => (part, Some(behind)),
+            None => (parts, None),
+        };
+        rest = behind;
+        let part = part.trim();
+        if part.is_empty() {
+            continue;
+        }
         match part.split_once('=') {
             Some((
                 name @ ("TTY" | "PWD" | "USER" | "GROUP" | "TSID" | "CHROOT" | "ENV"),
