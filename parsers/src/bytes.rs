@@ -132,7 +132,10 @@ pub fn holds_any<const SETS: usize, const BYTES: usize>(
             *found |= places_in(set, block);
         }
     }
-    let mut holds = found.map(|found| found != 0);
+    let mut holds = [false; SETS];
+    for (holds, found) in holds.iter_mut().zip(found) {
+        *holds = found != 0;
+    }
     if blocks.is_empty() {
         for (holds, set) in holds.iter_mut().zip(sets) {
             *holds = rest.iter().any(|byte| set.contains(byte));

@@ -295,19 +295,47 @@ impl Layouts {
         None
     }
 
-    /// The name that came behind these the last time, if it stands at the front of a JSON text, the quote before it taken off
-    /// and the one behind it still there: its length and where it leads.
+    /// One of the names that came behind these before, if it stands at the front of a JSON text, the quote before it taken off
+    /// and the one behind it still there: its length and where it leads. The one that came the last time is asked first.
     #[inline(always)]
-    pub(crate) fn foresee(&self, layout: Layout, text: &[u8]) -> Option<(usize, Layout)> {
+    pub(crate) fn foresee(&mut self, layout: Layout, text: &[u8]) -> Option<(usize, Layout)> {
         let likely = self.nodes.get(layout.0 as usize)?.likely;
-        let node = self.nodes.get(likely as usize)?;
+        match self.stands(likely, text) {
+            Some(length) => Some((length, Layout(likely))),
+            None => self.foresee_other(layout, text),
+        }
+    }
+
+    /// The followers that are asked before the text is read.
+    const FORESEEN_MAX: usize = 4;
+
+    #[inline(never)]
+    fn foresee_other(&mut self, layout: Layout, text: &[u8]) -> Option<(usize, Layout)> {
+        let mut at = self.nodes[layout.0 as usize].follower;
+        for _ in 0..Self::FORESEEN_MAX {
+            if at == NONE {
+                break;
+            }
+            if let Some(length) = self.stands(at, text) {
+                self.nodes[layout.0 as usize].likely = at;
+                return Some((length, Layout(at)));
+            }
+            at = self.nodes[at as usize].sibling;
+        }
+        None
+    }
+
+    /// The length of a node's name, if it stands at the front of a text as described above.
+    #[inline(always)]
+    fn stands(&self, node: u32, text: &[u8]) -> Option<usize> {
+        let node = self.nodes.get(node as usize)?;
         let (from, length) = (node.name_at as usize, node.name_len as usize);
         let is_it = node.plain
             && same_bytes(
                 self.names.as_bytes().get(from..=from + length)?,
                 text.get(..=length)?,
             );
-        is_it.then_some((length, Layout(likely)))
+        is_it.then_some(length)
     }
 
     /// Learns that `name`, which is none of theirs, may come behind these names.

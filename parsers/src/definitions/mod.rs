@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::bytes::find_any;
 use crate::draft::Draft;
 use crate::formats::Fit;
 pub use check::check_definitions;
@@ -277,7 +278,7 @@ impl Table {
     fn detect(&self, text: &str) -> Option<&Definition> {
         let first = *text.as_bytes().first()?;
         let no_words = self.signs.is_some_and(|[a, b, c]| {
-            memchr::memchr3(a, b, c, compile::head_of(text).as_bytes()).is_none()
+            find_any([a, b, c], compile::head_of(text).as_bytes()).is_none()
         });
         let by_first = if no_words {
             &self.by_first_wordless
@@ -295,9 +296,10 @@ impl Table {
             return None;
         }
         let same_length = self.programs.get(program.len())?;
+        let first = program.as_bytes()[0].to_ascii_lowercase();
         let (_, place) = same_length
             .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(program))?;
+            .find(|(name, _)| name.as_bytes()[0] == first && name.eq_ignore_ascii_case(program))?;
         self.definitions.get(*place)
     }
 }
