@@ -14,7 +14,7 @@ use super::compile::{Compiled, RuleIndex};
 use super::matched::MatchedPlaces;
 use super::predicate::PredicateId;
 use super::program::Program;
-use super::routing::{RuleBits, hash_sources};
+use super::routing::{Candidates, RuleBits, hash_sources};
 use super::search::Searcher;
 use super::values::Memory;
 use super::view::View;
@@ -50,13 +50,15 @@ impl JudgeTimer for NotTimed {
 /// Most combinations of log sources whose plans are kept; hostile records can name any number.
 const PLANS_MAX: u32 = 1_024;
 
+const RECENT_PLANS: usize = 32;
+
 /// Matches events against compiled rules. Cheap to use, not so cheap to make: one per thread.
 #[derive(Debug)]
 pub struct Matcher {
     compiled: Arc<Compiled>,
     memory: Memory,
     searcher: Searcher,
-    candidates: RuleBits,
+    candidates: Candidates,
     /// The rules of the event that are judged, with their programs.
     judged: Vec<(u32, Program)>,
     /// By a hash of their log sources.
@@ -64,6 +66,8 @@ pub struct Matcher {
     /// How many there are: the number of the next one.
     plans_made: u32,
     last_plan: Option<Arc<Plan>>,
+    /// Some of the plans, found at once.
+    recent_plans: [Option<Arc<Plan>>; RECENT_PLANS],
     plans_dropped: u64,
     candidates_judged: u64,
 }
@@ -76,7 +80,7 @@ pub(super) struct Plan {
     sources: Vec<LogSource<'static>>,
     pub(super) rules: RuleBits,
     /// Rules that must be asked for every event.
-    always: RuleBits,
+    always: Box<[u32]>,
     /// By field, keywords last: whether a rule of the plan has a witness there.
     pub(super) searched: Box<[bool]>,
     asked: OnceLock<Box<[bool]>>,
@@ -87,11 +91,12 @@ impl Matcher {
         Self {
             memory: Memory::new(compiled.names.len(), compiled.predicates.len()),
             searcher: Searcher::new(),
-            candidates: RuleBits::empty(compiled.len()),
+            candidates: Candidates::empty(compiled.len()),
             judged: Vec::new(),
             plans: HashMap::new(),
             plans_made: 0,
             last_plan: None,
+            recent_plans: Default::default(),
             plans_dropped: 0,
             candidates_judged: 0,
             compiled,
@@ -128,14 +133,15 @@ impl Matcher {
         let plan = self.plan(&event.log_sources);
         let compiled = &*self.compiled;
         self.memory.begin();
-        self.candidates.0.copy_from_slice(&plan.always.0);
         let mut view = View::new(compiled, event, &mut self.memory, &plan.searched);
         let present = self.searcher.search(&mut view, &plan);
         collect(compiled, view.memory.found(), &mut self.candidates);
         self.judged.clear();
-        for (word, (candidates, allowed)) in self.candidates.0.iter().zip(&plan.rules.0).enumerate()
-        {
-            let mut left = candidates & allowed;
+        for &rule in &plan.always {
+            self.candidates.insert(rule);
+        }
+        while let Some((word, candidates)) = self.candidates.take_word() {
+            let mut left = candidates & plan.rules.0[word];
             while left != 0 {
                 let rule = super::keys::index_u32(word * 64) + left.trailing_zeros();
                 left &= left - 1;
@@ -168,12 +174,29 @@ impl Matcher {
             return plan;
         }
         let hash = hash_sources(sources);
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a hash: any of its bits do"
+        )]
+        let recent = (hash >> 32) as usize % RECENT_PLANS;
+        if let Some(plan) = &self.recent_plans[recent]
+            && plan.sources == sources
+        {
+            return Arc::clone(plan);
+        }
+        let plan = self.kept_plan(hash, sources);
+        self.recent_plans[recent] = Some(Arc::clone(&plan));
+        plan
+    }
+
+    fn kept_plan(&mut self, hash: u64, sources: &[LogSource<'_>]) -> Arc<Plan> {
         let known = self.plans.get(&hash).into_iter().flatten();
         if let Some(plan) = known.into_iter().find(|plan| plan.sources == sources) {
             return Arc::clone(plan);
         }
         if self.plans_made >= PLANS_MAX {
             self.plans.clear();
+            self.recent_plans = Default::default();
             self.plans_made = 0;
             // What is remembered by the numbers of plans is theirs no longer.
             self.searcher.forget();
@@ -188,7 +211,7 @@ impl Matcher {
 }
 
 /// Marks the rules of the witnesses that were found.
-fn collect(compiled: &Compiled, found: &[PredicateId], candidates: &mut RuleBits) {
+fn collect(compiled: &Compiled, found: &[PredicateId], candidates: &mut Candidates) {
     for predicate in found {
         for &rule in compiled.witnessed.get(predicate.0 as usize) {
             candidates.insert(rule);
@@ -199,11 +222,8 @@ fn collect(compiled: &Compiled, found: &[PredicateId], candidates: &mut RuleBits
 impl Plan {
     fn new(compiled: &Compiled, sources: &[LogSource<'_>], number: u32) -> Self {
         let rules = compiled.routing.rules(sources);
-        let mut always = RuleBits::empty(compiled.len());
-        compiled
-            .unwitnessed()
-            .filter(|rule| rules.contains(rule.0))
-            .for_each(|rule| always.insert(rule.0));
+        let always = compiled.unwitnessed().map(|rule| rule.0);
+        let always = always.filter(|rule| rules.contains(*rule)).collect();
         let owned = |text: &str| std::borrow::Cow::Owned(text.to_owned());
         let sources = sources.iter().map(|source| LogSource {
             product: owned(&source.product),

@@ -60,6 +60,43 @@ impl RuleBits {
     }
 }
 
+/// The rules that an event makes candidates, taken out again in their order. Only words with rules in them are looked at.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    words: Box<[u64]>,
+    /// By word whether there is a rule in it.
+    touched: Box<[u64]>,
+}
+
+impl Candidates {
+    /// An empty set with room for so many rules.
+    pub(super) fn empty(rules: usize) -> Self {
+        let words = rules.div_ceil(64);
+        Self {
+            words: vec![0; words].into(),
+            touched: vec![0; words.div_ceil(64)].into(),
+        }
+    }
+
+    /// Adds a rule.
+    #[inline]
+    pub(super) fn insert(&mut self, rule: u32) {
+        let word = rule as usize / 64;
+        self.words[word] |= 1 << (rule % 64);
+        self.touched[word / 64] |= 1 << (word % 64);
+    }
+
+    /// Takes out the next 64 rules of which there are any: the word's number, and a bit for each.
+    #[inline]
+    pub(super) fn take_word(&mut self) -> Option<(usize, u64)> {
+        let group = self.touched.iter().position(|&words| words != 0)?;
+        let words = &mut self.touched[group];
+        let word = group * 64 + words.trailing_zeros() as usize;
+        *words &= *words - 1;
+        Some((word, std::mem::take(&mut self.words[word])))
+    }
+}
+
 /// The rules by log source.
 #[derive(Debug)]
 pub(super) struct Routing {
@@ -134,6 +171,26 @@ mod tests {
             product: next(),
             category: next(),
             service: next(),
+        }
+    }
+
+    #[test]
+    fn candidates_come_out_once_and_in_order() {
+        let mut candidates = Candidates::empty(10_000);
+        for rules in [[9_999, 0, 63, 64, 4_096, 4_160, 64], [5; 7]] {
+            rules.iter().for_each(|&rule| candidates.insert(rule));
+            let mut taken = Vec::new();
+            while let Some((word, bits)) = candidates.take_word() {
+                taken.extend(
+                    (0..64u32)
+                        .filter(|bit| bits >> bit & 1 == 1)
+                        .map(|bit| u32::try_from(word).unwrap() * 64 + bit),
+                );
+            }
+            let mut expected = rules.to_vec();
+            expected.sort_unstable();
+            expected.dedup();
+            assert_eq!(taken, expected);
         }
     }
 

@@ -261,6 +261,11 @@ impl Memory {
         &self.keyword_places
     }
 
+    /// Brings them into the order of the fields.
+    pub(super) fn sort_keyword_places(&mut self) {
+        self.keyword_places.sort_by_key(|(_, position)| *position);
+    }
+
     /// The buffer for numbers as text, on loan.
     pub(super) fn take_number_text(&mut self) -> String {
         std::mem::take(&mut self.number)
