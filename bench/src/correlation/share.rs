@@ -1,13 +1,13 @@
 //! What correlation rules cost of the throughput: the same lane with and without them, in one run.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use bumpalo::Bump;
 use citywatch_engine::detect::{
-    Compiled, CorrelationInput, CorrelationLimits, Correlator, LogSourceMode, Matcher, RuleHit,
+    Compiled, CorrelationInput, CorrelationLimits, Correlator, FieldNames, LogSourceMode, Matcher,
+    RuleHit,
 };
 use citywatch_engine::matches::json_of;
 use citywatch_engine::{EventId, EventSnapshot, Evidence, Match, MatchId, MatchedField};
@@ -119,7 +119,6 @@ impl Run {
     ) -> Self {
         let limits = CorrelationLimits::default();
         let correlator = Correlator::new(correlations, set.rules.len(), limits);
-        let read = correlator.fields_read();
         Self {
             // The lane's clocks are seven hours ahead, and half of its lines do not say so.
             parser: Parser::new(ParseContext {
@@ -129,7 +128,7 @@ impl Run {
             matcher: compiled.matcher(),
             arena: Bump::new(),
             keeping: Keeping {
-                read: read.into_iter().map(str::to_owned).collect(),
+                read: correlator.fields_read(),
                 correlates: !correlations.is_empty(),
                 correlator,
                 kept,
@@ -166,7 +165,7 @@ impl Run {
 struct Keeping {
     correlator: Correlator,
     correlates: bool,
-    read: BTreeSet<String>,
+    read: FieldNames,
     kept: Kept,
     found: Found,
     matches: Vec<Match>,
@@ -240,7 +239,7 @@ fn event_id(event: &Event<'_>) -> EventId {
 }
 
 /// Only these fields.
-fn fields_read(event: &Event<'_>, read: &BTreeSet<String>) -> EventSnapshot {
+fn fields_read(event: &Event<'_>, read: &FieldNames) -> EventSnapshot {
     let fields = event.fields.iter();
     EventSnapshot {
         id: event_id(event),

@@ -49,7 +49,9 @@ mod view;
 mod witness;
 
 pub use compile::{Compiled, RULES_MAX, RuleIndex};
-pub use correlate::{CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator};
+pub use correlate::{
+    CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator, FieldNames,
+};
 pub use error::CompileError;
 pub use matched::MatchedPlaces;
 pub use matcher::{JudgeTimer, Matcher, RuleHit};

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use citywatch_engine::detect::{
-    CorrelationInput, CorrelationLimits, Correlator, RuleHit, RuleIndex,
+    CorrelationInput, CorrelationLimits, Correlator, FieldNames, RuleHit, RuleIndex,
 };
 use citywatch_engine::matches::json_of;
 use citywatch_engine::{EventId, EventSnapshot, Match, MatchId, MatchedField, RuleInfo};
@@ -24,7 +24,7 @@ const RECORD_BITS: u32 = 40;
 #[derive(Debug)]
 pub struct Wanted {
     rules: Vec<bool>,
-    fields: HashSet<String>,
+    fields: FieldNames,
 }
 
 /// A match of a rule that a correlation refers to.
@@ -47,11 +47,7 @@ impl Wanted {
             rules: rules
                 .map(|rule| correlator.wants(RuleIndex(rule)))
                 .collect(),
-            fields: correlator
-                .fields_read()
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
+            fields: correlator.fields_read(),
         }
     }
 

@@ -10,7 +10,7 @@ use citywatch_rules::correlation::RuleTarget;
 use super::clusters::Clusters;
 use super::entries::Entry;
 use super::evidence::{Charge, Held, Kept, Shown};
-use super::fields::FieldLists;
+use super::fields::{FieldLists, FieldNames};
 use super::first::{Family, First};
 use super::group::Group;
 use super::input::{CorrelationInput, CorrelationLimits, CorrelationStatus};
@@ -131,7 +131,7 @@ impl Correlator {
     }
 
     /// The fields of events that the correlations read.
-    pub fn fields_read(&self) -> BTreeSet<&str> {
+    pub fn fields_read(&self) -> FieldNames {
         self.lists.names().collect()
     }
 

@@ -14,11 +14,28 @@ use smallvec::SmallVec;
 
 use crate::matches::{EventSnapshot, Evidence, MatchedField};
 
-/// What is held at the moment, over all correlations.
+/// What is held at the moment, over all correlations of one correlator.
+///
+/// Only the correlator holds what is counted here, so one thread at a time changes the counts: they are read and
+/// written, but not changed in one step, which would wait for all that was written before to reach memory.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     events: AtomicUsize,
     bytes: AtomicUsize,
+}
+
+fn add(count: &AtomicUsize, more: usize) {
+    count.store(
+        count.load(Ordering::Relaxed).wrapping_add(more),
+        Ordering::Relaxed,
+    );
+}
+
+fn take(count: &AtomicUsize, less: usize) {
+    count.store(
+        count.load(Ordering::Relaxed).wrapping_sub(less),
+        Ordering::Relaxed,
+    );
 }
 
 impl Held {
@@ -42,7 +59,7 @@ pub(super) struct Charge {
 
 impl Charge {
     pub(super) fn new(held: &Arc<Held>, bytes: usize) -> Self {
-        held.bytes.fetch_add(bytes, Ordering::Relaxed);
+        add(&held.bytes, bytes);
         Self {
             bytes,
             held: Arc::clone(held),
@@ -52,7 +69,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.held.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        take(&self.held.bytes, self.bytes);
     }
 }
 
@@ -116,7 +133,7 @@ impl Kept {
         matched: Option<Arc<[MatchedField]>>,
         matched_bytes: usize,
     ) -> Self {
-        held.events.fetch_add(1, Ordering::Relaxed);
+        add(&held.events, 1);
         let fields: usize = event
             .fields
             .iter()
@@ -150,7 +167,7 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.charge.held.events.fetch_sub(1, Ordering::Relaxed);
+        take(&self.charge.held.events, 1);
     }
 }
 

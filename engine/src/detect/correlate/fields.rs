@@ -25,6 +25,39 @@ pub(super) struct FieldLists {
     bytes: Vec<u8>,
 }
 
+/// Names of fields, to be asked for each field of many events.
+#[derive(Clone, Debug, Default)]
+pub struct FieldNames {
+    /// By length, which tells most names apart; the last ones are all that are longer.
+    by_length: Vec<Vec<Box<str>>>,
+}
+
+/// From this length on names are in one list.
+const LONG_NAME: usize = 128;
+
+impl FieldNames {
+    /// Whether the name is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        let names = self.by_length.get(name.len().min(LONG_NAME));
+        names.is_some_and(|names| names.iter().any(|known| **known == *name))
+    }
+}
+
+impl<'n> FromIterator<&'n str> for FieldNames {
+    fn from_iter<I: IntoIterator<Item = &'n str>>(names: I) -> Self {
+        let mut all = Self::default();
+        for name in names {
+            if !all.contains(name) {
+                let length = name.len().min(LONG_NAME);
+                let lengths = all.by_length.len().max(length + 1);
+                all.by_length.resize_with(lengths, Vec::new);
+                all.by_length[length].push(name.into());
+            }
+        }
+        all
+    }
+}
+
 /// Where values are read from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'m> {

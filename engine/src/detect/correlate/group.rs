@@ -29,6 +29,9 @@ pub(super) struct Group {
     pub(super) cursor: Option<Box<Cursor>>,
     /// The stream and the watermark that it waits for.
     pub(super) waiting: Option<(StreamIndex, i64)>,
+    /// The rules that it had matches of: bit n for the one at place n of the correlation's list, the last one for all
+    /// further ones.
+    rules_seen: u64,
     /// Whether it is among the groups to be looked at.
     pub(super) is_pending: bool,
     /// What it needs to pass its moments on to other correlations.
@@ -41,6 +44,8 @@ pub(super) struct Group {
 pub(super) struct Passing {
     /// Its matches, by cell.
     pub(super) logs: BTreeMap<i64, Arc<Log>>,
+    /// That of the cell that a match was added to last.
+    pub(super) last_log: Option<(i64, Arc<Log>)>,
     /// The names and values that it adds to the fields of an event.
     pub(super) added: Arc<[(String, String)]>,
     /// The last cell that moments were passed on of, with its alert.
@@ -66,6 +71,7 @@ impl Group {
             judged_until_us: i64::MIN,
             cursor: None,
             waiting: None,
+            rules_seen: 0,
             is_pending: false,
             passing: None,
             _charge: charge,
@@ -75,11 +81,17 @@ impl Group {
     /// Adds an entry at its place and returns that; `None` for a match that it has already.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<usize> {
         let at = self.entries.place_of(&entry)?;
+        self.rules_seen |= 1 << entry.position.min(63);
         if let Some(cursor) = &mut self.cursor {
             cursor.insert(at, &entry);
         }
         self.entries.insert(at, entry);
         Some(at)
+    }
+
+    /// How many rules it had matches of, at least 64 counting as 64.
+    pub(super) fn rules_seen(&self) -> u32 {
+        self.rules_seen.count_ones()
     }
 
     /// Notes that windows with an entry of this time must be looked at.

@@ -29,4 +29,5 @@ mod watermark;
 mod windows;
 
 pub use correlator::Correlator;
+pub use fields::FieldNames;
 pub use input::{CorrelationInput, CorrelationLimits, CorrelationStatus};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use citywatch_parsers::LogSource;
 use citywatch_rules::Correlation;
+use citywatch_rules::correlation::CorrelationKind;
 
 use super::alert::Named;
 use super::entries::Entry;
@@ -39,6 +40,8 @@ pub(super) struct Node {
     pub(super) open_streams: BTreeMap<StreamIndex, usize>,
     /// With fewer matches in a group a monotone condition cannot hold.
     matches_needed: usize,
+    /// With matches of fewer rules neither.
+    rules_needed: u32,
 }
 
 /// A match on its way into groups.
@@ -96,6 +99,13 @@ impl Node {
             reach_us: correlation.timespan_us,
             open_streams: BTreeMap::new(),
             matches_needed: matches_needed(&correlation.kind),
+            rules_needed: match &correlation.kind {
+                CorrelationKind::Temporal { .. } | CorrelationKind::TemporalOrdered { .. } => {
+                    // A group tells 64 rules apart.
+                    u32::try_from(matches_needed(&correlation.kind).min(64)).unwrap_or(1)
+                }
+                _ => 1,
+            },
             judged: Judged::new(correlation),
             correlation: Arc::clone(correlation),
         }
@@ -279,7 +289,8 @@ impl Node {
 
     /// Whether nothing can hold in a group yet: what has come need not be looked at.
     pub(super) fn is_quiet(&self, group: &Group) -> bool {
-        self.is_monotone() && group.entries.len() < self.matches_needed
+        self.is_monotone()
+            && (group.entries.len() < self.matches_needed || group.rules_seen() < self.rules_needed)
     }
 
     /// Whether the entry at a place changes nothing but what is told of its cell's alert once that settles: the cell
@@ -305,6 +316,7 @@ impl Node {
     fn new_passing(&self, group: &Group) -> Box<Passing> {
         let mut passing = Passing {
             logs: BTreeMap::new(),
+            last_log: None,
             added: self.named().group_of(group).into(),
             alert: None,
         };
@@ -316,7 +328,13 @@ impl Node {
 
     fn add_to_log(&self, passing: &mut Passing, entry: &Entry) {
         let cell = self.cell_of(entry.time_us);
-        let log = passing.logs.entry(cell).or_default();
+        let log = match &passing.last_log {
+            Some((last, log)) if *last == cell => log,
+            _ => {
+                let log = Arc::clone(passing.logs.entry(cell).or_default());
+                &passing.last_log.insert((cell, log)).1
+            }
+        };
         log.add(entry.time_us, entry.origin, entry.shown.clone());
     }
 
@@ -331,6 +349,7 @@ impl Node {
     pub(super) fn drop_logs_before(&self, group: &mut Group, time_us: i64) {
         let cell = self.cell_of(time_us);
         if let Some(passing) = &mut group.passing {
+            passing.last_log.take_if(|(last, _)| *last < cell);
             while let Some(first) = passing.logs.first_entry()
                 && *first.key() < cell
             {
