@@ -100,6 +100,7 @@ fn witnesses_in<'g>(group: &'g Group, windows: &[(i64, i64)]) -> Vec<Witness<'g>
     for &(from_us, to_us) in windows {
         let range =
             group.entries.first_at(from_us)..group.entries.first_at(to_us.saturating_add(1));
+        witnesses.reserve(range.len());
         group
             .entries
             .range(range)

@@ -26,6 +26,12 @@ impl Cluster {
         !self.groups.is_empty() && nodes.any(|node| self.place(node).is_some())
     }
 
+    /// Has the processor fetch all groups at once. See [`Group::touch`].
+    pub(super) fn fetch_groups(&self) {
+        let touched = self.groups.iter().map(|(_, group)| group.touch());
+        std::hint::black_box(touched.fold(0, |all, one| all ^ one));
+    }
+
     fn place(&self, node: usize) -> Option<usize> {
         self.groups.iter().position(|(known, _)| *known == node)
     }
@@ -67,8 +73,18 @@ impl Clusters {
         first
     }
 
-    /// Has the processor fetch what is known of many keys at once.
-    pub(super) fn fetch(&self, keys: &[u128]) {
+    /// Has the processor fetch a correlation's groups of many keys at once. See [`Group::touch`].
+    pub(super) fn fetch_groups(&self, node: usize, keys: &[u128]) {
+        let groups = keys.iter().filter_map(|key| {
+            let cluster = self.by_key.get(key)?;
+            let place = cluster.place(node)?;
+            Some(cluster.groups[place].1.touch())
+        });
+        std::hint::black_box(groups.fold(0, |all, one| all ^ one));
+    }
+
+    /// Has the processor fetch the first matches of many keys at once.
+    pub(super) fn fetch_firsts(&self, keys: &[u128]) {
         let firsts = || {
             let clusters = keys.iter().filter_map(|key| self.by_key.get(key));
             clusters.filter_map(|cluster| cluster.first.as_ref())

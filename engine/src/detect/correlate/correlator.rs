@@ -23,8 +23,8 @@ use crate::matches::Match;
 const BINS: i64 = 16;
 /// Events kept as evidence per bin and group: all that a match shows can come from one.
 const BIN_EVENTS_MAX: usize = 100;
-/// First matches that are fetched from memory together to be dropped.
-const FETCHED_AT_ONCE: usize = 32;
+/// Groups or first matches that are fetched from memory together.
+const FETCHED_AT_ONCE: usize = 16;
 /// Of the bytes that may be held, evidence is no longer kept beyond this share: the rest is for groups.
 const EVIDENCE_BYTES_SHARE: usize = 2;
 
@@ -217,7 +217,7 @@ impl Correlator {
             }
         }
         for keys in firsts.chunks(FETCHED_AT_ONCE) {
-            self.clusters.fetch(keys);
+            self.clusters.fetch_firsts(keys);
             keys.iter().for_each(|key| self.drop_first(*key));
         }
         while let Some(node) = self.pending.nodes.pop_first() {
@@ -228,9 +228,13 @@ impl Correlator {
                 .iter()
                 .flat_map(|&other| self.nodes[other].open_streams.keys().copied());
             let below = self.streams.slowest(below);
-            for key in keys.drain(..) {
-                self.look_at(node, key, below, matches);
+            for keys in keys.chunks(FETCHED_AT_ONCE) {
+                self.clusters.fetch_groups(node, keys);
+                for &key in keys {
+                    self.look_at(node, key, below, matches);
+                }
             }
+            keys.clear();
             self.pending.groups[node] = keys;
         }
     }
@@ -357,6 +361,7 @@ impl Correlator {
         });
         let is_late = self.streams.watermark_us(stream) >= soonest_us;
         if is_late || cluster.has_group_of(nodes()) {
+            cluster.fetch_groups();
             return false;
         }
         let groups = family.patient.len();

@@ -115,6 +115,11 @@ impl Entries {
         (!self.is_empty()).then_some(self.first_us)
     }
 
+    /// The last one.
+    pub(super) fn last(&self) -> Option<&Entry> {
+        self.list.back()
+    }
+
     /// The one at a place.
     pub(super) fn get(&self, at: usize) -> Option<&Entry> {
         self.list.get(at)

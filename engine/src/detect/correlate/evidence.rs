@@ -308,6 +308,11 @@ pub(super) struct Witnesses<'g> {
 }
 
 impl<'g> Witnesses<'g> {
+    /// Makes room for so many more matches.
+    pub(super) fn reserve(&mut self, matches: usize) {
+        self.found.reserve(matches);
+    }
+
     /// Adds a match: its event, or those in its window.
     pub(super) fn add(&mut self, time_us: i64, event: u128, shown: Option<&'g Shown>) {
         match shown {

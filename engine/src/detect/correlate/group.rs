@@ -78,6 +78,22 @@ impl Group {
         }
     }
 
+    /// Reads a little of all that a match or a look at the group needs. Done for many groups before anything else, the
+    /// processor fetches them from memory together, not one after the other.
+    pub(super) fn touch(&self) -> u64 {
+        let last_us = self.entries.last().map_or(0, |last| last.time_us);
+        let left = self.cursor.as_ref().map_or(0, |cursor| cursor.left());
+        let last_log = self.passing.as_ref().and_then(|passing| {
+            let (cell, _) = passing.last_log.as_ref()?;
+            Some(*cell)
+        });
+        let dirty_us = self.dirty_us.map_or(0, |(from_us, _)| from_us);
+        let waits_us = self.waiting.map_or(0, |(_, until_us)| until_us);
+        let raised = self.raised.first_unsettled().unwrap_or(0);
+        let numbers = last_us ^ dirty_us ^ waits_us ^ raised ^ last_log.unwrap_or(0);
+        numbers as u64 ^ left as u64 ^ self.rules_seen ^ self.values.len() as u64
+    }
+
     /// Adds an entry at its place and returns that; `None` for a match that it has already.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<usize> {
         let at = self.entries.place_of(&entry)?;

@@ -62,6 +62,11 @@ impl Cursor {
         cursor
     }
 
+    /// The place of the first entry in the window.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
     /// The same before entry `next`; anew where it is too far away.
     fn moved_to(mut self: Box<Self>, judged: &Judged, group: &Group, next: usize) -> Box<Self> {
         let is_near = next.abs_diff(self.next) <= self.next - self.left;
