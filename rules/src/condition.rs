@@ -3,13 +3,17 @@
 //! From loosest to tightest: `or`, `and`, `not`, `x of pattern`, parentheses. A condition is read into
 //! a tree over names first and inlined into an [`Expr`] after, so that explaining can use the tree.
 
+use std::collections::HashMap;
+
 use crate::error::{ErrorKind, Problem, nearest};
 use crate::rule::{Expr, Position, Search};
 
 /// Nesting of parentheses and `not`; real rules have below 10.
 const DEPTH_MAX: usize = 100;
-/// Parts of a condition with its searches in place; the largest SigmaHQ rule has below 3,000.
+/// Parts of a rule's conditions with the searches in place; the largest SigmaHQ rule has below 3,000.
 const SIZE_MAX: usize = 200_000;
+/// Bytes of a condition; those of SigmaHQ have below 300.
+const TEXT_BYTES_MAX: usize = 100_000;
 /// Ways to pick `2 of` some searches and the like.
 const COMBINATIONS_MAX: usize = 1_000;
 
@@ -54,6 +58,13 @@ enum Token<'a> {
 
 /// Reads a condition. `position` is where its text begins; problems are placed in it.
 pub(crate) fn parse(text: &str, position: Position) -> Result<Condition, Problem> {
+    if text.len() > TEXT_BYTES_MAX {
+        let bytes = text.len();
+        let reason = format!(
+            "it has {bytes} bytes, the limit is {TEXT_BYTES_MAX}; write patterns (1 of x_*) or split the rule"
+        );
+        return Err(Problem::new(position, ErrorKind::Condition { reason }));
+    }
     let (tokens, end) = tokenize(text, position)?;
     let mut parser = Parser {
         tokens: &tokens,
@@ -247,42 +258,55 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Puts the searches in place of their names. `position` is where the condition is written.
-pub(crate) fn inline(
-    condition: &Condition,
-    searches: &[Search],
-    position: Position,
-) -> Result<Expr, Problem> {
-    let sizes = searches.iter().map(|search| size(&search.expr)).collect();
-    Inliner {
-        searches,
-        sizes,
-        position,
-        size: 0,
-    }
-    .inline(condition)
-}
-
-struct Inliner<'a> {
+/// Puts the searches of a rule in place of their names in its conditions.
+pub(crate) struct Inliner<'a> {
     searches: &'a [Search],
+    places: HashMap<&'a str, usize>,
     sizes: Vec<usize>,
+    /// Where the condition is written.
     position: Position,
     /// Expressions put in place so far: a short condition can name a large search many times.
     size: usize,
 }
 
-impl Inliner<'_> {
+impl<'a> Inliner<'a> {
+    /// For conditions over `searches`.
+    pub(crate) fn new(searches: &'a [Search]) -> Self {
+        let names = searches.iter().map(|search| &*search.name);
+        Self {
+            searches,
+            places: names.zip(0..).collect(),
+            sizes: searches.iter().map(|search| search.expr.parts()).collect(),
+            position: Position::default(),
+            size: 0,
+        }
+    }
+
+    /// What all conditions so far have come to.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// A condition with the searches in place. `position` is where it is written.
+    pub(crate) fn condition(
+        &mut self,
+        condition: &Condition,
+        position: Position,
+    ) -> Result<Expr, Problem> {
+        self.position = position;
+        self.inline(condition)
+    }
+
     fn inline(&mut self, condition: &Condition) -> Result<Expr, Problem> {
         match condition {
             Condition::And(parts) => Ok(Expr::And(self.all(parts)?)),
             Condition::Or(parts) => Ok(Expr::Or(self.all(parts)?)),
             Condition::Not(part) => Ok(Expr::Not(Box::new(self.inline(part)?))),
-            Condition::Name(name) => match self
-                .searches
-                .iter()
-                .position(|search| *search.name == **name)
-            {
-                Some(index) => self.search(index),
+            Condition::Name(name) => match self.places.get(name.as_str()) {
+                Some(&index) => {
+                    self.grow(self.sizes[index])?;
+                    Ok(self.searches[index].expr.clone())
+                }
                 None => {
                     let suggestion =
                         nearest(name, self.searches.iter().map(|search| &*search.name));
@@ -293,15 +317,14 @@ impl Inliner<'_> {
                 }
             },
             Condition::Of { quantity, pattern } => {
-                let fitting = (0..self.searches.len())
+                let fitting: Vec<usize> = (0..self.searches.len())
                     .filter(|&index| fits(pattern.as_deref(), &self.searches[index].name))
-                    .map(|index| self.search(index))
-                    .collect::<Result<Vec<Expr>, Problem>>()?;
+                    .collect();
                 if fitting.is_empty() {
                     let pattern = pattern.clone().unwrap_or_else(|| "them".to_owned());
                     return Err(self.problem(ErrorKind::NoSearchFits { pattern }));
                 }
-                self.quantified(*quantity, fitting)
+                self.quantified(*quantity, &fitting)
             }
         }
     }
@@ -310,59 +333,64 @@ impl Inliner<'_> {
         parts.iter().map(|part| self.inline(part)).collect()
     }
 
-    fn search(&mut self, index: usize) -> Result<Expr, Problem> {
-        self.size = self.size.saturating_add(self.sizes[index]);
+    /// Counts what is about to be put in place.
+    fn grow(&mut self, size: usize) -> Result<(), Problem> {
+        self.size = self.size.saturating_add(size);
         if self.size > SIZE_MAX {
             let reason = format!(
                 "with its searches in place it has more than {SIZE_MAX} parts; split the rule"
             );
             return Err(self.problem(ErrorKind::Condition { reason }));
         }
-        Ok(self.searches[index].expr.clone())
+        Ok(())
+    }
+
+    /// The searches at these places.
+    fn at(&mut self, places: &[usize]) -> Result<Vec<Expr>, Problem> {
+        self.grow(places.iter().map(|&place| self.sizes[place]).sum())?;
+        let exprs = places.iter().map(|&place| &self.searches[place].expr);
+        Ok(exprs.cloned().collect())
     }
 
     fn problem(&self, kind: ErrorKind) -> Problem {
         Problem::new(self.position, kind)
     }
 
-    /// At least `quantity` of `exprs`. Two or more are spelled out as the Or of all Ands of that size,
+    /// At least `quantity` of the searches at `fitting`. Two or more are spelled out as the Or of all Ands of that size,
     /// which is fine for the few searches that rules have.
-    fn quantified(&self, quantity: Quantity, exprs: Vec<Expr>) -> Result<Expr, Problem> {
+    fn quantified(&mut self, quantity: Quantity, fitting: &[usize]) -> Result<Expr, Problem> {
         let count = match quantity {
-            Quantity::All => return Ok(Expr::And(exprs)),
-            Quantity::AtLeast(1) => return Ok(Expr::Or(exprs)),
+            Quantity::All => return Ok(Expr::And(self.at(fitting)?)),
+            Quantity::AtLeast(1) => return Ok(Expr::Or(self.at(fitting)?)),
             Quantity::AtLeast(count) => count,
         };
-        if count > exprs.len() {
-            let reason = format!("{count} of {} searches can never hold", exprs.len());
+        if count > fitting.len() {
+            let reason = format!("{count} of {} searches can never hold", fitting.len());
             return Err(self.problem(ErrorKind::Condition { reason }));
         }
         let mut picks: Vec<Vec<usize>> = vec![Vec::new()];
         for _ in 0..count {
             let longer = picks.iter().flat_map(|pick| {
-                let first = pick.last().map_or(0, |&last| last + 1);
-                (first..exprs.len()).map(move |index| [pick.as_slice(), &[index]].concat())
+                // Picks rise, so that each comes once.
+                let rest = pick
+                    .last()
+                    .map_or(0, |&last| fitting.partition_point(|&place| place <= last));
+                fitting[rest..]
+                    .iter()
+                    .map(move |&place| [pick.as_slice(), &[place]].concat())
             });
             picks = longer.take(COMBINATIONS_MAX + 1).collect();
             if picks.len() > COMBINATIONS_MAX {
                 let reason = format!(
                     "{count} of {} searches has more than {COMBINATIONS_MAX} combinations",
-                    exprs.len()
+                    fitting.len()
                 );
                 return Err(self.problem(ErrorKind::Condition { reason }));
             }
         }
-        let and = |pick: Vec<usize>| {
-            Expr::And(pick.into_iter().map(|index| exprs[index].clone()).collect())
-        };
-        Ok(Expr::Or(picks.into_iter().map(and).collect()))
+        let picked = picks.iter().map(|pick| Ok(Expr::And(self.at(pick)?)));
+        Ok(Expr::Or(picked.collect::<Result<_, Problem>>()?))
     }
-}
-
-fn size(expr: &Expr) -> usize {
-    let mut size = 0;
-    expr.walk(&mut |_| size += 1);
-    size
 }
 
 /// Whether `pattern` speaks of the search `name`. Names that begin with `_` are left out unless the

@@ -1,5 +1,6 @@
 //! What can be wrong with a rule: where, what, and what to do about it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -56,9 +57,18 @@ pub enum ErrorKind {
         /// The bound.
         nodes_max: usize,
     },
+    /// Aliases make much of little.
+    #[error(
+        "its aliases stand for more than {bytes_max} bytes, far more than is written; write it without aliases"
+    )]
+    TooLongExpanded {
+        /// The bound.
+        bytes_max: usize,
+    },
     /// A key twice in one map.
     #[error(
-        "the key {key:?} is written twice in this map (first in line {first_line}); join the two or rename one"
+        "the key {:?} is written twice in this map (first in line {first_line}); join the two or rename one",
+        short(.key)
     )]
     DuplicateKey {
         /// The key.
@@ -77,7 +87,7 @@ pub enum ErrorKind {
         suggestion: Option<String>,
     },
     /// A key that means nothing here.
-    #[error("unknown key {key:?} in {within}{}", suggest(.suggestion.as_deref()))]
+    #[error("unknown key {:?} in {within}{}", short(.key), suggest(.suggestion.as_deref()))]
     UnknownKey {
         /// The key.
         key: String,
@@ -97,7 +107,7 @@ pub enum ErrorKind {
         found: &'static str,
     },
     /// A value outside a fixed set.
-    #[error("{value:?} is no {what}{}", suggest(.suggestion.as_deref()))]
+    #[error("{:?} is no {what}{}", short(.value), suggest(.suggestion.as_deref()))]
     UnknownValue {
         /// Of what.
         what: &'static str,
@@ -107,7 +117,7 @@ pub enum ErrorKind {
         suggestion: Option<String>,
     },
     /// A modifier that does not exist.
-    #[error("unknown modifier {modifier:?}{}", suggest(.suggestion.as_deref()))]
+    #[error("unknown modifier {:?}{}", short(.modifier), suggest(.suggestion.as_deref()))]
     UnknownModifier {
         /// The modifier.
         modifier: String,
@@ -123,7 +133,7 @@ pub enum ErrorKind {
         reason: String,
     },
     /// A value that cannot be used so.
-    #[error("{value:?}: {reason}")]
+    #[error("{:?}: {reason}", short(.value))]
     Value {
         /// The value.
         value: String,
@@ -131,7 +141,7 @@ pub enum ErrorKind {
         reason: String,
     },
     /// A regular expression that does not compile or cannot run in linear time.
-    #[error("regular expression {regex:?}: {reason}")]
+    #[error("regular expression {:?}: {reason}", short(.regex))]
     Regex {
         /// The expression as written.
         regex: String,
@@ -140,7 +150,8 @@ pub enum ErrorKind {
     },
     /// A placeholder that the configuration has no value for.
     #[error(
-        "the placeholder %{placeholder}% has no value; set it in the configuration (placeholders) or leave the rule out"
+        "the placeholder %{}% has no value; set it in the configuration (placeholders) or leave the rule out",
+        short(.placeholder)
     )]
     Placeholder {
         /// Its name without the percent signs.
@@ -154,6 +165,34 @@ pub enum ErrorKind {
         /// The bound.
         patterns_max: usize,
     },
+    /// The patterns of one item are longer than the bound.
+    #[error(
+        "this item stands for {bytes} bytes of patterns, more than {bytes_max}; shorten its values or split it"
+    )]
+    TooLongPatterns {
+        /// How long.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// All rules together would take more than the bound.
+    #[error(
+        "with this rule, all rules that are loaded together would have more than {count_max} {what}; shorten it or leave rules out"
+    )]
+    TooMuchInAll {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        count_max: usize,
+    },
+    /// Too much is wrong with the file for the rest of it to be worth reading.
+    #[error(
+        "more than {problems_max} problems in one file: what follows is not read; is it a file of rules?"
+    )]
+    TooManyProblems {
+        /// The bound.
+        problems_max: usize,
+    },
     /// A condition that cannot be read.
     #[error("condition: {reason}")]
     Condition {
@@ -161,7 +200,7 @@ pub enum ErrorKind {
         reason: String,
     },
     /// A condition speaks of a search that does not exist.
-    #[error("the condition speaks of {name:?}, but there is no such search{}", suggest(.suggestion.as_deref()))]
+    #[error("the condition speaks of {:?}, but there is no such search{}", short(.name), suggest(.suggestion.as_deref()))]
     UnknownSearch {
         /// The name.
         name: String,
@@ -170,14 +209,15 @@ pub enum ErrorKind {
     },
     /// A pattern of a condition that fits no search.
     #[error(
-        "no search fits {pattern:?} (names that begin with _ are left out of patterns); rename the searches or correct the pattern"
+        "no search fits {:?} (names that begin with _ are left out of patterns); rename the searches or correct the pattern",
+        short(.pattern)
     )]
     NoSearchFits {
         /// The pattern.
         pattern: String,
     },
     /// An id or name that another rule has.
-    #[error("the {what} {value:?} belongs to the rule at {first} already; give this rule another")]
+    #[error("the {what} {:?} belongs to the rule at {first} already; give this rule another", short(.value))]
     Duplicate {
         /// `id`, `name` or `title` (of rules without either).
         what: &'static str,
@@ -187,7 +227,7 @@ pub enum ErrorKind {
         first: String,
     },
     /// A reference to a rule that is not there.
-    #[error("no rule that was loaded has the id or name {reference:?}{}", suggest(.suggestion.as_deref()))]
+    #[error("no rule that was loaded has the id or name {:?}{}", short(.reference), suggest(.suggestion.as_deref()))]
     UnknownRule {
         /// The reference.
         reference: String,
@@ -202,7 +242,8 @@ pub enum ErrorKind {
     },
     /// A filter whose log source does not cover a rule that it names.
     #[error(
-        "the filter names the rule {rule:?}, but its logsource does not cover that rule's; correct one of them"
+        "the filter names the rule {:?}, but its logsource does not cover that rule's; correct one of them",
+        short(.rule)
     )]
     FilterLogSource {
         /// The rule as the filter names it.
@@ -233,6 +274,17 @@ impl Problem {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Characters of a rule's own words that a message repeats.
+const SHOWN_MAX: usize = 200;
+
+/// A rule's own words for a message: somebody may have written megabytes.
+fn short(words: &str) -> Cow<'_, str> {
+    match words.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &words[..end])),
+        None => Cow::Borrowed(words),
     }
 }
 

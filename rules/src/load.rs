@@ -3,6 +3,7 @@
 //! Documents are read one by one ([`document`]), then what binds them together is resolved: ids and
 //! names, filters, references of correlations ([`bind`]). A broken document never stops another.
 
+mod allowance;
 mod bind;
 mod correlation;
 mod detection;
@@ -19,12 +20,17 @@ pub use placeholders::read_placeholders;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use allowance::Allowance;
+
 use crate::correlation::Correlation;
 use crate::error::{ErrorKind, RuleError};
 use crate::rule::{Position, Rule};
 
 /// Bytes that a rule file may have.
 pub const FILE_BYTES_MAX: usize = 10 << 20;
+
+/// Problems of one file that are told.
+const FILE_PROBLEMS_MAX: usize = 1_000;
 
 /// A file of rules: one or more YAML documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +73,8 @@ pub struct RuleSet {
 impl RuleSet {
     /// Reads all sources. What is wrong with one rule is a problem of that rule alone.
     pub fn load(sources: impl IntoIterator<Item = RuleSource>, options: &LoadOptions) -> RuleSet {
-        let mut loader = bind::Binder::default();
+        let allowance = Allowance::new(options);
+        let mut loader = bind::Binder::new(&allowance);
         for source in sources {
             if source.text.len() > FILE_BYTES_MAX {
                 let bytes = source.text.len();
@@ -83,10 +90,28 @@ impl RuleSet {
                 });
                 continue;
             }
+            let problems_before = loader.problems.len();
             for yaml in crate::yaml::read_documents(&source.text) {
-                match document::read(&source.path, &yaml, options) {
+                if loader.problems.len() - problems_before >= FILE_PROBLEMS_MAX {
+                    loader.problems.push(RuleError {
+                        path: Arc::clone(&source.path),
+                        position: yaml.position,
+                        title: None,
+                        id: None,
+                        kind: ErrorKind::TooManyProblems {
+                            problems_max: FILE_PROBLEMS_MAX,
+                        },
+                    });
+                    break;
+                }
+                let left = allowance.left();
+                let added = match document::read(&source.path, &yaml, &allowance) {
                     Ok(document) => loader.add(document),
-                    Err(error) => loader.problems.push(*error),
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = added {
+                    allowance.give_back(left);
+                    loader.problems.push(*error);
                 }
             }
         }

@@ -13,8 +13,13 @@ use regex::RegexBuilder;
 use crate::error::ErrorKind;
 use crate::rule::RegexPattern;
 
-/// Bytes that one compiled expression may take.
+/// Bytes that one compiled expression may take: the most, and the classes by which it is counted.
 const COMPILED_BYTES_MAX: usize = 4 << 20;
+const COMPILED_BYTES: [usize; 4] = [64 << 10, 256 << 10, 1 << 20, COMPILED_BYTES_MAX];
+/// Bytes that one may have as it is written.
+const SOURCE_BYTES_MAX: usize = 100_000;
+/// Characters within which the end of `{n,m}`, `[:name:]`, `\p{name}` or `\x{digits}` is looked for.
+const BRACED_MAX: usize = 64;
 
 /// The flags of the `re` modifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,12 +37,18 @@ pub(crate) enum Flag {
     On,
 }
 
-/// Translates `source` and makes sure that it compiles.
-pub(crate) fn translate(source: &str, flags: Flags) -> Result<RegexPattern, ErrorKind> {
+/// Translates `source` and makes sure that it compiles. With it comes about how many bytes it takes.
+pub(crate) fn translate(source: &str, flags: Flags) -> Result<(RegexPattern, usize), ErrorKind> {
     let problem = |reason: String| ErrorKind::Regex {
         regex: source.to_owned(),
         reason,
     };
+    if source.len() > SOURCE_BYTES_MAX {
+        let bytes = source.len();
+        return Err(problem(format!(
+            "it has {bytes} bytes, the limit is {SOURCE_BYTES_MAX}; split it"
+        )));
+    }
     let mut translator = Translator {
         chars: source.chars().collect(),
         at: 0,
@@ -59,16 +70,15 @@ pub(crate) fn translate(source: &str, flags: Flags) -> Result<RegexPattern, Erro
     } else {
         format!("(?{letters}){}", translator.out)
     };
-    match RegexBuilder::new(&pattern)
-        .size_limit(COMPILED_BYTES_MAX)
-        .nest_limit(250)
-        .build()
-    {
-        Ok(regex) => Ok(RegexPattern {
-            source: Arc::from(source),
-            pattern: Arc::from(pattern),
-            regex,
-        }),
+    match compile(&pattern) {
+        Ok((regex, bytes)) => {
+            let pattern = RegexPattern {
+                source: Arc::from(source),
+                pattern: Arc::from(pattern),
+                regex,
+            };
+            Ok((pattern, bytes))
+        }
         Err(regex::Error::CompiledTooBig(_)) => Err(problem(
             "its repetitions make it too large to compile; use smaller counts".to_owned(),
         )),
@@ -81,6 +91,23 @@ pub(crate) fn translate(source: &str, flags: Flags) -> Result<RegexPattern, Erro
             ))
         }
     }
+}
+
+/// Compiles an expression. The crate does not say how large it became, but keeps within a bound that it is given.
+fn compile(pattern: &str) -> Result<(regex::Regex, usize), regex::Error> {
+    let mut builder = RegexBuilder::new(pattern);
+    builder.nest_limit(250);
+    let mut outcome = Err(regex::Error::CompiledTooBig(0));
+    for bytes in COMPILED_BYTES {
+        outcome = builder
+            .size_limit(bytes)
+            .build()
+            .map(|regex| (regex, bytes));
+        if !matches!(outcome, Err(regex::Error::CompiledTooBig(_))) {
+            break;
+        }
+    }
+    outcome
 }
 
 struct Translator {
@@ -132,6 +159,12 @@ impl Translator {
         Ok(())
     }
 
+    /// How far ahead `end` stands, if it is near.
+    fn find(&self, end: char) -> Option<usize> {
+        let ahead = self.chars[self.at..].iter().take(BRACED_MAX);
+        ahead.copied().position(|c| c == end)
+    }
+
     fn copy(&mut self, count: usize) {
         self.out.extend(&self.chars[self.at..self.at + count]);
         self.at += count;
@@ -144,7 +177,7 @@ impl Translator {
 
     /// Length of the `{n}`, `{n,}` or `{n,m}` here, if it is one.
     fn counted(&self) -> Option<usize> {
-        let length = self.chars[self.at..].iter().position(|&c| c == '}')? + 1;
+        let length = self.find('}')? + 1;
         let inside: String = self.chars[self.at + 1..self.at + length - 1]
             .iter()
             .collect();
@@ -289,10 +322,7 @@ impl Translator {
     /// `\p{L}`, `\pL`, `\x{2013}`: the same in both.
     fn property(&mut self) {
         let length = match self.peek(2) {
-            Some('{') => self.chars[self.at..]
-                .iter()
-                .position(|&c| c == '}')
-                .map_or(3, |end| end + 1),
+            Some('{') => self.find('}').map_or(3, |end| end + 1),
             _ => 3,
         };
         self.copy(length.min(self.chars.len() - self.at));
@@ -376,6 +406,7 @@ impl Translator {
                 '[' if self.looking_at("[:") => {
                     match self.chars[self.at..]
                         .windows(2)
+                        .take(BRACED_MAX)
                         .position(|pair| pair == [':', ']'])
                     {
                         Some(length) => self.copy(length + 2),

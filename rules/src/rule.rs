@@ -125,7 +125,7 @@ pub struct Meta {
     /// The rule as it was written: its own YAML document, without those beside it.
     pub text: Arc<str>,
     /// SHA-256 of `text`, lower-case hexadecimal; with filters, for each in turn SHA-256 of the hash so far
-    /// and the filter's text: which version of rule and filters matched.
+    /// and the filter's own: which version of rule and filters matched.
     pub content_hash: Arc<str>,
     /// Whether matches of this rule alone become alerts. A rule that a correlation refers to has
     /// none of its own, unless a correlation that refers to it says `generate: true`
@@ -306,6 +306,13 @@ pub enum Relation {
 }
 
 impl Expr {
+    /// Number of expressions in it, itself included.
+    pub(crate) fn parts(&self) -> usize {
+        let mut parts = 0;
+        self.walk(&mut |_| parts += 1);
+        parts
+    }
+
     /// Calls `visit` with this and every expression in it, outer ones first.
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
         visit(self);

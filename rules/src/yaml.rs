@@ -15,6 +15,9 @@ use crate::rule::{Number, Position};
 pub(crate) const DEPTH_MAX: usize = 64;
 /// The largest SigmaHQ rule has about 2,000.
 pub(crate) const NODES_MAX: usize = 1_000_000;
+/// How many times longer aliases and merges may make a document than it is written, and what they always may.
+const EXPANSION_MAX: usize = 8;
+const EXPANDED_BYTES_FREE: usize = 16 << 10;
 
 /// A value with its place.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
     /// Number of nodes in it, itself included, aliases expanded.
     nodes: usize,
+    /// Bytes of the texts in it, aliases expanded; each node counts as one at least.
+    bytes: usize,
     /// Levels below it, itself included.
     depth: usize,
 }
@@ -67,30 +72,35 @@ pub(crate) struct Document<'a> {
     pub(crate) root: Result<Rc<Node>, Problem>,
 }
 
-/// Reads all documents of a file. Each stands for itself: one that is broken leaves the others whole.
-pub(crate) fn read_documents(text: &str) -> Vec<Document<'_>> {
-    let mut documents = Vec::new();
-    for (line, piece) in split_documents(text) {
-        let content = piece.lines().any(|line| {
-            let line = line.trim();
-            !line.is_empty() && !line.starts_with(['#', '%']) && line != "---" && line != "..."
-        });
-        if content {
-            let root = Builder::new(line).build(piece);
+/// Reads all documents of a file, one by one. Each stands for itself: one that is broken leaves the others whole.
+pub(crate) fn read_documents(text: &str) -> impl Iterator<Item = Document<'_>> {
+    // A byte order mark is no content, and would hide a --- behind it.
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let pieces = split_documents(text).into_iter();
+    pieces
+        .filter(|(_, piece)| has_content(piece))
+        .map(|(line, piece)| {
+            let root = Builder::new(line, piece.len()).build(piece);
             let position = match &root {
                 Ok(node) => node.position,
                 Err(problem) => problem.position,
             };
-            documents.push(Document {
+            Document {
                 text: piece
                     .trim_start_matches("---")
                     .trim_start_matches(['\n', '\r']),
                 position,
                 root,
-            });
-        }
-    }
-    documents
+            }
+        })
+}
+
+/// Whether there is more than comments, directives and markers.
+fn has_content(piece: &str) -> bool {
+    piece.split(['\n', '\r']).any(|line| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with(['#', '%']) && line != "---" && line != "..."
+    })
 }
 
 /// Cuts a file at its `---` lines, which begin a document wherever they stand (YAML 1.2.2 section 9.1.2).
@@ -120,6 +130,9 @@ struct Builder {
     /// Open lists and maps, outermost first.
     open: Vec<Open>,
     nodes: usize,
+    /// Bytes that aliases and merges have added, and the most that they may.
+    added: usize,
+    added_max: usize,
     root: Option<Rc<Node>>,
 }
 
@@ -150,12 +163,15 @@ struct OpenMap {
 }
 
 impl Builder {
-    fn new(lines_before: u32) -> Self {
+    /// For a document of so many bytes.
+    fn new(lines_before: u32, bytes: usize) -> Self {
         Self {
             lines_before,
             anchors: HashMap::new(),
             open: Vec::new(),
             nodes: 0,
+            added: 0,
+            added_max: EXPANDED_BYTES_FREE + bytes.saturating_mul(EXPANSION_MAX),
             root: None,
         }
     }
@@ -201,6 +217,7 @@ impl Builder {
                 } else {
                     Resolved::Text
                 };
+                let bytes = 1 + text.len();
                 let kind = Kind::Scalar(Scalar {
                     text: text.into_owned(),
                     value,
@@ -210,6 +227,7 @@ impl Builder {
                         position,
                         kind,
                         nodes: 1,
+                        bytes,
                         depth: 1,
                     }),
                     anchor,
@@ -237,6 +255,7 @@ impl Builder {
                             .to_owned();
                     Problem::new(position, ErrorKind::Yaml { reason })
                 })?;
+                self.expand(node.bytes, position)?;
                 self.add(node, 0, position)
             }
             Event::Nothing
@@ -245,6 +264,18 @@ impl Builder {
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// Counts what an alias or a merge adds.
+    fn expand(&mut self, bytes: usize, position: Position) -> Result<(), Problem> {
+        self.added = self.added.saturating_add(bytes);
+        if self.added > self.added_max {
+            let kind = ErrorKind::TooLongExpanded {
+                bytes_max: self.added_max,
+            };
+            return Err(Problem::new(position, kind));
+        }
+        Ok(())
     }
 
     fn open(&mut self, open: Open) -> Result<(), Problem> {
@@ -271,6 +302,9 @@ impl Builder {
         let nodes = children
             .iter()
             .fold(1usize, |sum, child| sum.saturating_add(child.nodes));
+        let bytes = children
+            .iter()
+            .fold(1usize, |sum, child| sum.saturating_add(child.bytes));
         let depth = 1 + children.iter().map(|child| child.depth).max().unwrap_or(0);
         let kind = match open.items {
             Items::List(items) => Kind::List(items),
@@ -281,6 +315,7 @@ impl Builder {
                 position: open.position,
                 kind,
                 nodes,
+                bytes,
                 depth,
             }),
             open.anchor,
@@ -310,6 +345,15 @@ impl Builder {
         }
         if anchor != 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        if let Some(Items::Map {
+            key: Some((key, position)),
+            ..
+        }) = self.open.last().map(|open| &open.items)
+            && key == "<<"
+        {
+            // Its entries are copied. An alias was counted for what it stands for; the copies count again.
+            self.expand(node.bytes, *position)?;
         }
         match self.open.last_mut().map(|open| &mut open.items) {
             None if self.root.is_none() => self.root = Some(node),

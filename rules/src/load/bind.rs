@@ -1,25 +1,32 @@
 //! What binds documents together: ids and names, filters, references of correlations.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::RuleSet;
+use super::allowance::Allowance;
 use super::correlation::UnboundCorrelation;
 use super::document::Document;
 use super::filter::{Filter, Targets};
-use super::{RuleSet, is_called};
 use crate::correlation::{Alias, Correlation, Generate, RuleRef, RuleTarget};
 use crate::error::{ErrorKind, Problem, RuleError, nearest};
 use crate::rule::{Alerts, Meta, Position, Rule};
 
+/// Comparisons of names that all suggestions of one load may take: enough for dozens of typing errors among all
+/// of SigmaHQ, and an end for a file of a hundred thousand of them.
+const COMPARISONS_MAX: usize = 200_000;
+
 /// Gathers documents and binds them at the end.
-#[derive(Default)]
-pub(super) struct Binder {
+pub(super) struct Binder<'a> {
     rules: Vec<Rule>,
     correlations: Vec<UnboundCorrelation>,
     filters: Vec<Filter>,
     pub(super) problems: Vec<RuleError>,
     /// Whom an id or a name belongs to: where it is written.
     taken: HashMap<Arc<str>, String>,
+    allowance: &'a Allowance<'a>,
+    comparisons_left: Cell<usize>,
 }
 
 /// An index into the rules or the correlations as they were read.
@@ -29,9 +36,21 @@ enum Found {
     Correlation(usize),
 }
 
-impl Binder {
+impl<'a> Binder<'a> {
+    pub(super) fn new(allowance: &'a Allowance<'a>) -> Self {
+        Self {
+            rules: Vec::new(),
+            correlations: Vec::new(),
+            filters: Vec::new(),
+            problems: Vec::new(),
+            taken: HashMap::new(),
+            allowance,
+            comparisons_left: Cell::new(COMPARISONS_MAX),
+        }
+    }
+
     /// Takes a document unless its id or name belongs to another.
-    pub(super) fn add(&mut self, document: Document) {
+    pub(super) fn add(&mut self, document: Document) -> Result<(), Box<RuleError>> {
         let meta = document.meta();
         let place = format!("{}:{}", meta.path, meta.position);
         let id = Arc::clone(&meta.id.0);
@@ -48,9 +67,7 @@ impl Binder {
                     value: value.to_string(),
                     first: first.clone(),
                 };
-                let error = error_of(meta, Problem::new(meta.position, kind));
-                self.problems.push(error);
-                return;
+                return Err(Box::new(error_of(meta, Problem::new(meta.position, kind))));
             }
         }
         for value in names.into_iter().flatten() {
@@ -61,6 +78,7 @@ impl Binder {
             Document::Correlation(correlation) => self.correlations.push(correlation),
             Document::Filter(filter) => self.filters.push(filter),
         }
+        Ok(())
     }
 
     /// Applies filters, resolves correlations, sorts problems.
@@ -98,46 +116,72 @@ impl Binder {
     }
 
     fn apply_filters(&mut self) {
-        for filter in &self.filters {
+        let filters = std::mem::take(&mut self.filters);
+        if filters.is_empty() {
+            return;
+        }
+        let names = self.names();
+        for filter in &filters {
+            let mut problems = Vec::new();
             match &filter.rules {
                 Targets::Any => {
-                    self.rules
-                        .iter_mut()
+                    let covered = self.rules.iter_mut();
+                    let outcome = covered
                         .filter(|rule| filter.covers(&rule.log_source))
-                        .for_each(|rule| filter.apply(rule));
+                        .try_for_each(|rule| filter.apply(rule, self.allowance));
+                    // Said once, although it holds for each of the rules that are left.
+                    problems.extend(
+                        outcome
+                            .err()
+                            .map(|kind| Problem::new(filter.meta.position, kind)),
+                    );
                 }
-                Targets::Named(names) => {
-                    for (name, position) in names {
-                        let found = self
-                            .rules
-                            .iter()
-                            .position(|rule| is_called(&rule.meta, name));
-                        let kind = match found {
-                            Some(index) if filter.covers(&self.rules[index].log_source) => {
-                                filter.apply(&mut self.rules[index]);
-                                continue;
-                            }
-                            Some(_) => ErrorKind::FilterLogSource {
-                                rule: name.to_string(),
-                            },
-                            None => {
-                                let known = self.rules.iter().flat_map(|rule| {
-                                    [Some(rule.meta.id.as_str()), rule.meta.name.as_deref()]
-                                        .into_iter()
-                                        .flatten()
-                                });
-                                ErrorKind::UnknownRule {
-                                    reference: name.to_string(),
-                                    suggestion: nearest(name, known),
-                                }
-                            }
-                        };
-                        self.problems
-                            .push(error_of(&filter.meta, Problem::new(*position, kind)));
+                Targets::Named(targets) => {
+                    for (name, position) in targets {
+                        let outcome = self.filter_named(filter, name, &names);
+                        problems.extend(outcome.err().map(|kind| Problem::new(*position, kind)));
                     }
                 }
             }
+            let problems = problems.into_iter();
+            self.problems
+                .extend(problems.map(|problem| error_of(&filter.meta, problem)));
         }
+    }
+
+    /// Applies a filter to the rule that it calls `name`.
+    fn filter_named(
+        &mut self,
+        filter: &Filter,
+        name: &str,
+        names: &HashMap<Arc<str>, Found>,
+    ) -> Result<(), ErrorKind> {
+        match names.get(name) {
+            Some(&Found::Rule(index)) if filter.covers(&self.rules[index].log_source) => {
+                filter.apply(&mut self.rules[index], self.allowance)
+            }
+            Some(Found::Rule(_)) => Err(ErrorKind::FilterLogSource {
+                rule: name.to_owned(),
+            }),
+            Some(Found::Correlation(_)) | None => Err(ErrorKind::UnknownRule {
+                reference: name.to_owned(),
+                suggestion: self.nearest(name, self.rules.iter().map(|rule| &rule.meta)),
+            }),
+        }
+    }
+
+    /// The id or name nearest to `name`, unless too many were looked for already.
+    fn nearest<'m>(&self, name: &str, metas: impl Iterator<Item = &'m Meta>) -> Option<String> {
+        let left = self.comparisons_left.get();
+        let mut compared = 0;
+        let known = metas
+            .flat_map(|meta| [Some(meta.id.as_str()), meta.name.as_deref()])
+            .flatten()
+            .take(left)
+            .inspect(|_| compared += 1);
+        let found = nearest(name, known);
+        self.comparisons_left.set(left - compared);
+        found
     }
 
     fn names(&self) -> HashMap<Arc<str>, Found> {
@@ -178,36 +222,26 @@ impl Binder {
                 .collect()
         };
         let needs: Vec<Vec<usize>> = (0..self.correlations.len()).map(refers_to).collect();
-        let mut order = Vec::new();
-        let mut placed = vec![false; needs.len()];
-        loop {
-            let before = order.len();
-            for index in 0..needs.len() {
-                if !placed[index] && needs[index].iter().all(|&need| placed[need]) {
-                    placed[index] = true;
-                    order.push(index);
+        let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); needs.len()];
+        for (index, needs) in needs.iter().enumerate() {
+            needs.iter().for_each(|&need| needed_by[need].push(index));
+        }
+        let mut missing: Vec<usize> = needs.iter().map(Vec::len).collect();
+        let mut order: Vec<usize> = (0..needs.len())
+            .filter(|&index| missing[index] == 0)
+            .collect();
+        let mut next = 0;
+        while let Some(&index) = order.get(next) {
+            next += 1;
+            for &other in &needed_by[index] {
+                missing[other] -= 1;
+                if missing[other] == 0 {
+                    order.push(other);
                 }
-            }
-            if order.len() == before {
-                break;
             }
         }
-        for index in (0..needs.len()).filter(|&index| !placed[index]) {
-            // Each of these waits for another of these: following them must come back somewhere.
-            let mut walk = vec![index];
-            let circle = loop {
-                let last = walk[walk.len() - 1];
-                let Some(&next) = needs[last].iter().find(|&&need| !placed[need]) else {
-                    break &walk[..];
-                };
-                match walk.iter().position(|&seen| seen == next) {
-                    Some(start) => {
-                        walk.push(next);
-                        break &walk[start..];
-                    }
-                    None => walk.push(next),
-                }
-            };
+        let waiting = |index: usize| missing[index] > 0;
+        for (index, circle) in circles(&needs, &waiting) {
             let meta = &self.correlations[index].meta;
             let name = |&index: &usize| {
                 let meta = &self.correlations[index].meta;
@@ -230,12 +264,12 @@ impl Binder {
         places: &[Option<usize>],
         done: &[Arc<Correlation>],
     ) -> Result<Correlation, Problem> {
-        let unknown = |name: &str, position: Position, known: Vec<&str>| {
-            let suggestion = nearest(name, known);
+        let unknown = |name: &str, position: Position, suggestion: Option<String>| {
+            let reference = name.to_owned();
             Problem::new(
                 position,
                 ErrorKind::UnknownRule {
-                    reference: name.to_owned(),
+                    reference,
                     suggestion,
                 },
             )
@@ -256,11 +290,10 @@ impl Binder {
                 None => None,
             };
             let Some(target) = target else {
-                return Err(unknown(
-                    name,
-                    *position,
-                    names.keys().map(|name| &**name).collect(),
-                ));
+                let rules = self.rules.iter().map(|rule| &rule.meta);
+                let correlations = self.correlations.iter().map(|other| &other.meta);
+                let suggestion = self.nearest(name, rules.chain(correlations));
+                return Err(unknown(name, *position, suggestion));
             };
             if rules.iter().any(|rule| rule.target == target) {
                 let reason =
@@ -279,21 +312,21 @@ impl Binder {
                 position: *position,
             });
         }
+        let named: Vec<Option<&Found>> = unbound
+            .rules
+            .iter()
+            .map(|(name, _)| names.get(name))
+            .collect();
         let mut aliases = Vec::new();
         for alias in &unbound.aliases {
             let mut fields = Vec::new();
             for (name, field, position) in &alias.fields {
                 // The alias may name the rule by name and the list by id, or the other way round.
                 let found = names.get(name);
-                let index = unbound.rules.iter().position(|(rule, _)| {
-                    rule == name || (found.is_some() && names.get(rule) == found)
-                });
+                let index = found.and_then(|_| named.iter().position(|named| *named == found));
                 let Some(index) = index else {
-                    return Err(unknown(
-                        name,
-                        *position,
-                        unbound.rules.iter().map(|(rule, _)| &**rule).collect(),
-                    ));
+                    let known = unbound.rules.iter().map(|(rule, _)| &**rule);
+                    return Err(unknown(name, *position, nearest(name, known)));
                 };
                 fields.push((index, Arc::clone(field)));
             }
@@ -337,6 +370,54 @@ impl Binder {
             }
         }
     }
+}
+
+/// Correlations shown of a circle.
+const CIRCLE_MAX: usize = 10;
+
+/// Correlations that wait for one another, or for one in such a circle, each with its circle, the first repeated at
+/// its end. Of a long one the beginning is told.
+fn circles(needs: &[Vec<usize>], waiting: &dyn Fn(usize) -> bool) -> Vec<(usize, Vec<usize>)> {
+    // Following any need that still waits must come back somewhere.
+    let next = |index: usize| needs[index].iter().copied().find(|&need| waiting(need));
+    // Where the walk from each comes upon its circle, once it is known.
+    let mut entries: Vec<Option<usize>> = vec![None; needs.len()];
+    let mut steps = vec![usize::MAX; needs.len()];
+    let mut found = Vec::new();
+    for index in (0..needs.len()).filter(|&index| waiting(index)) {
+        let mut walk = Vec::new();
+        let mut at = index;
+        while entries[at].is_none() && steps[at] == usize::MAX {
+            steps[at] = walk.len();
+            walk.push(at);
+            match next(at) {
+                Some(other) => at = other,
+                None => break,
+            }
+        }
+        // What was walked before the circle leads to where it begins; on the circle, each begins it.
+        let circle_from = if entries[at].is_none() {
+            steps[at]
+        } else {
+            walk.len()
+        };
+        let entry = entries[at].unwrap_or(at);
+        for (step, &passed) in walk.iter().enumerate() {
+            entries[passed] = Some(if step >= circle_from { passed } else { entry });
+        }
+        let start = entries[index].unwrap_or(index);
+        let mut circle = vec![start];
+        let mut at = start;
+        while let Some(other) = next(at).filter(|_| circle.len() <= CIRCLE_MAX) {
+            circle.push(other);
+            at = other;
+            if other == start {
+                break;
+            }
+        }
+        found.push((index, circle));
+    }
+    found
 }
 
 fn error_of(meta: &Meta, problem: Problem) -> RuleError {

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::LoadOptions;
+use super::allowance::Allowance;
 use super::item::Item;
-use crate::condition;
+use crate::condition::{self, Inliner};
 use crate::error::{ErrorKind, Problem};
 use crate::rule::{ConditionText, Expr, Search};
 use crate::yaml::{Entry, Kind, Node, Resolved};
+
+/// Searches of one rule; SigmaHQ's have below 50.
+const SEARCHES_MAX: usize = 1_000;
 
 /// A detection once read.
 pub(super) struct Detection {
@@ -17,9 +20,9 @@ pub(super) struct Detection {
 }
 
 /// Reads the section of a rule.
-pub(super) fn read(node: &Node, options: &LoadOptions) -> Result<Detection, Problem> {
+pub(super) fn read(node: &Node, allowance: &Allowance<'_>) -> Result<Detection, Problem> {
     let entries = node.entries("detection")?;
-    read_entries(entries, node, "detection", options)
+    read_entries(entries, node, "detection", allowance)
 }
 
 /// Reads searches and the condition among `entries`.
@@ -27,7 +30,7 @@ pub(super) fn read_entries(
     entries: &[Entry],
     node: &Node,
     within: &'static str,
-    options: &LoadOptions,
+    allowance: &Allowance<'_>,
 ) -> Result<Detection, Problem> {
     let mut searches = Vec::new();
     let mut condition_node = None;
@@ -44,9 +47,16 @@ pub(super) fn read_entries(
                     },
                 ));
             }
+            _ if searches.len() >= SEARCHES_MAX => {
+                let reason = format!("a rule with more than {SEARCHES_MAX} searches; split it");
+                return Err(Problem::new(
+                    entry.position,
+                    ErrorKind::Condition { reason },
+                ));
+            }
             name => searches.push(Search {
                 name: Arc::from(name),
-                expr: read_search(&entry.value, options)?,
+                expr: read_search(&entry.value, allowance)?,
                 position: entry.position,
             }),
         }
@@ -73,9 +83,14 @@ pub(super) fn read_entries(
     let texts = condition_node.texts("condition")?;
     let mut conditions = Vec::new();
     let mut parts = Vec::new();
+    let mut inliner = Inliner::new(&searches);
     for (text, position) in texts {
         let condition = condition::parse(text, position)?;
-        parts.push(condition::inline(&condition, &searches, position)?);
+        let before = inliner.size();
+        parts.push(inliner.condition(&condition, position)?);
+        allowance
+            .take_parts(inliner.size() - before)
+            .map_err(|kind| Problem::new(position, kind))?;
         conditions.push(ConditionText {
             text: Arc::from(text),
             position,
@@ -94,9 +109,9 @@ pub(super) fn read_entries(
 }
 
 /// A search: a map (And), a list of maps (Or), a list of keywords (Or), or one keyword.
-fn read_search(node: &Node, options: &LoadOptions) -> Result<Expr, Problem> {
+fn read_search(node: &Node, allowance: &Allowance<'_>) -> Result<Expr, Problem> {
     match &node.kind {
-        Kind::Map(entries) => read_map(entries, node, options),
+        Kind::Map(entries) => read_map(entries, node, allowance),
         Kind::List(items) if items.is_empty() => {
             Err(node.wrong("a search", "a list of at least one value or map"))
         }
@@ -104,8 +119,8 @@ fn read_search(node: &Node, options: &LoadOptions) -> Result<Expr, Problem> {
             let parts = items
                 .iter()
                 .map(|item| match &item.kind {
-                    Kind::Map(entries) => read_map(entries, item, options),
-                    Kind::Scalar(_) => Item::keyword().lower(item, options),
+                    Kind::Map(entries) => read_map(entries, item, allowance),
+                    Kind::Scalar(_) => Item::keyword().lower(item, allowance),
                     Kind::List(_) => Err(item.wrong("an item of a search", "a value or a map")),
                 })
                 .collect::<Result<Vec<Expr>, Problem>>()?;
@@ -114,17 +129,17 @@ fn read_search(node: &Node, options: &LoadOptions) -> Result<Expr, Problem> {
         Kind::Scalar(scalar) if scalar.value == Resolved::Null => {
             Err(node.wrong("a search", "a map, or a list of values or maps"))
         }
-        Kind::Scalar(_) => Item::keyword().lower(node, options),
+        Kind::Scalar(_) => Item::keyword().lower(node, allowance),
     }
 }
 
-fn read_map(entries: &[Entry], node: &Node, options: &LoadOptions) -> Result<Expr, Problem> {
+fn read_map(entries: &[Entry], node: &Node, allowance: &Allowance<'_>) -> Result<Expr, Problem> {
     if entries.is_empty() {
         return Err(node.wrong("a search", "a map with at least one field"));
     }
     let parts = entries
         .iter()
-        .map(|entry| Item::parse(&entry.key, entry.position)?.lower(&entry.value, options))
+        .map(|entry| Item::parse(&entry.key, entry.position)?.lower(&entry.value, allowance))
         .collect::<Result<Vec<Expr>, Problem>>()?;
     Ok(and(parts))
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use citywatch_parsers::LogSource;
 
+use super::allowance::Allowance;
 use super::correlation::UnboundCorrelation;
 use super::filter::Filter;
 use super::keys::{Keys, choose};
-use super::{LoadOptions, correlation, detection, filter};
+use super::{correlation, detection, filter};
 use crate::error::{ErrorKind, Problem, RuleError};
 use crate::rule::{Alerts, Level, Meta, Rule, RuleId, Status};
 use crate::yaml;
@@ -68,7 +69,7 @@ impl Document {
 pub(super) fn read(
     path: &Arc<str>,
     yaml: &yaml::Document<'_>,
-    options: &LoadOptions,
+    allowance: &Allowance<'_>,
 ) -> Result<Document, Box<RuleError>> {
     let with = |problem: Problem| {
         // Title and id are told as far as they can be read, so that people find the rule.
@@ -91,14 +92,14 @@ pub(super) fn read(
         .root
         .as_ref()
         .map_err(|problem| with(problem.clone()))?;
-    read_root(path, yaml, root, options).map_err(with)
+    read_root(path, yaml, root, allowance).map_err(with)
 }
 
 fn read_root(
     path: &Arc<str>,
     yaml: &yaml::Document<'_>,
     root: &yaml::Node,
-    options: &LoadOptions,
+    allowance: &Allowance<'_>,
 ) -> Result<Document, Problem> {
     let keys = Keys::of(root, "the rule")?;
     let known: Vec<&str> = COMMON_KEYS
@@ -142,11 +143,11 @@ fn read_root(
         }
         "filter" => {
             let log_source = read_log_source(keys.need("logsource", &known)?)?;
-            Document::Filter(filter::read(meta, log_source, &section.value, options)?)
+            Document::Filter(filter::read(meta, log_source, &section.value, allowance)?)
         }
         _ => {
             let log_source = read_log_source(keys.need("logsource", &known)?)?;
-            let detection = detection::read(&section.value, options)?;
+            let detection = detection::read(&section.value, allowance)?;
             let fields = match keys.get("fields") {
                 Some(node) => texts(node, "fields")?,
                 None => Vec::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use citywatch_parsers::LogSource;
 
-use super::LoadOptions;
+use super::allowance::Allowance;
 use super::detection::{self, Detection};
 use crate::error::{ErrorKind, Problem};
 use crate::rule::{Expr, Meta, Position, Rule, Search};
@@ -16,6 +16,9 @@ pub(super) struct Filter {
     pub(super) log_source: LogSource<'static>,
     pub(super) rules: Targets,
     pub(super) detection: Detection,
+    /// What it adds to a rule: tests and operators, and bytes of names.
+    parts: usize,
+    text_bytes: usize,
 }
 
 /// Which rules a filter is for.
@@ -31,7 +34,7 @@ pub(super) fn read(
     meta: Meta,
     log_source: LogSource<'static>,
     node: &Node,
-    options: &LoadOptions,
+    allowance: &Allowance<'_>,
 ) -> Result<Filter, Problem> {
     let entries = node.entries("filter")?;
     let Some(rules) = entries.iter().find(|entry| entry.key == "rules") else {
@@ -59,7 +62,11 @@ pub(super) fn read(
         .filter(|entry| entry.key != "rules")
         .cloned()
         .collect();
-    let detection = detection::read_entries(&searches, node, "filter", options)?;
+    let detection = detection::read_entries(&searches, node, "filter", allowance)?;
+    let exprs = detection.searches.iter().map(|search| &search.expr);
+    let parts = exprs.chain([&detection.condition]).map(Expr::parts).sum();
+    let searches = detection.searches.iter().map(|search| search.name.len());
+    let text_bytes = searches.map(|bytes| bytes + 1 + meta.title.len()).sum();
     Ok(Filter {
         meta,
         log_source,
@@ -69,6 +76,8 @@ pub(super) fn read(
             Targets::Named(names)
         },
         detection,
+        parts,
+        text_bytes,
     })
 }
 
@@ -82,7 +91,16 @@ impl Filter {
     }
 
     /// The rule becomes `(rule) and (filter)`.
-    pub(super) fn apply(&self, rule: &mut Rule) {
+    ///
+    /// # Errors
+    /// When the rule, or all rules together, would become too large: it stays as it was.
+    pub(super) fn apply(
+        &self,
+        rule: &mut Rule,
+        allowance: &Allowance<'_>,
+    ) -> Result<(), ErrorKind> {
+        allowance.take_parts(self.parts)?;
+        allowance.take_text(self.text_bytes)?;
         let own = std::mem::replace(&mut rule.condition, Expr::Const(true));
         rule.condition = Expr::And(vec![own, self.detection.condition.clone()]);
         rule.searches
@@ -93,7 +111,8 @@ impl Filter {
             }));
         rule.conditions
             .extend(self.detection.conditions.iter().cloned());
-        let texts = [rule.meta.content_hash.as_bytes(), self.meta.text.as_bytes()];
-        rule.meta.content_hash = Arc::from(super::document::sha256_hex(texts));
+        let hashes = [&rule.meta.content_hash, &self.meta.content_hash].map(|hash| hash.as_bytes());
+        rule.meta.content_hash = Arc::from(super::document::sha256_hex(hashes));
+        Ok(())
     }
 }

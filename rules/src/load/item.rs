@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::LoadOptions;
+use super::allowance::Allowance;
 use super::detection::{and, or};
 use super::modifiers::{MODIFIERS, Modifier, RegexFlag};
 use super::values::{Template, expand_regex};
@@ -17,6 +17,8 @@ use crate::yaml::{Kind, Node, Resolved, Scalar};
 
 /// Patterns that one item may stand for.
 pub(super) const PATTERNS_MAX: usize = 10_000;
+/// Bytes that they may have where there are more of them than values.
+const PATTERN_BYTES_MAX: usize = 16 << 20;
 
 /// A key of a search: a field (none for keywords) with its modifiers.
 pub(super) struct Item {
@@ -107,7 +109,7 @@ impl Item {
     }
 
     /// The expression for this item with these values.
-    pub(super) fn lower(&self, node: &Node, options: &LoadOptions) -> Result<Expr, Problem> {
+    pub(super) fn lower(&self, node: &Node, allowance: &Allowance<'_>) -> Result<Expr, Problem> {
         let operator = self.operator()?;
         let values: Vec<&Node> = match &node.kind {
             Kind::List(items) if items.is_empty() => {
@@ -139,9 +141,12 @@ impl Item {
                 _ => return Err(value.wrong("the value", "a single value or a list of them")),
             };
             let tests = self
-                .tests(operator, scalar, options)
+                .tests(operator, scalar, allowance)
                 .map_err(|kind| Problem::new(value.position, kind))?;
             patterns += tests.len();
+            allowance
+                .take_parts(tests.len())
+                .map_err(|kind| Problem::new(value.position, kind))?;
             if patterns > PATTERNS_MAX {
                 let kind = ErrorKind::TooManyPatterns {
                     patterns,
@@ -289,33 +294,25 @@ impl Item {
         &self,
         operator: Operator,
         scalar: &Scalar,
-        options: &LoadOptions,
+        allowance: &Allowance<'_>,
     ) -> Result<Vec<Test>, ErrorKind> {
         match operator {
-            Operator::Text => self.text_tests(scalar, options),
+            Operator::Text => self.text_tests(scalar, allowance),
             Operator::Regex(flags) => {
                 let text = not_null(scalar, "a regular expression")?;
-                let sources = if self.has(Modifier::Expand) {
-                    expand_regex(text, options)?
-                } else {
-                    vec![text.to_owned()]
+                let regex = |source: &String| {
+                    let (pattern, bytes) = pcre::translate(source, flags)?;
+                    allowance.take_regex(bytes)?;
+                    Ok(Test::Regex(pattern))
                 };
-                sources
-                    .iter()
-                    .map(|source| Ok(Test::Regex(pcre::translate(source, flags)?)))
-                    .collect()
+                let sources = self.sources(text, allowance)?;
+                sources.iter().map(regex).collect()
             }
             Operator::Cidr => {
                 let text = not_null(scalar, "a network such as 10.0.0.0/8")?;
-                let sources = if self.has(Modifier::Expand) {
-                    expand_regex(text, options)?
-                } else {
-                    vec![text.to_owned()]
-                };
-                sources
-                    .iter()
-                    .map(|source| Ok(Test::Cidr(parse_cidr(source)?)))
-                    .collect()
+                let sources = self.sources(text, allowance)?;
+                let network = |source: &String| Ok(Test::Cidr(parse_cidr(source)?));
+                sources.iter().map(network).collect()
             }
             Operator::Exists => match (scalar.value, scalar.text.to_lowercase().as_str()) {
                 (Resolved::Bool(true), _) | (_, "yes") => Ok(vec![Test::Exists(Presence::Present)]),
@@ -351,7 +348,20 @@ impl Item {
         }
     }
 
-    fn text_tests(&self, scalar: &Scalar, options: &LoadOptions) -> Result<Vec<Test>, ErrorKind> {
+    /// The value of an operator that takes no wildcards: with `expand`, one for each value of its placeholders.
+    fn sources(&self, text: &str, allowance: &Allowance<'_>) -> Result<Vec<String>, ErrorKind> {
+        if self.has(Modifier::Expand) {
+            expand_regex(text, allowance.options)
+        } else {
+            Ok(vec![text.to_owned()])
+        }
+    }
+
+    fn text_tests(
+        &self,
+        scalar: &Scalar,
+        allowance: &Allowance<'_>,
+    ) -> Result<Vec<Test>, ErrorKind> {
         let is_text_only = |modifier: &Modifier| {
             matches!(
                 modifier,
@@ -397,7 +407,7 @@ impl Item {
                 Ok(tests)
             }
             _ => self
-                .templates(&scalar.text, options)?
+                .templates(&scalar.text, allowance)?
                 .into_iter()
                 .map(|template| {
                     let template = if keyword {
@@ -412,9 +422,9 @@ impl Item {
     }
 
     /// The value after its modifiers, in their order.
-    fn templates(&self, text: &str, options: &LoadOptions) -> Result<Vec<Template>, ErrorKind> {
+    fn templates(&self, text: &str, allowance: &Allowance<'_>) -> Result<Vec<Template>, ErrorKind> {
         let mut templates = if self.has(Modifier::Expand) {
-            Template::expand(text, options)?
+            Template::expand(text, allowance.options)?
         } else {
             vec![Template::parse(text)]
         };
@@ -440,6 +450,7 @@ impl Item {
             }
             templates = next;
         }
+        allowance.take_text(templates.iter().map(Template::bytes).sum())?;
         Ok(templates)
     }
 }
@@ -453,6 +464,17 @@ impl Flags {
         }
         self
     }
+}
+
+/// Whether patterns of so many bytes are not too much for one item.
+pub(super) fn check_bytes(bytes: usize) -> Result<(), ErrorKind> {
+    if bytes > PATTERN_BYTES_MAX {
+        return Err(ErrorKind::TooLongPatterns {
+            bytes,
+            bytes_max: PATTERN_BYTES_MAX,
+        });
+    }
+    Ok(())
 }
 
 fn count(text: &str) -> u32 {

@@ -24,13 +24,9 @@ pub fn read_placeholders(
             kind: problem.kind,
         })
     };
-    let documents = yaml::read_documents(text);
     let mut placeholders = BTreeMap::new();
-    for document in &documents {
-        let root = document
-            .root
-            .as_ref()
-            .map_err(|problem| with(problem.clone()))?;
+    for document in yaml::read_documents(text) {
+        let root = document.root.map_err(with)?;
         for entry in root.entries("the file of placeholders").map_err(with)? {
             check_name(&entry.key, entry.position).map_err(with)?;
             let values = entry.value.texts(&entry.key).map_err(with)?;

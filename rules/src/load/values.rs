@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::LoadOptions;
-use super::item::PATTERNS_MAX;
+use super::item::{PATTERNS_MAX, check_bytes};
 use crate::error::ErrorKind;
 use crate::rule::{Case, TextPart, TextPattern};
 
@@ -82,6 +82,9 @@ impl Template {
                     patterns_max: PATTERNS_MAX,
                 });
             }
+            let old: usize = templates.iter().map(Self::bytes).sum();
+            let new: usize = choices.iter().map(Self::bytes).sum();
+            check_bytes(old * choices.len() + new * templates.len())?;
             templates = templates
                 .iter()
                 .flat_map(|before| {
@@ -92,6 +95,15 @@ impl Template {
                 .collect();
         }
         Ok(templates.into_iter().map(Self::joined).collect())
+    }
+
+    /// Bytes of its literals.
+    pub(super) fn bytes(&self) -> usize {
+        let literals = self.pieces.iter().map(|piece| match piece {
+            Piece::Literal(bytes) => bytes.len(),
+            Piece::One | Piece::Any => 0,
+        });
+        literals.sum()
     }
 
     fn push_char(&mut self, c: char) {
@@ -129,6 +141,7 @@ impl Template {
 
     /// `windash`: each dash that begins a word and follows none becomes each of [`DASHES`].
     pub(super) fn windash(self) -> Result<Vec<Self>, ErrorKind> {
+        let bytes_all = self.bytes();
         let mut done = vec![Self::default()];
         for piece in self.pieces {
             let Piece::Literal(bytes) = piece else {
@@ -145,19 +158,19 @@ impl Template {
                         .checked_sub(1)
                         .and_then(|before| chars.get(before))
                         .is_some_and(is_word);
-                let choices = if begins {
-                    &DASHES[..]
-                } else {
-                    std::slice::from_ref(&chars[index])
-                };
-                let patterns = done.len() * choices.len();
+                if !begins {
+                    done.iter_mut().for_each(|template| template.push_char(c));
+                    continue;
+                }
+                let patterns = done.len() * DASHES.len();
+                check_bytes(patterns * bytes_all)?;
                 if patterns > PATTERNS_MAX {
                     return Err(ErrorKind::TooManyPatterns {
                         patterns,
                         patterns_max: PATTERNS_MAX,
                     });
                 }
-                done = choices
+                done = DASHES
                     .iter()
                     .flat_map(|&choice| {
                         done.iter().cloned().map(move |mut template| {
@@ -303,6 +316,9 @@ pub(super) fn expand_regex(text: &str, options: &LoadOptions) -> Result<Vec<Stri
                 patterns_max: PATTERNS_MAX,
             });
         }
+        let old: usize = texts.iter().map(String::len).sum();
+        let new: usize = choices.iter().map(String::len).sum();
+        check_bytes(old * choices.len() + new * texts.len())?;
         texts = texts
             .iter()
             .flat_map(|before| choices.iter().map(move |after| format!("{before}{after}")))
