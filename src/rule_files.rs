@@ -1,23 +1,22 @@
 //! Finds rule files on disk; the rules crate itself does no I/O.
 
+use std::collections::HashSet;
+use std::fs::{File, FileType, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use citywatch_rules::RuleSource;
+use citywatch_rules::{FILE_BYTES_MAX, RuleSource};
 
 use crate::report::UsageError;
 
-/// Largest rule file that is read, in bytes; the rules crate refuses what is larger than its own bound.
-const RULE_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
 /// Reads every `.yml` and `.yaml` file below `paths` in the order of their names; `*.test.yml` are
-/// rule tests, not rules. A path that does not exist is a usage error; a file that cannot be read is
-/// returned among the second list, and the others go on.
+/// rule tests, not rules. A path that does not exist is a usage error; a file or folder that cannot be read is
+/// returned among the second list, in words, and the others go on.
 pub fn read(paths: &[PathBuf]) -> anyhow::Result<(Vec<RuleSource>, Vec<String>)> {
-    let mut files = Vec::new();
+    let mut found = Found::default();
     for path in paths {
         if !path.exists() {
             return Err(UsageError(format!(
@@ -26,17 +25,19 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<(Vec<RuleSource>, Vec<String>)>
             ))
             .into());
         }
-        collect(path, &mut files).with_context(|| format!("cannot list {}", path.display()))?;
+        found
+            .add(path)
+            .with_context(|| format!("cannot list {}", path.display()))?;
     }
-    let mut sources = Vec::with_capacity(files.len());
-    let mut unreadable = Vec::new();
-    for file in files {
+    let mut sources = Vec::with_capacity(found.files.len());
+    let mut unreadable = found.unreadable;
+    for file in found.files {
         match read_one(&file) {
             Ok(text) => sources.push(RuleSource {
                 path: file.to_string_lossy().into(),
                 text: text.into(),
             }),
-            Err(error) => unreadable.push(format!("{}: {error}", file.display())),
+            Err(error) => unreadable.push(format!("{}{error}", file.display())),
         }
     }
     Ok((sources, unreadable))
@@ -45,8 +46,8 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<(Vec<RuleSource>, Vec<String>)>
 /// Whether a path is a rule file by its name, or a directory with one below it.
 pub fn holds_rules(path: &Path) -> bool {
     if path.is_dir() {
-        let mut files = Vec::new();
-        return collect_below(path, &mut files).is_ok() && !files.is_empty();
+        let mut found = Found::default();
+        return found.add_below(path).is_ok() && !found.files.is_empty();
     }
     is_rule(path)
 }
@@ -60,12 +61,13 @@ pub struct Fingerprint(u64);
 /// # Errors
 /// When they cannot be listed.
 pub fn fingerprint(paths: &[PathBuf]) -> std::io::Result<Fingerprint> {
-    let mut files = Vec::new();
+    let mut found = Found::default();
     for path in paths {
-        collect(path, &mut files)?;
+        found.add(path)?;
     }
     let mut hasher = DefaultHasher::new();
-    for file in &files {
+    found.unreadable.hash(&mut hasher);
+    for file in &found.files {
         file.hash(&mut hasher);
         // A file that is just being replaced differs from all that it was and will be.
         if let Ok(metadata) = std::fs::metadata(file) {
@@ -77,39 +79,48 @@ pub fn fingerprint(paths: &[PathBuf]) -> std::io::Result<Fingerprint> {
     Ok(Fingerprint(hasher.finish()))
 }
 
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if path.is_file() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    collect_below(path, files)
+/// What a walk has come upon.
+#[derive(Default)]
+struct Found {
+    files: Vec<PathBuf>,
+    /// Folders that cannot be listed, in words.
+    unreadable: Vec<String>,
+    /// Folders, by device and number: links may lead to one again and again, or in a circle.
+    folders: HashSet<(u64, u64)>,
 }
 
-/// Hidden folders are left out: version control, and the copies behind a mounted ConfigMap's links.
-fn collect_below(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries = std::fs::read_dir(folder)?
-        .map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))))
-        .collect::<std::io::Result<Vec<_>>>()?;
-    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (path, kind) in entries {
-        let is_dir = kind.is_dir() || (kind.is_symlink() && leads_elsewhere(&path, folder));
-        if is_dir && !is_hidden(&path) {
-            collect_below(&path, files)?;
-        } else if is_dir {
-            continue;
-        } else if is_rule(&path) {
-            files.push(path);
+impl Found {
+    /// A path as it is configured: a folder, or a file whatever its name.
+    fn add(&mut self, path: &Path) -> std::io::Result<()> {
+        if path.is_dir() {
+            return self.add_below(path);
         }
+        self.files.push(path.to_owned());
+        Ok(())
     }
-    Ok(())
-}
 
-/// Whether a link leads to a folder, and not back to one that it stands in.
-fn leads_elsewhere(link: &Path, folder: &Path) -> bool {
-    let (Ok(target), Ok(folder)) = (link.canonicalize(), folder.canonicalize()) else {
-        return false;
-    };
-    target.is_dir() && !folder.starts_with(target)
+    /// What is hidden is left out: version control, the copies behind a mounted ConfigMap's links, locks of editors.
+    fn add_below(&mut self, folder: &Path) -> std::io::Result<()> {
+        let metadata = std::fs::metadata(folder)?;
+        if !self.folders.insert((metadata.dev(), metadata.ino())) {
+            return Ok(());
+        }
+        let mut entries = std::fs::read_dir(folder)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<std::io::Result<Vec<_>>>()?;
+        entries.sort();
+        for path in entries.into_iter().filter(|path| !is_hidden(path)) {
+            if !path.is_dir() {
+                if is_rule(&path) {
+                    self.files.push(path);
+                }
+            } else if let Err(error) = self.add_below(&path) {
+                let said = format!("{}: cannot be listed: {error}", path.display());
+                self.unreadable.push(said);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn is_hidden(path: &Path) -> bool {
@@ -125,16 +136,57 @@ fn is_rule(path: &Path) -> bool {
     (name.ends_with(".yml") || name.ends_with(".yaml")) && !name.ends_with(".test.yml")
 }
 
-fn read_one(path: &Path) -> std::io::Result<String> {
-    let file = std::fs::File::open(path)?;
-    let bytes_expected = file.metadata()?.len();
-    if bytes_expected > RULE_FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!(
-            "{bytes_expected} bytes is more than a rule file may have"
-        )));
+/// The text of a rule file, or why it has none, to be put behind the file's name.
+fn read_one(path: &Path) -> Result<String, String> {
+    let io = |error: std::io::Error| format!(": {error}");
+    // Asked before it is opened: opening a pipe waits for somebody who writes to it.
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    if !metadata.is_file() {
+        let kind = kind_in_words(metadata.file_type());
+        return Err(format!(
+            ": {kind}, and rules are read from regular files only; write them into one"
+        ));
     }
+    let bytes = read_bytes(path, &metadata).map_err(io)?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(format!(
+            ":1:1: the file is larger than the {FILE_BYTES_MAX} bytes that a rule file may have; split it"
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let (valid, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        if valid.is_empty() && (rest.starts_with(&[0xFF, 0xFE]) || rest.starts_with(&[0xFE, 0xFF]))
+        {
+            return ":1:1: the file is UTF-16; save it as UTF-8".to_owned();
+        }
+        let line = 1 + memchr::memchr_iter(b'\n', valid).count();
+        let line_start = memchr::memrchr(b'\n', valid).map_or(0, |end| end + 1);
+        let column = 1 + String::from_utf8_lossy(&valid[line_start..])
+            .chars()
+            .count();
+        let byte = rest.first().copied().unwrap_or_default();
+        format!(":{line}:{column}: the byte 0x{byte:02X} is not UTF-8; save the file as UTF-8")
+    })
+}
+
+/// The content, and of what is too large one byte more than it may have.
+fn read_bytes(path: &Path, metadata: &Metadata) -> std::io::Result<Vec<u8>> {
+    let bytes_max = FILE_BYTES_MAX as u64 + 1;
     // The size is known, so one read brings all and another its end.
-    let mut bytes = Vec::with_capacity(usize::try_from(bytes_expected).unwrap_or(0) + 1);
-    file.take(RULE_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    String::from_utf8(bytes).map_err(|_| std::io::Error::other("not UTF-8 text"))
+    let expected = usize::try_from(metadata.len().min(bytes_max)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(expected + 1);
+    File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn kind_in_words(kind: FileType) -> &'static str {
+    if kind.is_fifo() {
+        "this is a pipe"
+    } else if kind.is_socket() {
+        "this is a socket"
+    } else if kind.is_dir() {
+        "this is a folder"
+    } else {
+        "this is a device"
+    }
 }

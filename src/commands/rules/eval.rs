@@ -39,7 +39,8 @@ use crate::report::{UsageError, say};
 Correlations are told after all else, with the file and record of their last event. A rule that a correlation
 refers to is told of its own only where the correlation says `generate: true`.
 
-Exit code 0 also when nothing matched; 1 when a rule or a file was left out; 2 for a wrong command line.")]
+Exit code 0 also when nothing matched; 1 when a rule or a file was left out, or there was no rule at all; 2 for a wrong
+command line.")]
 pub struct EvalArgs {
     /// Rule files, or directories with all below them
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
@@ -160,11 +161,13 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     if args.stats {
         eprintln!("{}", serde_json::to_string(&stats)?);
     }
-    Ok(if stats.rules_skipped == 0 && left_out.files == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(
+        if stats.rules_loaded > 0 && stats.rules_skipped == 0 && left_out.files == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        },
+    )
 }
 
 /// Reads and compiles the rules; says what is wrong with those that are left out.
@@ -184,6 +187,13 @@ fn load(
     }
     for problem in &set.problems {
         say(&problem.to_string());
+    }
+    if set.rules.is_empty() && set.problems.is_empty() && unreadable.is_empty() {
+        let paths = args.rules.iter().map(|path| path.display().to_string());
+        say(&format!(
+            "no rules in {}: rules are .yml and .yaml files (*.test.yml are tests, and what is hidden is left out)",
+            paths.collect::<Vec<_>>().join(", ")
+        ));
     }
     let (mode, taxonomy) = match args.logsource {
         Routing::Strict => (LogSourceMode::Strict, Taxonomy::Sigma),
