@@ -206,6 +206,46 @@ fn every_kind_of_input_gives_the_same_matches() {
     );
 }
 
+/// What of an archive could be unpacked before it breaks off is evaluated, and the exit code says that it is not all.
+#[test]
+fn what_came_before_an_archive_broke_is_evaluated() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "g.yml", format!("{RULES}  generate: true\n"));
+    let line = sign_in(1, "an", "failure");
+    for lines in [3, 20_000] {
+        let text: String = (0..lines)
+            .map(|n| format!("{line}{}\n", " ".repeat(n % 7)))
+            .collect();
+        let whole = gz(text.as_bytes());
+        let behind = [&whole[..], b"garbage"].concat();
+        // The check sum is cut off, or something else follows: all lines are there.
+        for (name, content) in [("cut", &whole[..whole.len() - 5]), ("behind", &behind)] {
+            let path = write(dir.path(), &format!("{name}-{lines}.gz"), content);
+            for threads in ["1", "3"] {
+                let args = [
+                    "rules",
+                    "eval",
+                    "--rules",
+                    &rules,
+                    "--threads",
+                    threads,
+                    "--stats",
+                    &path,
+                ];
+                let output = run(&args);
+                assert_eq!(output.status.code(), Some(1));
+                assert_eq!(stats(&output)["records"], lines, "{name} {threads}");
+                assert!(said(&output).contains("cannot read"), "{}", said(&output));
+            }
+        }
+        let half = write(dir.path(), "half.gz", &whole[..whole.len() / 2]);
+        let output = run(&["rules", "eval", "--rules", &rules, "--stats", &half]);
+        assert_eq!(output.status.code(), Some(1));
+        let read = stats(&output)["records"].as_u64().unwrap();
+        assert!(lines == 3 || (1..20_000).contains(&read), "{read}");
+    }
+}
+
 #[test]
 fn correlations_hold_over_files_in_event_time() {
     let dir = tempfile::tempdir().unwrap();

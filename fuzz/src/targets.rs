@@ -20,6 +20,7 @@ use citywatch_parsers::{
     Event, EventJson, Origin, ParseContext, RecordBatch, Timestamp, detect_format, parse_batch,
 };
 use citywatch_rules::{LoadOptions, RuleSet, RuleSource, reference};
+use serde_json::json;
 
 /// A target.
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +249,7 @@ fn condition(bytes: &[u8]) {
             "        A: 1\n    sel_a:\n        B: x\n    sel_b:\n        C|contains: y\n    _own:\n        D: null\n    filter:\n        - z\n",
             &quoted,
         ),
-        &[&[("A", "1"), ("C", "xyz")], &[("B", "x")], &[]],
+        &[json!({"A": "1", "C": "xyz"}), json!({"B": "x"}), json!({})],
     );
 }
 
@@ -280,6 +281,30 @@ const MODIFIERS: &[&str] = &[
     "|hour",
     "|exists",
     "|contains|all",
+    "|re|m",
+    "|re|i|s",
+    "|re|neq",
+    "|startswith|neq",
+    "|cased|endswith",
+    "|windash|startswith",
+    "|windash|contains|all",
+    "|utf16le|base64offset|contains",
+    "|utf16be|base64|contains",
+    "|wide",
+    "|fieldref|startswith",
+    "|fieldref|contains|cased",
+    "|fieldref|neq",
+    "|cidr|neq",
+    "|lt",
+    "|lte",
+    "|gt|neq",
+    "|minute|lt",
+    "|day",
+    "|week|gte",
+    "|month|neq",
+    "|year|lte",
+    "|expand",
+    "|all",
 ];
 
 /// The first byte is the modifier, the first line after it the pattern, the rest the value.
@@ -294,7 +319,10 @@ fn pattern(bytes: &[u8]) {
     let selection = format!("        A{modifier}: {quoted}\n");
     check(
         &rule(&selection, "selection"),
-        &[&[("A", value), ("B", value)]],
+        &[
+            json!({"A": value, "B": value}),
+            json!({"A": [1, value], "B": {"C": value}}),
+        ],
     );
 }
 
@@ -309,13 +337,7 @@ fn agreement(bytes: &[u8]) {
         }
         for field in 0..=choices.below(2) {
             let modifier = choices.pick(MODIFIERS);
-            let value = match choices.below(8) {
-                0 => "null".to_owned(),
-                1 => "'*'".to_owned(),
-                2 => choices.below(30).to_string(),
-                3 => format!("[{}, {}]", choices.text(), choices.text()),
-                _ => choices.text(),
-            };
+            let value = choices.rule_value(modifier);
             let name = choices.pick(&["A", "B", "Image", "CommandLine"]);
             selections.push_str(&format!("        {name}{field}{modifier}: {value}\n"));
         }
@@ -329,27 +351,20 @@ fn agreement(bytes: &[u8]) {
         "selection or (sel_b and not filter)",
         "not 1 of them",
         "all of them",
+        "2 of them",
+        "1 of sel* and not all of them",
+        "not (selection and not filter) or sel_b",
     ]);
     let mut events = Vec::new();
     for _ in 0..=choices.below(3) {
-        let mut event = Vec::new();
+        let mut event = serde_json::Map::new();
         for name in ["A0", "B0", "Image0", "CommandLine1", "A1", "B1"] {
             if choices.below(3) > 0 {
-                event.push((name, choices.plain()));
+                event.insert(name.to_owned(), choices.value());
             }
         }
-        events.push(event);
+        events.push(event.into());
     }
-    let borrowed: Vec<Vec<(&str, &str)>> = events
-        .iter()
-        .map(|event| {
-            event
-                .iter()
-                .map(|(name, value)| (*name, value.as_str()))
-                .collect()
-        })
-        .collect();
-    let events: Vec<&[(&str, &str)]> = borrowed.iter().map(Vec::as_slice).collect();
     check(&rule(&selections, condition), &events);
 }
 
@@ -387,6 +402,9 @@ impl Choices<'_> {
             "-",
             "powershell",
             "10.0.0.1",
+            "Y21kLmV4Z",
+            "YQBi",
+            "c\0m\0",
             "2026-11-22T10:00:00Z",
             "\"",
             "\n",
@@ -397,23 +415,66 @@ impl Choices<'_> {
         (0..=self.below(4)).map(|_| self.pick(PARTS)).collect()
     }
 
+    /// A value that rules have under a modifier, nearly always: what cannot be read is not compared.
+    fn rule_value(&mut self, modifier: &str) -> String {
+        let is = |words: &[&str]| modifier.split('|').any(|word| words.contains(&word));
+        const NUMBERS: &[&str] = &[
+            "lt", "lte", "gt", "gte", "minute", "hour", "day", "week", "month", "year",
+        ];
+        if is(NUMBERS) {
+            return (1 + self.below(12)).to_string();
+        }
+        if is(&["cidr"]) {
+            return self.pick(&["10.0.0.0/8", "'::/0'", "10.0.0.1"]).to_owned();
+        }
+        if is(&["exists"]) {
+            return self.pick(&["true", "false"]).to_owned();
+        }
+        if is(&["fieldref"]) {
+            return self.pick(&["A0", "B0", "Image0", "B0.B0"]).to_owned();
+        }
+        if is(&["base64", "base64offset", "wide"]) {
+            return self
+                .pick(&["cmd.exe", "ab", "' -enc '", "powershell"])
+                .to_owned();
+        }
+        if is(&["all"]) {
+            return format!("[{}, {}]", self.text(), self.text());
+        }
+        match self.below(8) {
+            0 => "null".to_owned(),
+            1 => "'*'".to_owned(),
+            2 => self.below(30).to_string(),
+            3 => format!("[{}, {}]", self.text(), self.text()),
+            _ => self.text(),
+        }
+    }
+
+    /// A value of an event: text nearly always.
+    fn value(&mut self) -> serde_json::Value {
+        match self.below(10) {
+            0 => json!(null),
+            1 => json!(self.below(30)),
+            2 => json!([self.plain(), self.below(3), null, self.plain()]),
+            3 => json!({"B0": self.plain(), "n": [true, 1.5]}),
+            4 => json!(self.below(2) == 1),
+            _ => json!(self.plain()),
+        }
+    }
+
     fn text(&mut self) -> String {
         serde_json::to_string(&self.plain()).unwrap()
     }
 }
 
 /// Loads a rule and compares compiled engine and reference on events.
-fn check(rule: &str, events: &[&[(&str, &str)]]) {
+fn check(rule: &str, events: &[serde_json::Value]) {
     let set = load(rule);
     let compiled = Arc::new(Compiled::new(&set.rules, LogSourceMode::Loose).unwrap());
     let mut matcher = compiled.matcher();
     let mut hits = Vec::new();
-    for fields in events {
-        let object: serde_json::Map<String, serde_json::Value> = fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-            .collect();
-        let raw = serde_json::to_vec(&object).unwrap();
+    for event in events {
+        let raw = serde_json::to_vec(event).unwrap();
         each_event("json", &[&raw], |event| {
             hits.clear();
             matcher.match_event(event, &mut hits);

@@ -15,7 +15,7 @@ use crate::rule::{
 };
 use crate::yaml::{Kind, Node, Resolved, Scalar};
 
-/// Patterns that one item may stand for.
+/// Patterns that one item may stand for where that is more than it has values.
 pub(super) const PATTERNS_MAX: usize = 10_000;
 /// Bytes that they may have where there are more of them than values.
 const PATTERN_BYTES_MAX: usize = 16 << 20;
@@ -123,6 +123,7 @@ impl Item {
             // Modifiers specification: "Single item values are not allowed to have an `all` modifier".
             return Err(self.misused("all", "needs a list of two values or more; remove it"));
         }
+        let values_count = values.len();
         let mut patterns = 0;
         let mut parts = Vec::new();
         for value in values {
@@ -147,7 +148,8 @@ impl Item {
             allowance
                 .take_parts(tests.len())
                 .map_err(|kind| Problem::new(value.position, kind))?;
-            if patterns > PATTERNS_MAX {
+            // A list may be as long as its author wrote it: it is what is made of it that grows.
+            if patterns > values_count.max(PATTERNS_MAX) {
                 let kind = ErrorKind::TooManyPatterns {
                     patterns,
                     patterns_max: PATTERNS_MAX,

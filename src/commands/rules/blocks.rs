@@ -264,7 +264,11 @@ impl<'s> Lines<'s> {
             }
             ended = match block.fill(input, pace) {
                 Ok(ended) => ended,
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    // The lines that are whole; of the last one nobody knows the rest.
+                    self.split(&mut block);
+                    return self.deliver(block).map(|()| Err(error));
+                }
             };
         }
     }
@@ -507,6 +511,27 @@ mod tests {
         for (number, (position, raw, _)) in records.iter().enumerate() {
             assert_eq!(*position, number as u64 + 1);
             assert_eq!(raw, format!("line {number}").as_bytes());
+        }
+    }
+
+    /// A truncated archive, a broken disk.
+    #[test]
+    fn whole_lines_before_an_error_are_records() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("broken"))
+            }
+        }
+        for lines in [1_usize, 100_000] {
+            let text: String = (0..lines).map(|n| format!("line {n}\n")).collect();
+            let text = text + "half a li";
+            let mut input = text.as_bytes().chain(Broken);
+            let mut collected = Collected::default();
+            let block = Block::new(&source(), None);
+            let outcome = Lines::new(&mut collected).read(block, Ended::No, &mut input, Pace::Full);
+            assert!(outcome.unwrap().is_err());
+            assert_eq!(collected.records.len(), lines);
         }
     }
 

@@ -217,11 +217,18 @@ impl<'s> Inputs<'s> {
         let source = self.source(name);
         let mut block = Block::new(&source, self.sink.spare());
         let mut ended = Ended::No;
+        let mut failed;
+        let mut input = input;
         // At least what tells the kinds of files apart.
         while ended == Ended::No && block.bytes().len() < EVTX_MAGIC.len() {
             ended = match block.fill(input, pace) {
                 Ok(ended) => ended,
-                Err(error) => return Ok(Err(error.into())),
+                // What came before it is read all the same, and the error met again behind it.
+                Err(error) => {
+                    failed = Broken(Some(error));
+                    input = &mut failed;
+                    break;
+                }
             };
         }
         let start = block.bytes();
@@ -361,6 +368,15 @@ fn is_json_document(start: &[u8], ended: Ended) -> bool {
                     .is_err_and(|error| error.is_eof())
         }
         _ => false,
+    }
+}
+
+/// An input that failed: it fails once more.
+struct Broken(Option<std::io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 
