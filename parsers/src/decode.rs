@@ -1,6 +1,8 @@
 //! From bytes to text: byte order marks, UTF-16, the encoding that the source or the record names, broken UTF-8.
 //! The raw bytes are kept by the record; here only the view that the grammars read is made.
 
+mod vietnamese;
+
 use std::borrow::Cow;
 
 use bumpalo::Bump;
@@ -10,6 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::event::{Problem, ProblemKind};
 use crate::scan;
+use vietnamese::Vietnamese;
 
 /// The record's text and what was wrong with its bytes.
 pub(crate) struct Decoded<'a> {
@@ -17,9 +20,24 @@ pub(crate) struct Decoded<'a> {
     pub(crate) problem: Option<Problem>,
 }
 
-/// A character encoding by one of its names (WHATWG Encoding Standard): `windows-1258`, `gb18030`, `utf-16le`, ....
-pub fn encoding(name: &str) -> Option<&'static Encoding> {
-    Encoding::for_label(name.trim().as_bytes())
+/// A character encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charset(Table);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    /// One that browsers know.
+    Standard(&'static Encoding),
+    Vietnamese(Vietnamese),
+}
+
+/// A character encoding by one of its names: of the WHATWG Encoding Standard (`windows-1258`, `gb18030`, `utf-16le`, ...), or
+/// `viscii`, `tcvn3`, `vni`.
+pub fn encoding(name: &str) -> Option<Charset> {
+    let standard = Encoding::for_label(name.trim().as_bytes()).map(Table::Standard);
+    standard
+        .or_else(|| vietnamese::named(name).map(Table::Vietnamese))
+        .map(Charset)
 }
 
 /// A format and, where it is said, the encoding of its records: `syslog; charset=windows-1258`.
@@ -39,7 +57,7 @@ pub fn format_and_charset(format: &str) -> (&str, Option<&str>) {
 pub(crate) fn decode<'a>(
     raw: &'a [u8],
     utf8: Option<&'a str>,
-    named: Option<&'static Encoding>,
+    named: Option<Charset>,
     arena: &'a Bump,
 ) -> Decoded<'a> {
     if let Some(utf16) = utf16_of(raw, named) {
@@ -64,14 +82,21 @@ pub(crate) fn decode<'a>(
 /// Reads what is not UTF-8: in the encoding that is named, or with replacement characters and a Problem that says where
 /// they begin.
 #[cold]
-fn decode_other<'a>(
-    raw: &'a [u8],
-    named: Option<&'static Encoding>,
-    arena: &'a Bump,
-) -> Decoded<'a> {
-    let named = named.or_else(|| declared(raw));
-    if let Some(encoding) = named.filter(|encoding| *encoding != UTF_8) {
-        return decode_as(raw, encoding, arena);
+fn decode_other<'a>(raw: &'a [u8], named: Option<Charset>, arena: &'a Bump) -> Decoded<'a> {
+    match named
+        .map(|charset| charset.0)
+        .or_else(|| declared(raw).map(Table::Standard))
+    {
+        Some(Table::Vietnamese(encoding)) => {
+            return Decoded {
+                text: encoding.decode(raw, arena),
+                problem: None,
+            };
+        }
+        Some(Table::Standard(encoding)) if encoding != UTF_8 => {
+            return decode_as(raw, encoding, arena);
+        }
+        _ => {}
     }
     let valid = std::str::from_utf8(raw).map_or_else(|error| error.valid_up_to(), str::len);
     Decoded {
@@ -126,7 +151,7 @@ struct Utf16<'a> {
 }
 
 /// UTF-16 by its mark, by its name, or by the zero bytes that its ASCII has in every second place.
-fn utf16_of<'a>(raw: &'a [u8], named: Option<&'static Encoding>) -> Option<Utf16<'a>> {
+fn utf16_of<'a>(raw: &'a [u8], named: Option<Charset>) -> Option<Utf16<'a>> {
     match raw {
         [0xFF, 0xFE, bytes @ ..] => {
             return Some(Utf16 {
@@ -143,7 +168,7 @@ fn utf16_of<'a>(raw: &'a [u8], named: Option<&'static Encoding>) -> Option<Utf16
         _ => {}
     }
     for (encoding, order) in [(UTF_16LE, ByteOrder::Little), (UTF_16BE, ByteOrder::Big)] {
-        if named == Some(encoding) {
+        if named == Some(Charset(Table::Standard(encoding))) {
             return Some(Utf16 { bytes: raw, order });
         }
     }

@@ -34,11 +34,11 @@ mod view;
 mod when;
 
 pub use context::{ParseContext, Taxonomy};
-pub use decode::{encoding, format_and_charset};
+pub use decode::{Charset, encoding, format_and_charset};
 pub use definitions::Definitions;
 pub use detect::{Detection, Known, detect_format};
 pub use event::{Event, Field, LogSource, Problem, ProblemKind, Value};
-pub use formats::{FORMATS, Format, format_by_name};
+pub use formats::{FORMATS, Format, format_by_name, otlp_exports};
 pub use layouts::{Layouts, NameOrder};
 pub use parse::{Parser, parse_batch, parse_record};
 pub use pivots::{Pivots, pivots};

@@ -1,11 +1,10 @@
 //! From a batch to its events: picks the grammar, falls back when it does not fit, keeps the bounds.
 
 use bumpalo::Bump;
-use encoding_rs::Encoding;
 
 use crate::classify;
 use crate::context::ParseContext;
-use crate::decode::{decode, encoding, format_and_charset};
+use crate::decode::{Charset, decode, encoding, format_and_charset};
 use crate::definitions::Definitions;
 use crate::detect::{self, Known};
 use crate::draft::Draft;
@@ -188,7 +187,7 @@ struct Named<'a> {
     format: NamedFormat<'a>,
     charset: Option<&'a str>,
     /// What `charset` names, if there is such an encoding.
-    encoding: Option<&'static Encoding>,
+    encoding: Option<Charset>,
 }
 
 #[derive(Clone, Copy)]

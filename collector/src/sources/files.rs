@@ -63,6 +63,10 @@ pub enum Joining {
     Paragraph,
     /// A line that begins with a blank or a tab belongs to the record before it.
     Indent,
+    /// A record goes on until its quotes are closed: CSV whose cells have line ends in them.
+    Quotes,
+    /// A record that begins with `<Name>` goes on until `</Name>`: Oracle's audit trail as XML.
+    Xml,
 }
 
 /// Where reading begins.

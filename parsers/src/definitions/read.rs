@@ -9,7 +9,7 @@ use super::compile::{Definition, Pattern, Shape};
 use super::places::Place;
 use crate::draft::Draft;
 use crate::event::ProblemKind;
-use crate::formats::{Cells, Fit, NotThisFormat};
+use crate::formats::{Cells, Fit, NotThisFormat, proxy_names};
 use crate::scan::{self, Quotes};
 
 /// What was captured and is no field.
@@ -206,6 +206,9 @@ fn add_sources(definition: &Definition, draft: &mut Draft<'_, '_>) {
         });
     }
     for (place, [product, category, service]) in definition.sources.iter().enumerate() {
+        if *category == "proxy" {
+            proxy_names(draft);
+        }
         let before = draft.event.log_sources.len();
         draft.source(product, category, service);
         // The most specific come first.

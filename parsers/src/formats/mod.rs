@@ -8,6 +8,7 @@ mod auditd;
 mod cef;
 mod checkpoint;
 mod cisco_header;
+mod cloud_shapes;
 mod columns;
 mod csv;
 mod docker;
@@ -42,10 +43,11 @@ mod zeek_tsv;
 
 pub(crate) use columns::{Cells, Split};
 pub(crate) use otlp::is_protobuf;
+pub use otlp::otlp_exports;
 pub(crate) use text_log_tables::{
     BIND, BIND_HEADERS, HAPROXY, HAPROXY_MESSAGES, OPENVPN, OPENVPN_HEADERS,
 };
-pub(crate) use web_access::{request_fields, status_fields, target_fields};
+pub(crate) use web_access::{proxy_names, request_fields, status_fields, target_fields};
 
 /// A grammar does not fit the record; the caller tries another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

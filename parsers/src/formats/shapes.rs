@@ -1,8 +1,8 @@
 //! What a JSON object is, by the names of its fields: whose log it is, which log source, and what more it says.
 
 use super::{
-    Fit, Format, NotThisFormat, auditd, docker, gelf, json, modsecurity, service_shapes,
-    target_fields, windows,
+    Fit, Format, NotThisFormat, auditd, cloud_shapes, docker, gelf, json, modsecurity,
+    service_shapes, target_fields, windows,
 };
 use crate::classify;
 use crate::context::Taxonomy;
@@ -10,7 +10,6 @@ use crate::draft::Draft;
 use crate::event::Value;
 use crate::messages::{self, Syslog};
 use crate::time::Timestamp;
-use crate::when;
 
 /// A kind of JSON log.
 struct Shape {
@@ -166,6 +165,41 @@ static SHAPES: &[Shape] = &[
     shape(
         "json",
         &[
+            &["riskEventType", "properties.riskEventType"],
+            &[
+                "riskLevel",
+                "riskState",
+                "properties.riskLevel",
+                "properties.riskState",
+                "riskDetail",
+                "properties.riskDetail",
+            ],
+        ],
+        cloud_shapes::azure_risk,
+    ),
+    shape(
+        "json",
+        &[&["logtype"], &["node_id"], &["src_host"], &["dst_host"]],
+        cloud_shapes::opencanary,
+    ),
+    shape(
+        "json",
+        &[&["auditType.category"], &["auditType.action"]],
+        cloud_shapes::bitbucket,
+    ),
+    shape(
+        "json",
+        &[&["txid"], &["access_device.ip"], &["user.name"]],
+        cloud_shapes::duo,
+    ),
+    shape(
+        "json",
+        &[&["event_type_id"], &["actor_user_id", "user_id"]],
+        cloud_shapes::onelogin,
+    ),
+    shape(
+        "json",
+        &[
             &["operationName"],
             &[
                 "properties.deviceDetail.deviceId",
@@ -185,6 +219,7 @@ static SHAPES: &[Shape] = &[
             ],
         ],
         |draft| {
+            cloud_shapes::azure_names(draft);
             draft.source("azure", "", "auditlogs");
         },
     ),
@@ -198,13 +233,14 @@ static SHAPES: &[Shape] = &[
                 "User",
             );
             draft.alias("identity.claims.name", "User");
+            cloud_shapes::azure_names(draft);
             draft.source("azure", "", "activitylogs");
         },
     ),
     shape(
         "json",
         &[&["Workload"], &["Operation"], &["CreationTime"]],
-        m365,
+        cloud_shapes::m365,
     ),
     shape(
         "json",
@@ -212,16 +248,12 @@ static SHAPES: &[Shape] = &[
             &["id.applicationName"],
             &["actor.email", "actor.callerType"],
         ],
-        google_workspace,
+        cloud_shapes::google_workspace,
     ),
     shape(
         "json",
         &[&["protoPayload.serviceName", "protoPayload.methodName"]],
-        |draft| {
-            let is_refused = draft.get_int("protoPayload.status.code").unwrap_or(0) != 0;
-            draft.action("", if is_refused { "failure" } else { "success" });
-            draft.source("gcp", "", "gcp.audit");
-        },
+        cloud_shapes::gcp,
     ),
     shape(
         "json",
@@ -454,6 +486,7 @@ fn suricata(draft: &mut Draft<'_, '_>) {
         Some("dns") => {
             draft.alias("dns.rrname", "query");
             draft.alias("dns.rrtype", "record_type");
+            draft.alias("dns.answers.rdata", "answer");
             draft.source("", "dns", "");
         }
         Some("alert") => draft.alias("alert.signature", "message"),
@@ -503,9 +536,23 @@ fn zeek<'a>(draft: &mut Draft<'a, '_>) {
         .find(|service| **service == stream)
         .copied()
         .unwrap_or("");
+    zeek_names(draft, service);
+}
+
+/// Log sources of one of Zeek's logs, and names that rules use besides.
+pub(super) fn zeek_names(draft: &mut Draft<'_, '_>, service: &'static str) {
     draft.source("zeek", "", service);
-    if service == "dns" {
-        draft.source("", "dns", "");
+    match service {
+        "dns" => {
+            draft.alias("answers", "answer");
+            draft.alias("qtype_name", "record_type");
+            draft.source("", "dns", "");
+        }
+        "http" => {
+            draft.alias("uri", "c-uri");
+            draft.alias("user_agent", "c-useragent");
+        }
+        _ => {}
     }
 }
 
@@ -525,48 +572,15 @@ fn azure_sign_in(draft: &mut Draft<'_, '_>) {
     if let Some(code) = code {
         draft.action("login", if code == 0 { "success" } else { "failure" });
     }
+    cloud_shapes::azure_names(draft);
     draft.source("azure", "", "signinlogs");
-}
-
-/// Microsoft 365's times are in UTC and do not say so.
-fn m365(draft: &mut Draft<'_, '_>) {
-    if let Some(text) = draft
-        .get_str("CreationTime")
-        .filter(|text| !text.ends_with('Z'))
-    {
-        let text = draft.concat(&[text, "Z"]);
-        if let Some(time) = when::any(text, draft.context) {
-            draft.time(time);
-        }
-    }
-    draft.source("m365", "", "audit");
-}
-
-/// Activities of Google Workspace (Admin SDK, Reports API).
-fn google_workspace(draft: &mut Draft<'_, '_>) {
-    if let Some(time) = draft
-        .get_str("id.time")
-        .and_then(|text| when::any(text, draft.context))
-    {
-        draft.time(time);
-    }
-    match draft.get_str("events.name") {
-        Some("login_success") => draft.action("login", "success"),
-        Some("login_failure") => draft.action("login", "failure"),
-        Some("logout") => draft.action("logout", "success"),
-        _ => draft.alias("events.name", "action"),
-    }
-    let service = match draft.get_str("id.applicationName") {
-        Some("login") => "google_workspace.login",
-        _ => "google_workspace.admin",
-    };
-    draft.source("gcp", "", service);
 }
 
 fn kubernetes(draft: &mut Draft<'_, '_>) {
     if let Some(code) = draft.get_int("responseStatus.code") {
         draft.action("", if code >= 400 { "failure" } else { "success" });
     }
+    draft.alias("objectRef.apiGroup", "apiGroup");
     draft.source("kubernetes", "application", "audit");
 }
 

@@ -2,7 +2,7 @@
 //! their line `#Fields:` names: IIS with more or fewer fields than by default, Windows Firewall, proxies.
 
 use super::columns::whole_target;
-use super::{Fit, Format, NotThisFormat, status_fields, target_fields};
+use super::{Fit, Format, NotThisFormat, proxy_names, status_fields, target_fields};
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::headers::{Header, Kind};
@@ -198,6 +198,7 @@ fn sources(draft: &mut Draft<'_, '_>, header: &Header) {
     if has("src-ip") && has("dst-ip") {
         draft.source("windows", "firewall", "");
     } else if has("s-action") || has("sc-filter-result") || has("r-ip") {
+        proxy_names(draft);
         draft.source("", "proxy", "");
     } else if has("s-sitename") || has("sc-substatus") || has("sc-win32-status") || has("s-ip") {
         draft.event.format = super::columns::IIS_NAME;

@@ -188,6 +188,32 @@ pub(crate) fn target_fields<'a>(draft: &mut Draft<'a, '_>, target: &'a str) {
     }
 }
 
+/// The names that rules for proxies use besides (Sigma's taxonomy, category proxy).
+pub(crate) fn proxy_names<'a>(draft: &mut Draft<'a, '_>) {
+    for (from, to) in [
+        ("cs-user-agent", "c-useragent"),
+        ("cs-uri-stem", "c-uri-stem"),
+        ("cs-referer", "cs-referrer"),
+        ("cs-host", "r-dns"),
+        ("c-ip", "src_ip"),
+        ("s-ip", "dst_ip"),
+        ("r-ip", "dst_ip"),
+    ] {
+        draft.alias(from, to);
+    }
+    let target = draft.get_str("c-uri").or_else(|| draft.get_str("cs-uri"));
+    if let Some((_, query)) = target.and_then(|target| target.split_once('?')) {
+        draft.push_if_absent("c-uri-query", Value::Str(query));
+    }
+    let stem = draft.get_str("cs-uri-stem").unwrap_or("");
+    let file = stem.rsplit('/').next().unwrap_or("");
+    if let Some((_, extension)) = file.rsplit_once('.').filter(|(_, end)| {
+        (1..=10).contains(&end.len()) && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    }) {
+        draft.push_if_absent("c-uri-extension", Value::Str(extension));
+    }
+}
+
 /// `http://host:port/path`, as proxies are asked for it: the host without port, and the rest.
 fn absolute(target: &str) -> Option<(&str, &str)> {
     let is_web = |scheme: &str| matches!(scheme, "http" | "https" | "ws" | "wss");

@@ -135,7 +135,7 @@ fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
     if let Some(time) = text.split('\t').next().and_then(when::epoch_text) {
         draft.time(time);
     }
-    source(draft, name);
+    shapes::zeek_names(draft, name);
     Ok(())
 }
 
@@ -145,13 +145,6 @@ fn value<'a>(draft: &mut Draft<'a, '_>, name: &'a str, cell: &'a str) {
         "T" => draft.push(name, Value::Bool(true)),
         "F" => draft.push(name, Value::Bool(false)),
         _ => draft.number(name, cell),
-    }
-}
-
-fn source(draft: &mut Draft<'_, '_>, service: &'static str) {
-    draft.source("zeek", "", service);
-    if service == "dns" {
-        draft.source("", "dns", "");
     }
 }
 
@@ -224,7 +217,7 @@ pub(super) fn read_with_header<'a>(
         .map(|(name, _)| *name)
         .chain(shapes::ZEEK_SERVICES);
     let service = known.into_iter().find(|name| **name == *header.path);
-    source(draft, service.unwrap_or(""));
+    shapes::zeek_names(draft, service.unwrap_or(""));
     true
 }
 

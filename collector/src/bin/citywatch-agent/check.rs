@@ -88,6 +88,8 @@ fn describe(group: &FilesConfig) -> String {
         files::Joining::Modsecurity => "parts of one ModSecurity transaction are a record",
         files::Joining::Paragraph => "empty lines separate records",
         files::Joining::Indent => "indented lines belong to the record before",
+        files::Joining::Quotes => "a record goes on until its quotes are closed",
+        files::Joining::Xml => "a record goes on until its element is closed",
     };
     let from = match group.read_from {
         ReadFrom::Beginning => "from the beginning",

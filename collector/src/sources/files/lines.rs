@@ -189,6 +189,8 @@ fn may_not_go_on(joining: Joining, line: &[u8]) -> bool {
         Joining::Modsecurity => boundary(line).is_none(),
         Joining::Paragraph => line.is_empty(),
         Joining::Indent => false,
+        Joining::Quotes => !has_odd_quotes(line),
+        Joining::Xml => !is_open_element(line),
     }
 }
 
@@ -198,6 +200,8 @@ fn is_last(joining: Joining, first: &[u8], line: &[u8]) -> bool {
         Joining::Auditd => is_end_of_event(line),
         Joining::Modsecurity => boundary(first)
             .is_some_and(|boundary| line.strip_prefix(boundary) == Some(b"Z--".as_slice())),
+        Joining::Quotes => has_odd_quotes(line),
+        Joining::Xml => closing_tag(first).is_some_and(|tag| has_tag(line, &tag)),
         Joining::None | Joining::Paragraph | Joining::Indent => false,
     }
 }
@@ -211,7 +215,40 @@ fn goes_on(joining: Joining, first: &[u8], line: &[u8]) -> bool {
         Joining::Modsecurity => boundary(first).is_some(),
         Joining::Paragraph => !line.is_empty(),
         Joining::Indent => line.first().is_none_or(|byte| matches!(byte, b' ' | b'\t')),
+        // What was complete has been closed before.
+        Joining::Quotes | Joining::Xml => first.len() < JOINED_BYTES_MAX,
     }
+}
+
+/// What joins by what opens and closes takes no more than this: a quote or a tag that never closes must not join a file.
+const JOINED_BYTES_MAX: usize = 128 << 10;
+
+fn has_odd_quotes(line: &[u8]) -> bool {
+    memchr::memchr_iter(b'"', line).count() % 2 == 1
+}
+
+/// Whether a line opens an element that it does not close.
+fn is_open_element(line: &[u8]) -> bool {
+    closing_tag(line).is_some_and(|tag| !has_tag(line, &tag))
+}
+
+/// `</Name>` for a record that begins with `<Name>` or `<Name attribute="...">`.
+fn closing_tag(record: &[u8]) -> Option<Vec<u8>> {
+    let behind = record.strip_prefix(b"<")?;
+    let length = behind
+        .iter()
+        .take(64)
+        .take_while(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.' | b'-')
+        })
+        .count();
+    let (name, rest) = behind.split_at(length);
+    (length > 0 && matches!(rest.first(), Some(b'>' | b' ' | b'\t')))
+        .then(|| [b"</", name, b">"].concat())
+}
+
+fn has_tag(line: &[u8], tag: &[u8]) -> bool {
+    memchr::memmem::find(line, tag).is_some()
 }
 
 /// `TIME:SERIAL` of `... msg=audit(TIME:SERIAL): ...`; it stands within the first bytes of a line.
@@ -331,6 +368,25 @@ mod tests {
     }
 
     #[test]
+    fn quotes_and_elements_are_closed_before_the_next_record() {
+        let log = "a,b\n1,\"x\ny \"\"z\"\"\n\"\n2,c\n3,\"half\n";
+        let joined = texts(log, Joining::Quotes, Tail::Waits);
+        assert_eq!(joined, ["a,b", "1,\"x\ny \"\"z\"\"\n\"", "2,c"]);
+        assert_eq!(texts(log, Joining::Quotes, Tail::TakeLines)[3], "3,\"half");
+        let log = "<?xml version=\"1.0\"?>\n<AuditRecord><A>1</A>\n<B>2</B></AuditRecord>\n<AuditRecord>3</AuditRecord>\nx\n<a b='1'>\n";
+        let joined = texts(log, Joining::Xml, Tail::Waits);
+        assert_eq!(joined.len(), 4, "{joined:?}");
+        assert_eq!(joined[1], "<AuditRecord><A>1</A>\n<B>2</B></AuditRecord>");
+        let open = format!("1,\"open\n{}", "2,x\n".repeat(100_000));
+        let joined = texts(&open, Joining::Quotes, Tail::TakeLines);
+        assert!(
+            joined[0].len() <= JOINED_BYTES_MAX + 4,
+            "{}",
+            joined[0].len()
+        );
+    }
+
+    #[test]
     fn empty_lines_separate_records() {
         let log = "Sun Nov 22 09:15:30 2026\r\nLENGTH: \"9\"\r\n\r\n\nSun Nov 22 09:15:31 2026\nLENGTH: \"8\"\n\nhalf\n";
         let joined = texts(log, Joining::Paragraph, Tail::Waits);
@@ -430,7 +486,7 @@ mod tests {
             log in "([a ]|\n|type=X msg=audit\\(1:[12]\\): x\n|type=EOE msg=audit\\(1:1\\): \n|--[ab]-[ABZ]--\n){0,40}",
             piece in 1_usize..60,
             records_max in 1_usize..4,
-            joining in prop::sample::select(vec![Joining::None, Joining::Auditd, Joining::Modsecurity, Joining::Paragraph, Joining::Indent]),
+            joining in prop::sample::select(vec![Joining::None, Joining::Auditd, Joining::Modsecurity, Joining::Paragraph, Joining::Indent, Joining::Quotes, Joining::Xml]),
         ) {
             let whole = records(log.as_bytes(), joining, Tail::TakeAll, &[]).0;
             let mut found = Vec::new();

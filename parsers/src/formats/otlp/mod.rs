@@ -41,6 +41,17 @@ pub(crate) fn is_protobuf(raw: &[u8]) -> bool {
     protobuf::is_export(raw)
 }
 
+/// The exports of logs in protobuf that a file holds, each of at most `bytes_max` where it can be cut between resources;
+/// `None` when the file is no such file. OpenTelemetry's file exporter writes a length of four bytes before each export,
+/// others a varint; a file may also be one export.
+pub fn otlp_exports(file: &[u8], bytes_max: usize) -> Option<Vec<&[u8]>> {
+    let exports = protobuf::exports(file)?;
+    let pieces = exports
+        .into_iter()
+        .flat_map(|export| protobuf::pieces(export, bytes_max));
+    Some(pieces.collect())
+}
+
 fn read_protobuf(draft: &mut Draft<'_, '_>) -> Fit {
     // Its bytes are no broken text; texts within it that are broken are found again.
     let problems = &mut draft.event.problems;

@@ -105,6 +105,55 @@ pub(super) fn is_export(raw: &[u8]) -> bool {
     has_content
 }
 
+/// The exports that a file holds: itself one, or several with their lengths before them, as four bytes, the highest first
+/// (OpenTelemetry's file exporter), or as a varint (delimited messages). `None` when it is neither.
+pub(super) fn exports(file: &[u8]) -> Option<Vec<&[u8]>> {
+    if is_export(file) {
+        return Some(vec![file]);
+    }
+    let big_endian = |fields: &mut Fields<'_>| {
+        let length = u32::from_be_bytes(fields.fixed().ok()?);
+        usize::try_from(length).ok()
+    };
+    let varint = |fields: &mut Fields<'_>| usize::try_from(fields.varint().ok()?).ok();
+    delimited(file, big_endian).or_else(|| delimited(file, varint))
+}
+
+fn delimited<'f>(
+    file: &'f [u8],
+    length_of: impl Fn(&mut Fields<'f>) -> Option<usize>,
+) -> Option<Vec<&'f [u8]>> {
+    let mut fields = Fields { rest: file };
+    let mut found = Vec::new();
+    while !fields.rest.is_empty() {
+        let length = length_of(&mut fields)?;
+        let (export, rest) = fields.rest.split_at_checked(length)?;
+        if !is_export(export) {
+            return None;
+        }
+        found.push(export);
+        fields.rest = rest;
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// An export cut into exports of whole resources, each of at most `bytes_max` unless one resource alone is longer.
+pub(super) fn pieces(export: &[u8], bytes_max: usize) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    let mut fields = Fields { rest: export };
+    let (mut start, mut end) = (0, 0);
+    while let Ok(Some(_)) = fields.next_field() {
+        let next = export.len() - fields.rest.len();
+        if next - start > bytes_max && end > start {
+            found.push(&export[start..end]);
+            start = end;
+        }
+        end = next;
+    }
+    found.push(&export[start..]);
+    found
+}
+
 /// Reads an export into `nodes`, as a map with the one member `resourceLogs`.
 pub(super) fn read<'a>(
     raw: &'a [u8],
