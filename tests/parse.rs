@@ -193,3 +193,61 @@ fn mistakes_of_the_command_line_are_told() {
         assert!(said(&output).contains(words), "{}", said(&output));
     }
 }
+
+#[test]
+fn a_csv_record_may_have_line_ends_within_quotes() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "time,user,note\n2026-11-22 09:15:30,lan,\"first\nsecond, \"\"third\"\"\"\n2026-11-22 09:15:31,tam,x\n";
+    let path = write(dir.path(), "notes.csv", text.as_bytes());
+    let output = run(&["parse", "--format", "csv", "--strict", &path]);
+    assert!(output.status.success(), "{}", said(&output));
+    let events = json_lines(&output);
+    assert_eq!(events.len(), 3, "{}", said(&output));
+    assert_eq!(events[1]["fields"]["note"], "first\nsecond, \"third\"");
+    assert_eq!(events[2]["pivots"]["user"], "tam");
+}
+
+/// A field of protobuf: its number, and bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(bytes.len()).unwrap();
+    assert!(length < 0x80, "one byte of length is enough here");
+    [&[number << 3 | 2, length], bytes].concat()
+}
+
+/// An export of one record with that text.
+fn export(text: &str) -> Vec<u8> {
+    let body = field(5, &field(1, text.as_bytes()));
+    field(1, &field(2, &field(2, &body)))
+}
+
+#[test]
+fn files_of_opentelemetry_in_protobuf_are_read_whatever_stands_between_exports() {
+    let dir = tempfile::tempdir().unwrap();
+    let exports = [export("first\nline"), export("second")];
+    let four_bytes = exports.iter().flat_map(|export| {
+        let length = u32::try_from(export.len()).unwrap();
+        [&length.to_be_bytes()[..], export].concat()
+    });
+    let varint = exports
+        .iter()
+        .flat_map(|export| [&[u8::try_from(export.len()).unwrap()][..], export].concat());
+    let files: [(&str, Vec<u8>); 3] = [
+        ("one", exports.concat()),
+        ("exporter", four_bytes.collect()),
+        ("delimited", varint.collect()),
+    ];
+    for (name, bytes) in files {
+        let path = write(dir.path(), name, &bytes);
+        for format in ["otlp", "auto"] {
+            let output = run(&["parse", "--format", format, "--strict", &path]);
+            assert!(output.status.success(), "{name}: {}", said(&output));
+            let events = json_lines(&output);
+            let texts: Vec<_> = events
+                .iter()
+                .map(|event| event["fields"]["message"].as_str().unwrap())
+                .collect();
+            assert_eq!(texts, ["first\nline", "second"], "{name} as {format}");
+            assert_eq!(events[0]["format"], "otlp");
+        }
+    }
+}

@@ -3,13 +3,14 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use super::joining::{JOINED_BYTES_MAX, Joining, Open};
 use citywatch_parsers::record::Truncated;
 use citywatch_parsers::{Origin, Record, Timestamp};
 
 /// Bytes that are read in one go. A block holds what fits, so that it is still in the cache when it is parsed.
 const BLOCK_BYTES: usize = 256 << 10;
 /// A longer line is cut here, as the agent does.
-const RECORD_BYTES_MAX: usize = 1 << 20;
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
 /// A file, a member of an archive, or standard input.
 #[derive(Debug)]
@@ -201,7 +202,7 @@ pub trait Sink {
 #[derive(Clone, Copy, Debug)]
 pub struct Stopped;
 
-/// Cuts what is read into lines, a record each; blank ones are none.
+/// Cuts what is read into lines, a record each unless its format joins lines; blank ones are none.
 pub struct Lines<'s> {
     sink: &'s mut dyn Sink,
     number: u64,
@@ -209,6 +210,7 @@ pub struct Lines<'s> {
     skipping: bool,
     /// The first record, and the last of each kind that begins with `#`.
     headers: Arc<Vec<HeaderLine>>,
+    joining: Joining,
 }
 
 impl<'s> Lines<'s> {
@@ -219,6 +221,7 @@ impl<'s> Lines<'s> {
             number: 0,
             skipping: false,
             headers: Arc::default(),
+            joining: Joining::None,
         }
     }
 
@@ -233,11 +236,11 @@ impl<'s> Lines<'s> {
         input: &mut dyn Read,
         pace: Pace,
     ) -> Result<std::io::Result<()>, Stopped> {
+        self.joining = Joining::of_format(&block.source.origin.format);
         loop {
             let mut rest = self.split(&mut block);
             if ended == Ended::Yes {
-                let end = block.filled;
-                self.line(&mut block, rest, end);
+                self.rest(&mut block, rest);
                 return self.deliver(block).map(Ok);
             }
             if rest == 0 && block.filled == block.bytes.len() {
@@ -280,16 +283,32 @@ impl<'s> Lines<'s> {
         }
         // Taken out, so that records can be added while it is searched.
         let bytes = std::mem::take(&mut block.bytes);
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', &bytes[..block.filled]) {
+        let filled = &bytes[..block.filled];
+        let (mut start, mut line_start) = (0, 0);
+        let mut open: Option<Open> = None;
+        while let Some(length) = memchr::memchr(b'\n', &filled[line_start..]) {
+            let end = line_start + length;
             if std::mem::take(&mut self.skipping) {
-                start = end + 1;
+                (start, line_start) = (end + 1, end + 1);
                 continue;
             }
-            if let Some(span) = self.span(&bytes, start, end) {
-                block.spans.push(span);
+            let line = &filled[line_start..end];
+            open = match open {
+                None => self.joining.opened_by(line),
+                Some(open) => open.after(line),
+            };
+            let mut record_end = end;
+            if open.is_some() {
+                if end - start < JOINED_BYTES_MAX {
+                    line_start = end + 1;
+                    continue;
+                }
+                // It does not close: its first line is a record by itself.
+                record_end = start + memchr::memchr(b'\n', &filled[start..]).unwrap_or(end - start);
+                open = None;
             }
-            start = end + 1;
+            block.spans.extend(self.span(&bytes, start, record_end));
+            (start, line_start) = (record_end + 1, record_end + 1);
         }
         block.bytes = bytes;
         if self.skipping {
@@ -297,6 +316,16 @@ impl<'s> Lines<'s> {
             return 0;
         }
         start
+    }
+
+    /// Makes records of what is left at the input's end: what was not closed is lines.
+    fn rest(&mut self, block: &mut Block, mut start: usize) {
+        while let Some(length) = memchr::memchr(b'\n', &block.bytes[start..block.filled]) {
+            self.line(block, start, start + length);
+            start += length + 1;
+        }
+        let end = block.filled;
+        self.line(block, start, end);
     }
 
     fn line(&mut self, block: &mut Block, start: usize, end: usize) {
@@ -501,6 +530,65 @@ mod tests {
                 .collect();
             assert_eq!(texts, [(1, b"a".as_slice()), (2, b"bb"), (3, b"ccc")]);
         }
+    }
+
+    fn joined(format: &str, input: &str, at_once: usize) -> Vec<String> {
+        let source = Arc::new(Source {
+            name: "test".to_owned(),
+            index: 0,
+            origin: Origin {
+                format: format.into(),
+                ..Origin::default()
+            },
+            received_at: Timestamp(0),
+        });
+        let mut collected = Collected::default();
+        let mut input = Drip(input.as_bytes(), at_once);
+        let mut block = Block::new(&source, None);
+        let ended = block.fill(&mut input, Pace::AsItComes).unwrap();
+        Lines::new(&mut collected)
+            .read(block, ended, &mut input, Pace::AsItComes)
+            .unwrap()
+            .unwrap();
+        let texts = collected
+            .records
+            .into_iter()
+            .map(|(_, raw, _)| String::from_utf8(raw).unwrap());
+        texts.collect()
+    }
+
+    #[test]
+    fn a_record_with_a_line_end_in_quotes_or_in_an_element_is_one() {
+        let csv = "a,b\n1,\"x\ny \"\"z\"\"\n\"\n2,c\n";
+        let xml = "<AuditRecord><A>1</A>\n<B>2</B></AuditRecord>\nplain\n<Event x='1'>\n</Event>\n";
+        for at_once in [1, 7, 1 << 20] {
+            assert_eq!(
+                joined("csv", csv, at_once),
+                ["a,b", "1,\"x\ny \"\"z\"\"\n\"", "2,c"]
+            );
+            assert_eq!(joined("json", csv, at_once).len(), 5);
+            assert_eq!(
+                joined("auto", xml, at_once),
+                [
+                    "<AuditRecord><A>1</A>\n<B>2</B></AuditRecord>",
+                    "plain",
+                    "<Event x='1'>\n</Event>"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_costs_its_line_only() {
+        let lines: String = (0..30_000).map(|n| format!("{n},x\n")).collect();
+        let input = format!("a,b\n1,\"open\n{lines}");
+        for at_once in [70_001, 1 << 20] {
+            let records = joined("csv", &input, at_once);
+            assert_eq!(records.len(), 30_002);
+            assert_eq!((&*records[1], &*records[2]), ("1,\"open", "0,x"));
+        }
+        // At the end of the input, too.
+        assert_eq!(joined("csv", "1,\"open\n2,x", 3), ["1,\"open", "2,x"]);
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use citywatch_parsers::evtx::EvtxFile;
 use citywatch_parsers::{
-    Definitions, FORMATS, Known, Origin, Timestamp, encoding, format_and_charset,
+    Definitions, FORMATS, Known, Origin, Timestamp, encoding, format_and_charset, otlp_exports,
 };
 use flate2::read::MultiGzDecoder;
 use serde_json::value::RawValue;
 
-use super::blocks::{Block, Ended, Gathered, Lines, Pace, Sink, Source, Stopped};
+use super::blocks::{Block, Ended, Gathered, Lines, Pace, RECORD_BYTES_MAX, Sink, Source, Stopped};
+use super::exports::may_be_exports;
 use crate::report::{UsageError, say};
 
 /// A document that is read as a whole (EVTX, a JSON array) may be no longer.
@@ -79,6 +80,14 @@ impl InputFormat {
                 ),
             },
         ))
+    }
+
+    fn may_be_otlp(&self) -> bool {
+        match self {
+            Self::Auto => true,
+            Self::Lines(name) => format_and_charset(name).0 == "otlp",
+            Self::Evtx | Self::Json => false,
+        }
     }
 
     /// What the parser is told.
@@ -265,8 +274,38 @@ impl<'s> Inputs<'s> {
                 Err(error) => Ok(Err(error)),
             };
         }
+        if self.format.may_be_otlp() && may_be_exports(start) {
+            return match self.whole(&block, input) {
+                Ok(bytes) => self.read_exports(&source, &bytes),
+                Err(error) => Ok(Err(error)),
+            };
+        }
         let outcome = Lines::new(self.sink).read(block, ended, input, pace)?;
         Ok(outcome.map_err(Failed::from))
+    }
+
+    /// OpenTelemetry's logs in protobuf; lines where they are not that after all.
+    fn read_exports(
+        &mut self,
+        source: &Arc<Source>,
+        bytes: &[u8],
+    ) -> Result<Result<(), Failed>, Stopped> {
+        let Some(exports) = otlp_exports(bytes, RECORD_BYTES_MAX) else {
+            let mut input = bytes;
+            let mut block = Block::new(source, self.sink.spare());
+            let ended = match block.fill(&mut input, Pace::Full) {
+                Ok(ended) => ended,
+                Err(error) => return Ok(Err(error.into())),
+            };
+            let outcome = Lines::new(self.sink).read(block, ended, &mut input, Pace::Full)?;
+            return Ok(outcome.map_err(Failed::from));
+        };
+        let mut records = Gathered::new(source, self.sink);
+        for export in exports {
+            records.push(export)?;
+        }
+        records.flush()?;
+        Ok(Ok(()))
     }
 
     fn source(&mut self, name: &str) -> Arc<Source> {
@@ -413,6 +452,25 @@ fn list(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exports_are_told_from_texts() {
+        for text in [
+            &b"\n\n\nNov 22 x"[..],
+            b"\n\n\n\n\n\n",
+            b"a\n\n\n\n",
+            b"",
+            b"\n",
+            b"\0\0\0\0\n",
+        ] {
+            assert!(!may_be_exports(text), "{text:?}");
+        }
+        // An export of 6 bytes, and the same behind its length in both forms.
+        let export = b"\n\x04\x12\x02\x12\0";
+        assert!(may_be_exports(export));
+        assert!(may_be_exports(&[&[0, 0, 0, 6][..], export].concat()));
+        assert!(may_be_exports(&[&[6][..], export].concat()));
+    }
 
     #[test]
     fn formats_have_names_and_neighbours() {
