@@ -1,6 +1,8 @@
 //! Windows events, whichever agent wrote them: the names that SigmaHQ's rules use, the log source, and
 //! Security's process creation under Sysmon's names.
 
+use jiff::tz::TimeZone;
+
 use super::windows_sources::classify;
 use super::{Fit, Format, NotThisFormat, json, windows_inserts, windows_xml};
 use crate::draft::{Draft, int_of};
@@ -89,7 +91,7 @@ pub(super) fn is_windows_event(draft: &mut Draft<'_, '_>) -> bool {
 }
 
 /// What is asked of an event once its fields have Sigma's names; the constants are places in it.
-static ASKED: [&str; 8] = [
+static ASKED: [&str; 9] = [
     "EventID",
     "Channel",
     "Provider_Name",
@@ -98,6 +100,7 @@ static ASKED: [&str; 8] = [
     "EventData",
     "StringInserts",
     "EventType",
+    "UtcTime",
 ];
 const EVENT_ID: usize = 0;
 const CHANNEL: usize = 1;
@@ -107,6 +110,7 @@ const TIME: usize = 4;
 const EVENT_DATA: usize = 5;
 const INSERTS: usize = 6;
 const EVENT_TYPE: usize = 7;
+const UTC_TIME: usize = 8;
 
 /// Once all fields are there: names, time, host, log sources.
 pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
@@ -133,6 +137,12 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
     if let Some(text) = draft.str_at(asked[TIME])
         && let Some(time) = when::any(text, draft.context)
     {
+        draft.time(time);
+    } else if draft.event.event_time == draft.event.record.received_at
+        && let Some(text) = draft.str_at(asked[UTC_TIME])
+        && let Some((time, _)) = when::iso(text, &TimeZone::UTC)
+    {
+        // Sysmon's own, where what sent the event left out the log's.
         draft.time(time);
     }
     if let Some(computer) = draft.str_at(asked[COMPUTER]) {
