@@ -184,3 +184,74 @@ fn log_sources_with_similar_names_are_not_taken_for_each_other() {
     }
     assert!(matcher.plans_dropped() > 0);
 }
+
+/// Values that never repeat are searched for keywords together, behind those that do: each is found in its own field, none
+/// in two, and fields are told in their order.
+#[test]
+fn keywords_are_found_in_values_that_never_repeat() {
+    let rules = [
+        rule("ascii", "windows", text("", "*mimikatz*")),
+        rule("folded", "windows", text("", "*ứng dụng lạ*")),
+    ];
+    let compiled = Arc::new(Compiled::new(&rules, LogSourceMode::Strict).unwrap());
+    let mut matcher = compiled.matcher();
+    let mut orders = Layouts::default();
+    let arena = Bump::new();
+    let mut batch = RecordBatch::new(Arc::new(Origin::default()));
+    batch.push(b"{}", 0, Timestamp(0), Truncated::No);
+    for number in 0..3_000 {
+        let (values, expected): ([String; 3], Vec<(u32, Vec<&str>)>) = match number % 5 {
+            0 => (
+                [
+                    format!("{number} MimiKatz"),
+                    format!("-{number}"),
+                    "mimikatz".to_owned(),
+                ],
+                vec![(0, vec!["a", "c"])],
+            ),
+            1 => (
+                [
+                    format!("{number}"),
+                    format!("ỨNG DỤNG LẠ {number}"),
+                    "x".to_owned(),
+                ],
+                vec![(1, vec!["b"])],
+            ),
+            // The end of one and the beginning of the next.
+            2 => (
+                [
+                    format!("{number} mimi"),
+                    format!("katz {number} ứng dụng"),
+                    " lạ".to_owned(),
+                ],
+                vec![],
+            ),
+            _ => (
+                [format!("{number}"), format!("y{number}"), "z".to_owned()],
+                vec![],
+            ),
+        };
+        let mut event = Event::new(batch.get(0).unwrap(), "json", &arena);
+        for (name, value) in ["a", "b", "c"].into_iter().zip(&values) {
+            event.fields.push(Field {
+                name,
+                value: Value::Str(arena.alloc_str(value)),
+            });
+        }
+        event.order = orders.order_of(&event.fields);
+        event.log_sources.push(LogSource {
+            product: "windows".into(),
+            ..LogSource::default()
+        });
+        let mut found = Vec::new();
+        matcher.match_event(&event, &mut found);
+        let found: Vec<(u32, Vec<&str>)> = found
+            .iter()
+            .map(|hit| {
+                let names = hit.matched.pairs(&event).map(|(name, _)| name);
+                (hit.rule.0, names.collect())
+            })
+            .collect();
+        assert_eq!(found, expected, "{values:?}");
+    }
+}
