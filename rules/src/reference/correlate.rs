@@ -378,21 +378,19 @@ fn words_hold_in_order(condition: &RuleExpr, window: &[&Input]) -> bool {
     })
 }
 
-/// The field's numbers, one per event, in millionths: the first rule's for events that several rules matched.
+/// The field's numbers in millionths, one per event: the largest where an event has several, as one that
+/// several rules matched may have, and an alert with several moments.
 fn numbers_of(correlation: &Correlation, field: &str, window: &[&Input]) -> Vec<i128> {
     let mut of_event: BTreeMap<&Source, i128> = BTreeMap::new();
-    for input in by_rule(window) {
+    for input in window {
         if let Some(number) = value_of(correlation, field, input).and_then(millionths_of_text) {
-            of_event.entry(&input.source).or_insert(number);
+            of_event
+                .entry(&input.source)
+                .and_modify(|largest| *largest = number.max(*largest))
+                .or_insert(number);
         }
     }
     of_event.into_values().collect()
-}
-
-fn by_rule<'a>(window: &[&'a Input]) -> Vec<&'a Input> {
-    let mut inputs = window.to_vec();
-    inputs.sort_by_key(|input| input.rule);
-    inputs
 }
 
 fn percentile_holds(
@@ -402,14 +400,15 @@ fn percentile_holds(
     condition: &[Bound],
     window: &[&Input],
 ) -> bool {
-    let mut values: BTreeMap<&Source, &str> = BTreeMap::new();
-    for input in by_rule(window) {
+    let mut values: BTreeMap<&Source, BTreeSet<&str>> = BTreeMap::new();
+    for input in window {
         if let Some(value) = value_of(correlation, field, input) {
-            values.entry(&input.source).or_insert(value);
+            values.entry(&input.source).or_default().insert(value);
         }
     }
     let all_numbers = values
         .values()
+        .flatten()
         .all(|value| millionths_of_text(value).is_some());
     match percentile {
         Some(percentile) => interpolated_holds(
@@ -425,7 +424,7 @@ fn percentile_holds(
         None => {
             let total = values.len() as i128;
             let mut counts: BTreeMap<&str, i128> = BTreeMap::new();
-            for value in values.into_values() {
+            for value in values.into_values().flatten() {
                 *counts.entry(value).or_default() += 1;
             }
             // share = 100 * count / total percent

@@ -12,6 +12,7 @@
 
 mod adopt;
 mod alert;
+mod bag;
 mod clusters;
 mod correlator;
 mod entries;

@@ -398,7 +398,7 @@ impl Node {
                 };
                 passed_on.push(Arriving {
                     time_us: moment.time_us,
-                    origin: entry.origin ^ alert.rotate_left(64) ^ u128::from(entry.position),
+                    origin: origin_of(entry, alert),
                     source: alert,
                     what: Arrived::Moment(Shown::new(&shown.kept, Some(Arc::new(chain)))),
                 });
@@ -449,6 +449,13 @@ impl Node {
             .min()
             .unwrap_or(i64::MAX)
     }
+}
+
+/// Which match a moment is for those that refer to its correlation: another for each event, rule and alert.
+fn origin_of(entry: &Entry, alert: u128) -> u128 {
+    const ODD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let place = u128::from(entry.position).wrapping_add(1);
+    entry.origin.rotate_left(1) ^ alert.rotate_left(64) ^ place.wrapping_mul(ODD)
 }
 
 /// What earlier correlations of a chain added, and this one's group-by names with their values, which win.

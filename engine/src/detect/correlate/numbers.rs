@@ -3,106 +3,89 @@
 use std::collections::BTreeMap;
 
 use citywatch_rules::correlation::{Bound, CorrelationKind};
-use smallvec::SmallVec;
 
+use super::bag::{Bag, Counted};
 use super::entries::Entry;
 use super::ranked::Ranked;
 use super::tally::IdMap;
 
-/// Values by event, each event once: the value of its first rule that has one, the earliest of that.
+/// Values by event, each event once: its largest number, and each of its texts.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    /// Per event its numbers and texts, by rule and time.
     events: IdMap<EventValues>,
     sum: i128,
     sum_of_positive: i128,
     sorted: Ranked,
-    /// How often each text occurs.
+    /// How many events have each text.
     texts: IdMap<u32>,
-    /// How many texts occur so often.
+    /// How many texts so many events have.
     by_occurrences: BTreeMap<u32, u32>,
-    texts_count: u32,
+    /// Events that have a text.
+    events_with_text: u32,
+    /// Texts of events that are no numbers, each once per event.
     texts_without_number: u32,
 }
 
-type Listed<T> = SmallVec<[(u16, i64, T); 1]>;
-
+/// The values of one event: most have one, an alert may have one for each of its moments.
 #[derive(Debug, Default)]
 struct EventValues {
-    numbers: Listed<i128>,
-    /// Text, and whether it is a number.
-    texts: Listed<(u128, bool)>,
+    numbers: Bag<i128>,
+    /// Hashes of texts, with whether they are numbers.
+    texts: Bag<(u128, bool)>,
 }
 
 impl Numbers {
     /// Counts an entry.
     pub(super) fn add(&mut self, entry: &Entry) {
-        self.change(entry, |values, entry| {
-            let at = (entry.position, entry.time_us);
-            if let Some(number) = entry.value.millionths() {
-                values.numbers.push((at.0, at.1, number));
-                values
-                    .numbers
-                    .sort_unstable_by_key(|value| (value.0, value.1));
-            }
-            if let Some(text) = entry.value.text() {
-                values
-                    .texts
-                    .push((at.0, at.1, (text, entry.value.millionths().is_some())));
-                values
-                    .texts
-                    .sort_unstable_by_key(|value| (value.0, value.1));
-            }
-        });
+        self.change(entry, Counted::In);
     }
 
     /// Takes back an entry that was counted.
     pub(super) fn remove(&mut self, entry: &Entry) {
-        fn take<T>(list: &mut Listed<T>, entry: &Entry) {
-            if let Some(at) = list
-                .iter()
-                .position(|value| (value.0, value.1) == (entry.position, entry.time_us))
-            {
-                list.remove(at);
-            }
-        }
-        self.change(entry, |values, entry| {
-            if entry.value.millionths().is_some() {
-                take(&mut values.numbers, entry);
-            }
-            if entry.value.text().is_some() {
-                take(&mut values.texts, entry);
-            }
-        });
+        self.change(entry, Counted::Out);
     }
 
-    /// Takes out what the event counted for, changes its values, and counts what it stands for then.
-    fn change(&mut self, entry: &Entry, change: impl FnOnce(&mut EventValues, &Entry)) {
+    /// Changes the values of the entry's event, and what it counts for where that is another by then.
+    fn change(&mut self, entry: &Entry, counted: Counted) {
+        let Some(text) = entry.value.text() else {
+            return;
+        };
+        let number = entry.value.millionths();
         let mut values = self.events.remove(&entry.source).unwrap_or_default();
-        self.count_event(&values, Counted::Out);
-        change(&mut values, entry);
-        self.count_event(&values, Counted::In);
-        if !values.numbers.is_empty() || !values.texts.is_empty() {
+        if let Some(number) = number {
+            let before = values.numbers.largest();
+            values.numbers.change(number, counted);
+            let now = values.numbers.largest();
+            if before != now {
+                before
+                    .into_iter()
+                    .for_each(|number| self.count_number(number, Counted::Out));
+                now.into_iter()
+                    .for_each(|number| self.count_number(number, Counted::In));
+            }
+        }
+        let had_text = !values.texts.is_empty();
+        if values.texts.change((text, number.is_some()), counted) {
+            self.count_text(text, counted);
+            if number.is_none() {
+                self.texts_without_number = counted.apply(self.texts_without_number);
+            }
+        }
+        if values.texts.is_empty() == had_text {
+            self.events_with_text = counted.apply(self.events_with_text);
+        }
+        if !values.texts.is_empty() {
             self.events.insert(entry.source, values);
         }
     }
 
-    fn count_event(&mut self, values: &EventValues, counted: Counted) {
-        if let Some(&(_, _, number)) = values.numbers.first() {
-            let sign = if counted == Counted::In { 1 } else { -1 };
-            self.sum += sign * number;
-            self.sum_of_positive += sign * number.max(0);
-            match counted {
-                Counted::In => self.sorted.insert(number),
-                Counted::Out => self.sorted.remove(number),
-            }
-        }
-        if let Some(&(_, _, (text, is_number))) = values.texts.first() {
-            self.count_text(text, counted);
-            self.texts_count = counted.apply(self.texts_count);
-            if !is_number {
-                self.texts_without_number = counted.apply(self.texts_without_number);
-            }
+    fn count_number(&mut self, number: i128, counted: Counted) {
+        let sign = if counted == Counted::In { 1 } else { -1 };
+        self.sum += sign * number;
+        self.sum_of_positive += sign * number.max(0);
+        match counted {
+            Counted::In => self.sorted.insert(number),
+            Counted::Out => self.sorted.remove(number),
         }
     }
 
@@ -152,7 +135,7 @@ impl Numbers {
                     all(
                         condition,
                         i128::from(*count) * 100_000_000,
-                        self.texts_count.into(),
+                        self.events_with_text.into(),
                     )
                 };
                 // Texts that occur equally often have the same share.
@@ -174,21 +157,5 @@ impl Numbers {
         let high = self.sorted.at((below + 1).min(last));
         let scaled = low * WHOLE + (rank % WHOLE) * (high - low);
         condition.iter().all(|bound| bound.holds(scaled, WHOLE))
-    }
-}
-
-/// Whether something begins or ceases to count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Counted {
-    In,
-    Out,
-}
-
-impl Counted {
-    fn apply(self, count: u32) -> u32 {
-        match self {
-            Self::In => count + 1,
-            Self::Out => count.saturating_sub(1),
-        }
     }
 }
