@@ -47,8 +47,8 @@ pub(super) struct Detect {
     prefix: Vec<&'static str>,
     contains: Vec<Word>,
     regex: Option<meta::Regex>,
-    /// One bit per byte that such a record may begin with.
-    first_bytes: [u64; 4],
+    /// What such a record may begin with.
+    head: Head,
 }
 
 /// Bytes that are looked at for the words of `contains`.
@@ -60,10 +60,8 @@ pub(super) fn head_of(text: &str) -> &str {
 }
 
 impl Detect {
-    pub(super) fn knows(&self, first: u8, text: &str) -> bool {
-        self.may_begin_with(first)
-            && (self.prefix.is_empty()
-                || self.prefix.iter().any(|prefix| scan::begins(text, prefix)))
+    pub(super) fn knows(&self, text: &str) -> bool {
+        (self.prefix.is_empty() || self.prefix.iter().any(|prefix| scan::begins(text, prefix)))
             && (self.contains.is_empty() || {
                 let head = head_of(text);
                 self.contains.iter().any(|word| word.find(head).is_some())
@@ -77,54 +75,107 @@ impl Detect {
     }
 
     /// The rarest byte of each word of which one must be there.
-    pub(super) fn rarest_of_words(&self) -> impl Iterator<Item = u8> {
+    pub(super) fn rarest_of_words(&self) -> impl Iterator<Item = u8> + '_ {
         self.contains.iter().filter_map(Word::rarest)
     }
 
-    /// Whether such a record may begin with this byte.
-    pub(super) fn may_begin_with(&self, first: u8) -> bool {
-        self.first_bytes[usize::from(first >> 6)] >> (first & 63) & 1 == 1
+    /// Whether such a record may have this byte at this place, one of the first.
+    pub(super) fn may_have(&self, place: usize, byte: u8) -> bool {
+        self.head.has(place, byte)
     }
 
     /// `expression` is the text of `regex`.
-    fn learn_first_bytes(&mut self, expression: Option<&str>, syntax: syntax::Config) {
+    fn learn_head(&mut self, expression: Option<&str>, syntax: syntax::Config) {
         let says_nothing =
             self.prefix.is_empty() && self.contains.is_empty() && self.regex.is_none();
-        let starts = expression.and_then(|expression| Starts::of(expression, syntax));
-        for byte in 0..=u8::MAX {
-            let possible = !says_nothing
-                && starts.as_ref().is_none_or(|starts| starts.has(byte))
-                && (self.prefix.is_empty()
-                    || self.prefix.iter().any(|prefix| {
-                        prefix.as_bytes().first().is_none_or(|first| *first == byte)
-                    }));
-            if possible {
-                self.first_bytes[usize::from(byte >> 6)] |= 1 << (byte & 63);
-            }
-        }
+        self.head = if says_nothing {
+            Head::NOTHING
+        } else {
+            let of_expression =
+                expression.and_then(|expression| Head::of_expression(expression, syntax));
+            of_expression
+                .unwrap_or(Head::ANYTHING)
+                .and(Head::of_prefixes(&self.prefix))
+        };
     }
 }
 
-/// The bytes that what an expression fits may begin with.
-struct Starts([bool; 256]);
+/// Bytes of a record's beginning that are looked at together.
+pub(super) const HEAD_BYTES: usize = 8;
 
-impl Starts {
-    /// `None` where that cannot be found out.
-    fn of(expression: &str, syntax: syntax::Config) -> Option<Self> {
+/// The bytes that may stand at each of the first places of a record, one bit each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Head([[u64; 4]; HEAD_BYTES]);
+
+impl Head {
+    const NOTHING: Self = Self([[0; 4]; HEAD_BYTES]);
+    const ANYTHING: Self = Self([[u64::MAX; 4]; HEAD_BYTES]);
+
+    /// What fits an expression may begin with; `None` where that cannot be found out.
+    fn of_expression(expression: &str, syntax: syntax::Config) -> Option<Self> {
         let automaton = DFA::builder().syntax(syntax).build(expression).ok()?;
         let mut cache = automaton.create_cache();
         let anchored = Input::new("").anchored(Anchored::Yes);
-        let start = automaton.start_state_forward(&mut cache, &anchored).ok()?;
-        let mut starts = Self([false; 256]);
-        for byte in 0..=u8::MAX {
-            let next = automaton.next_state(&mut cache, start, byte).ok()?;
-            starts.0[usize::from(byte)] = !next.is_dead();
+        let mut states = vec![automaton.start_state_forward(&mut cache, &anchored).ok()?];
+        let mut head = Self::NOTHING;
+        for place in 0..HEAD_BYTES {
+            let mut next_states = Vec::new();
+            for state in &states {
+                // Behind what fits anything may follow.
+                if state.is_match() {
+                    head.0[place..].fill([u64::MAX; 4]);
+                    return Some(head);
+                }
+                for byte in 0..=u8::MAX {
+                    let next = automaton.next_state(&mut cache, *state, byte).ok()?;
+                    // States mean nothing once the cache has been emptied.
+                    if cache.clear_count() > 0 {
+                        return None;
+                    }
+                    if !next.is_dead() {
+                        head.add(place, byte);
+                        next_states.push(next);
+                    }
+                }
+            }
+            next_states.sort_unstable();
+            next_states.dedup();
+            states = next_states;
         }
-        Some(starts)
+        Some(head)
     }
 
-    fn has(&self, byte: u8) -> bool {
-        self.0[usize::from(byte)]
+    /// What begins with one of these; with anything where there are none.
+    fn of_prefixes(prefixes: &[&str]) -> Self {
+        if prefixes.is_empty() {
+            return Self::ANYTHING;
+        }
+        let mut head = Self::NOTHING;
+        for prefix in prefixes {
+            for place in 0..HEAD_BYTES {
+                match prefix.as_bytes().get(place) {
+                    Some(byte) => head.add(place, *byte),
+                    None => head.0[place] = [u64::MAX; 4],
+                }
+            }
+        }
+        head
+    }
+
+    fn add(&mut self, place: usize, byte: u8) {
+        self.0[place][usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    fn has(&self, place: usize, byte: u8) -> bool {
+        self.0[place][usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
+    }
+
+    /// What both allow.
+    fn and(mut self, other: Self) -> Self {
+        for (bits, others) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
+            *bits &= others;
+        }
+        self
     }
 }
 
@@ -297,9 +348,9 @@ impl Compiler<'_> {
                 .map(|word| Word::new(self.words.keep(word)))
                 .collect(),
             regex,
-            first_bytes: [0; 4],
+            head: Head::NOTHING,
         };
-        detect.learn_first_bytes(expression, self.syntax());
+        detect.learn_head(expression, self.syntax());
         Ok(detect)
     }
 

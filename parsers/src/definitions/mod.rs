@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::bytes::find_any;
+use crate::bytes::holds_any;
 use crate::draft::Draft;
 use crate::formats::Fit;
 pub use check::check_definitions;
@@ -215,47 +215,91 @@ fn taken(definition: &Definition, found: &[Definition]) -> Option<&'static str> 
 /// Definitions with what finds the right one fast.
 struct Table {
     definitions: Vec<Definition>,
-    /// By the first byte of a record: the definitions that may know it.
-    by_first: Vec<Vec<usize>>,
-    /// The same without those that look for words only.
-    by_first_wordless: Vec<Vec<usize>>,
-    /// The rarest bytes of the words that others look for, when three are enough: where a record has none of them, it is theirs not.
-    signs: Option<[u8; 3]>,
+    /// Of each [`GROUP`] of definitions, which may know a record by its first bytes and by signs.
+    groups: Vec<Group>,
     /// By the length of a syslog program's name: names in lower case, and whose they are.
     programs: Vec<Vec<(&'static str, usize)>>,
 }
 
-impl Table {
-    fn new(definitions: Vec<Definition>) -> Self {
-        let by_first = |wanted: &dyn Fn(&Definition) -> bool| -> Vec<Vec<usize>> {
-            let firsts = 0..=u8::MAX;
-            let lists = firsts.map(|first| {
-                let places = definitions.iter().enumerate();
-                places
-                    .filter(|(_, definition)| {
-                        definition.detect.may_begin_with(first) && wanted(definition)
-                    })
-                    .map(|(place, _)| place)
-                    .collect()
-            });
-            lists.collect()
+/// Definitions that are asked about together: one bit each.
+const GROUP: usize = 64;
+/// Bytes of words that are looked for together.
+const SIGNS: usize = 4;
+
+/// Sets of definitions, one bit each.
+struct Group {
+    /// By place and byte: those that may know a record that has the byte there.
+    by_head: Box<[[u64; 256]; compile::HEAD_BYTES]>,
+    /// The rarest bytes of the words that some look for, and who may know a record that has them.
+    signs: [(u8, u64); SIGNS],
+    /// Those that need none of these bytes.
+    signless: u64,
+}
+
+impl Group {
+    fn of(definitions: &[Definition]) -> Self {
+        let set_of = |wanted: &dyn Fn(&Definition) -> bool| {
+            let places = definitions.iter().enumerate();
+            places.fold(0_u64, |set, (place, definition)| {
+                set | u64::from(wanted(definition)) << place
+            })
         };
-        let mut signs: Vec<u8> = definitions
+        let mut by_head = Box::new([[0; 256]; compile::HEAD_BYTES]);
+        for (place, by_byte) in by_head.iter_mut().enumerate() {
+            for (byte, set) in (0..=u8::MAX).zip(by_byte) {
+                *set = set_of(&|definition| definition.detect.may_have(place, byte));
+            }
+        }
+        let mut bytes: Vec<u8> = definitions
             .iter()
             .flat_map(|definition| definition.detect.rarest_of_words())
             .collect();
-        signs.sort_unstable();
-        signs.dedup();
-        let signs = match signs[..] {
-            [a] => Some([a, a, a]),
-            [a, b] => Some([a, b, b]),
-            [a, b, c] => Some([a, b, c]),
-            _ => None,
-        };
-        let (by_first, by_first_wordless) = (
-            by_first(&|_| true),
-            by_first(&|definition| definition.detect.rarest_of_words().next().is_none()),
-        );
+        bytes.sort_unstable();
+        bytes.dedup();
+        // A definition that looks for others is asked each time.
+        bytes.truncate(SIGNS);
+        let mut signs = [(0, 0); SIGNS];
+        for (sign, byte) in signs.iter_mut().zip(&bytes) {
+            let has_it = |definition: &Definition| {
+                let mut words = definition.detect.rarest_of_words();
+                words.any(|rarest| rarest == *byte)
+            };
+            *sign = (*byte, set_of(&has_it));
+        }
+        let signless = set_of(&|definition| {
+            let mut words = definition.detect.rarest_of_words().peekable();
+            words.peek().is_none() || words.any(|rarest| !bytes.contains(&rarest))
+        });
+        Self {
+            by_head,
+            signs,
+            signless,
+        }
+    }
+
+    /// Those that may know a record.
+    #[inline]
+    fn candidates(&self, text: &str) -> u64 {
+        let places = self.by_head.iter().zip(text.as_bytes());
+        let by_head = places.fold(u64::MAX, |set, (by_byte, byte)| {
+            set & by_byte[usize::from(*byte)]
+        });
+        if by_head & !self.signless == 0 {
+            return by_head;
+        }
+        let bytes = self.signs.map(|(byte, _)| [byte]);
+        let found = holds_any(bytes, compile::head_of(text).as_bytes());
+        let signs = found.into_iter().zip(self.signs);
+        let by_sign = signs.fold(self.signless, |set, (is_there, (_, theirs))| {
+            set | if is_there { theirs } else { 0 }
+        });
+        by_head & by_sign
+    }
+}
+
+impl Table {
+    fn new(definitions: Vec<Definition>) -> Self {
+        let groups = definitions.chunks(GROUP).map(Group::of).collect();
         let mut programs: Vec<Vec<(&'static str, usize)>> = Vec::new();
         for (place, definition) in definitions.iter().enumerate() {
             for program in &definition.detect.programs {
@@ -268,27 +312,28 @@ impl Table {
         }
         Self {
             definitions,
-            by_first,
-            by_first_wordless,
-            signs,
+            groups,
             programs,
         }
     }
 
+    /// The first definition that knows the text by its first bytes; none knows an empty one.
     fn detect(&self, text: &str) -> Option<&Definition> {
-        let first = *text.as_bytes().first()?;
-        let no_words = self.signs.is_some_and(|[a, b, c]| {
-            find_any([a, b, c], compile::head_of(text).as_bytes()).is_none()
-        });
-        let by_first = if no_words {
-            &self.by_first_wordless
-        } else {
-            &self.by_first
-        };
-        by_first[usize::from(first)]
-            .iter()
-            .map(|place| &self.definitions[*place])
-            .find(|definition| definition.detect.knows(first, text))
+        if text.is_empty() {
+            return None;
+        }
+        self.groups.iter().enumerate().find_map(|(group, sets)| {
+            let mut candidates = sets.candidates(text);
+            while candidates != 0 {
+                let place = group * GROUP + candidates.trailing_zeros() as usize;
+                let definition = self.definitions.get(place)?;
+                if definition.detect.knows(text) {
+                    return Some(definition);
+                }
+                candidates &= candidates - 1;
+            }
+            None
+        })
     }
 
     fn by_program(&self, program: &str) -> Option<&Definition> {
