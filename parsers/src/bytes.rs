@@ -23,6 +23,104 @@ pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     )
 }
 
+/// One bit per byte that is the one wanted, the first lowest.
+#[inline(always)]
+pub fn places_of(wanted: u8, bytes: &[u8; 96]) -> u128 {
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let mut places = 0;
+    for (number, block) in blocks.iter().enumerate() {
+        places |= u128::from(places_in([wanted], block)) << (number * 16);
+    }
+    places
+}
+
+/// The bytes of a text of at most eight as one number, the first lowest; zeros behind them.
+#[inline(always)]
+pub fn word_of(bytes: &[u8]) -> u64 {
+    let length = bytes.len();
+    match length {
+        0 => 0,
+        1..=3 => {
+            u64::from(bytes[0])
+                | u64::from(bytes[length / 2]) << (8 * (length / 2))
+                | u64::from(bytes[length - 1]) << (8 * (length - 1))
+        }
+        4..=7 => {
+            u64::from(u32_at(bytes, 0)) | u64::from(u32_at(bytes, length - 4)) << (8 * (length - 4))
+        }
+        _ => u64_at(bytes, 0),
+    }
+}
+
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// The number that one to eight digits are; `None` where not all of them are digits.
+#[inline]
+pub fn number_of_digits(digits: &[u8]) -> Option<u32> {
+    let length = digits.len();
+    if !(1..=8).contains(&length) {
+        return None;
+    }
+    // Zeros come before them.
+    let missing = 8 * (8 - length) as u32;
+    let before = ZEROS & !u64::MAX.checked_shl(missing).unwrap_or(0);
+    let values = (word_of(digits) << missing | before) ^ ZEROS;
+    (beyond_nine(values) == 0).then(|| value_of_eight(values))
+}
+
+/// How many digits a text begins with, up to seven, and the number that they and zeros behind them are, of eight digits;
+/// `None` where there are more, or where the text ends within the next eight bytes.
+#[inline]
+pub fn leading_digits(text: &[u8]) -> Option<(usize, u32)> {
+    let values = u64::from_le_bytes(*text.first_chunk()?) ^ ZEROS;
+    let digits = beyond_nine(values).trailing_zeros() / 8;
+    let values = values & !u64::MAX.checked_shl(8 * digits)?;
+    Some((digits as usize, value_of_eight(values)))
+}
+
+/// The highest bit of each byte that is more than nine.
+#[inline(always)]
+fn beyond_nine(values: u64) -> u64 {
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    const UP_TO_HIGH: u64 = u64::from_le_bytes([0x80 - 10; 8]);
+    (((values & !HIGH) + UP_TO_HIGH) | values) & HIGH
+}
+
+/// The number of eight digits, given as their values, the first lowest.
+#[inline(always)]
+fn value_of_eight(values: u64) -> u32 {
+    const EVERY_FOURTH: u64 = 0x0000_00FF_0000_00FF;
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
+    let high = (pairs & EVERY_FOURTH).wrapping_mul(100 + (1_000_000 << 32));
+    let low = (pairs >> 16 & EVERY_FOURTH).wrapping_mul(1 + (10_000 << 32));
+    (high.wrapping_add(low) >> 32) as u32
+}
+
+/// Writes a text of a few bytes without a call, as far as there is room, and gives the place behind it.
+#[inline(always)]
+pub fn put_short(room: &mut [u8], at: usize, text: &[u8]) -> Option<usize> {
+    let length = text.len();
+    let room = room.get_mut(at..at.checked_add(length)?)?;
+    match length {
+        0 => {}
+        1..=3 => {
+            room[0] = text[0];
+            room[length / 2] = text[length / 2];
+            room[length - 1] = text[length - 1];
+        }
+        4..=7 => {
+            room[..4].copy_from_slice(&text[..4]);
+            room[length - 4..].copy_from_slice(&text[length - 4..]);
+        }
+        8..=16 => {
+            room[..8].copy_from_slice(&text[..8]);
+            room[length - 8..].copy_from_slice(&text[length - 8..]);
+        }
+        _ => room.copy_from_slice(text),
+    }
+    Some(at + length)
+}
+
 /// Whether two texts of the same length are the same. Short ones, as names and most values are, are
 /// compared without a call, by words that may overlap.
 #[inline]
@@ -185,6 +283,63 @@ mod tests {
                     assert_eq!(find_last(b'a', &bytes[..=place]), Some(place));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_byte() {
+        let bytes: [u8; 96] = std::array::from_fn(|at| if at % 7 == 3 { b' ' } else { b'x' });
+        let places = places_of(b' ', &bytes);
+        for (at, byte) in bytes.iter().enumerate() {
+            assert_eq!(places >> at & 1 == 1, *byte == b' ');
+        }
+    }
+
+    #[test]
+    fn digits_are_numbers() {
+        for text in [
+            "0", "7", "42", "007", "1234", "65535", "123456", "7654321", "12345678", "99999999",
+        ] {
+            assert_eq!(
+                number_of_digits(text.as_bytes()),
+                text.parse().ok(),
+                "{text}"
+            );
+            for place in 0..text.len() {
+                for other in [b'/', b':', b' ', b'a', 0, 0x80, 0xFF, b'0' | 0x80] {
+                    let mut text = text.as_bytes().to_vec();
+                    text[place] = other;
+                    assert_eq!(number_of_digits(&text), None, "{text:?}");
+                }
+            }
+            let followed = format!("{text}Z.......");
+            let (digits, number) = match leading_digits(followed.as_bytes()) {
+                Some(read) => read,
+                None => {
+                    assert_eq!(text.len(), 8);
+                    continue;
+                }
+            };
+            assert_eq!(digits, text.len());
+            let padded = format!("{text:0<8}");
+            assert_eq!(Some(number), padded.parse().ok(), "{text}");
+        }
+        assert_eq!(number_of_digits(b""), None);
+        assert_eq!(number_of_digits(b"123456789"), None);
+        assert_eq!(leading_digits(b"1234567"), None);
+        assert_eq!(leading_digits(b"x1234567"), Some((0, 0)));
+    }
+
+    #[test]
+    fn short_texts_are_put_behind_each_other() {
+        let text: Vec<u8> = (1..40).collect();
+        for length in 0..text.len() {
+            let mut room = [0; 40];
+            let end = put_short(&mut room, 1, &text[..length]);
+            assert_eq!(end, Some(length + 1));
+            assert_eq!(&room[1..=length], &text[..length]);
+            assert!(room[length + 1..].iter().all(|byte| *byte == 0));
+            assert_eq!(put_short(&mut room, 41 - length, &text[..length]), None);
         }
     }
 

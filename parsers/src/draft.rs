@@ -6,8 +6,9 @@ use std::fmt::Write;
 
 use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
+use smallvec::SmallVec;
 
-use crate::bytes::same_bytes;
+use crate::bytes::{number_of_digits, put_short, same_bytes};
 use crate::context::{ParseContext, Taxonomy};
 use crate::event::{Event, Field, LogSource, ProblemKind, Value};
 use crate::layouts::{self, Group, Layout, Places, Table};
@@ -138,29 +139,44 @@ impl<'a, 'c> Draft<'a, 'c> {
         }
     }
 
-    /// Adds fields whose names are those of `group`. Where they were all new behind the names that the event has, that is
-    /// remembered; else, and the first time, `one_by_one` adds them.
+    /// Puts a field behind the others that is of a group; [`Self::end_group`] must follow before anything else is asked.
     #[inline]
-    pub(crate) fn push_group(
+    pub(crate) fn put_in_group(&mut self, name: &'static str, value: Value<'a>) {
+        self.event.fields.push(Field { name, value });
+    }
+
+    /// Number of fields, before those of a group are put.
+    #[inline]
+    pub(crate) fn begin_group(&self) -> usize {
+        self.event.fields.len()
+    }
+
+    /// Ends a group of fields, all that were put since there were `before`; their names are those of `group`. Where such a
+    /// group was new behind the names that the event had, that is remembered; else, and the first time, they are taken back,
+    /// and `one_by_one` adds them.
+    #[inline]
+    pub(crate) fn end_group(
         &mut self,
+        before: usize,
         group: Group,
-        fields: &[Field<'a>],
         one_by_one: impl FnOnce(&mut Self),
     ) {
-        let from = self.layout;
-        if let Some(to) = self.scratch.layouts.jump(from, group) {
-            self.event.fields.extend_from_slice_copy(fields);
-            self.layout = to;
-            return;
+        match self.scratch.layouts.jump(self.layout, group) {
+            Some(to) => self.layout = to,
+            None => self.new_group(before, group, one_by_one),
         }
-        let before = self.event.fields.len();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn new_group(&mut self, before: usize, group: Group, one_by_one: impl FnOnce(&mut Self)) {
+        let from = self.layout;
+        let put = self.event.fields.get(before..).unwrap_or(&[]);
+        let names: SmallVec<[&str; 16]> = put.iter().map(|field| field.name).collect();
+        self.event.fields.truncate(before);
         one_by_one(self);
         let added = self.event.fields.get(before..).unwrap_or(&[]);
-        let same_names = added
-            .iter()
-            .map(|field| field.name)
-            .eq(fields.iter().map(|field| field.name));
-        if same_names {
+        if added.iter().map(|field| field.name).eq(names) {
             self.scratch.layouts.keep_jump(from, group, self.layout);
         }
     }
@@ -401,22 +417,25 @@ impl<'a, 'c> Draft<'a, 'c> {
     pub(crate) fn action(&mut self, action: &'static str, outcome: &'static str) {
         /// Stands for both names, and for one of them.
         static NAMES: [&str; 2] = ["action", "outcome"];
-        let fields = [("action", action), ("outcome", outcome)].map(|(name, text)| Field {
-            name,
-            value: Value::Str(text),
-        });
-        let (which, fields) = match (action.is_empty(), outcome.is_empty()) {
-            (false, false) => (0, &fields[..]),
-            (false, true) => (1, &fields[..1]),
-            (true, false) => (2, &fields[1..]),
-            (true, true) => return,
-        };
-        self.push_group(Group::of(&NAMES, which), fields, |draft| {
-            for Field { name, value } in fields {
-                match *name {
-                    "action" => draft.set("action", *value),
-                    _ => draft.set("outcome", *value),
-                }
+        let before = self.begin_group();
+        let mut which = 0;
+        if !action.is_empty() {
+            which |= 1;
+            self.put_in_group("action", Value::Str(action));
+        }
+        if !outcome.is_empty() {
+            which |= 2;
+            self.put_in_group("outcome", Value::Str(outcome));
+        }
+        if which == 0 {
+            return;
+        }
+        self.end_group(before, Group::of(&NAMES, which), |draft| {
+            if !action.is_empty() {
+                draft.set("action", Value::Str(action));
+            }
+            if !outcome.is_empty() {
+                draft.set("outcome", Value::Str(outcome));
             }
         });
     }
@@ -451,15 +470,37 @@ impl<'a, 'c> Draft<'a, 'c> {
                 && same(&source.product, product)
         });
         if !is_known {
-            if self.event.log_sources.capacity() == 0 {
-                self.event.log_sources.reserve(LOG_SOURCES_EXPECTED);
-            }
-            self.event.log_sources.push(LogSource {
-                product: Cow::Borrowed(product),
-                category: Cow::Borrowed(category),
-                service: Cow::Borrowed(service),
-            });
+            self.add_source(product, category, service);
         }
+    }
+
+    #[inline]
+    fn add_source(&mut self, product: &'static str, category: &'static str, service: &'static str) {
+        if self.event.log_sources.capacity() == 0 {
+            self.event.log_sources.reserve(LOG_SOURCES_EXPECTED);
+        }
+        self.event.log_sources.push(LogSource {
+            product: Cow::Borrowed(product),
+            category: Cow::Borrowed(category),
+            service: Cow::Borrowed(service),
+        });
+    }
+
+    /// Adds the log sources of two services of Linux, as [`Self::source`]; the first may be empty, and they are not the same.
+    #[inline]
+    pub(crate) fn linux_services(&mut self, own: &'static str, common: &'static str) {
+        let is_first = self.event.log_sources.is_empty();
+        if !is_first || self.context.taxonomy == Taxonomy::AsRecorded {
+            if !own.is_empty() {
+                self.source("linux", "", own);
+            }
+            self.source("linux", "", common);
+            return;
+        }
+        if !own.is_empty() {
+            self.add_source("linux", "", own);
+        }
+        self.add_source("linux", "", common);
     }
 
     /// Notes a problem.
@@ -487,6 +528,23 @@ impl<'a, 'c> Draft<'a, 'c> {
             text.push_str(part);
         }
         text.into_bump_str()
+    }
+
+    /// The name of a value within another: `sd.origin.ip` of `sd.`, `origin` and `ip`.
+    #[inline]
+    pub(crate) fn inner_name(&self, before: &str, outer: &str, inner: &str) -> &'a str {
+        const SHORT: usize = 32;
+        let mut room = [0; SHORT];
+        let end = put_short(&mut room, 0, before.as_bytes())
+            .and_then(|at| put_short(&mut room, at, outer.as_bytes()))
+            .and_then(|at| put_short(&mut room, at, b"."))
+            .and_then(|at| put_short(&mut room, at, inner.as_bytes()));
+        let Some(end) = end else {
+            return self.concat(&[before, outer, ".", inner]);
+        };
+        let room: &'a [u8; SHORT] = self.arena.alloc(room);
+        // SAFETY: what was put there are whole texts, one behind the other, up to `end`.
+        unsafe { std::str::from_utf8_unchecked(&room[..end]) }
     }
 
     /// Formatted text in the arena.
@@ -535,7 +593,13 @@ pub(crate) fn plain_number(text: &str) -> Option<i64> {
     /// Digits that surely fit 64 bits.
     const SHORT_DIGITS: usize = 18;
     let bytes = text.as_bytes();
-    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    if matches!(bytes, [b'1'..=b'9', ..]) && bytes.len() <= 8 {
+        return number_of_digits(bytes).map(i64::from);
+    }
+    let digits = match bytes {
+        [b'-', digits @ ..] => digits,
+        digits => digits,
+    };
     // Most words are told by their first character.
     if digits.is_empty() || !digits[0].is_ascii_digit() || digits.len() > 1 && digits[0] == b'0' {
         return None;

@@ -119,6 +119,7 @@ impl ProblemKind {
 
 impl<'a> Event<'a> {
     /// An event of `record` without fields, at the time of its receipt.
+    #[inline(always)]
     pub fn new(record: Record<'a>, format: &'static str, arena: &'a Bump) -> Self {
         Self {
             record,

@@ -138,8 +138,14 @@ fn read_record<'a>(
     arena: &'a Bump,
     events: &mut Vec<Event<'a>>,
 ) {
-    let mut event = Event::new(record, "text", arena);
-    let mut draft = Draft::new(&mut event, arena, context, scratch, events);
+    // Events are large: each is made where it stays, and those of a record that come before its last one apart.
+    let mut before = Vec::new();
+    let place = events.len();
+    events.push(Event::new(record, "text", arena));
+    let Some(event) = events.get_mut(place) else {
+        return;
+    };
+    let mut draft = Draft::new(event, arena, context, scratch, &mut before);
     let text = text_of(&mut draft, utf8, named);
     if let NamedFormat::Unknown(name) = named.format {
         draft.note(
@@ -156,7 +162,9 @@ fn read_record<'a>(
     }
     classify::complete(&mut draft);
     draft.finish();
-    events.push(event);
+    if !before.is_empty() {
+        events.splice(place..place, before);
+    }
 }
 
 /// The events of all records of `batch`, in order; at least one per record.

@@ -203,6 +203,7 @@ impl RecordBatch {
         self.spans.iter().map(|span| self.record(span))
     }
 
+    #[inline(always)]
     fn record(&self, span: &RecordSpan) -> Record<'_> {
         Record {
             origin: &self.origin,

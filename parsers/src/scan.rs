@@ -50,8 +50,13 @@ pub(crate) fn word(text: &str) -> Scan<'_, &str> {
 }
 
 /// One or more spaces.
+#[inline]
 pub(crate) fn spaces(text: &str) -> Scan<'_, &str> {
-    let end = text.bytes().take_while(|byte| *byte == b' ').count();
+    // Mostly there is one.
+    let end = match text.as_bytes() {
+        [b' ', behind, ..] if *behind != b' ' => 1,
+        bytes => bytes.iter().take_while(|byte| **byte == b' ').count(),
+    };
     if end == 0 {
         return Err(nom::Err::Error(()));
     }
@@ -78,6 +83,10 @@ pub(crate) struct Word {
     text: &'static str,
     /// Place of that byte.
     rarest: usize,
+    /// Its first bytes, up to eight, as one number, the first lowest.
+    beginning: u64,
+    /// The bits of that number that are of its bytes.
+    mask: u64,
 }
 
 impl Word {
@@ -91,7 +100,40 @@ impl Word {
             }
             at += 1;
         }
-        Self { text, rarest }
+        let (mut beginning, mut mask) = (0, 0);
+        let mut at = 0;
+        while at < bytes.len() && at < 8 {
+            beginning |= (bytes[at] as u64) << (8 * at);
+            mask |= 0xFF << (8 * at);
+            at += 1;
+        }
+        Self {
+            text,
+            rarest,
+            beginning,
+            mask,
+        }
+    }
+
+    /// Whether it stands there.
+    #[inline(always)]
+    fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
+        let wanted = self.text.as_bytes();
+        let Some(found) = bytes.get(at..) else {
+            return false;
+        };
+        match found.first_chunk() {
+            Some(chunk) => {
+                u64::from_le_bytes(*chunk) & self.mask == self.beginning
+                    && (wanted.len() <= 8
+                        || found
+                            .get(8..wanted.len())
+                            .is_some_and(|found| same_bytes(found, &wanted[8..])))
+            }
+            None => found
+                .get(..wanted.len())
+                .is_some_and(|found| same_bytes(found, wanted)),
+        }
     }
 
     pub(crate) const fn as_str(&self) -> &'static str {
@@ -110,7 +152,8 @@ impl Word {
     /// What follows it in a text that begins with it.
     #[inline]
     pub(crate) fn strip<'t>(&self, text: &'t str) -> Option<&'t str> {
-        stands_at(self.text.as_bytes(), text.as_bytes(), 0).then(|| &text[self.text.len()..])
+        self.stands_at(text.as_bytes(), 0)
+            .then(|| &text[self.text.len()..])
     }
 
     /// Where it is first found.
@@ -122,7 +165,7 @@ impl Word {
         let mut at = 0;
         loop {
             at += find_any([*rarest], bytes.get(self.rarest + at..)?)?;
-            if stands_at(wanted, bytes, at) {
+            if self.stands_at(bytes, at) {
                 return Some(at);
             }
             at += 1;
@@ -138,7 +181,7 @@ impl Word {
         let mut within = bytes.get(self.rarest..)?;
         loop {
             let at = find_last(*rarest, within)?;
-            if stands_at(wanted, bytes, at) {
+            if self.stands_at(bytes, at) {
                 return Some(at);
             }
             within = &within[..at];
@@ -150,14 +193,6 @@ impl Word {
         let at = self.find(text)?;
         Some((&text[..at], &text[at + self.text.len()..]))
     }
-}
-
-/// Whether `wanted` stands there.
-#[inline]
-fn stands_at(wanted: &[u8], bytes: &[u8], at: usize) -> bool {
-    bytes
-        .get(at..at + wanted.len())
-        .is_some_and(|found| same_bytes(found, wanted))
 }
 
 /// How often a byte occurs in logs, roughly.
@@ -196,7 +231,7 @@ pub(crate) fn quoted(text: &str) -> Scan<'_, &str> {
 
 /// Removes the backslashes before `"` and `\`; borrows where there is none.
 pub(crate) fn unescape<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
-    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+    if find_any([b'\\'], text.as_bytes()).is_none() {
         return text;
     }
     let mut plain = ArenaString::with_capacity_in(text.len(), arena);
@@ -237,6 +272,7 @@ pub(crate) fn ip(text: &str) -> Option<IpAddr> {
 }
 
 /// Four numbers up to 255 with dots between them, without leading zeros: as the standard library reads them, and faster.
+#[inline]
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0_u8; 4];
     let mut at = 0;
@@ -328,7 +364,12 @@ impl<'t> Iterator for Pairs<'t> {
         let [one, other] = self.separators;
         let is_between = |byte: &u8| [one, other, b' ', b'\n'].contains(byte);
         loop {
-            let begin = self.rest.bytes().position(|byte| !is_between(&byte))?;
+            // Mostly there is one, or none before the first.
+            let begin = match self.rest.as_bytes() {
+                [first, ..] if !is_between(first) => 0,
+                [_, second, ..] if !is_between(second) => 1,
+                bytes => bytes.iter().position(|byte| !is_between(byte))?,
+            };
             let text = &self.rest[begin..];
             let end = find_any([one, other, b' ', b'\n', b'='], text.as_bytes());
             let (key, behind) = text.split_at(end.unwrap_or(text.len()));
@@ -367,6 +408,18 @@ impl<'t> Pairs<'t> {
         let [one, other] = self.separators;
         let end = find_any([one, other, b'\n'], text.as_bytes()).unwrap_or(text.len());
         (&text[end..], &text[..end], Quotes::None)
+    }
+}
+
+/// A text without the white space around it; mostly there is none.
+#[inline]
+pub(crate) fn trimmed(text: &str) -> &str {
+    let is_graphic = |byte: &u8| byte.is_ascii_graphic();
+    match text.as_bytes() {
+        [] => text,
+        [first, ..] if !is_graphic(first) => text.trim(),
+        [.., last] if !is_graphic(last) => text.trim(),
+        _ => text,
     }
 }
 
@@ -430,6 +483,34 @@ mod tests {
             for place in (0..length).rev() {
                 bytes[place] = b' ';
                 assert_eq!(find_near(b' ', &bytes), Some(place), "of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_found_wherever_they_are() {
+        for wanted in [
+            " ",
+            "=",
+            " : ",
+            "COMMAND=",
+            ": client=",
+            " by invalid user ",
+        ] {
+            let word = Word::new(wanted);
+            for before in 0..30 {
+                for behind in 0..12 {
+                    let text = format!("{}{wanted}{}", "x".repeat(before), "y".repeat(behind));
+                    assert_eq!(word.find(&text), Some(before), "{text}");
+                    assert_eq!(word.find_last(&text), Some(before), "{text}");
+                    assert_eq!(
+                        word.strip(&text[before..]),
+                        Some(&text[before + wanted.len()..])
+                    );
+                    let cut = &text[..before + wanted.len() - 1];
+                    assert_eq!((word.find(cut), word.find_last(cut)), (None, None), "{cut}");
+                    assert_eq!(word.strip(&cut[before..]), None);
+                }
             }
         }
     }

@@ -280,19 +280,31 @@ impl Group {
     /// Those that may know a record.
     #[inline]
     fn candidates(&self, text: &str) -> u64 {
-        let places = self.by_head.iter().zip(text.as_bytes());
-        let by_head = places.fold(u64::MAX, |set, (by_byte, byte)| {
-            set & by_byte[usize::from(*byte)]
-        });
+        let head = text.as_bytes();
+        let mut by_head = u64::MAX;
+        match head.first_chunk::<{ compile::HEAD_BYTES }>() {
+            Some(head) => {
+                for (by_byte, byte) in self.by_head.iter().zip(head) {
+                    by_head &= by_byte[usize::from(*byte)];
+                }
+            }
+            None => {
+                for (by_byte, byte) in self.by_head.iter().zip(head) {
+                    by_head &= by_byte[usize::from(*byte)];
+                }
+            }
+        }
         if by_head & !self.signless == 0 {
             return by_head;
         }
         let bytes = self.signs.map(|(byte, _)| [byte]);
         let found = holds_any(bytes, compile::head_of(text).as_bytes());
-        let signs = found.into_iter().zip(self.signs);
-        let by_sign = signs.fold(self.signless, |set, (is_there, (_, theirs))| {
-            set | if is_there { theirs } else { 0 }
-        });
+        let mut by_sign = self.signless;
+        for ((_, theirs), is_there) in self.signs.iter().zip(found) {
+            if is_there {
+                by_sign |= theirs;
+            }
+        }
         by_head & by_sign
     }
 }

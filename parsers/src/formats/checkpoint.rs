@@ -2,6 +2,7 @@
 //! in its newer form structured data `[Fields@1.3.6.1.4.1.2620 Action="Drop" ...]`.
 
 use super::Fit;
+use crate::bytes::find_any;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan;
@@ -10,11 +11,12 @@ use crate::when;
 /// Whether what follows the header is such a list.
 pub(super) fn is_one(text: &str) -> bool {
     scan::after(text, "[").is_some_and(|text| {
-        let name = text
-            .bytes()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-            .count();
-        name > 0 && text[name..].starts_with(":\"")
+        // Structured data, which mostly stands there, has a space before its first colon.
+        let colon = find_any([b':', b' ', b']'], text.as_bytes()).unwrap_or(0);
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        colon > 0
+            && scan::begins(&text[colon..], ":\"")
+            && text.as_bytes()[..colon].iter().all(is_word)
     }) || scan::begins(text, "[Fields@1.3.6.1.4.1.2620")
 }
 

@@ -7,6 +7,7 @@ use bumpalo::collections::String as ArenaString;
 use super::{Fit, Format, NotThisFormat, windows};
 use crate::draft::Draft;
 use crate::event::Value;
+use crate::scan::Word;
 use crate::when;
 
 pub(super) const SNARE: Format = Format {
@@ -16,7 +17,7 @@ pub(super) const SNARE: Format = Format {
     read,
 };
 
-const MARK: &str = "MSWinEventLog";
+pub(super) const MARK: Word = Word::new("MSWinEventLog");
 
 /// Bytes in which the mark is looked for: a host's name may stand before it.
 const HOST_BYTES_MAX: usize = 256;
@@ -27,14 +28,16 @@ fn detect(text: &str) -> Option<&'static str> {
 
 /// The host before the mark, and what follows the mark from its separator on.
 pub(super) fn parts(text: &str) -> Option<(&str, &str)> {
-    let head = &text.as_bytes()[..text.len().min(HOST_BYTES_MAX)];
-    // Every record of unknown format is asked: most are done with here, and a letter is found faster than a word.
-    if matches!(head.first(), None | Some(b'{' | b'<' | b'"' | b'|')) {
+    let head = &text[..text.floor_char_boundary(HOST_BYTES_MAX)];
+    // Every record of unknown format is asked: most are done with here.
+    if matches!(
+        head.as_bytes().first(),
+        None | Some(b'{' | b'<' | b'"' | b'|')
+    ) {
         return None;
     }
-    let at = memchr::memchr_iter(MARK.as_bytes()[0], head)
-        .find(|at| head[*at..].starts_with(MARK.as_bytes()))?;
-    let (before, behind) = (&text[..at], &text[at + MARK.len()..]);
+    let at = MARK.find(head)?;
+    let (before, behind) = (&text[..at], &text[at + MARK.as_str().len()..]);
     let host = before.trim_end_matches(['\t', ' ']);
     let host = host.strip_suffix("#011").unwrap_or(host);
     let is_host = !host.contains([' ', '\t', '<', '{', '"', '|']);

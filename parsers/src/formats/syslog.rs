@@ -1,14 +1,11 @@
 //! Syslog: RFC 5424, and RFC 3164 as it is really written: with and without `<PRI>`, with times of either
 //! RFC or of ISO 8601 (rsyslog's default file format since Debian 12), with and without a host.
 
-use nom::Parser;
-use smallvec::SmallVec;
-
 use super::{Fit, Format, NotThisFormat};
 use super::{checkpoint, cisco_header, snare};
-use crate::bytes::find_any;
+use crate::bytes::{find_any, places_of};
 use crate::draft::{Draft, plain_number};
-use crate::event::{Field, ProblemKind, Value};
+use crate::event::{ProblemKind, Value};
 use crate::layouts::Group;
 use crate::messages::{self, Syslog};
 use crate::scan::{self, Scan};
@@ -109,28 +106,34 @@ impl<'a> Header<'a> {
     fn write(&self, draft: &mut Draft<'a, '_>) {
         /// Stands for the names of a header.
         static NAMES: &str = "facility severity hostname program pid msgid message";
-        let mut fields: SmallVec<[Field<'a>; 8]> = SmallVec::new();
+        let host = draft.event.host;
+        let message = self.message.unwrap_or("");
+        let pid = plain_number(self.pid).map_or(Value::Str(self.pid), Value::Int);
+        let before = draft.begin_group();
         let mut which = 0;
-        let mut add = |place: u32, name: &'static str, value: Value<'a>| {
-            if value != Value::Str("") {
+        if let Some(priority) = self.priority {
+            which = 1;
+            draft.put_in_group("facility", Value::Str(facility_of(priority)));
+            draft.put_in_group("severity", Value::Str(severity_of(priority)));
+        }
+        let mut put = |place: u32, name: &'static str, text: &str, value: Value<'a>| {
+            if !text.is_empty() {
                 which |= 1 << place;
-                fields.push(Field { name, value });
+                draft.put_in_group(name, value);
             }
         };
-        if let Some(priority) = self.priority {
-            add(0, "facility", Value::Str(facility_of(priority)));
-            add(1, "severity", Value::Str(severity_of(priority)));
-        }
-        add(2, "hostname", Value::Str(draft.event.host));
-        add(3, "program", Value::Str(self.program));
-        let pid = plain_number(self.pid).map_or(Value::Str(self.pid), Value::Int);
-        add(4, "pid", pid);
-        add(5, "msgid", Value::Str(self.message_id));
-        add(6, "message", Value::Str(self.message.unwrap_or("")));
-        draft.push_group(Group::of(&NAMES, which), &fields, |draft| {
-            for Field { name, value } in &fields {
-                draft.push(name, *value);
-            }
+        put(1, "hostname", host, Value::Str(host));
+        put(2, "program", self.program, Value::Str(self.program));
+        put(3, "pid", self.pid, pid);
+        put(4, "msgid", self.message_id, Value::Str(self.message_id));
+        put(5, "message", message, Value::Str(message));
+        draft.end_group(before, Group::of(&NAMES, which), |draft| {
+            priority_fields(draft, self.priority);
+            draft.text("hostname", host);
+            draft.text("program", self.program);
+            draft.number("pid", self.pid);
+            draft.text("msgid", self.message_id);
+            draft.text("message", message);
         });
     }
 }
@@ -170,20 +173,12 @@ fn priority(text: &str) -> Scan<'_, u8> {
 
 /// RFC 5424 section 6: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]`.
 fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: u8) -> Fit {
-    let header = (
-        scan::word,
-        scan::next_word,
-        scan::next_word,
-        scan::next_word,
-        scan::next_word,
-    );
-    let Ok::<_, nom::Err<()>>((rest, (time, host, program, pid, message_id))) =
-        { header }.parse(text)
-    else {
+    let Ok((rest, [time, host, program, pid, message_id])) = words(text) else {
         priority_fields(draft, Some(priority));
         return Err(NotThisFormat);
     };
-    match when::iso(time, &draft.context.default_zone) {
+    let read = draft.scratch.dates.iso(time, &draft.context.default_zone);
+    match read {
         Some((time, "")) => draft.time(time),
         _ if time == "-" => {}
         _ => draft.note(ProblemKind::BadTime, "the time is not as RFC 5424 has it"),
@@ -231,12 +226,44 @@ fn message_of_5424(text: &str) -> &str {
     scan::after(message, "\u{FEFF}").unwrap_or(message)
 }
 
+/// As many words, each behind spaces but the first.
+#[inline]
+fn words<const COUNT: usize>(mut text: &str) -> Scan<'_, [&str; COUNT]> {
+    let mut words = [""; COUNT];
+    // Mostly all of them are near, and one space is behind each.
+    if let Some(near) = text.as_bytes().first_chunk() {
+        let mut spaces = places_of(b' ', near);
+        let mut begin = 0;
+        let mut found = 0;
+        while found < COUNT && spaces != 0 {
+            let end = spaces.trailing_zeros() as usize;
+            if end == begin {
+                break;
+            }
+            words[found] = &text[begin..end];
+            found += 1;
+            begin = end + 1;
+            spaces &= spaces - 1;
+        }
+        if found == COUNT {
+            return Ok((&text[begin - 1..], words));
+        }
+    }
+    for (place, word) in words.iter_mut().enumerate() {
+        (text, *word) = if place == 0 {
+            scan::word(text)?
+        } else {
+            scan::next_word(text)?
+        };
+    }
+    Ok((text, words))
+}
+
 /// `[id name="value" ...][id ...]`; gives what follows.
 fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
     let mut rest = text;
     while let Some(element) = scan::after(rest, "[") {
-        let ends = |byte: &u8| matches!(byte, b' ' | b']');
-        let Some(end_of_id) = element.as_bytes().iter().position(ends) else {
+        let Some(end_of_id) = find_any([b' ', b']'], element.as_bytes()) else {
             draft.note(ProblemKind::Partial, "structured data is not closed");
             return rest;
         };
@@ -246,11 +273,10 @@ fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
                 break;
             };
             let (name, value_text) = (&parameter[..equals], &parameter[equals + 1..]);
-            let Ok((after, value)) = scan::quoted(value_text) else {
+            let Ok((after, value)) = quoted(draft, value_text) else {
                 break;
             };
-            let value = scan::unescape(value, draft.arena);
-            let name = draft.concat(&["sd.", id, ".", name]);
+            let name = draft.inner_name("sd.", id, name);
             draft.push(name, Value::Str(value));
             parameters = after;
         }
@@ -268,11 +294,24 @@ fn structured_data<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
     rest
 }
 
+/// A value in quotes, its escapes resolved; mostly there are none.
+#[inline]
+fn quoted<'a>(draft: &Draft<'a, '_>, text: &'a str) -> Scan<'a, &'a str> {
+    if let Some(rest) = scan::after(text, "\"")
+        && let Some(end) = find_any([b'"', b'\\'], rest.as_bytes())
+        && rest.as_bytes()[end] == b'"'
+    {
+        return Ok((&rest[end + 1..], &rest[..end]));
+    }
+    let (after, value) = scan::quoted(text)?;
+    Ok((after, scan::unescape(value, draft.arena)))
+}
+
 fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: Option<u8>) -> Fit {
     let received_at = draft.event.record.received_at;
     // The first letters of what Cisco's devices and Snare are known by: mostly there is neither.
-    let head = &text.as_bytes()[..text.len().min(HEAD_BYTES_MAX)];
-    let has_mark = find_any([b'%', b'M'], head).is_some();
+    let head = &text[..text.floor_char_boundary(HEAD_BYTES_MAX)];
+    let has_mark = find_any([b'%', b'M'], head.as_bytes()).is_some();
     if has_mark && let Some(header) = cisco_header::read(text, received_at, draft.context) {
         priority_fields(draft, priority);
         return from_cisco(draft, &header, priority.map(facility_of));
@@ -298,7 +337,10 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: Option<u8>) -
         None => return Err(NotThisFormat),
     };
     let rest = without_spaces(scan::after(rest, ":").unwrap_or(rest));
-    if has_mark && let Some((host, columns)) = snare_columns(rest) {
+    if has_mark
+        && snare::MARK.find(head).is_some()
+        && let Some((host, columns)) = snare_columns(rest)
+    {
         draft.host(host);
         priority_fields(draft, priority);
         host_field(draft);
@@ -389,19 +431,35 @@ fn from_cisco<'a>(
 
 /// The host, unless the first word is a program's tag. Some devices name themselves twice.
 fn host_of(text: &str) -> (&str, &str) {
-    let Some(end) = scan::find_near(b' ', text.as_bytes()) else {
+    // Mostly there is no bracket in the first word, and that is seen while its end is looked for.
+    let bytes = text.as_bytes();
+    let mut has_bracket = false;
+    let mut found = find_any([b' ', b'['], bytes);
+    if let Some(at) = found
+        && bytes[at] == b'['
+    {
+        has_bracket = true;
+        found = scan::find_near(b' ', bytes);
+    }
+    let Some(end) = found else {
         return ("", text);
     };
     let (first, rest) = (&text[..end], &text[end + 1..]);
     let is_tag = match first.as_bytes() {
         [b'%' | b'[' | b'(', ..] | [.., b':'] => true,
-        word => word.contains(&b'[') && word.contains(&b']'),
+        word => has_bracket && word.contains(&b']'),
     };
     if is_tag {
         return ("", text);
     }
     let rest = without_spaces(rest);
-    match scan::after(rest, first).and_then(|rest| scan::after(rest, " ")) {
+    let same = |rest| scan::after(rest, first).and_then(|rest| scan::after(rest, " "));
+    match rest
+        .as_bytes()
+        .first()
+        .filter(|byte| first.as_bytes().first() == Some(byte))
+        .and_then(|_| same(rest))
+    {
         Some(behind) => (first, without_spaces(behind)),
         None => (first, rest),
     }
@@ -429,8 +487,7 @@ fn program_tag(text: &str) -> Tag<'_> {
         pid: "",
         message: text,
     };
-    let ends = |byte: &u8| matches!(byte, b':' | b'[' | b' ');
-    let Some(end) = text.as_bytes().iter().position(ends) else {
+    let Some(end) = find_any([b':', b'[', b' '], text.as_bytes()) else {
         return none;
     };
     let (program, rest) = text.split_at(end);
@@ -445,8 +502,11 @@ fn program_tag(text: &str) -> Tag<'_> {
             message: without_spaces(rest),
         };
     }
-    match scan::bracketed(rest) {
-        Ok((rest, pid)) if !pid.bytes().any(|byte| byte == b' ') => {
+    // What stands in brackets has no space in it.
+    let pid_text = &rest[1..];
+    match find_any([b']', b' '], pid_text.as_bytes()) {
+        Some(end) if pid_text.as_bytes()[end] == b']' => {
+            let (pid, rest) = (&pid_text[..end], &pid_text[end + 1..]);
             let message = scan::after(rest, ":").unwrap_or(rest);
             Tag {
                 program,

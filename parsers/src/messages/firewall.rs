@@ -1,10 +1,9 @@
 //! Packets that the kernel logs for iptables, nftables and ufw: `[prefix] IN=eth0 OUT= SRC=.. DST=.. PROTO=TCP SPT=.. DPT=..`.
 
 use super::{Message, message, read_table, wireguard};
-use smallvec::SmallVec;
-
+use crate::bytes::same_bytes;
 use crate::draft::Draft;
-use crate::event::{Field, Value};
+use crate::event::Value;
 use crate::layouts::Group;
 use crate::scan::{self, Word};
 
@@ -64,17 +63,12 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     let (prefix, packet) = text.split_at(start);
     // The second LEN is UDP's own.
     for pair in scan::pairs(packet) {
-        if pair.key != "LEN" || draft.get("LEN").is_none() {
+        if !same_bytes(pair.key.as_bytes(), b"LEN") || draft.get("LEN").is_none() {
             draft.number(pair.key, pair.value);
         }
     }
     firewall_names(draft);
-    let rule = prefix
-        .trim()
-        .trim_end_matches(':')
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .trim();
+    let rule = rule_of(prefix);
     draft.text("rule", rule);
     if let Some(action) = verdict(rule) {
         draft.set("action", Value::Str(action));
@@ -83,19 +77,37 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     true
 }
 
+/// What a rule's prefix says, without the marks around it.
+fn rule_of(prefix: &str) -> &str {
+    let prefix = scan::trimmed(prefix);
+    // Mostly there is one of each, or none.
+    let rule = match prefix.as_bytes() {
+        [b'[', first, .., last, b']']
+            if ![*first, *last].iter().any(|byte| b"[]:".contains(byte)) =>
+        {
+            &prefix[1..prefix.len() - 1]
+        }
+        _ => prefix
+            .trim_end_matches(':')
+            .trim_start_matches('[')
+            .trim_end_matches(']'),
+    };
+    scan::trimmed(rule)
+}
+
 /// Adds the names of Sigma's firewall rules for those of netfilter's that are there.
 fn firewall_names(draft: &mut Draft<'_, '_>) {
     static NETFILTERS: [&str; 5] = ["SRC", "DST", "SPT", "DPT", "PROTO"];
     let places = draft.places_of(&NETFILTERS);
-    let mut fields: SmallVec<[Field<'_>; 5]> = SmallVec::new();
+    let before = draft.begin_group();
     let mut which = 0;
     for (number, (place, (_, name))) in places.into_iter().zip(NAMES).enumerate() {
         if let Some(value) = draft.value_at(place) {
             which |= 1 << number;
-            fields.push(Field { name, value });
+            draft.put_in_group(name, value);
         }
     }
-    draft.push_group(Group::of(&NAMES, which), &fields, |draft| {
+    draft.end_group(before, Group::of(&NAMES, which), |draft| {
         for (from, to) in NAMES {
             draft.alias(from, to);
         }
@@ -140,14 +152,20 @@ fn contains_ignoring_case(text: &str, upper_word: &str) -> bool {
 
 /// The kernel's `[82508.100168] ` in front.
 fn without_uptime(text: &str) -> &str {
+    // Most messages do not begin so.
+    if !matches!(text.as_bytes(), [b'[', ..]) {
+        return text;
+    }
     match scan::bracketed(text) {
         Ok((rest, inner))
-            if inner
-                .trim()
+            if scan::trimmed(inner)
                 .bytes()
                 .all(|byte| byte.is_ascii_digit() || byte == b'.') =>
         {
-            rest.trim_start_matches(' ')
+            match rest.as_bytes() {
+                [b' ', behind, ..] if *behind != b' ' => &rest[1..],
+                _ => rest.trim_start_matches(' '),
+            }
         }
         _ => text,
     }

@@ -136,10 +136,11 @@ static PROGRAMS: &[Program] = &[
 impl Syslog<'_> {
     /// Without the spaces at its end.
     pub(crate) fn trimmed(self) -> Self {
-        Self {
-            message: self.message.trim_end(),
-            ..self
-        }
+        let message = match self.message.as_bytes() {
+            [.., last] if last.is_ascii_graphic() => self.message,
+            _ => self.message.trim_end(),
+        };
+        Self { message, ..self }
     }
 }
 
@@ -181,15 +182,11 @@ fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str, signs: u8) -
 }
 
 fn classify(draft: &mut Draft<'_, '_>, syslog: Syslog<'_>, program: programs::Known) {
-    if let Some(service) = program
-        .known
-        .map(|program| program.service)
-        .filter(|service| !service.is_empty())
-    {
-        draft.source("linux", "", service);
-    }
     let is_auth = program.is_auth || matches!(syslog.facility, Some("auth" | "authpriv"));
-    draft.source("linux", "", if is_auth { "auth" } else { "syslog" });
+    draft.linux_services(
+        program.known.map_or("", |program| program.service),
+        if is_auth { "auth" } else { "syslog" },
+    );
 }
 
 /// A named value that is always the same.

@@ -2,7 +2,10 @@
 
 use super::pattern::{Message, message};
 use super::read_table;
+use crate::bytes::find_last;
 use crate::draft::Draft;
+use crate::event::Value;
+use crate::layouts::Group;
 use crate::scan::{self, Word};
 
 static MESSAGES: &[Message] = &[
@@ -54,6 +57,10 @@ const FAILURE: Word = Word::new("authentication failure; ");
 
 /// Reads a message of a PAM module.
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    // Most messages are told by their first letter.
+    if !matches!(text.as_bytes(), [b'p' | b'P', ..]) {
+        return false;
+    }
     let header = scan::after(text, "PAM ").unwrap_or(text);
     if !scan::begins(header, "pam_") {
         return more_failures(draft, text);
@@ -61,14 +68,25 @@ pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     let Some((source, rest)) = BEHIND_SOURCE.split(header) else {
         return false;
     };
-    let Some((module, service)) = source.split_once('(') else {
+    let Some(open) = scan::find_near(b'(', source.as_bytes()) else {
         return false;
     };
-    let service = service
-        .rsplit_once(':')
-        .map_or(service, |(service, _)| service);
-    draft.text("pam_module", module);
-    draft.text("pam_service", service);
+    let (module, service) = (&source[..open], &source[open + 1..]);
+    let service = find_last(b':', service.as_bytes()).map_or(service, |end| &service[..end]);
+    /// Stands for the names of a module's header.
+    static NAMES: &str = "pam_module pam_service";
+    let before = draft.begin_group();
+    let mut which = 0;
+    for (place, name, text) in [(1, "pam_module", module), (2, "pam_service", service)] {
+        if !text.is_empty() {
+            which |= place;
+            draft.put_in_group(name, Value::Str(text));
+        }
+    }
+    draft.end_group(before, Group::of(&NAMES, which), |draft| {
+        draft.text("pam_module", module);
+        draft.text("pam_service", service);
+    });
     if let Some((_, details)) = FAILURE.split(rest) {
         failure(draft, details);
     } else {

@@ -127,7 +127,7 @@ static LOGS: &[Log] = &[
 
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     // The first column is kept for future use; it has been 1 in all versions.
-    let Some(rest) = text.strip_prefix("1,") else {
+    let Some(rest) = scan::after(text, "1,") else {
         return false;
     };
     let kind = rest.split(',').nth(2).unwrap_or("");

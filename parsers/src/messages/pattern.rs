@@ -9,9 +9,9 @@
 
 use smallvec::SmallVec;
 
-use crate::bytes::find_any;
+use crate::bytes::{find_any, find_last, leading_digits, number_of_digits};
 use crate::draft::{Draft, plain_number};
-use crate::event::{Field, Value};
+use crate::event::Value;
 use crate::formats;
 use crate::layouts::Group;
 use crate::scan::{self, Word};
@@ -64,16 +64,20 @@ pub(crate) fn read<'a>(
     text: &'a str,
 ) -> bool {
     let mut places = Places::new();
-    let compiled = draft.scratch.tables.of(table);
-    let Some(found) = compiled.find(text, &mut places) else {
+    let Some((found, tail)) = draft.scratch.tables.of(table).find(text, &mut places) else {
         return false;
     };
+    let before = draft.begin_group();
+    let which = put_fields(draft, &places, tail);
     let found = &table[found];
-    match fields_of(found, &places) {
-        Some((which, fields)) => draft.push_group(Group::of(found, which), &fields, |draft| {
+    match which {
+        Some(which) => draft.end_group(before, Group::of(found, which), |draft| {
             write_one_by_one(draft, found, &places);
         }),
-        None => write_one_by_one(draft, found, &places),
+        None => {
+            draft.event.fields.truncate(before);
+            write_one_by_one(draft, found, &places);
+        }
     }
     true
 }
@@ -88,43 +92,46 @@ fn write_one_by_one<'a>(draft: &mut Draft<'a, '_>, found: &Message, places: &[Pl
     draft.action(found.action, found.outcome);
 }
 
-/// The fields that a message adds to an event that has none of their names, and a number for which of them are there;
-/// nothing where more than fields follows from its places.
-fn fields_of<'a>(found: &Message, places: &[Place<'a>]) -> Option<(u32, Fields<'a>)> {
-    let mut fields = Fields::new();
+/// Puts the fields that a message adds to an event that has none of their names, and gives a number for which of them are
+/// there; nothing where more than fields follows from its places.
+#[inline]
+fn put_fields<'a>(draft: &mut Draft<'a, '_>, places: &[Place<'a>], tail: Tail) -> Option<u32> {
     let mut which = 0;
     for place in places {
-        let (name, value, choice) = match place.field()? {
-            Given::Nothing => ("", Value::Null, 0),
-            Given::Field(name, value) => (name, value, 1),
-            Given::OtherField(name, value) => (name, value, 2),
+        let choice = match place.field()? {
+            Given::Nothing => 0,
+            Given::Field(name, value) => {
+                draft.put_in_group(name, value);
+                1
+            }
+            Given::OtherField(name, value) => {
+                draft.put_in_group(name, value);
+                2
+            }
         };
         if which >> 30 != 0 {
             return None;
         }
         which = which << 2 | choice;
-        if choice != 0 {
-            fields.push(Field { name, value });
-        }
     }
-    for (name, value) in found.also {
-        fields.push(Field {
-            name,
-            value: *value,
-        });
+    for (name, value) in tail.also {
+        draft.put_in_group(name, *value);
     }
-    for (name, text) in [("action", found.action), ("outcome", found.outcome)] {
+    for (name, text) in [("action", tail.action), ("outcome", tail.outcome)] {
         if !text.is_empty() {
-            fields.push(Field {
-                name,
-                value: Value::Str(text),
-            });
+            draft.put_in_group(name, Value::Str(text));
         }
     }
-    Some((which, fields))
+    Some(which)
 }
 
-type Fields<'a> = SmallVec<[Field<'a>; 12]>;
+/// What a message adds besides its places.
+#[derive(Clone, Copy)]
+struct Tail {
+    also: &'static [(&'static str, Value<'static>)],
+    action: &'static str,
+    outcome: &'static str,
+}
 
 /// What a place gives.
 enum Given<'a> {
@@ -141,7 +148,35 @@ type Places<'a> = SmallVec<[Place<'a>; 8]>;
 struct Place<'a> {
     name: &'static str,
     kind: Kind,
+    meaning: Meaning,
     text: &'a str,
+}
+
+/// What a place is to an event that has nothing of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Nothing,
+    /// More than a field.
+    Special,
+    /// The source's address, or else its name.
+    Source,
+    /// Any other address.
+    Address,
+    Number,
+    Text,
+}
+
+impl Meaning {
+    fn of(name: &str, kind: Kind) -> Self {
+        match (name, kind) {
+            ("_", _) => Self::Nothing,
+            ("time" | "request" | "target" | "sc-status" | "protocol", _) => Self::Special,
+            ("SourceIp", Kind::Address) => Self::Source,
+            (_, Kind::Ip | Kind::Address) => Self::Address,
+            (_, Kind::Number) => Self::Number,
+            _ => Self::Text,
+        }
+    }
 }
 
 /// What a place takes.
@@ -160,7 +195,10 @@ impl Kind {
     fn accepts(self, text: &str) -> bool {
         match self {
             Self::Text | Self::Greedy => true,
-            Self::Number => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
+            Self::Number => {
+                number_of_digits(text.as_bytes()).is_some()
+                    || !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+            }
             Self::Address => !text.is_empty() && find_any([b' ', b'\t'], text.as_bytes()).is_none(),
             Self::Ip => scan::ip(text).is_some(),
             Self::SlashedTime => text.contains('/') && text.contains(':'),
@@ -170,26 +208,30 @@ impl Kind {
 
 impl<'a> Place<'a> {
     /// What is added to an event that has nothing of that name, if it is a field and nothing else; as [`Self::write`].
+    #[inline]
     fn field(&self) -> Option<Given<'a>> {
-        let text = self.text.trim();
-        let given = |text: &'a str| match text {
-            "" | "-" => Given::Nothing,
-            text => Given::Field(self.name, Value::Str(text)),
+        if self.meaning == Meaning::Nothing {
+            return Some(Given::Nothing);
+        }
+        let text = scan::trimmed(self.text);
+        let given = |text: &'a str| match text.as_bytes() {
+            [] | [b'-'] => Given::Nothing,
+            _ => Given::Field(self.name, Value::Str(text)),
         };
-        Some(match (self.name, self.kind) {
-            ("_", _) => Given::Nothing,
-            ("time" | "request" | "target" | "sc-status" | "protocol", _) => return None,
-            ("SourceIp", Kind::Address) if scan::ip(text).is_none() => match text {
+        Some(match self.meaning {
+            Meaning::Nothing => Given::Nothing,
+            Meaning::Special => return None,
+            Meaning::Source if scan::ip(text).is_none() => match text {
                 "" => Given::Nothing,
                 text => Given::OtherField("SourceHostname", Value::Str(text)),
             },
-            (_, Kind::Ip | Kind::Address) => given(text.trim_matches(['[', ']'])),
-            (name, Kind::Number) => match plain_number(text) {
-                Some(number) => Given::Field(name, Value::Int(number)),
+            Meaning::Source | Meaning::Address => given(without_brackets(text)),
+            Meaning::Number => match plain_number(text) {
+                Some(number) => Given::Field(self.name, Value::Int(number)),
                 None if text.is_empty() => Given::Nothing,
-                None => Given::Field(name, Value::Str(text)),
+                None => Given::Field(self.name, Value::Str(text)),
             },
-            _ => given(text),
+            Meaning::Text => given(text),
         })
     }
 
@@ -208,7 +250,7 @@ impl<'a> Place<'a> {
             ("SourceIp", Kind::Address) if scan::ip(text).is_none() => {
                 draft.text("SourceHostname", text)
             }
-            (name, Kind::Ip | Kind::Address) => put(draft, name, text.trim_matches(['[', ']'])),
+            (name, Kind::Ip | Kind::Address) => put(draft, name, without_brackets(text)),
             (name, Kind::Number) => {
                 if draft.get(name).is_none() {
                     draft.number(name, text);
@@ -218,6 +260,15 @@ impl<'a> Place<'a> {
             ("protocol", _) => put(draft, "protocol", text.trim_matches(['{', '}'])),
             (name, _) => put(draft, name, text),
         }
+    }
+}
+
+/// An address without the brackets around it; mostly there are none.
+#[inline]
+fn without_brackets(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'[' | b']', ..] | [.., b'[' | b']'] => text.trim_matches(['[', ']']),
+        _ => text,
     }
 }
 
@@ -336,15 +387,13 @@ impl Table {
             of,
             by_first,
             candidates: rows.map(candidates_of).collect(),
-            patterns: of
-                .iter()
-                .map(|message| Pattern::of(message.pattern))
-                .collect(),
+            patterns: of.iter().map(Pattern::of).collect(),
         }
     }
 
-    /// The place of the first message that fits.
-    fn find<'a>(&self, text: &'a str, places: &mut Places<'a>) -> Option<usize> {
+    /// The first message that fits: its place, and what it adds besides its places.
+    #[inline]
+    fn find<'a>(&self, text: &'a str, places: &mut Places<'a>) -> Option<(usize, Tail)> {
         let first = text.as_bytes().first().copied().unwrap_or(0);
         let candidates = &self.candidates[usize::from(self.by_first[usize::from(first)])];
         candidates
@@ -354,6 +403,7 @@ impl Table {
                 places.clear();
                 self.patterns[*place].fits(text, places)
             })
+            .map(|place| (place, self.patterns[place].tail))
     }
 }
 
@@ -362,6 +412,7 @@ struct Pattern {
     /// The text before the first place.
     head: Literal,
     holes: Box<[Hole]>,
+    tail: Tail,
 }
 
 /// The places of a pattern that is taken apart for one text only: without an allocation, for the longest has 13.
@@ -372,7 +423,10 @@ type Holes = SmallVec<[Hole; 16]>;
 struct Hole {
     name: &'static str,
     kind: Kind,
+    meaning: Meaning,
     behind: Literal,
+    /// What follows the address that follows this place, a greedy one with a space behind it.
+    behind_address: Option<Word>,
 }
 
 /// Text that must stand where it is.
@@ -406,17 +460,77 @@ const TRIES_MAX: usize = 24;
 const TRIES_OF_ALL_MAX: u32 = 1_000;
 
 impl Pattern {
-    fn of(pattern: &'static str) -> Self {
-        let (head, behind) = head_of(pattern);
+    fn of(message: &Message) -> Self {
+        let (head, behind) = head_of(message.pattern);
         Self {
             head,
             holes: holes_of(behind).into_vec().into(),
+            tail: Tail {
+                also: message.also,
+                action: message.action,
+                outcome: message.outcome,
+            },
         }
     }
 
+    #[inline]
     fn fits<'a>(&self, text: &'a str, places: &mut Places<'a>) -> bool {
-        let rest = self.head.strip(text);
-        rest.is_some_and(|rest| holes_fit(&self.holes, rest, places, &mut 0))
+        let Some(behind_head) = self.head.strip(text) else {
+            return false;
+        };
+        // What programs write mostly fits by the first end that is tried for each place.
+        let mut rest = behind_head;
+        for (number, hole) in self.holes.iter().enumerate() {
+            let end = hole.first_end(rest);
+            let fitting = end.filter(|end| hole.kind.accepts(&rest[..*end]));
+            match fitting.and_then(|end| Some((end, hole.behind.strip(&rest[end..])?))) {
+                Some((end, behind)) => {
+                    places.push(hole.place(&rest[..end]));
+                    rest = behind;
+                }
+                // Nothing else can be tried.
+                None if number == 0 && end.is_none() => return false,
+                None => {
+                    places.clear();
+                    return holes_fit(&self.holes, behind_head, places, &mut 0);
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Hole {
+    fn place<'a>(&self, text: &'a str) -> Place<'a> {
+        Place {
+            name: self.name,
+            kind: self.kind,
+            meaning: self.meaning,
+            text,
+        }
+    }
+
+    /// The first end that is tried for it.
+    #[inline]
+    fn first_end(&self, text: &str) -> Option<usize> {
+        let next = &self.behind.text;
+        match self.kind {
+            Kind::Number => Some(match leading_digits(text.as_bytes()) {
+                Some((digits, _)) => digits,
+                None => text.bytes().take_while(u8::is_ascii_digit).count(),
+            }),
+            Kind::Address | Kind::Ip if next.is_empty() => {
+                let end = find_any([b' ', b'\t'], text.as_bytes());
+                Some(end.unwrap_or(text.len()))
+            }
+            _ if next.is_empty() => Some(text.len()),
+            // An address has no spaces in it: of all ends of this place, the address's own space is the last that can fit.
+            Kind::Greedy => match &self.behind_address {
+                Some(word) => find_last(b' ', &text.as_bytes()[..word.find_last(text)?]),
+                None => next.find_last(text),
+            },
+            _ => next.find(text),
+        }
     }
 }
 
@@ -453,12 +567,27 @@ fn head_of(pattern: &'static str) -> (Literal, Option<&'static str>) {
 }
 
 fn holes_of(mut rest: Option<&'static str>) -> Holes {
-    let mut holes = SmallVec::new();
+    let mut holes = Holes::new();
     while let Some((place, behind)) = rest.and_then(|rest| rest.split_once('}')) {
         let (name, kind) = parse_place(place);
         let (behind, further) = head_of(behind);
         rest = further;
-        holes.push(Hole { name, kind, behind });
+        holes.push(Hole {
+            name,
+            kind,
+            meaning: Meaning::of(name, kind),
+            behind,
+            behind_address: None,
+        });
+    }
+    for place in 1..holes.len() {
+        let (address, behind) = (holes[place].kind, holes[place].behind.text);
+        let hole = &mut holes[place - 1];
+        let is_before_address = hole.kind == Kind::Greedy
+            && hole.behind.text.as_str() == " "
+            && address == Kind::Address
+            && behind.as_str().starts_with(' ');
+        hole.behind_address = is_before_address.then_some(behind);
     }
     holes
 }
@@ -477,11 +606,7 @@ fn holes_fit<'a>(holes: &[Hole], text: &'a str, places: &mut Places<'a>, tries: 
         let Some(rest) = hole.behind.strip(&text[end..]) else {
             return false;
         };
-        places.push(Place {
-            name: hole.name,
-            kind: hole.kind,
-            text: found,
-        });
+        places.push(hole.place(found));
         let fitted = holes_fit(further, rest, places, tries);
         if !fitted {
             places.pop();
@@ -566,6 +691,37 @@ mod tests {
         assert_eq!(found[0].1, "root from 6.6.6.6 port 1 ssh2");
         assert_eq!(found[1].1, "1.2.3.4");
         assert_eq!(found[2].1, "22");
+    }
+
+    #[test]
+    fn a_name_before_an_address_ends_where_that_begins() {
+        static TABLE: &[Message] = &[message(
+            "by user {User*} {SourceIp:a} port {SourcePort:n} [preauth]",
+            "",
+            "",
+        )];
+        let pattern = Pattern::of(&TABLE[0]);
+        for text in [
+            "by user a 1.1.1.1 port 7 [preauth]",
+            "by user a b 1.1.1.1 port 7 [preauth]",
+            "by user a 6.6.6.6 port 1 [preauth] 1.1.1.1 port 7 [preauth]",
+            "by user a 1.1.1.1 port 7 [preauth] port x",
+            "by user a 1.1.1.1 port 7 [preauth] 2.2.2.2 port x",
+            "by user a  port 7 [preauth]",
+            "by user  1.1.1.1 port 7 [preauth]",
+            "by user 1.1.1.1 port 7 [preauth]",
+            "by user a 1.1.1.1 port x",
+        ] {
+            let (mut fast, mut slow) = (Places::new(), Places::new());
+            let fitted = pattern.fits(text, &mut fast);
+            assert_eq!(fitted, fits(TABLE[0].pattern, text, &mut slow), "{text}");
+            let taken = |places: &Places<'_>| -> Vec<String> {
+                places.iter().map(|place| place.text.to_owned()).collect()
+            };
+            if fitted {
+                assert_eq!(taken(&fast), taken(&slow), "{text}");
+            }
+        }
     }
 
     #[test]

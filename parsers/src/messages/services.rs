@@ -4,7 +4,7 @@ use super::pattern::{Message, message, read_header};
 use super::read_table;
 use crate::draft::Draft;
 use crate::formats::{BIND, BIND_HEADERS, HAPROXY, HAPROXY_MESSAGES, OPENVPN, OPENVPN_HEADERS};
-use crate::scan;
+use crate::scan::{self, Word};
 
 pub(super) static POSTFIX: &[Message] = &[
     message(
@@ -283,13 +283,15 @@ static DOVECOT_AUTH: &[Message] = &[
     ),
 ];
 
+const BEHIND_PART: Word = Word::new(": ");
+
 /// `imap-login: Login: user=<u>, rip=1.2.3.4, ...` and what auth and its workers say.
 pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    let Some((part, rest)) = text.split_once(": ") else {
+    let Some((part, rest)) = BEHIND_PART.split(text) else {
         return false;
     };
-    let rest = rest.strip_prefix("Info: ").unwrap_or(rest);
-    if part.starts_with("auth") {
+    let rest = scan::after(rest, "Info: ").unwrap_or(rest);
+    if scan::begins(part, "auth") {
         // Workers name their connection first: `conn unix:auth-worker (pid=..): auth-worker<4>: sql(...)`.
         let said = rest
             .rsplit_once(">: ")
@@ -297,11 +299,12 @@ pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
             .map_or(rest, |(_, said)| said);
         return read_table(draft, DOVECOT_AUTH, said);
     }
-    if !part.ends_with("-login") && !part.contains('(') {
+    let named = scan::split_near(part, b'(');
+    if !part.ends_with("-login") && named.is_none() {
         return false;
     }
     // `imap(lan@city.example)<4711><aBc>` once the session is somebody's.
-    match part.split_once('(') {
+    match named {
         Some((service, behind)) => {
             draft.text("service", service);
             let user = behind.split(')').next().unwrap_or("");
@@ -310,7 +313,10 @@ pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
         None => draft.text("service", part),
     }
     for pair in scan::pairs_by(rest, &[',', ' ']) {
-        let value = pair.value.trim_start_matches('<').trim_end_matches('>');
+        let value = match pair.value.as_bytes() {
+            [b'<', ..] | [.., b'>'] => pair.value.trim_start_matches('<').trim_end_matches('>'),
+            _ => pair.value,
+        };
         match pair.key {
             "user" => draft.text("User", value),
             "rip" => draft.text("SourceIp", value),
@@ -319,7 +325,7 @@ pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
             key => draft.text(key, value),
         }
     }
-    if rest.starts_with("Login: ") {
+    if scan::begins(rest, "Login: ") {
         draft.action("login", "success");
     } else if rest.contains("auth failed") {
         draft.action("login", "failure");

@@ -3,7 +3,7 @@
 use super::pattern::{Message, message};
 use super::put;
 use crate::draft::Draft;
-use crate::scan::Word;
+use crate::scan::{self, Word};
 
 pub(super) static SU_MESSAGES: &[Message] = &[
     message("(to {TargetUser}) {User} on {tty}", "su", "success"),
@@ -31,10 +31,12 @@ pub(super) fn read_sudo<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
         Some((head, command)) => (head, Some(command)),
         None => (details, None),
     };
-    if user.trim().contains(' ') || (command.is_none() && BETWEEN.find(details).is_none()) {
+    let user = scan::trimmed(user);
+    let has_space = scan::find_near(b' ', user.as_bytes()).is_some();
+    if has_space || (command.is_none() && BETWEEN.find(details).is_none()) {
         return false;
     }
-    draft.text("User", user.trim());
+    draft.text("User", user);
     let mut outcome = "success";
     let mut rest = Some(head);
     while let Some(parts) = rest {
@@ -43,11 +45,11 @@ pub(super) fn read_sudo<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
             None => (parts, None),
         };
         rest = behind;
-        let part = part.trim();
+        let part = scan::trimmed(part);
         if part.is_empty() {
             continue;
         }
-        match part.split_once('=') {
+        match scan::split_near(part, b'=') {
             Some((
                 name @ ("TTY" | "PWD" | "USER" | "GROUP" | "TSID" | "CHROOT" | "ENV"),
                 value,

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use super::Read;
 use super::civil::{Civil, month_named};
 use super::zone_names::{NAME_BYTES_MAX, ZoneName, zone_named};
+use crate::bytes::leading_digits;
 use crate::time::Timestamp;
 
 /// Reads from the front of a text, byte by byte; every step may fail.
@@ -84,6 +85,10 @@ impl<'t> Cursor<'t> {
         let bytes = self.0.as_bytes();
         if !matches!(bytes, [b'.' | b',', digit, ..] if digit.is_ascii_digit()) {
             return 0;
+        }
+        if let Some((digits, of_eight)) = leading_digits(&bytes[1..]) {
+            self.0 = &self.0[1 + digits..];
+            return (of_eight / 100).cast_signed();
         }
         let digits = bytes[1..]
             .iter()

@@ -1,8 +1,13 @@
 //! RFC 3164's time by the date that was read last.
 
+use jiff::tz::TimeZone;
+
 use super::Read;
 use super::bsd::{PLAIN_BSD_BYTES, bsd, latest_time, plain_bsd, plain_bsd_clock, year_of};
 use super::civil::Civil;
+use super::cursor::two_digits;
+use super::{iso, plain_iso};
+use crate::bytes::number_of_digits;
 use crate::context::ParseContext;
 use crate::time::Timestamp;
 
@@ -10,7 +15,23 @@ use crate::time::Timestamp;
 #[derive(Default)]
 pub(crate) struct Dates {
     last: Option<Date>,
+    last_iso: Option<IsoDate>,
 }
+
+/// A date of ISO 8601 with what stood behind its clock.
+struct IsoDate {
+    /// `2024-08-26T`.
+    written: [u8; ISO_DATE_BYTES],
+    /// `+07:00`.
+    offset: [u8; OFFSET_BYTES],
+    /// What its midnight is with this offset.
+    midnight_micros: i64,
+}
+
+const ISO_DATE_BYTES: usize = 11;
+const OFFSET_BYTES: usize = 6;
+/// `2024-08-26T01:33:38.572449+07:00`.
+const FULL_ISO_BYTES: usize = 32;
 
 struct Date {
     /// As RFC 3164 writes it: `Feb  9`.
@@ -37,6 +58,60 @@ impl Dates {
             Some(time) => Some((time, &text[PLAIN_BSD_BYTES..])),
             None => self.other_date(text, received_at, context),
         }
+    }
+
+    /// As [`iso`], for a text that is nothing else; by the date that was read last if it is the same.
+    #[inline]
+    pub(crate) fn iso<'t>(&mut self, text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
+        match self.same_iso_date(text.as_bytes()) {
+            Some(time) => Some((time, "")),
+            None => self.other_iso_date(text, zone),
+        }
+    }
+
+    fn same_iso_date(&self, text: &[u8]) -> Option<Timestamp> {
+        let date = self.last_iso.as_ref()?;
+        let text: &[u8; FULL_ISO_BYTES] = text.try_into().ok()?;
+        let is_same = text.first_chunk() == Some(&date.written)
+            && text.last_chunk() == Some(&date.offset)
+            && [text[13], text[16], text[19]] == *b"::.";
+        if !is_same {
+            return None;
+        }
+        let seconds = [
+            two_digits(text, 11)?,
+            two_digits(text, 14)?,
+            two_digits(text, 17)?,
+        ];
+        let [hour, minute, second] = seconds.map(i64::from);
+        let micros = number_of_digits(&text[20..26])?;
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let clock = (hour * 3_600 + minute * 60 + second) * 1_000_000 + i64::from(micros);
+        Some(Timestamp(date.midnight_micros + clock))
+    }
+
+    #[inline(never)]
+    fn other_iso_date<'t>(&mut self, text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
+        let (time, rest) = iso(text, zone)?;
+        if let (Some(civil), Ok(full), "") = (
+            plain_iso(text.as_bytes()),
+            <&[u8; FULL_ISO_BYTES]>::try_from(text.as_bytes()),
+            rest,
+        ) && let Some(clock) = civil.micros_of_day()
+            && full[10] == b'T'
+            && let (Some(written), Some(offset)) = (full.first_chunk(), full.last_chunk())
+            && matches!(full[FULL_ISO_BYTES - OFFSET_BYTES], b'+' | b'-')
+            && let Some(micros) = number_of_digits(&full[20..26])
+        {
+            self.last_iso = Some(IsoDate {
+                written: *written,
+                offset: *offset,
+                midnight_micros: time.0 - clock - i64::from(micros),
+            });
+        }
+        Some((time, rest))
     }
 
     fn same_date(
@@ -104,6 +179,23 @@ mod tests {
     use proptest::prelude::{prop, prop_assert_eq, proptest};
 
     proptest! {
+        #[test]
+        fn an_iso_date_that_is_remembered_is_read_alike(
+            texts in prop::collection::vec((
+                prop::sample::select(vec!["2024-02-28T", "2024-02-29T", "2023-02-29T", "2026-11-22T", "2026-11-22 "]),
+                "([01][0-9]|2[0-9]):[0-6][0-9]:[0-6][0-9]",
+                prop::sample::select(vec![".000001", ".999999", ".123", ",123456", ".12a456", ""]),
+                prop::sample::select(vec!["+07:00", "-03:30", "+00:00", "Z", "", "+07:00 x", "   UTC"]),
+            ), 1..30)
+        ) {
+            let zone = ParseContext::default().default_zone;
+            let mut dates = Dates::default();
+            for (date, clock, fraction, offset) in texts {
+                let text = format!("{date}{clock}{fraction}{offset}");
+                prop_assert_eq!(dates.iso(&text, &zone), iso(&text, &zone), "{}", text);
+            }
+        }
+
         #[test]
         fn a_date_that_is_remembered_is_read_alike(
             texts in prop::collection::vec((
