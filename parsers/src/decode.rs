@@ -40,17 +40,6 @@ pub fn encoding(name: &str) -> Option<Charset> {
         .map(Charset)
 }
 
-/// A format and, where it is said, the encoding of its records: `syslog; charset=windows-1258`.
-pub fn format_and_charset(format: &str) -> (&str, Option<&str>) {
-    let Some((name, parameter)) = format.split_once(';') else {
-        return (format, None);
-    };
-    let charset = parameter
-        .split_once('=')
-        .filter(|(key, _)| key.trim().eq_ignore_ascii_case("charset"));
-    (name.trim(), charset.map(|(_, value)| value.trim()))
-}
-
 /// Reads bytes as text: UTF-8, with or without a byte order mark, or UTF-16; else in the encoding that is named.
 /// UTF-8 comes first in any case, for many sources write both, and a text in another encoding is hardly ever UTF-8.
 /// `utf8` are the same bytes, where they are known to be UTF-8.
@@ -248,14 +237,5 @@ mod tests {
         let xml = b"<?xml version=\"1.0\" encoding=\"windows-1252\"?><a>\xE9</a>";
         let (found, is_marked) = text(xml, "");
         assert!(found.ends_with("<a>é</a>") && !is_marked);
-    }
-
-    #[test]
-    fn a_format_may_name_its_encoding() {
-        assert_eq!(format_and_charset("syslog"), ("syslog", None));
-        let named = ("syslog", Some("windows-1258"));
-        assert_eq!(format_and_charset("syslog; charset=windows-1258"), named);
-        assert_eq!(format_and_charset("syslog;Charset = windows-1258"), named);
-        assert_eq!(format_and_charset("syslog;x"), ("syslog", None));
     }
 }

@@ -38,7 +38,7 @@ impl EvtxFile {
     pub fn open(content: Vec<u8>) -> Result<Self, EvtxError> {
         let settings = ParserSettings::new().num_threads(1).indent(false);
         let parser = EvtxParser::from_buffer(content)
-            .map_err(|error| EvtxError::NotEvtx(error.to_string()))?;
+            .map_err(|error| EvtxError::NotEvtx(reasons(&error)))?;
         Ok(Self {
             parser: parser.with_configuration(settings),
         })
@@ -51,7 +51,46 @@ impl EvtxFile {
                 id: record.event_record_id,
                 json: record.data,
             }),
-            Err(error) => Err(EvtxError::Record(error.to_string())),
+            Err(error) => Err(EvtxError::Record(reasons(&error))),
         })
+    }
+}
+
+/// What the crate says, down to the reason, in one line: its errors tell only that something failed and hold why.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut told: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let text = text.trim().trim_end_matches('.');
+        if !text.is_empty() && told.last().is_none_or(|last| last != text) {
+            told.push(text.to_owned());
+        }
+        next = error.source();
+    }
+    // What comes first speaks of the crate's steps.
+    if told.len() > 1 && told[0].starts_with("An error occurred") {
+        told.remove(0);
+    }
+    told.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_in_one_sentence() {
+        for content in [&b"ElfFile\0"[..], b"", b"no such thing, though long enough"] {
+            let Err(error) = EvtxFile::open(content.to_vec()) else {
+                panic!("{content:?} is no EVTX file");
+            };
+            let told = error.to_string();
+            assert!(told.starts_with("this is no EVTX file: "), "{told}");
+            assert!(
+                !told.contains(".;") && !told.contains("An error occurred"),
+                "{told}"
+            );
+        }
     }
 }

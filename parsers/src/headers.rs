@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::format_name::{FormatName, HEADER_BYTES_MAX};
+use crate::formats::vpc_flow;
 use crate::record::Origin;
 
 /// Sources that are remembered; of more, the one that was quiet for longest is forgotten.
@@ -23,6 +25,7 @@ pub(crate) enum Kind {
     W3c,
     Zeek,
     Csv,
+    VpcFlow,
 }
 
 /// What is known of a source's lines.
@@ -134,6 +137,79 @@ fn key(origin: &Origin) -> u128 {
     xxh3_128(agent.as_bytes()).rotate_left(1) ^ xxh3_128(stream.as_bytes())
 }
 
+/// Formats of files that say at their top what their columns are.
+const WITH_HEADERS: [&str; 7] = ["auto", "", "w3c", "iis", "zeek_tsv", "csv", "vpc_flow"];
+
+/// The lines that say what the columns of a file of that format are: what an agent sends along, so that who begins to read
+/// in the middle of the file knows them. `top` is what the file begins with, `before` what stands just before the place from
+/// which it is read on, where that lies behind the top: a server that was configured anew writes such lines on the way. Both
+/// begin with a line; a last line without its end may go on.
+pub fn header_of_file(format: &str, top: &str, before: &str) -> Option<String> {
+    let named = FormatName::of(format);
+    if named.header.is_some() || !WITH_HEADERS.contains(&named.name) {
+        return None;
+    }
+    let top = top.strip_prefix('\u{FEFF}').unwrap_or(top);
+    let header = if named.name == "csv" {
+        first_line(top)
+    } else {
+        last_directives(before)
+            .or_else(|| directives(top))
+            .or_else(|| first_line(top).filter(|first| vpc_flow::is_header(first)))
+    };
+    header
+        .filter(|header| !header.is_empty() && header.len() <= HEADER_BYTES_MAX)
+        .map(|header| named.with_header(header))
+}
+
+/// Whether a line is one of those that [`header_of_file`] looks for within a file.
+pub fn names_columns(line: &[u8]) -> bool {
+    line.starts_with(b"#Fields:") || line.starts_with(b"#fields\t")
+}
+
+fn first_line(text: &str) -> Option<&str> {
+    text.split_once('\n')
+        .map(|(first, _)| first.trim_end_matches('\r'))
+}
+
+/// The last lines within a text that name columns, with those about the file before and behind them.
+fn last_directives(text: &str) -> Option<&str> {
+    let mut end = text.len();
+    loop {
+        let before = text.get(..end)?;
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        if names_columns(&before.as_bytes()[start..]) {
+            // The lines before it belong to it: the log's name, the day.
+            let mut first = start;
+            while let Some(previous) = text[..first].strip_suffix('\n') {
+                let line = previous.rfind('\n').map_or(0, |newline| newline + 1);
+                if !previous[line..].starts_with('#') {
+                    break;
+                }
+                first = line;
+            }
+            return directives(&text[first..]);
+        }
+        end = start.checked_sub(1)?;
+    }
+}
+
+/// The lines that begin with `#` in front of all others, if they name columns.
+fn directives(text: &str) -> Option<&str> {
+    let mut end = 0;
+    for line in text.split_inclusive('\n') {
+        if !line.starts_with('#') || !line.ends_with('\n') {
+            break;
+        }
+        end += line.len();
+    }
+    let found = text[..end].trim_end();
+    found
+        .lines()
+        .any(|line| names_columns(line.as_bytes()))
+        .then_some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +257,36 @@ mod tests {
         headers.tell(&origin(1), Kind::W3c, |_| {});
         let found = headers.of(&origin(1)).unwrap();
         assert_eq!((found.kind, &*found.path), (Kind::W3c, ""));
+    }
+
+    #[test]
+    fn the_header_of_a_file_is_its_last_before_a_place() {
+        let iis = "#Software: IIS\r\n#Date: 2026-11-22\r\n#Fields: date time c-ip\r\n";
+        let rest = "2026-11-22 03:00:00 10.0.0.1\n";
+        let of = |format, top: &str, before: &str| header_of_file(format, top, before);
+        let found = of("auto", &format!("{iis}{rest}"), "").unwrap();
+        assert_eq!(
+            FormatName::of(&found).header,
+            Some("#Software: IIS\r\n#Date: 2026-11-22\r\n#Fields: date time c-ip")
+        );
+        let changed = format!("{rest}#Date: 2026-11-23\n#Fields: date c-ip\n{rest}");
+        let found = of("iis", &format!("{iis}{rest}"), &changed).unwrap();
+        assert_eq!(found, "iis; header=#Date: 2026-11-23\n#Fields: date c-ip");
+        // A line that is still being written is none yet.
+        assert_eq!(of("auto", "#Software: IIS\n#Fields: date ti", ""), None);
+        assert_eq!(of("syslog", iis, ""), None);
+        assert_eq!(of("csv; header=a,b", "x,y\n1,2\n", ""), None);
+        assert_eq!(
+            of("csv; charset=windows-1258", "x,y\r\n1,2\n", "3,4\n").unwrap(),
+            "csv; charset=windows-1258; header=x,y"
+        );
+        let flow = "version srcaddr dstaddr\n2 10.0.0.1 10.0.0.2\n";
+        assert_eq!(
+            of("", flow, "").unwrap(),
+            "auto; header=version srcaddr dstaddr"
+        );
+        assert_eq!(of("auto", "Nov 22 03:00:00 a b: c\n", "#x\n"), None);
+        let long = format!("#Fields: {}\n", "x ".repeat(HEADER_BYTES_MAX));
+        assert_eq!(of("auto", &long, ""), None);
     }
 }

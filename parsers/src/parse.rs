@@ -4,17 +4,19 @@ use bumpalo::Bump;
 
 use crate::classify;
 use crate::context::ParseContext;
-use crate::decode::{Charset, decode, encoding, format_and_charset};
+use crate::decode::{Charset, decode, encoding};
 use crate::definitions::Definitions;
 use crate::detect::{self, Known};
 use crate::draft::Draft;
 use crate::event::{Event, ProblemKind, Value};
+use crate::format_name::FormatName;
 use crate::formats::read_by_header;
 use crate::headers::Headers;
 use crate::json;
 use crate::layouts::Layouts;
 use crate::messages::{Programs, Tables};
-use crate::record::{Record, RecordBatch, RecordSpan, Truncated};
+use crate::record::{Origin, Record, RecordBatch, RecordSpan, Truncated};
+use crate::time::Timestamp;
 use crate::when;
 
 /// Bytes of records that are checked together: they are still near when they are read.
@@ -63,6 +65,7 @@ impl Parser {
         events.reserve(batch.len());
         let Self { context, scratch } = self;
         let named = Named::of(&batch.origin.format, context);
+        tell_header(&batch.origin, named, context, scratch);
         let mut checked = Checked::default();
         for (index, (record, span)) in batch.iter().zip(batch.spans()).enumerate() {
             if index == checked.until {
@@ -82,7 +85,35 @@ impl Parser {
     ) {
         let Self { context, scratch } = self;
         let named = Named::of(&record.origin.format, context);
+        tell_header(record.origin, named, context, scratch);
         read_record(record, None, named, context, scratch, arena, events);
+    }
+}
+
+/// Who begins to read in the middle of a file is told what its top says. What the records themselves say counts more.
+fn tell_header(origin: &Origin, named: Named<'_>, context: &ParseContext, scratch: &mut Scratch) {
+    let Some(header) = named.header else { return };
+    if scratch.headers.of(origin).is_some() {
+        return;
+    }
+    let (arena, mut events) = (Bump::new(), Vec::new());
+    for line in header.lines() {
+        let record = Record {
+            origin,
+            raw: line.as_bytes(),
+            position: 0,
+            received_at: Timestamp(0),
+            truncated: Truncated::No,
+        };
+        read_record(
+            record,
+            Some(line),
+            named,
+            context,
+            scratch,
+            &arena,
+            &mut events,
+        );
     }
 }
 
@@ -196,6 +227,10 @@ struct Named<'a> {
     charset: Option<&'a str>,
     /// What `charset` names, if there is such an encoding.
     encoding: Option<Charset>,
+    /// What the top of the file says about its columns.
+    header: Option<&'a str>,
+    /// A parameter that there is not.
+    unknown: Option<&'a str>,
 }
 
 #[derive(Clone, Copy)]
@@ -207,7 +242,12 @@ enum NamedFormat<'a> {
 
 impl<'n> Named<'n> {
     fn of(named: &'n str, context: &'n ParseContext) -> Self {
-        let (name, charset) = format_and_charset(named);
+        let FormatName {
+            name,
+            charset,
+            header,
+            unknown,
+        } = FormatName::of(named);
         let format = match name {
             "" | "auto" => NamedFormat::Auto,
             name => Known::by_name(name, &context.definitions)
@@ -217,6 +257,8 @@ impl<'n> Named<'n> {
             format,
             charset,
             encoding: charset.and_then(encoding),
+            header,
+            unknown,
         }
     }
 }
@@ -247,6 +289,12 @@ fn text_of<'a>(draft: &mut Draft<'a, '_>, utf8: Option<&'a str>, named: Named<'_
         draft.note(
             ProblemKind::BadEncoding,
             format!("there is no encoding `{name}`; read as UTF-8"),
+        );
+    }
+    if let Some(unknown) = named.unknown {
+        draft.note(
+            ProblemKind::FormatMismatch,
+            format!("a format has no parameter `{unknown}`; charset and header are known"),
         );
     }
     let utf8 = utf8.filter(|text| text.len() == raw.len());

@@ -273,7 +273,7 @@ fn outcome(value: Value<'_>) -> Option<&str> {
 }
 
 /// Words for success and failure; what is neither stays.
-const OUTCOMES: [(&str, &str); 18] = [
+const OUTCOMES: [(&str, &str); 20] = [
     ("failure", "failure"),
     ("failed", "failure"),
     ("fail", "failure"),
@@ -283,6 +283,7 @@ const OUTCOMES: [(&str, &str); 18] = [
     ("rejected", "failure"),
     ("unauthorized", "failure"),
     ("no", "failure"),
+    ("false", "failure"),
     ("success", "success"),
     ("succeeded", "success"),
     ("successful", "success"),
@@ -292,6 +293,7 @@ const OUTCOMES: [(&str, &str); 18] = [
     ("allowed", "success"),
     ("granted", "success"),
     ("yes", "success"),
+    ("true", "success"),
 ];
 
 fn plain_outcome(text: &str) -> &str {

@@ -11,8 +11,8 @@ use anyhow::Context;
 use bumpalo::Bump;
 use citywatch_parsers::definitions::check_definitions;
 use citywatch_parsers::{
-    Event, EventJson, ParseContext, Parser, ProblemKind, Timestamp, Value, detect_format,
-    format_and_charset, pivots,
+    Event, EventJson, FormatName, ParseContext, Parser, ProblemKind, Timestamp, Value,
+    detect_format, pivots,
 };
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -237,7 +237,7 @@ impl Printer<'_> {
 }
 
 fn explain<'l>(named: &'l str, event: &Event<'_>, context: &'l ParseContext) -> Explanation<'l> {
-    let named = format_and_charset(named).0;
+    let named = FormatName::of(named).name;
     if named != "auto" && named == event.format {
         return Explanation {
             format: named,
@@ -245,6 +245,12 @@ fn explain<'l>(named: &'l str, event: &Event<'_>, context: &'l ParseContext) -> 
         };
     }
     let detection = detect_format(event.record.raw, context);
+    if detection.format.name() == "text" && event.format != "text" {
+        return Explanation {
+            format: event.format,
+            why: "has the columns that the top of its file names",
+        };
+    }
     Explanation {
         format: detection.format.name(),
         why: detection.reason,

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::frame::{self, FRAMING_PACKED, FrameError};
 
-/// What headers and key add to a message's size at most.
-const OVERHEAD_BYTES: usize = 4096;
+/// What headers and key add to a message's size at most; a format may carry 4 KiB of a file's top.
+const OVERHEAD_BYTES: usize = 8192;
 const MESSAGE_BYTES_MIN: usize = 16 << 10;
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(20);

@@ -7,6 +7,7 @@
 
 pub(crate) mod checkpoints;
 pub(crate) mod discovery;
+pub(crate) mod header;
 pub(crate) mod identity;
 pub(crate) mod lines;
 pub(crate) mod tailed;

@@ -494,7 +494,7 @@ impl Compiler<'_> {
             .fields
             .iter()
             .find(|(field, _)| field.get_ref() == name)
-            .map(|(_, file)| file)
+            .map(|(_, file)| &file.0)
     }
 
     fn place_of(&self, name: &str, kind: Option<Kind>, file: Option<&FieldFile>) -> Place {
@@ -544,7 +544,7 @@ impl Compiler<'_> {
             .file
             .fields
             .iter()
-            .map(|(name, file)| (name.get_ref(), Some(file)))
+            .map(|(name, file)| (name.get_ref(), Some(&file.0)))
             .chain(
                 self.file
                     .time

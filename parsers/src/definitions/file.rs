@@ -1,10 +1,11 @@
 //! What may stand in a definition's file, as serde reads it; `compile` judges whether it makes sense.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::{DefinitionProblem, DefinitionSource};
@@ -27,7 +28,7 @@ pub(super) struct DefinitionFile {
     #[serde(default)]
     pub(super) time: TimeFile,
     #[serde(default)]
-    pub(super) fields: BTreeMap<Spanned<String>, FieldFile>,
+    pub(super) fields: BTreeMap<Spanned<String>, FieldOrNames>,
     #[serde(default)]
     pub(super) constants: BTreeMap<String, toml::Value>,
     #[serde(default)]
@@ -44,8 +45,11 @@ pub(super) struct DefinitionFile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DetectFile {
+    #[serde(deserialize_with = "texts")]
     pub(super) programs: Vec<String>,
+    #[serde(deserialize_with = "texts")]
     pub(super) prefix: Vec<String>,
+    #[serde(deserialize_with = "texts")]
     pub(super) contains: Vec<String>,
     pub(super) regex: Option<Spanned<String>>,
     pub(super) grok: Option<Spanned<String>>,
@@ -116,18 +120,21 @@ pub(super) enum PairSeparator {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TimeFile {
     /// Fields that together, joined by a space, are the time; `time` by default.
+    #[serde(deserialize_with = "one_or_many")]
     pub(super) from: Vec<Spanned<String>>,
+    #[serde(deserialize_with = "one_or_many")]
     pub(super) format: Vec<Spanned<String>>,
     pub(super) zone: Option<Spanned<String>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `src = "SourceIp"` and `src = ["src_ip", "SourceIp"]` say the names only.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct FieldFile {
     /// Names that the event gives it; its own by default.
-    #[serde(default)]
+    #[serde(deserialize_with = "texts")]
     pub(super) names: Vec<String>,
-    #[serde(default, rename = "type")]
+    #[serde(rename = "type")]
     pub(super) kind: Kind,
 }
 
@@ -189,6 +196,94 @@ pub(super) struct TestFile {
     pub(super) problems: Vec<String>,
 }
 
+/// What stands under a field's name in `[fields]`.
+#[derive(Debug)]
+pub(super) struct FieldOrNames(pub(super) FieldFile);
+
+impl<'de> Deserialize<'de> for FieldOrNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = FieldFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a name (\"SourceIp\"), a list of names, or { names = [...], type = \"...\" }",
+                )
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<FieldFile, E> {
+                Ok(FieldFile {
+                    names: vec![name.to_owned()],
+                    ..FieldFile::default()
+                })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<FieldFile, A::Error> {
+                let mut field = FieldFile::default();
+                while let Some(name) = items.next_element()? {
+                    field.names.push(name);
+                }
+                Ok(field)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FieldFile, A::Error> {
+                FieldFile::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(Reader).map(Self)
+    }
+}
+
+/// One text or a list of them.
+struct OneOrMany(Vec<Spanned<String>>);
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text in quotes, or a list of them in [ ]")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany(vec![Spanned::new(0..0, text.to_owned())]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<OneOrMany, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = items.next_element()? {
+                    texts.push(text);
+                }
+                Ok(OneOrMany(texts))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Spanned<String>>, D::Error> {
+    let whole = Spanned::<OneOrMany>::deserialize(deserializer)?;
+    let span = whole.span();
+    let texts = whole.into_inner().0.into_iter();
+    Ok(texts
+        .map(|text| {
+            let own = text.span();
+            let span = if own.is_empty() { span.clone() } else { own };
+            Spanned::new(span, text.into_inner())
+        })
+        .collect())
+}
+
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let texts = OneOrMany::deserialize(deserializer)?.0;
+    Ok(texts.into_iter().map(Spanned::into_inner).collect())
+}
+
 /// Reads a file of this form.
 pub(super) fn parse<T: DeserializeOwned>(
     source: &DefinitionSource,
@@ -224,6 +319,41 @@ pub(super) fn line_and_column(source: &DefinitionSource, at: usize) -> (usize, u
 }
 
 fn said_for_people(message: &str) -> String {
+    if let Some(key) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        return match key {
+            "name" | "description" => {
+                format!("`{key}` is missing: add `{key} = \"...\"` at the top of the file")
+            }
+            _ => format!("`{key}` is missing here"),
+        };
+    }
+    if message.starts_with("missing escaped value") {
+        return "within double quotes a backslash is special; write the expression in single quotes: '...'".to_owned();
+    }
+    if let Some((found, expected)) = message
+        .strip_prefix("invalid type: ")
+        .and_then(|rest| rest.rsplit_once(", expected "))
+    {
+        let found = found
+            .replace("sequence", "a list")
+            .replace("map", "a table");
+        return match expected.trim_end() {
+            "a sequence" if found == "a table" => {
+                "this may come several times: write its name in double brackets, [[pattern]], [[message]], [[logsource]] or [[test]]".to_owned()
+            }
+            "a sequence" => format!("a list must stand here, [...], not {found}"),
+            "a string" => format!("a text in quotes must stand here, not {found}"),
+            "a map" => format!("a table must stand here, {{ name = \"...\" }}, not {found}"),
+            "a boolean" => format!("true or false must stand here, not {found}"),
+            other if other.starts_with("struct ") => {
+                format!("a table must stand here, not {found}")
+            }
+            other => format!("there must stand {other}, not {found}"),
+        };
+    }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let kind = match message.split_once(" `") {
         Some(("unknown field", _)) => "key",

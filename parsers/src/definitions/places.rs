@@ -40,6 +40,11 @@ impl Name {
 }
 
 impl Place {
+    /// Whether it is a field of that name and of no other.
+    pub(super) fn is_only(&self, wanted: &str) -> bool {
+        matches!(self, Self::Field { names, .. } if names.len() == 1 && names[0].name == wanted)
+    }
+
     /// Adds the text as fields. What is empty or `-` is not there.
     pub(super) fn write<'a>(&self, draft: &mut Draft<'a, '_>, text: &'a str) {
         let Self::Field { names, kind } = self else {

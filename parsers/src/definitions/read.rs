@@ -19,16 +19,19 @@ struct Aside<'a> {
     time: SmallVec<[&'a str; 4]>,
     /// Texts that are only looked into.
     held: SmallVec<[(&'static str, &'a str); 2]>,
+    /// The wrapper that the text stands in has a message already, of which this one is a part.
+    has_message: bool,
 }
 
 impl<'a> Aside<'a> {
-    fn new(whole: &'a str, time_parts: usize) -> Self {
+    fn new(draft: &mut Draft<'a, '_>, whole: &'a str, time_parts: usize) -> Self {
         let mut time = SmallVec::new();
         time.resize(time_parts, "");
         Self {
             whole,
             time,
             held: SmallVec::new(),
+            has_message: draft.get(MESSAGE).is_some(),
         }
     }
 
@@ -37,9 +40,12 @@ impl<'a> Aside<'a> {
         let held = self.held.iter().find(|(held, _)| *held == name);
         held.map(|(_, text)| *text)
             .or_else(|| draft.get_str_of(name))
-            .or_else(|| (name == "message").then_some(self.whole))
+            .or_else(|| (name == MESSAGE).then_some(self.whole))
     }
 }
+
+/// What a person reads.
+const MESSAGE: &str = "message";
 
 /// Texts and where they go.
 type Captured<'a, 'd> = SmallVec<[(&'d Place, &'a str); 24]>;
@@ -50,7 +56,7 @@ pub(super) fn read<'a>(definition: &Definition, draft: &mut Draft<'a, '_>, text:
         .iter()
         .find_map(|pattern| capture(pattern, text, draft.arena).map(|captured| (pattern, captured)))
         .ok_or(NotThisFormat)?;
-    let mut aside = Aside::new(text, definition.time.parts);
+    let mut aside = Aside::new(draft, text, definition.time.parts);
     write(draft, &captured, &mut aside);
     set(draft, pattern);
     read_pairs(definition, draft, &mut aside);
@@ -121,6 +127,9 @@ fn write<'a>(draft: &mut Draft<'a, '_>, captured: &Captured<'a, '_>, aside: &mut
         match place {
             Place::Time(part) => aside.time[*part] = text,
             Place::Held(name) => aside.held.push((name, text)),
+            Place::Field { .. } if aside.has_message && place.is_only(MESSAGE) => {
+                aside.held.push((MESSAGE, text));
+            }
             Place::Field { .. } => place.write(draft, text),
         }
     }
@@ -158,7 +167,12 @@ fn read_messages<'a>(definition: &Definition, draft: &mut Draft<'a, '_>, aside: 
         let Some(text) = aside.text_named(draft, message.field) else {
             continue;
         };
-        if let Some(captured) = capture(&message.pattern, text, draft.arena) {
+        let mut captured = capture(&message.pattern, text, draft.arena);
+        // What captures a message may leave out words in front of it that tell messages apart.
+        if captured.is_none() && message.field == MESSAGE && text.len() != aside.whole.len() {
+            captured = capture(&message.pattern, aside.whole, draft.arena);
+        }
+        if let Some(captured) = captured {
             write(draft, &captured, aside);
             set(draft, &message.pattern);
             return;

@@ -23,7 +23,6 @@ shipped! {
     "unbound",
     "pf",
     "mongodb_text",
-    "vpc_flow",
     "tomcat",
     "liferay",
     "wso2_carbon",

@@ -2,6 +2,7 @@
 
 use crate::draft::Draft;
 use crate::event::Value;
+use crate::scan;
 use crate::when;
 
 /// Azure Monitor writes its tables' columns in another case than its diagnostic settings, and rules know both; what they
@@ -61,6 +62,72 @@ const AZURE: [(&str, &str); 34] = [
     ),
 ];
 
+/// Parts of Azure's audit in which rules look for a word.
+const AZURE_PARTS: [(&str, &str); 5] = [
+    ("properties.targetResources", "properties.targetResources"),
+    ("properties.targetResources", "TargetResources"),
+    ("TargetResources", "TargetResources"),
+    (
+        "properties.targetResources.modifiedProperties",
+        "TargetResources.modifiedProperties",
+    ),
+    ("properties.initiatedBy", "properties.initiatedBy"),
+];
+
+/// Values of one part of a record that are gathered.
+const GATHERED_MAX: usize = 256;
+
+/// Rules look for words anywhere in a part of the record (`requestParameters|contains`): gives all values within it that name.
+pub(super) fn gather(draft: &mut Draft<'_, '_>, part: &'static str, name: &'static str) {
+    let arena = draft.arena;
+    let mut values = bumpalo::collections::Vec::new_in(arena);
+    for field in draft.fields() {
+        let is_within = scan::after(field.name, part).is_some_and(|rest| rest.starts_with('.'));
+        if !is_within {
+            continue;
+        }
+        match field.value {
+            Value::List(list) => values.extend_from_slice_copy(list),
+            value => values.push(value),
+        }
+        if values.len() >= GATHERED_MAX {
+            values.truncate(GATHERED_MAX);
+            break;
+        }
+    }
+    if !values.is_empty() {
+        draft.push_if_absent(name, Value::List(values.into_bump_slice()));
+    }
+}
+
+/// Lists of names and of values that belong together, from maps that have one of each: gives each value the name that `name_of`
+/// makes of its own.
+fn pairs<'a>(
+    draft: &mut Draft<'a, '_>,
+    [names, values]: [&'static str; 2],
+    name_of: impl Fn(&Draft<'a, '_>, &str) -> &'a str,
+) {
+    let (Some(names), Some(values)) = (draft.get(names), draft.get(values)) else {
+        return;
+    };
+    let single = |value: &Value<'a>| -> &'a [Value<'a>] { draft.arena.alloc_slice_copy(&[*value]) };
+    let list = |value: Value<'a>| match value {
+        Value::List(list) => list,
+        value => single(&value),
+    };
+    let (names, values) = (list(names), list(values));
+    // Where a map has no value, or another kind of one, nobody knows which it is.
+    if names.len() != values.len() {
+        return;
+    }
+    for (name, value) in names.iter().zip(values).take(GATHERED_MAX) {
+        if let Some(name) = name.as_str().filter(|name| !name.is_empty()) {
+            let name = name_of(draft, name);
+            draft.push_made_if_absent(name, *value);
+        }
+    }
+}
+
 fn aliases(draft: &mut Draft<'_, '_>, names: &[(&'static str, &'static str)]) {
     for (from, to) in names {
         draft.alias(from, to);
@@ -70,6 +137,21 @@ fn aliases(draft: &mut Draft<'_, '_>, names: &[(&'static str, &'static str)]) {
 /// Names for sign-ins, audit and activities.
 pub(super) fn azure_names(draft: &mut Draft<'_, '_>) {
     aliases(draft, &AZURE);
+    for (part, name) in AZURE_PARTS {
+        gather(draft, part, name);
+    }
+    pairs(
+        draft,
+        [
+            "properties.additionalDetails.key",
+            "properties.additionalDetails.value",
+        ],
+        |draft, name| {
+            let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+            let first = first.to_ascii_lowercase();
+            draft.concat(&["additionalDetails.", &first, rest])
+        },
+    );
     let ended = ["outcome", "properties.result", "Result", "resultType"]
         .iter()
         .find_map(|name| draft.get_str(name))
@@ -121,6 +203,9 @@ pub(super) fn m365(draft: &mut Draft<'_, '_>) {
         }
     }
     draft.source("m365", "", "audit");
+    for part in ["Parameters", "OperationProperties"] {
+        gather(draft, part, part);
+    }
     let services: &[&str] = match draft.get_str("Workload") {
         Some("SecurityComplianceCenter") => &["threat_management", "threat_detection"],
         Some("Exchange") => &["exchange"],
@@ -162,6 +247,11 @@ pub(super) fn google_workspace(draft: &mut Draft<'_, '_>) {
             ("events.name", "protoPayload.metadata.event.eventName"),
         ],
     );
+    pairs(
+        draft,
+        ["events.parameters.name", "events.parameters.value"],
+        |draft, name| draft.arena.alloc_str(&name.to_ascii_lowercase()),
+    );
     match draft.get_str("events.name") {
         Some("login_success") => draft.action("login", "success"),
         Some("login_failure") => draft.action("login", "failure"),
@@ -194,6 +284,14 @@ pub(super) fn gcp(draft: &mut Draft<'_, '_>) {
                     ("protoPayload.serviceName", "eventService"),
                     ("protoPayload.metadata.event.eventName", "eventName"),
                 ],
+            );
+            pairs(
+                draft,
+                [
+                    "protoPayload.metadata.event.parameter.name",
+                    "protoPayload.metadata.event.parameter.value",
+                ],
+                |draft, name| draft.arena.alloc_str(&name.to_ascii_lowercase()),
             );
             draft.source("gcp", "", "google_workspace.admin");
         }

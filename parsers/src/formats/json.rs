@@ -29,7 +29,11 @@ pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         shapes::finish(draft);
         return Ok(());
     }
-    with_nodes(draft, text, events)
+    with_nodes(draft, text, events).or_else(|not| {
+        // A line of a list that is written item by item: MySQL's audit, exports.
+        let item = text.trim_end().strip_suffix(',').ok_or(not)?;
+        with_nodes(draft, item, events)
+    })
 }
 
 /// Adds the members of a JSON object as fields.

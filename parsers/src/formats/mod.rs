@@ -32,6 +32,7 @@ mod syslog;
 mod text;
 mod text_log_tables;
 mod text_logs;
+pub(crate) mod vpc_flow;
 mod w3c;
 mod web_access;
 mod windows;
@@ -112,6 +113,7 @@ pub static FORMATS: &[Format] = &[
     columns::format::<2>(),
     columns::format::<3>(),
     columns::format::<4>(),
+    vpc_flow::VPC_FLOW,
     csv::CSV,
     logfmt::LOGFMT_NAMED,
     text::TEXT,
@@ -159,6 +161,7 @@ pub(crate) fn read_by_header<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bo
             draft.event.format = zeek_tsv::ZEEK_TSV.name;
             zeek_tsv::read_with_header(draft, text, &header)
         }
+        Kind::VpcFlow => vpc_flow::read_with_header(draft, text, &header),
         Kind::Csv => false,
     }
 }

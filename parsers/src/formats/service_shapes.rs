@@ -1,4 +1,4 @@
-//! Services that log JSON of their own: Nextcloud, MongoDB, Keycloak, CAS, Liferay, Samba, PostgreSQL. The rows by which
+//! Services that log JSON of their own: Nextcloud, MongoDB, MySQL's audit, Keycloak, CAS, Liferay, Samba, PostgreSQL. The rows by which
 //! they are known stand in `shapes`.
 
 use super::text_log_tables::{KEYCLOAK, POSTGRESQL};
@@ -347,4 +347,103 @@ pub(super) fn postgresql(draft: &mut Draft<'_, '_>) {
     let text = own_message(draft);
     read_table(draft, POSTGRESQL, text);
     draft.source("postgresql", "database", "");
+}
+
+/// What MySQL's and Percona's audit call things that have a name here; others keep theirs.
+const MYSQL_AUDIT: [(&str, &str); 14] = [
+    ("connect", "login"),
+    ("change_user", "login"),
+    ("disconnect", "disconnect"),
+    ("status", "query"),
+    ("read", "read"),
+    ("insert", "write"),
+    ("update", "write"),
+    ("delete", "delete"),
+    ("startup", "service_start"),
+    ("shutdown", "service_stop"),
+    ("query", "query"),
+    ("execute", "query"),
+    ("quit", "disconnect"),
+    ("change user", "login"),
+];
+
+/// What was done, by whom, and how it ended: both audits say it by the same words.
+fn mysql_action<'a>(draft: &mut Draft<'a, '_>, event: &'a str, status: &'static str) {
+    let lower = &*draft.arena.alloc_str(&event.to_ascii_lowercase());
+    match MYSQL_AUDIT.iter().find(|(known, _)| *known == lower) {
+        Some((_, action)) => draft.action(action, ""),
+        None => draft.push_if_absent("action", Value::Str(lower)),
+    }
+    if let Some(code) = draft.get_int(status) {
+        draft.push_if_absent("error_code", Value::Int(code));
+        draft.action("", if code == 0 { "success" } else { "failure" });
+    }
+    draft.source("mysql", "database", "");
+}
+
+/// MySQL Enterprise Audit as JSON (reference manual, "Audit Log File Formats"), which Percona's filter writes as well. Its
+/// times are in UTC and do not say so.
+pub(super) fn mysql_audit(draft: &mut Draft<'_, '_>) {
+    if let Some(text) = draft.get_str("timestamp") {
+        let text = draft.concat(&[text.trim_end_matches('Z'), "Z"]);
+        if let Some(time) = when::any(text, draft.context) {
+            draft.time(time);
+        }
+    }
+    for (from, to) in [
+        ("login.user", "User"),
+        ("account.user", "User"),
+        ("login.ip", "SourceIp"),
+        ("account.host", "SourceHostname"),
+        ("connection_data.db", "database"),
+        ("table_access_data.db", "database"),
+        ("table_access_data.table", "object"),
+        ("general_data.query", "CommandLine"),
+        ("table_access_data.query", "CommandLine"),
+    ] {
+        if draft.get_str(from).is_some_and(|text| !text.is_empty()) {
+            draft.alias(from, to);
+        }
+    }
+    let event = draft.get_str("event").unwrap_or("");
+    let status = if draft.get("connection_data.status").is_some() {
+        "connection_data.status"
+    } else {
+        "general_data.status"
+    };
+    mysql_action(draft, event, status);
+}
+
+/// Percona's audit plugin as JSON (Percona Server for MySQL, "Audit Log Plugin").
+pub(super) fn percona_audit(draft: &mut Draft<'_, '_>) {
+    if let Some(text) = draft.get_str("audit_record.timestamp") {
+        let plain = text
+            .trim_end_matches("UTC")
+            .trim_end()
+            .trim_end_matches('Z');
+        let text = draft.concat(&[plain, "Z"]);
+        if let Some(time) = when::any(text, draft.context) {
+            draft.time(time);
+        }
+    }
+    // `root[root] @ localhost [127.0.0.1]` in queries, `root` in connections.
+    let user = draft.get_str("audit_record.user").unwrap_or("");
+    let user = user.split(['[', ' ']).next().unwrap_or("");
+    if !user.is_empty() {
+        draft.push_if_absent("User", Value::Str(user));
+    }
+    for (from, to) in [
+        ("audit_record.ip", "SourceIp"),
+        ("audit_record.host", "SourceHostname"),
+        ("audit_record.os_user", "os_user"),
+        ("audit_record.os_login", "os_user"),
+        ("audit_record.db", "database"),
+        ("audit_record.sqltext", "CommandLine"),
+    ] {
+        if draft.get_str(from).is_some_and(|text| !text.is_empty()) {
+            draft.alias(from, to);
+        }
+    }
+    let event = draft.get_str("audit_record.name").unwrap_or("");
+    mysql_action(draft, event, "audit_record.status");
 }

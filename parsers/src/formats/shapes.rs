@@ -121,6 +121,24 @@ static SHAPES: &[Shape] = &[
     ),
     shape(
         "json",
+        &[
+            &["class"],
+            &["event"],
+            &["connection_id"],
+            &["login.user", "account.user", "account.host"],
+        ],
+        service_shapes::mysql_audit,
+    ),
+    shape(
+        "json",
+        &[
+            &["audit_record.name"],
+            &["audit_record.record", "audit_record.timestamp"],
+        ],
+        service_shapes::percona_audit,
+    ),
+    shape(
+        "json",
         &[&["loggerName"], &["threadName"], &["message"], &["level"]],
         service_shapes::java_server,
     ),
@@ -561,6 +579,9 @@ fn cloudtrail(draft: &mut Draft<'_, '_>) {
         || draft.get("errorMessage").is_some()
         || draft.get_str("responseElements.ConsoleLogin") == Some("Failure");
     draft.action("", if is_refused { "failure" } else { "success" });
+    for part in ["requestParameters", "responseElements"] {
+        cloud_shapes::gather(draft, part, part);
+    }
     draft.source("aws", "", "cloudtrail");
 }
 
@@ -581,6 +602,32 @@ fn kubernetes(draft: &mut Draft<'_, '_>) {
         draft.action("", if code >= 400 { "failure" } else { "success" });
     }
     draft.alias("objectRef.apiGroup", "apiGroup");
+    // What is asked for is a pod, or what makes pods.
+    for (from, to) in [
+        ("requestObject.spec.volumes.hostPath.path", "hostPath"),
+        (
+            "requestObject.spec.template.spec.volumes.hostPath.path",
+            "hostPath",
+        ),
+        (
+            "requestObject.spec.jobTemplate.spec.template.spec.volumes.hostPath.path",
+            "hostPath",
+        ),
+        (
+            "requestObject.spec.containers.securityContext.capabilities.add",
+            "capabilities",
+        ),
+        (
+            "requestObject.spec.template.spec.containers.securityContext.capabilities.add",
+            "capabilities",
+        ),
+        (
+            "requestObject.spec.jobTemplate.spec.template.spec.containers.securityContext.capabilities.add",
+            "capabilities",
+        ),
+    ] {
+        draft.alias(from, to);
+    }
     draft.source("kubernetes", "application", "audit");
 }
 

@@ -157,6 +157,9 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
         process_creation(draft);
     }
     outcome(draft, event_id.unwrap_or(0), channel);
+    if channel == "RPCFW" || provider == "RPCFW" {
+        rpc_firewall(draft);
+    }
     if provider == "Microsoft-Windows-IIS-Logging" {
         for (from, to) in [
             ("csUser-Agent", "cs-user-agent"),
@@ -167,6 +170,17 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
         }
         draft.source("windows", "webserver", "iis");
     }
+}
+
+/// Zero Networks' RPC Firewall writes to a log of its own, and its data without names.
+fn rpc_firewall(draft: &mut Draft<'_, '_>) {
+    if let Some(Value::List(values)) = draft.get("Data") {
+        let event_id = draft.get_int("EventID").unwrap_or(0);
+        windows_inserts::name(draft, values, "RPCFW", event_id);
+    }
+    draft.alias("Channel", "EventLog");
+    draft.alias("Provider_Name", "EventLog");
+    draft.source("rpc_firewall", "application", "");
 }
 
 /// Adds what other agents call otherwise under Sigma's names, where those are not there.

@@ -56,6 +56,12 @@ static POWERSHELL: &[(i64, &[&str])] = &[
     (4104, &["MessageNumber MessageTotal ScriptBlockText ScriptBlockId Path"]),
 ];
 
+/// Zero Networks' RPC Firewall: calls of its server's functions, in the order in which they are written.
+#[rustfmt::skip]
+static RPC_FIREWALL: &[(i64, &[&str])] = &[
+    (3, &["FunctionName ProcessId Image Protocol Endpoint SourceIp InterfaceUuid OpNum User AuthenticationLevel AuthenticationService"]),
+];
+
 /// Gives the values of a list their names, where the event's template is known.
 pub(super) fn name<'a>(
     draft: &mut Draft<'a, '_>,
@@ -68,6 +74,7 @@ pub(super) fn name<'a>(
         "Microsoft-Windows-Sysmon" | "Linux-Sysmon" => SYSMON,
         "Service Control Manager" => SERVICES,
         "Microsoft-Windows-PowerShell" => POWERSHELL,
+        "RPCFW" => RPC_FIREWALL,
         _ => return,
     };
     let Some((_, parts)) = table.iter().find(|(id, _)| *id == event_id) else {

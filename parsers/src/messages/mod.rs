@@ -127,7 +127,7 @@ static PROGRAMS: &[Program] = &[
     program(
         &["clamd", "clamav", "freshclam", "clamav-daemon"],
         "clamav",
-        Reader::Table(&[]),
+        Reader::Grammar(services::read_clamav),
     ),
     program(&["guacd", "guacamole"], "guacamole", Reader::Table(&[])),
     program(&["modsecurity"], "modsecurity", Reader::Table(&[])),
@@ -176,9 +176,7 @@ pub(crate) fn understand<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
 
 /// Messages that are known by what they say, whoever says it.
 fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str, signs: u8) -> bool {
-    signs & signs::PAIR != 0 && firewall::read(draft, message)
-        || pan_os::read(draft, message)
-        || appliances::read_without_program(draft, message, signs)
+    signs & signs::PAIR != 0 && firewall::read(draft, message) || pan_os::read(draft, message)
 }
 
 fn classify(draft: &mut Draft<'_, '_>, syslog: Syslog<'_>, program: programs::Known) {

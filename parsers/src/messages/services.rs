@@ -468,3 +468,19 @@ pub(super) fn read_haproxy<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
         None => read_table(draft, HAPROXY_MESSAGES, text),
     }
 }
+
+/// What ClamAV found, under the names of Sigma's category antivirus: `/srv/upload/a.php: Php.Malware.Agent-1 FOUND`.
+pub(super) fn read_clamav<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let Some((file, signature)) = text
+        .strip_suffix(" FOUND")
+        .and_then(|found| found.rsplit_once(": "))
+    else {
+        return false;
+    };
+    // The daemon's own log has times in front.
+    let file = file.rsplit_once(" -> ").map_or(file, |(_, file)| file);
+    draft.text("Filename", file);
+    draft.text("Signature", signature);
+    draft.source("", "antivirus", "");
+    true
+}

@@ -6,16 +6,14 @@ use crate::bytes::holds_any;
 pub(super) const PAIR: u8 = 1;
 /// A character that each format has which may stand within a message.
 pub(super) const INNER: u8 = 2;
-/// A letter that is rare in messages, of ` via `.
-pub(super) const VIA: u8 = 4;
 
 /// All signs of a message.
 pub(super) fn of(message: &str) -> u8 {
     /// Of each sign, the bytes that are it.
-    const BYTES: [[u8; 4]; 3] = [*b"====", *b"[{<|", *b"vvvv"];
-    let [pair, inner, via] = holds_any(BYTES, message.as_bytes());
+    const BYTES: [[u8; 4]; 2] = [*b"====", *b"[{<|"];
+    let [pair, inner] = holds_any(BYTES, message.as_bytes());
     let sign = |is_there: bool, sign: u8| if is_there { sign } else { 0 };
-    sign(pair, PAIR | INNER) | sign(inner, INNER) | sign(via, VIA)
+    sign(pair, PAIR | INNER) | sign(inner, INNER)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use citywatch_parsers::evtx::EvtxFile;
 use citywatch_parsers::{
-    Definitions, FORMATS, Known, Origin, Timestamp, encoding, format_and_charset, otlp_exports,
+    Definitions, FORMATS, FormatName, Known, Origin, Timestamp, encoding, otlp_exports,
 };
 use flate2::read::MultiGzDecoder;
 use serde_json::value::RawValue;
@@ -45,13 +45,24 @@ impl InputFormat {
     /// # Errors
     /// When there is none; the message names the nearest one, or all.
     pub fn of_name(format: &str, definitions: &Definitions) -> Result<Self, UsageError> {
-        let (name, charset) = format_and_charset(format);
+        let FormatName {
+            name,
+            charset,
+            header,
+            unknown,
+        } = FormatName::of(format);
+        if let Some(unknown) = unknown {
+            return Err(UsageError(format!(
+                "--format {format}: a format has no parameter `{unknown}`; charset=NAME and header=COLUMNS are known"
+            )));
+        }
+        let parameters = charset.or(header);
         if let Some(charset) = charset.filter(|charset| encoding(charset).is_none()) {
             return Err(UsageError(format!(
                 "--format {format}: there is no encoding `{charset}`; give one as browsers name it, such as windows-1258"
             )));
         }
-        match (name, charset) {
+        match (name, parameters) {
             ("auto", None) => return Ok(Self::Auto),
             ("evtx", _) => return Ok(Self::Evtx),
             ("json", None) => return Ok(Self::Json),
@@ -85,7 +96,7 @@ impl InputFormat {
     fn may_be_otlp(&self) -> bool {
         match self {
             Self::Auto => true,
-            Self::Lines(name) => format_and_charset(name).0 == "otlp",
+            Self::Lines(name) => FormatName::of(name).name == "otlp",
             Self::Evtx | Self::Json => false,
         }
     }

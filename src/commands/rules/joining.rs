@@ -33,7 +33,7 @@ const ELEMENTS: [(&[u8], &[u8]); 3] = [
 impl Joining {
     /// By the name of the source's format.
     pub fn of_format(format: &str) -> Self {
-        match citywatch_parsers::format_and_charset(format).0 {
+        match citywatch_parsers::FormatName::of(format).name {
             "csv" | "postgresql_csv" => Self::Quotes,
             "auto" | "" | "oracle_trail" | "windows_xml" => Self::Elements,
             _ => Self::None,

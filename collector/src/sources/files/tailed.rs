@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use citywatch_parsers::record::Truncated;
-use citywatch_parsers::{Origin, RecordBatch};
+use citywatch_parsers::{Origin, RecordBatch, names_columns};
 
 use super::Joining;
 use super::checkpoints::Checkpoint;
+use super::header;
 use super::identity::{Fingerprint, Identity};
 use super::lines::{self, BatchLimits, Chunk, RECORD_BYTES_MAX, Tail};
 use crate::clock;
@@ -91,6 +92,10 @@ pub(crate) struct TailedFile {
     cuts: Vec<u64>,
     file: Option<File>,
     trouble: Option<Trouble>,
+    /// Whether the origin's format has what the file says of its columns before `read`, if it says anything.
+    is_header_known: bool,
+    /// The format as it was configured.
+    format: Option<Arc<str>>,
     /// The size at which everything there is to take was taken.
     exhausted_at: Option<u64>,
     /// A line longer than the buffer: how far its end was looked for.
@@ -126,6 +131,8 @@ impl TailedFile {
             cuts: Vec::new(),
             file: None,
             trouble: None,
+            is_header_known: false,
+            format: None,
             exhausted_at: None,
             long_scanned: None,
             grown_at: now,
@@ -195,6 +202,7 @@ impl TailedFile {
     /// Forgets what was sent but did not arrive.
     pub(crate) fn rewind(&mut self) {
         self.read = self.durable;
+        self.is_header_known = false;
         self.exhausted_at = None;
         self.long_scanned = None;
     }
@@ -310,9 +318,10 @@ impl TailedFile {
         limits: BatchLimits,
         now: Instant,
     ) -> Option<ReadBatch> {
-        let origin = Arc::clone(self.origin.as_ref()?);
         let file = self.file.take()?;
-        let result = self.try_read(&file, origin, buffer, limits, now);
+        let result = self
+            .look_for_header(&file)
+            .and_then(|()| self.try_read(&file, buffer, limits, now));
         match result {
             Ok(batch) => {
                 self.file = Some(file);
@@ -325,14 +334,35 @@ impl TailedFile {
         }
     }
 
+    /// Records of a file of columns mean nothing to who has not seen the line that names them: it goes along with each batch.
+    fn look_for_header(&mut self, file: &File) -> io::Result<()> {
+        let Some(origin) = self.origin.as_ref().filter(|_| !self.is_header_known) else {
+            return Ok(());
+        };
+        let configured = self
+            .format
+            .get_or_insert_with(|| Arc::clone(&origin.format));
+        let found = header::find(file, configured, self.read)?;
+        self.is_header_known = found.is_final;
+        if let Some(format) = found.format.filter(|format| **format != *origin.format) {
+            self.origin = Some(Arc::new(Origin {
+                format: format.into(),
+                ..Origin::clone(origin)
+            }));
+        }
+        Ok(())
+    }
+
     fn try_read(
         &mut self,
         file: &File,
-        origin: Arc<Origin>,
         buffer: &mut Vec<u8>,
         limits: BatchLimits,
         now: Instant,
     ) -> io::Result<Option<ReadBatch>> {
+        let Some(origin) = self.origin.clone() else {
+            return Ok(None);
+        };
         let tail = self.tail(now);
         let mut batch = RecordBatch::new(origin);
         if let Some(scanned) = self.long_scanned {
@@ -428,6 +458,9 @@ impl TailedFile {
                 self.settle(end);
             }
             return None;
+        }
+        if batch.iter().any(|record| names_columns(record.raw)) {
+            self.is_header_known = false;
         }
         let cut = (tail != Tail::Waits && grown).then_some(end);
         self.cuts.extend(cut);

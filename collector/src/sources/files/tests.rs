@@ -31,6 +31,8 @@ struct Bench {
     stored: BTreeMap<(String, u64), String>,
     /// In the order of arrival, repetitions left out.
     order: Vec<String>,
+    /// The formats of the batches, as they came.
+    formats: Vec<String>,
 }
 
 struct Running {
@@ -60,6 +62,7 @@ impl Bench {
             running: None,
             stored: BTreeMap::new(),
             order: Vec::new(),
+            formats: Vec::new(),
         }
     }
 
@@ -115,6 +118,7 @@ impl Bench {
     /// Takes what arrives as the engine does: by stream and position, each once.
     fn store(&mut self, delivery: Delivery) {
         let stream = delivery.batch.origin.stream.as_str().to_owned();
+        self.formats.push(delivery.batch.origin.format.to_string());
         for record in delivery.batch.iter() {
             let raw = String::from_utf8_lossy(record.raw).into_owned();
             let highest = self
@@ -523,5 +527,50 @@ async fn an_unreadable_file_is_tried_again_and_shown() {
     );
     fs::set_permissions(bench.path("a.log"), fs::Permissions::from_mode(0o600)).unwrap();
     bench.expect(&["secret"]).await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_top_of_a_file_says_goes_along_over_restarts() {
+    let mut bench = Bench::new("*.log");
+    let filler = format!("{}\n", "x".repeat(9_000));
+    bench.append("a.log", "#Software: IIS\n#Fields: date time c-ip\n");
+    bench.start();
+    bench
+        .expect(&["#Software: IIS", "#Fields: date time c-ip"])
+        .await;
+    bench.append("a.log", &filler);
+    bench.receive(3).await;
+    let told = "auto; header=#Software: IIS\n#Fields: date time c-ip";
+    assert_eq!(bench.formats.last().unwrap(), told);
+    bench.stop().await;
+    bench.formats.clear();
+    bench.append("a.log", "2026-11-22 02:15:30 10.0.0.1\n");
+    bench.start();
+    bench.receive(4).await;
+    assert_eq!(bench.formats, [told]);
+    // A server that is configured anew says so in the same file.
+    bench.append("a.log", "#Fields: date c-ip\n2026-11-22 10.0.0.1\n");
+    bench.receive(6).await;
+    bench.append("a.log", "2026-11-22 10.0.0.2\n");
+    bench.receive(7).await;
+    let changed = "auto; header=#Fields: date c-ip";
+    assert_eq!(bench.formats.last().unwrap(), changed);
+    bench.stop().await;
+    bench.formats.clear();
+    bench.append("a.log", "2026-11-22 10.0.0.3\n");
+    bench.start();
+    bench.receive(8).await;
+    assert_eq!(bench.formats, [changed]);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn other_files_keep_the_format_that_is_configured() {
+    let mut bench = Bench::new("*.log").with(|group| group.format = "syslog".into());
+    bench.append("a.log", "#Fields: a b\none\n");
+    bench.start();
+    bench.expect(&["#Fields: a b", "one"]).await;
+    assert!(bench.formats.iter().all(|format| format == "syslog"));
     bench.stop().await;
 }
