@@ -10,8 +10,10 @@
 pub mod detect;
 pub mod matches;
 pub mod pipeline;
+mod snapshot_fields;
 pub mod store;
 
 pub use matches::{
     EventId, EventSnapshot, Evidence, Match, MatchDelivery, MatchId, MatchedField, RuleInfo,
 };
+pub use snapshot_fields::{FieldValue, SnapshotFields};

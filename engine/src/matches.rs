@@ -12,6 +12,8 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::snapshot_fields::SnapshotFields;
+
 macro_rules! hash_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -68,6 +70,7 @@ hash_id! {
 /// Hashes parts with their lengths, so that ("ab","c") and ("a","bc") differ.
 fn hash_parts(kind: &str, parts: &[&[u8]]) -> u128 {
     let mut bytes: SmallVec<[u8; 256]> = SmallVec::new();
+    bytes.reserve(parts.iter().map(|part| part.len() + 8).sum::<usize>() + kind.len() + 8);
     for part in std::iter::once(&kind.as_bytes()).chain(parts) {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part);
@@ -160,8 +163,8 @@ pub struct EventSnapshot {
     pub host: String,
     /// The format that read it.
     pub format: String,
-    /// Fields in order, as JSON values.
-    pub fields: Vec<(String, serde_json::Value)>,
+    /// Fields in order.
+    pub fields: SnapshotFields,
     /// The record as it was written; bytes that are not UTF-8 replaced; cut at 64 KiB.
     pub raw: String,
 }
@@ -195,11 +198,7 @@ impl EventSnapshot {
             received_at: record.received_at,
             host: event.host.to_owned(),
             format: event.format.to_owned(),
-            fields: event
-                .fields
-                .iter()
-                .map(|field| (field.name.to_owned(), json_of(field.value)))
-                .collect(),
+            fields: SnapshotFields::of(event.fields.iter().map(|field| (field.name, field.value))),
             raw: String::from_utf8_lossy(raw).into_owned(),
         }
     }

@@ -86,15 +86,15 @@ pub(crate) fn collect(event: &EventSnapshot, found: &mut BTreeSet<(EntityKind, S
     add(EntityKind::Host, &event.host, found);
     for (name, value) in &event.fields {
         let Some(kind) = kind_of(name) else { continue };
-        match value {
-            Value::String(text) => add(kind, text, found),
-            Value::Array(values) => {
+        match value.as_str() {
+            Some(text) => add(kind, text, found),
+            None => {
+                let value = value.to_json();
+                let values = value.as_array().into_iter().flatten();
                 values
-                    .iter()
                     .filter_map(Value::as_str)
                     .for_each(|text| add(kind, text, found));
             }
-            _ => {}
         }
     }
 }

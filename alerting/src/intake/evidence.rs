@@ -40,7 +40,7 @@ async fn insert_event(
     let fields: Vec<_> = event
         .fields
         .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .map(|(name, value)| json!({ "name": name, "value": value.to_json() }))
         .collect();
     let result = sqlx::query(
         "INSERT INTO incident_events (incident_id, event_id, event_time, received_at, unit, host, \

@@ -237,7 +237,7 @@ pub async fn hostile_text_is_stored(place: Place) {
     guess.unit = hostile.into();
     let evidence = &mut guess.evidence[0];
     std::sync::Arc::get_mut(&mut evidence.event).unwrap().fields =
-        vec![(hostile.to_owned(), json!(hostile))];
+        [(hostile.to_owned(), json!(hostile))].into_iter().collect();
     std::sync::Arc::get_mut(&mut evidence.matched).unwrap()[0].value = hostile.to_owned();
     send(&site.alerting.intake(), vec![guess]).await;
     let client = site.admin();

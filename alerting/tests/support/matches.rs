@@ -37,11 +37,13 @@ fn event(host: &str, event_time: Timestamp, position: u64) -> Arc<EventSnapshot>
         received_at: Timestamp(event_time.0 + 1_000),
         host: host.to_owned(),
         format: "syslog".to_owned(),
-        fields: vec![
+        fields: [
             ("user".to_owned(), json!("root")),
             ("src_ip".to_owned(), json!("203.0.113.7")),
             ("pid".to_owned(), json!(4711)),
-        ],
+        ]
+        .into_iter()
+        .collect(),
         raw: format!("Failed password for root from 203.0.113.7 port {position}"),
     })
 }

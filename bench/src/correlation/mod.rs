@@ -25,6 +25,10 @@ pub(crate) struct Options {
     /// matching a rule that they read
     #[arg(long, value_delimiter = ',')]
     shares: Vec<usize>,
+    /// Records of a batch of the lane: after so many its matches are correlated. 4,096 is what the agent sends at
+    /// most, and does while there is more to read
+    #[arg(long, default_value_t = 4_096)]
+    batch_records: usize,
     /// Runs; the median counts
     #[arg(long, default_value_t = 5)]
     runs: usize,

@@ -7,10 +7,11 @@ use anyhow::{Result, ensure};
 use bumpalo::Bump;
 use citywatch_engine::detect::{
     Compiled, CorrelationInput, CorrelationLimits, Correlator, FieldNames, LogSourceMode, Matcher,
-    RuleHit,
+    RuleHit, RuleIndex,
 };
-use citywatch_engine::matches::json_of;
-use citywatch_engine::{EventId, EventSnapshot, Evidence, Match, MatchId, MatchedField};
+use citywatch_engine::{
+    EventId, EventSnapshot, Evidence, Match, MatchId, MatchedField, SnapshotFields,
+};
 use citywatch_parsers::{Event, ParseContext, Parser, RecordId};
 use citywatch_rules::{Correlation, RuleSet};
 use jiff::tz::TimeZone;
@@ -61,7 +62,8 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
             for run in 0..=options.runs.max(1) {
                 for (with, correlations) in [&[][..], &set.correlations[..]].into_iter().enumerate()
                 {
-                    let mut pass = Run::new(&compiled, &set, correlations, kept);
+                    let mut pass =
+                        Run::new(&compiled, &set, correlations, kept, options.batch_records);
                     let begin = cpu_s(libc::RUSAGE_SELF);
                     pass.over(&corpus);
                     if run > 0 {
@@ -91,6 +93,7 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
         "rules": set.rules.len(),
         "correlations": set.correlations.len(),
         "events": options.making.lane_events,
+        "batch_records": options.batch_records,
         "goal_throughput_lost": GOAL_COST,
         "shares": shares,
     }))
@@ -107,6 +110,7 @@ struct Run {
     parser: Parser,
     matcher: Matcher,
     arena: Bump,
+    batch_records: usize,
     keeping: Keeping,
 }
 
@@ -116,6 +120,7 @@ impl Run {
         set: &RuleSet,
         correlations: &[Arc<Correlation>],
         kept: Kept,
+        batch_records: usize,
     ) -> Self {
         let limits = CorrelationLimits::default();
         let correlator = Correlator::new(correlations, set.rules.len(), limits);
@@ -127,6 +132,7 @@ impl Run {
             }),
             matcher: compiled.matcher(),
             arena: Bump::new(),
+            batch_records,
             keeping: Keeping {
                 read: correlator.fields_read(),
                 correlates: !correlations.is_empty(),
@@ -134,6 +140,7 @@ impl Run {
                 kept,
                 found: Found::default(),
                 matches: Vec::new(),
+                gathered: Vec::new(),
                 nothing: Arc::from([]),
             },
         }
@@ -141,6 +148,7 @@ impl Run {
 
     fn over(&mut self, corpus: &Corpus) {
         let (mut hits, mut told) = (Vec::new(), Vec::new());
+        let mut records = 0;
         for batch in &corpus.batches {
             let mut events: Vec<Event<'_>> = Vec::with_capacity(batch.len());
             self.parser.parse_batch(batch, &self.arena, &mut events);
@@ -151,13 +159,15 @@ impl Run {
                     self.keeping.take(self.matcher.compiled(), event, &hits);
                 }
             }
-            self.keeping.correlator.drain(&mut told);
-            self.keeping.found.correlated += told.drain(..).count() as u64;
-            std::hint::black_box(&self.keeping.matches);
-            self.keeping.matches.clear();
             drop(events);
             self.arena.reset();
+            records += batch.len();
+            if records >= self.batch_records {
+                records = 0;
+                self.keeping.correlate(&mut told);
+            }
         }
+        self.keeping.correlate(&mut told);
     }
 }
 
@@ -168,7 +178,10 @@ struct Keeping {
     read: FieldNames,
     kept: Kept,
     found: Found,
-    matches: Vec<Match>,
+    /// The matches of a batch, whole.
+    matches: Vec<(RuleIndex, Match)>,
+    /// The same with the fields alone that correlations read.
+    gathered: Vec<(RuleIndex, Arc<EventSnapshot>)>,
     nothing: Arc<[MatchedField]>,
 }
 
@@ -189,15 +202,7 @@ impl Keeping {
                 event: Arc::clone(&snapshot),
                 matched: hit.matched.fields(event).into(),
             };
-            if self.correlates {
-                self.found.observed += u64::from(self.correlator.wants(hit.rule));
-                self.correlator.observe(CorrelationInput {
-                    rule: hit.rule,
-                    event: &evidence.event,
-                    matched: &evidence.matched,
-                });
-            }
-            self.matches.push(Match {
+            let found = Match {
                 id: MatchId::of_event(&rule.id, id),
                 rule: Arc::clone(rule),
                 unit: snapshot.unit.clone(),
@@ -207,7 +212,8 @@ impl Keeping {
                 window: None,
                 evidence: vec![evidence],
                 event_count: 1,
-            });
+            };
+            self.matches.push((hit.rule, found));
         }
     }
 
@@ -217,14 +223,35 @@ impl Keeping {
             if self.correlates && self.correlator.wants(hit.rule) {
                 let event =
                     snapshot.get_or_insert_with(|| Arc::new(fields_read(event, &self.read)));
-                self.found.observed += 1;
-                self.correlator.observe(CorrelationInput {
-                    rule: hit.rule,
-                    event,
-                    matched: &self.nothing,
-                });
+                self.gathered.push((hit.rule, Arc::clone(event)));
             }
         }
+    }
+
+    /// Tells the correlator of a batch once all of it is matched, as the pipeline's writer does.
+    fn correlate(&mut self, told: &mut Vec<Match>) {
+        let (correlator, found) = (&mut self.correlator, &mut self.found);
+        if self.correlates {
+            let gathered = self.gathered.iter();
+            let gathered = gathered.map(|(rule, event)| (*rule, event, &self.nothing));
+            let whole = self.matches.iter().map(|(rule, whole)| {
+                let evidence = &whole.evidence[0];
+                (*rule, &evidence.event, &evidence.matched)
+            });
+            for (rule, event, matched) in gathered.chain(whole) {
+                found.observed += u64::from(correlator.wants(rule));
+                correlator.observe(CorrelationInput {
+                    rule,
+                    event,
+                    matched,
+                });
+            }
+            correlator.drain(told);
+            found.correlated += told.drain(..).count() as u64;
+        }
+        std::hint::black_box(&self.matches);
+        self.matches.clear();
+        self.gathered.clear();
     }
 }
 
@@ -253,10 +280,11 @@ fn fields_read(event: &Event<'_>, read: &FieldNames) -> EventSnapshot {
         received_at: event.record.received_at,
         host: String::new(),
         format: String::new(),
-        fields: fields
-            .filter(|field| read.contains(field.name))
-            .map(|field| (field.name.to_owned(), json_of(field.value)))
-            .collect(),
+        fields: SnapshotFields::of_few(
+            fields
+                .filter(|field| read.contains(field.name))
+                .map(|field| (field.name, field.value)),
+        ),
         raw: String::new(),
     }
 }

@@ -303,7 +303,7 @@ fn found_match(rule: &str, position: u64, event_count: u64) -> Match {
         received_at: Timestamp(DAY.0 + i64::try_from(position).unwrap()),
         host: "web-1".into(),
         format: "test".into(),
-        fields: vec![("n".into(), serde_json::json!(1.5))],
+        fields: [("n".into(), serde_json::json!(1.5))].into_iter().collect(),
         raw: "raw".into(),
     };
     let matched = vec![MatchedField {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use citywatch_engine::detect::{
     CorrelationInput, CorrelationLimits, Correlator, FieldNames, RuleHit, RuleIndex,
 };
-use citywatch_engine::matches::json_of;
-use citywatch_engine::{EventId, EventSnapshot, Match, MatchId, MatchedField, RuleInfo};
+use citywatch_engine::{
+    EventId, EventSnapshot, Match, MatchId, MatchedField, RuleInfo, SnapshotFields,
+};
 use citywatch_parsers::{AgentId, Event, RecordId, StreamId, Timestamp};
 use citywatch_rules::RuleSet;
 use citywatch_rules::rule::Alerts;
@@ -90,10 +91,11 @@ impl Wanted {
             received_at: event.record.received_at,
             host: String::new(),
             format: String::new(),
-            fields: fields
-                .filter(|field| self.fields.contains(field.name))
-                .map(|field| (field.name.to_owned(), json_of(field.value)))
-                .collect(),
+            fields: SnapshotFields::of_few(
+                fields
+                    .filter(|field| self.fields.contains(field.name))
+                    .map(|field| (field.name, field.value)),
+            ),
             raw: String::new(),
         }
     }

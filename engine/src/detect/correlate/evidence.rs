@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
 use smallvec::SmallVec;
 
+use crate::SnapshotFields;
 use crate::matches::{EventSnapshot, Evidence, MatchedField};
 
 /// What is held at the moment, over all correlations of one correlator.
@@ -92,7 +92,7 @@ impl Kept {
     ) -> Self {
         let matched_bytes: usize = matched
             .iter()
-            .map(|field| pair_bytes(&field.name, field.value.len()))
+            .map(|field| size_of::<MatchedField>() + field.name.len() + field.value.len())
             .sum();
         Self::new(
             held,
@@ -108,11 +108,10 @@ impl Kept {
         event: &EventSnapshot,
         is_read: impl Fn(&str) -> bool,
     ) -> Self {
-        let fields = event
-            .fields
-            .iter()
-            .filter(|(name, _)| is_read(name))
-            .cloned();
+        let mut fields = SnapshotFields::default();
+        for (name, value) in event.fields.iter().filter(|(name, _)| is_read(name)) {
+            fields.add_copy(name, value);
+        }
         let event = EventSnapshot {
             id: event.id,
             record: event.record.clone(),
@@ -121,7 +120,7 @@ impl Kept {
             received_at: event.received_at,
             host: String::new(),
             format: String::new(),
-            fields: fields.collect(),
+            fields,
             raw: String::new(),
         };
         Self::new(held, Arc::new(event), None, 0)
@@ -134,15 +133,10 @@ impl Kept {
         matched_bytes: usize,
     ) -> Self {
         add(&held.events, 1);
-        let fields: usize = event
-            .fields
-            .iter()
-            .map(|(name, value)| pair_bytes(name, value_bytes(value)))
-            .sum();
         let bytes = size_of::<EventSnapshot>()
             + event.host.len()
             + event.raw.len()
-            + fields
+            + event.fields.bytes()
             + matched_bytes;
         Self {
             charge: Charge::new(held, bytes),
@@ -179,25 +173,6 @@ pub(super) fn fetch<'k>(all: impl Iterator<Item = &'k Kept> + Clone) {
         Arc::strong_count(&kept.event) + matched
     };
     std::hint::black_box(all.map(counters).sum::<usize>());
-}
-
-fn pair_bytes(name: &str, value_bytes: usize) -> usize {
-    size_of::<(String, Value)>() + name.len() + value_bytes
-}
-
-fn value_bytes(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(values) => values
-            .iter()
-            .map(|value| size_of::<Value>() + value_bytes(value))
-            .sum(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| pair_bytes(name, value_bytes(value)))
-            .sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    }
 }
 
 /// The event of an entry, for its fields and as evidence.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use citywatch_rules::correlation::{Correlation, CorrelationKind};
 use citywatch_rules::millionths::millionths_of_text;
-use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::entries::EntryValue;
@@ -193,9 +192,7 @@ impl<'m> Fields<'m> {
         if let Some((_, text)) = extra.into_iter().find(|(known, _)| known == name) {
             return Some(Cow::Borrowed(text));
         }
-        let mut fields = self.event.fields.iter();
-        let (_, value) = fields.find(|(known, _)| known == name)?;
-        json_text(value)
+        self.event.fields.get(name)?.text()
     }
 }
 
@@ -211,27 +208,4 @@ fn value_fields(kind: &CorrelationKind) -> Vec<&str> {
         | CorrelationKind::TemporalOrdered { .. }
         | CorrelationKind::TemporalExtended { .. } => Vec::new(),
     }
-}
-
-/// The text of a JSON value, the same that the event's own value has.
-fn json_text(value: &Value) -> Option<Cow<'_, str>> {
-    Some(match value {
-        Value::Null => return None,
-        Value::String(text) => Cow::Borrowed(text),
-        Value::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
-        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(number), ..) => Cow::Owned(number.to_string()),
-            (_, Some(number), _) => Cow::Owned(number.to_string()),
-            (.., Some(number)) => Cow::Owned(number.to_string()),
-            _ => Cow::Owned(number.to_string()),
-        },
-        Value::Array(values) => {
-            let texts: Vec<Cow<'_, str>> = values
-                .iter()
-                .map(|value| json_text(value).unwrap_or_default())
-                .collect();
-            Cow::Owned(texts.join(","))
-        }
-        Value::Object(_) => Cow::Owned(value.to_string()),
-    })
 }

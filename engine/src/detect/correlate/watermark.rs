@@ -22,6 +22,11 @@ pub(super) type Waiting = (usize, u128);
 /// Stands for a correlation's index where not a group waits, but the first match of a key.
 pub(super) const FIRST_MATCH: usize = usize::MAX;
 
+/// Whether texts are the same, which those of one batch are in memory, too.
+fn is_same(known: &str, other: &str) -> bool {
+    std::ptr::eq(known, other) || known == other
+}
+
 /// All streams that matches came from or that told how far they are.
 #[derive(Debug)]
 pub(super) struct Streams {
@@ -68,8 +73,8 @@ impl Streams {
     /// The index of a stream, new or known.
     pub(super) fn index(&mut self, agent: &AgentId, stream: &StreamId) -> StreamIndex {
         if let Some((last_agent, last_stream, index)) = &self.last
-            && last_stream == stream
-            && last_agent == agent
+            && is_same(last_stream.as_str(), stream.as_str())
+            && is_same(last_agent.as_str(), agent.as_str())
         {
             return *index;
         }

@@ -41,7 +41,7 @@ fn sign_in(number: u128, event_time: Timestamp, received_at: Timestamp) -> Store
         received_at,
         host: "gate".into(),
         format: "json".into(),
-        fields: vec![("user".to_owned(), "lan".into())],
+        fields: [("user".to_owned(), "lan".into())].into_iter().collect(),
         raw: String::new(),
     };
     StoredMatch {
