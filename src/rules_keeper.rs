@@ -14,6 +14,7 @@ use citywatch_engine::pipeline::{LoadedRules, PipelineConfig, RulesHandle};
 use citywatch_parsers::Timestamp;
 use citywatch_rules::{LoadOptions, RuleSet};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +43,8 @@ pub struct RulesStatus {
     pub errors: Vec<String>,
 }
 
-/// SIGHUP, which ends a process that does not listen for it. To be made before anything that takes time; one
-/// that comes while the rules are loaded for the first time has them loaded again.
+/// SIGHUP, which ends a process that does not listen for it. To be made before anything else; one that
+/// comes before the rules are loaded for the first time, or meanwhile, has them loaded again.
 #[derive(Debug)]
 pub struct HangUp(Signal);
 
@@ -52,7 +53,8 @@ impl HangUp {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn listen() -> anyhow::Result<Self> {
+    pub fn listen(runtime: &Runtime) -> anyhow::Result<Self> {
+        let _within = runtime.enter();
         let hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         Ok(Self(hang_up))
     }
@@ -128,7 +130,11 @@ impl RulesKeeper {
                     engine.replace(rules);
                     publish(&self.status, loaded);
                 }
-                Ok(Err(error)) => self.failed(&format!("{error:#}")),
+                Ok(Err(error)) => {
+                    // What changed is not taken over: the same files may be there again a moment later.
+                    self.seen = None;
+                    self.failed(&format!("{error:#}"));
+                }
                 Err(error) => self.failed(&error.to_string()),
             }
         }

@@ -149,3 +149,63 @@ fn rules_change_while_it_runs() {
     matches(&up, "matches", 8, 6);
     up.running.stop();
 }
+
+/// Rules that take long enough to read that much can happen meanwhile.
+const MANY_RULES: u32 = 3_000;
+
+/// Starts with many rules, waits until SIGHUP is listened for, which is before any of them is read, and puts one
+/// more rule among them. `check_interval_s` is how often changes are looked for.
+fn changed_during_the_first_load(check_interval_s: u32, then: impl Fn(&Up)) {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    std::fs::create_dir_all(&rules).unwrap();
+    let many: Vec<String> = (0..MANY_RULES)
+        .map(|number| {
+            let id = format!("00000000-0000-4000-8000-{:012}", number + 100);
+            rule(1, "many", &format!("word{number}"))
+                .replace("00000000-0000-4000-8000-000000000001", &id)
+                .replace("name: many", &format!("name: many{number}"))
+        })
+        .collect();
+    for (number, some) in many.chunks(100).enumerate() {
+        put(&rules, &format!("many{number}.yml"), &some.join("---\n"));
+    }
+    let config = dir.path().join("citywatch.toml");
+    std::fs::write(
+        &config,
+        format!("[engine]\nrules = [\"rules\"]\nrules_check_interval_s = {check_interval_s}\n"),
+    )
+    .unwrap();
+    let up = Up::start_unready(dir.path(), &config);
+    wait_for("SIGHUP to be listened for", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", up.running.id())).ok()?;
+        let caught = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+        (caught & 1 == 1).then_some(())
+    });
+    put(&rules, "1.yml", &rule(1, "first", "one"));
+    then(&up);
+    rules_status(&up, "the rule that came meanwhile", |rules| {
+        rules["loaded"] == MANY_RULES + 1
+    });
+    up.running.stop();
+}
+
+#[test]
+fn a_rule_that_comes_during_the_first_load_is_found() {
+    changed_during_the_first_load(1, |_| {});
+}
+
+#[test]
+fn a_hangup_during_the_first_load_loads_the_rules_again() {
+    changed_during_the_first_load(0, |up| {
+        signal(up.running.id(), "HUP");
+        // Nothing else has them loaded again. It lives, or it would not answer.
+        rules_status(up, "the second load", |rules| rules["loads"] == 2);
+    });
+}

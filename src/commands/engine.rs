@@ -18,6 +18,8 @@ use crate::system::{self, SystemReporter};
 
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let hang_up = HangUp::listen(&runtime)?;
     let mut config = Config::load(args.config.as_deref())?;
     config.complete();
     if config.store.url.is_empty() {
@@ -28,13 +30,11 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
         .into());
     }
     crate::logging::start("engine");
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(engine(config))?;
+    runtime.block_on(engine(config, hang_up))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn engine(config: Config) -> anyhow::Result<()> {
-    let hang_up = HangUp::listen()?;
+async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
     let signal = crate::shutdown::on_signal()?;
     let parts = Parts::default();
     for part in ["engine", "kafka", "rules", "store"] {

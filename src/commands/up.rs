@@ -38,6 +38,8 @@ pub struct UpArgs {
 
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let hang_up = HangUp::listen(&runtime)?;
     let mut config = Config::load(args.config.config.as_deref())?;
     if let Some(dir) = &args.data {
         config.data.dir.clone_from(dir);
@@ -50,8 +52,7 @@ pub fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     }
     config.complete();
     crate::logging::start("up");
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(up(config))?;
+    runtime.block_on(up(config, hang_up))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -65,8 +66,7 @@ struct Stops {
     store: CancellationToken,
 }
 
-async fn up(mut config: Config) -> anyhow::Result<()> {
-    let hang_up = HangUp::listen()?;
+async fn up(mut config: Config, hang_up: HangUp) -> anyhow::Result<()> {
     let signal = crate::shutdown::on_signal()?;
     let lock = system::claim_data_dir(&config.data.dir)?;
     let parts = Parts::default();
