@@ -526,6 +526,57 @@ fn an_office_that_was_cut_off_for_hours_correlates_by_its_own_watermark() {
     );
 }
 
+/// It spoke before, and while it was cut off its windows were closed by the clock. What it held back comes bit by
+/// bit, and each bit is looked at before the next one comes.
+#[test]
+fn an_office_that_was_taken_for_quiet_correlates_what_it_held_back() {
+    let exactly_three = CorrelationKind::EventCount {
+        condition: vec![Bound {
+            op: CompareOp::Equal,
+            number: Number::Int(3),
+        }],
+    };
+    for kind in [generate_correlation().kind, exactly_three] {
+        let is_monotone = kind.is_monotone();
+        let correlation = Correlation {
+            kind,
+            group_by: vec!["g".into()],
+            ..generate_correlation()
+        };
+        let set = [Arc::new(correlation)];
+        let mut correlator = Correlator::new(&set, 1, CorrelationLimits::default());
+        let at = |second: i64| Timestamp::from_seconds(1_767_225_600 + second);
+        let mut told = observe(&mut correlator, &sign_in(1, 0, "t"));
+        // Another stream's matches are of the same group, at the time of the clock.
+        for minute in (10..360).step_by(10) {
+            let event = 1_000 + minute as u128;
+            told.extend(observe(&mut correlator, &sign_in(event, minute * 60, "s")));
+            correlator.advance_quiet(&"a".into(), &"t".into(), at(minute * 60));
+            correlator.drain(&mut told);
+        }
+        assert!(told.is_empty(), "{told:?}");
+        for number in 0..3 {
+            let arrival = sign_in(2 + number as u128, 3_605 + 10 * number, "t");
+            told.extend(observe(&mut correlator, &arrival));
+        }
+        // More matches cannot make "at least" wrong, so it is said at once; "exactly" must wait for them.
+        assert_eq!(told.len(), usize::from(is_monotone), "{told:?}");
+        assert_eq!(
+            correlator.status().late,
+            0,
+            "it is not late by its own watermark"
+        );
+        // It goes on, and then is quiet once more.
+        told.extend(observe(&mut correlator, &sign_in(9, 3_900, "t")));
+        correlator.advance_quiet(&"a".into(), &"t".into(), at(40_000));
+        correlator.advance_quiet(&"a".into(), &"s".into(), at(40_000));
+        correlator.drain(&mut told);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].event_count, 3);
+        assert_eq!(correlator.status().groups, 0);
+    }
+}
+
 #[test]
 fn what_comes_later_than_the_bound_is_counted() {
     let set = three_in_a_minute();

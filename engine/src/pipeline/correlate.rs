@@ -178,7 +178,7 @@ impl Correlation {
         self.speaking.retain(|stream, spoke| {
             let quiet = instant.saturating_duration_since(*spoke);
             if quiet >= quiet_after {
-                correlator.advance(&stream.agent, &stream.stream, time);
+                correlator.advance_quiet(&stream.agent, &stream.stream, time);
                 has_closed = true;
             }
             quiet < over_after

@@ -177,9 +177,9 @@ impl Correlator {
         let record = &input.event.record;
         let stream = self.stream(&record.agent, &record.stream);
         let time_us = input.event.event_time.as_micros();
-        self.status.late += u64::from(time_us < self.streams.watermark_us(stream));
         self.streams
             .advance(stream, time_us.saturating_sub(self.limits.lateness_us));
+        self.status.late += u64::from(time_us < self.streams.watermark_us(stream));
         self.lists.next_match();
         let mut arriving = Arriving {
             time_us,
@@ -196,8 +196,17 @@ impl Correlator {
         }
     }
 
-    /// Notes that a stream's events up to `latest` were seen. For a stream that is quiet, tell the time that
-    /// it is known to be quiet until, or its last windows stay open.
+    /// Notes that a stream is quiet, at this time, or its last windows stay open. If it speaks of earlier times after
+    /// that, it is where its events are.
+    pub fn advance_quiet(&mut self, agent: &AgentId, stream: &StreamId, time: Timestamp) {
+        let stream = self.stream(agent, stream);
+        self.streams.advance_quiet(
+            stream,
+            time.as_micros().saturating_sub(self.limits.lateness_us),
+        );
+    }
+
+    /// Notes that a stream's events up to `latest` were seen.
     pub fn advance(&mut self, agent: &AgentId, stream: &StreamId, latest: Timestamp) {
         let stream = self.stream(agent, stream);
         self.streams.advance(

@@ -184,7 +184,11 @@ impl Node {
                 }
                 None => judge(judged_us..until_us),
             }
-            group.judged_until_us = until_us.max(judged_us);
+            group.judged_until_us = match dirty_us {
+                // The watermark went back: what is new there is judged once it has come so far again.
+                Some((from_us, _)) if until_us < judged_us => until_us.max(from_us).min(judged_us),
+                _ => until_us.max(judged_us),
+            };
             return moments;
         }
         let Some((from_us, to_us)) = dirty_us else {

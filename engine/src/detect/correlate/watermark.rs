@@ -1,7 +1,8 @@
 //! How far each stream has come, and which groups wait for it.
 //!
 //! A stream's watermark is the time of its latest event less the lateness bound: what is older is
-//! taken to have arrived. A group waits for the streams that its own matches came from and for no
+//! taken to have arrived. One that is quiet is taken by the clock to have come further, until it speaks again:
+//! then it is where its own events are. A group waits for the streams that its own matches came from and for no
 //! others, so an office that was cut off for hours neither holds up the rest nor is judged by the
 //! clock of the rest.
 
@@ -44,16 +45,30 @@ pub(super) struct Streams {
 
 #[derive(Debug)]
 struct State {
-    watermark_us: i64,
+    /// How far it is by its own events.
+    events_us: i64,
+    /// How far it is taken to be because it is quiet.
+    quiet_us: i64,
     /// Groups by the watermark that they wait for. Most wait for the end of a cell, which they share.
     waiting: BTreeMap<i64, Vec<Waiting>>,
 }
 
 impl State {
     const NEW: Self = Self {
-        watermark_us: i64::MIN,
+        events_us: i64::MIN,
+        quiet_us: i64::MIN,
         waiting: BTreeMap::new(),
     };
+
+    fn watermark_us(&self) -> i64 {
+        self.events_us.max(self.quiet_us)
+    }
+
+    /// Whether a group need wait no longer.
+    fn is_ready(&self) -> bool {
+        let first = self.waiting.first_key_value();
+        first.is_some_and(|(due_us, _)| *due_us <= self.watermark_us())
+    }
 }
 
 impl Default for Streams {
@@ -133,19 +148,29 @@ impl Streams {
 
     /// The stream's watermark.
     pub(super) fn watermark_us(&self, stream: StreamIndex) -> i64 {
-        self.states[stream.0 as usize].watermark_us
+        self.states[stream.0 as usize].watermark_us()
     }
 
-    /// Moves a watermark on; it never goes back.
-    pub(super) fn advance(&mut self, stream: StreamIndex, watermark_us: i64) {
+    /// Moves a watermark on because of an event. It goes back only where the stream was quiet and now speaks of
+    /// earlier times, as an office does that was cut off.
+    pub(super) fn advance(&mut self, stream: StreamIndex, events_us: i64) {
         let state = &mut self.states[stream.0 as usize];
-        if watermark_us <= state.watermark_us {
-            return;
+        if events_us < state.quiet_us {
+            state.quiet_us = i64::MIN;
         }
-        state.watermark_us = watermark_us;
-        if let Some((due_us, _)) = state.waiting.first_key_value()
-            && *due_us <= watermark_us
-        {
+        if events_us > state.events_us {
+            state.events_us = events_us;
+            if state.is_ready() {
+                self.ready.push(stream);
+            }
+        }
+    }
+
+    /// Moves the watermark of a quiet stream on.
+    pub(super) fn advance_quiet(&mut self, stream: StreamIndex, quiet_us: i64) {
+        let state = &mut self.states[stream.0 as usize];
+        state.quiet_us = quiet_us.max(state.quiet_us);
+        if state.is_ready() {
             self.ready.push(stream);
         }
     }
@@ -163,7 +188,7 @@ impl Streams {
     pub(super) fn wait(&mut self, stream: StreamIndex, due_us: i64, group: Waiting) {
         let state = &mut self.states[stream.0 as usize];
         state.waiting.entry(due_us).or_default().push(group);
-        if due_us <= state.watermark_us {
+        if due_us <= state.watermark_us() {
             self.ready.push(stream);
         }
     }
@@ -190,8 +215,9 @@ impl Streams {
         let mut groups = Vec::new();
         for stream in self.ready.drain(..) {
             let state = &mut self.states[stream.0 as usize];
+            let watermark_us = state.watermark_us();
             while let Some(first) = state.waiting.first_entry()
-                && *first.key() <= state.watermark_us
+                && *first.key() <= watermark_us
             {
                 groups.append(&mut first.remove());
             }
