@@ -47,6 +47,8 @@ pub(super) struct Writer {
     block_rows_max: usize,
     block_bytes_max: usize,
     block: Block,
+    /// Matches that correlation had no room for, as far as the log tells of them.
+    refused_told: u64,
     /// When the block must be inserted, set by its first row.
     deadline: Option<Instant>,
 }
@@ -68,6 +70,7 @@ impl Writer {
             alerts,
             status,
             flush_interval: config.flush_interval(),
+            refused_told: 0,
             block_rows_max: config.block_rows_max.max(1),
             block_bytes_max: config.block_bytes_max.max(1),
             block: Block::default(),
@@ -105,8 +108,17 @@ impl Writer {
         self.flush().await;
     }
 
-    fn report_correlation(&self) {
+    fn report_correlation(&mut self) {
         let status = self.correlation.status();
+        if status.entries_refused > self.refused_told {
+            tracing::warn!(
+                refused = status.entries_refused - self.refused_told,
+                entries = status.entries,
+                bytes = status.bytes,
+                "correlation is at its bound of memory: matches were left out, and alerts may be missing"
+            );
+            self.refused_told = status.entries_refused;
+        }
         metrics::gauge!("citywatch_correlation_entries").set(status.entries as f64);
         metrics::gauge!("citywatch_correlation_groups").set(status.groups as f64);
         metrics::gauge!("citywatch_correlation_evidence_events").set(status.evidence_events as f64);
