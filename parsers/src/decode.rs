@@ -1,13 +1,14 @@
 //! From bytes to text: byte order marks, UTF-16, the encoding that the source or the record names, broken UTF-8.
 //! The raw bytes are kept by the record; here only the view that the grammars read is made.
 
+mod utf16;
 mod vietnamese;
 
 use std::borrow::Cow;
 
 use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1258};
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1258};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::event::{Problem, ProblemKind};
@@ -49,8 +50,8 @@ pub(crate) fn decode<'a>(
     named: Option<Charset>,
     arena: &'a Bump,
 ) -> Decoded<'a> {
-    if let Some(utf16) = utf16_of(raw, named) {
-        return decode_utf16(&utf16, arena);
+    if let Some(utf16) = utf16::find(raw, named) {
+        return utf16::decode(&utf16, arena);
     }
     if let Some(text) = utf8 {
         return Decoded {
@@ -124,78 +125,6 @@ fn decode_as<'a>(raw: &[u8], encoding: &'static Encoding, arena: &'a Bump) -> De
                 "bytes that are not {}; they are replaced",
                 encoding.name()
             )),
-        }),
-    }
-}
-
-#[derive(Clone, Copy)]
-enum ByteOrder {
-    Little,
-    Big,
-}
-
-struct Utf16<'a> {
-    bytes: &'a [u8],
-    order: ByteOrder,
-}
-
-/// UTF-16 by its mark, by its name, or by the zero bytes that its ASCII has in every second place.
-fn utf16_of<'a>(raw: &'a [u8], named: Option<Charset>) -> Option<Utf16<'a>> {
-    match raw {
-        [0xFF, 0xFE, bytes @ ..] => {
-            return Some(Utf16 {
-                bytes,
-                order: ByteOrder::Little,
-            });
-        }
-        [0xFE, 0xFF, bytes @ ..] => {
-            return Some(Utf16 {
-                bytes,
-                order: ByteOrder::Big,
-            });
-        }
-        _ => {}
-    }
-    for (encoding, order) in [(UTF_16LE, ByteOrder::Little), (UTF_16BE, ByteOrder::Big)] {
-        if named == Some(Charset(Table::Standard(encoding))) {
-            return Some(Utf16 { bytes: raw, order });
-        }
-    }
-    let head = raw.get(..8)?;
-    let zeros = |odd: usize| {
-        (0..4).all(|pair| (head[pair * 2 + odd] == 0) && head[pair * 2 + 1 - odd] != 0)
-    };
-    if zeros(1) {
-        Some(Utf16 {
-            bytes: raw,
-            order: ByteOrder::Little,
-        })
-    } else if zeros(0) {
-        Some(Utf16 {
-            bytes: raw,
-            order: ByteOrder::Big,
-        })
-    } else {
-        None
-    }
-}
-
-fn decode_utf16<'a>(utf16: &Utf16<'_>, arena: &'a Bump) -> Decoded<'a> {
-    let mut text = ArenaString::with_capacity_in(utf16.bytes.len(), arena);
-    let mut broken = !utf16.bytes.len().is_multiple_of(2);
-    let units = utf16.bytes.chunks_exact(2).map(|pair| match utf16.order {
-        ByteOrder::Little => u16::from_le_bytes([pair[0], pair[1]]),
-        ByteOrder::Big => u16::from_be_bytes([pair[0], pair[1]]),
-    });
-    for unit in char::decode_utf16(units) {
-        broken |= unit.is_err();
-        text.push(unit.unwrap_or(char::REPLACEMENT_CHARACTER));
-    }
-    Decoded {
-        text: text.into_bump_str(),
-        problem: broken.then_some(Problem {
-            kind: ProblemKind::BadEncoding,
-            detail: Cow::Borrowed("broken UTF-16; such units are replaced"),
         }),
     }
 }

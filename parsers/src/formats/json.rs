@@ -6,7 +6,7 @@ use super::{Fit, Format, NotThisFormat, laurel, otlp, shapes, windows_json};
 use crate::classify;
 use crate::draft::{Draft, first_str};
 use crate::event::{ProblemKind, Value};
-use crate::json::Node;
+use crate::json::{Node, mended};
 use crate::when;
 
 pub(super) const JSON: Format = Format {
@@ -29,11 +29,22 @@ pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
         shapes::finish(draft);
         return Ok(());
     }
-    with_nodes(draft, text, events).or_else(|not| {
-        // A line of a list that is written item by item: MySQL's audit, exports.
-        let item = text.trim_end().strip_suffix(',').ok_or(not)?;
-        with_nodes(draft, item, events)
-    })
+    with_nodes(draft, text, events)
+        .or_else(|not| {
+            // A line of a list that is written item by item: MySQL's audit, exports.
+            let item = text.trim_end().strip_suffix(',').ok_or(not)?;
+            with_nodes(draft, item, events)
+        })
+        .or_else(|not| {
+            let mended = mended(text.trim_end_matches([',', ' ']), draft.arena).ok_or(not)?;
+            with_nodes(draft, mended.text, events)?;
+            // Of which nothing is left is better kept as it came.
+            if draft.event.fields.is_empty() {
+                return Err(NotThisFormat);
+            }
+            draft.note(ProblemKind::Partial, mended.what);
+            Ok(())
+        })
 }
 
 /// Adds the members of a JSON object as fields.

@@ -10,6 +10,7 @@
 
 mod flat;
 mod lanes;
+mod mend;
 mod number;
 mod strings;
 
@@ -18,6 +19,7 @@ use bumpalo::Bump;
 use crate::event::Value;
 use flat::Foresight;
 use lanes::Lanes;
+pub(crate) use mend::mended;
 use strings::Room;
 
 /// Levels of maps and lists within each other; deeper texts are refused.

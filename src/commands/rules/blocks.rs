@@ -336,7 +336,8 @@ impl<'s> Lines<'s> {
     fn span(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<Span> {
         let line = &bytes[start..end];
         let length = line.trim_ascii_end().len();
-        if length == 0 {
+        // The second half of the last line end of a file in UTF-16 is no record.
+        if length == 0 || line[..length] == [0] {
             return None;
         }
         self.number += 1;
