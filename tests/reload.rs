@@ -7,7 +7,7 @@ mod support;
 use std::io::Write;
 use std::path::Path;
 
-use support::{Up, have_chdb, request, signal, wait_for};
+use support::{StoreServer, Up, have_chdb, request, signal, wait_for};
 
 /// One that matches `word`.
 fn rule(id: u32, name: &str, word: &str) -> String {
@@ -208,4 +208,50 @@ fn a_hangup_during_the_first_load_loads_the_rules_again() {
         // Nothing else has them loaded again. It lives, or it would not answer.
         rules_status(up, "the second load", |rules| rules["loads"] == 2);
     });
+}
+
+#[test]
+fn a_correlation_spans_a_restart_and_is_told_once() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    std::fs::create_dir_all(dir.path().join("logs")).unwrap();
+    std::fs::create_dir_all(&rules).unwrap();
+    put(&rules, "1.yml", &rule(1, "first", "one"));
+    put(&rules, "9.yml", THREE_OF_A_USER);
+    let config = dir.path().join("citywatch.toml");
+    std::fs::write(
+        &config,
+        "[[agent.files]]\npaths = [\"logs/*.log\"]\nformat = \"json\"\nread_from = \"beginning\"\n\n\
+         [engine]\nrules = [\"rules\"]\nflush_interval_ms = 100\n",
+    )
+    .unwrap();
+    let log = dir.path().join("logs/a.log");
+    let correlated = |events: u32, ended: fn(Up)| {
+        let up = Up::start(dir.path(), &config);
+        append(&log, "one", "an", events);
+        wait_for("the event", || (up.total("events") >= 1).then_some(()));
+        up.wait_until_stored();
+        let told = up.total("correlation_matches");
+        ended(up);
+        told
+    };
+    // An event for each run; the third makes it three.
+    assert_eq!(correlated(1, |up| up.running.stop()), 0);
+    assert_eq!(correlated(2, |up| up.running.kill()), 0);
+    assert_eq!(correlated(3, |up| up.running.kill()), 1);
+    // It holds still, and is what it was: a fourth event belongs to it, and makes no other.
+    correlated(4, |up| up.running.stop());
+    let store = StoreServer::start(&dir.path().join("data/store"), dir.path(), "store");
+    let rows = store.query(
+        "SELECT count(), uniqExact(match_id), min(length(rule_hash)) FROM citywatch.matches FINAL WHERE correlation",
+    );
+    assert_eq!(
+        rows,
+        ["1\t1\t64"],
+        "matches, ids, characters of the rule's hash"
+    );
+    store.running.stop();
 }
