@@ -142,7 +142,9 @@ impl Mender<'_, '_> {
         if word.is_empty() {
             return None;
         }
-        if matches!(word, "NaN" | "Infinity" | "-Infinity") {
+        // Numbers beyond the range of a double are none either.
+        let is_too_large = || word.parse::<f64>().is_ok_and(f64::is_infinite);
+        if matches!(word, "NaN" | "Infinity" | "-Infinity") || is_too_large() {
             self.what = self.what.or(Some(NOT_QUITE));
             self.out.push_str("null");
         } else {
@@ -330,6 +332,7 @@ mod tests {
                 r#"{"a":[1,2],"b":null}"#,
                 NOT_QUITE,
             ),
+            (r#"{"a":1e999}"#, r#"{"a":null}"#, NOT_QUITE),
             (r#"{"a":1,"b":"lo"#, r#"{"a":1,"b":"lo"}"#, CUT_OFF),
             (r#"{"a":1,"b":"lo\"#, r#"{"a":1,"b":"lo"}"#, CUT_OFF),
             (r#"{"a":1,"b":"lo\u00"#, r#"{"a":1,"b":"lo"}"#, CUT_OFF),
