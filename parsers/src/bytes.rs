@@ -156,22 +156,110 @@ pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
 /// The first place of one of these bytes in a text that mostly is short: without a call to a function for texts of any length.
 #[inline(always)]
 pub fn find_any<const N: usize>(wanted: [u8; N], bytes: &[u8]) -> Option<usize> {
-    let (blocks, rest) = bytes.as_chunks::<16>();
+    let (blocks, _) = bytes.as_chunks::<16>();
     for (place, block) in blocks.iter().enumerate() {
         let found = places_in(wanted, block);
         if found != 0 {
             return Some(place * 16 + found.trailing_zeros() as usize);
         }
     }
-    let behind = blocks.len() * 16;
     if let Some(last) = bytes.last_chunk::<16>() {
         // The last block overlaps those before, in which there is none.
         let found = places_in(wanted, last);
         return (found != 0).then(|| bytes.len() - 16 + found.trailing_zeros() as usize);
     }
-    rest.iter()
-        .position(|byte| wanted.contains(byte))
-        .map(|place| behind + place)
+    let found = places_in_short(wanted, bytes);
+    (found != 0).then(|| found.trailing_zeros() as usize)
+}
+
+/// One bit per byte of a text of less than 16 bytes that is one of those wanted.
+#[inline(always)]
+fn places_in_short<const N: usize>(wanted: [u8; N], bytes: &[u8]) -> u16 {
+    let length = bytes.len();
+    if length >= 16 {
+        return 0;
+    }
+    places_in(wanted, &sixteen_of(bytes)) & !(u16::MAX << length)
+}
+
+/// The bytes of a text of less than 16 and zeros behind them.
+#[inline(always)]
+fn sixteen_of(bytes: &[u8]) -> [u8; 16] {
+    let length = bytes.len();
+    let low = u128::from(word_of(bytes));
+    let both = match length {
+        // The last eight bytes may be some of the first once more, in the same places.
+        9..=15 => low | u128::from(u64_at(bytes, length - 8)) << (8 * (length - 8)),
+        _ => low,
+    };
+    both.to_le_bytes()
+}
+
+/// Four numbers up to 255 with dots between them, without leading zeros.
+#[inline]
+pub fn four_octets(text: &[u8]) -> Option<[u8; 4]> {
+    let length = text.len();
+    if !(7..=15).contains(&length) {
+        return None;
+    }
+    let bytes = sixteen_of(text);
+    let dots = places_in([b'.'], &bytes);
+    // The places of three dots and no more.
+    let behind_first = dots & dots.wrapping_sub(1);
+    let behind_second = behind_first & behind_first.wrapping_sub(1);
+    let is_three = behind_second != 0 && behind_second & behind_second.wrapping_sub(1) == 0;
+    if !is_three || dots | digits_in(&bytes) != !(u16::MAX << length) {
+        return None;
+    }
+    let ends = [
+        dots.trailing_zeros() as usize,
+        behind_first.trailing_zeros() as usize,
+        behind_second.trailing_zeros() as usize,
+        length,
+    ];
+    let all = u128::from_le_bytes(bytes);
+    let mut octets = [0; 4];
+    let mut is_right = true;
+    let mut begin = 0;
+    for (octet, end) in octets.iter_mut().zip(ends) {
+        let digits = end - begin;
+        is_right &= digits.wrapping_sub(1) < 3;
+        let missing = 8 * (3 - digits.min(3)) as u32;
+        // The last digit is in the third place, and nothing is before the first.
+        let placed = ((all >> (8 * begin)) as u32) << missing & 0x0F_0F0F;
+        let value = (placed & 0xFF) * 100 + (placed >> 8 & 0xFF) * 10 + (placed >> 16);
+        let least = [0, 0, 10, 100][digits & 3];
+        is_right &= value >= least && value < 256;
+        *octet = value as u8;
+        begin = end + 1;
+    }
+    is_right.then_some(octets)
+}
+
+/// One bit per byte of a block that is a digit.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn digits_in(block: &[u8; 16]) -> u16 {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_set1_epi8,
+        _mm_sub_epi8,
+    };
+    // SAFETY: the block is 16 readable bytes; these instructions are part of every x86-64.
+    unsafe {
+        let bytes = _mm_loadu_si128(block.as_ptr().cast());
+        let values = _mm_sub_epi8(bytes, _mm_set1_epi8(b'0'.cast_signed()));
+        let bounded = _mm_min_epu8(values, _mm_set1_epi8(9));
+        _mm_movemask_epi8(_mm_cmpeq_epi8(values, bounded)) as u16
+    }
+}
+
+/// One bit per byte of a block that is a digit.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn digits_in(block: &[u8; 16]) -> u16 {
+    block.iter().rev().fold(0, |places, byte| {
+        places << 1 | u16::from(byte.is_ascii_digit())
+    })
 }
 
 /// The last place of a byte, as [`find_any`].
@@ -184,7 +272,9 @@ pub fn find_last(wanted: u8, bytes: &[u8]) -> Option<usize> {
             return Some(rest.len() + place * 16 + found.ilog2() as usize);
         }
     }
-    rest.iter().rposition(|byte| *byte == wanted)
+    places_in_short([wanted], rest)
+        .checked_ilog2()
+        .map(|place| place as usize)
 }
 
 /// One bit per byte of a block that is one of those wanted.
@@ -268,10 +358,11 @@ mod tests {
 
     #[test]
     fn bytes_are_found_wherever_they_are() {
-        for length in 0..70 {
+        for length in 0..200 {
             let mut bytes = vec![b'.'; length];
             assert_eq!(find_any([b'a', b'b'], &bytes), None);
             assert_eq!(find_last(b'a', &bytes), None);
+            assert_eq!(find_any([0], &bytes), None);
             for place in (0..length).rev() {
                 bytes[place] = if place % 2 == 0 { b'a' } else { b'b' };
                 assert_eq!(find_any([b'a', b'b'], &bytes), Some(place), "of {length}");

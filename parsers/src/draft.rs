@@ -14,6 +14,7 @@ use crate::event::{Event, Field, LogSource, ProblemKind, Value};
 use crate::layouts::{self, Group, Layout, Places, Table};
 use crate::names::{Lists, Names};
 use crate::parse::Scratch;
+use crate::scan::{Pair, Pairs};
 use crate::time::Timestamp;
 
 /// Wrappers within wrappers (Docker in syslog in JSON ...) that are opened.
@@ -23,7 +24,7 @@ const NESTING_MAX: u8 = 4;
 const FIELDS_EXPECTED_MAX: usize = 64;
 
 /// Log sources for which memory is taken at the first.
-const LOG_SOURCES_EXPECTED: usize = 4;
+const LOG_SOURCES_EXPECTED: usize = 3;
 
 /// An event being built.
 pub(crate) struct Draft<'a, 'c> {
@@ -137,6 +138,18 @@ impl<'a, 'c> Draft<'a, 'c> {
             }
             None => self.push_unforeseen(name, value),
         }
+    }
+
+    /// As [`Self::text`], for what often follows other names than the last time: where the name leads is remembered by its
+    /// address.
+    #[inline]
+    pub(crate) fn own_text(&mut self, name: &'static str, text: &'a str) {
+        if text.is_empty() {
+            return;
+        }
+        let before = self.begin_group();
+        self.put_in_group(name, Value::Str(text));
+        self.end_group(before, Group::of_name(name), |draft| draft.text(name, text));
     }
 
     /// Puts a field behind the others that is of a group; [`Self::end_group`] must follow before anything else is asked.
@@ -268,6 +281,36 @@ impl<'a, 'c> Draft<'a, 'c> {
         match plain_number(text) {
             Some(number) => self.push(name, Value::Int(number)),
             None => self.text(name, text),
+        }
+    }
+
+    /// Adds pairs. Keys that come as they came before are compared with the text, and `value_of` says what is added for them,
+    /// if anything; `add` adds others. Gives whether there were any.
+    #[inline]
+    pub(crate) fn add_pairs(
+        &mut self,
+        mut pairs: Pairs<'a>,
+        value_of: impl Fn(&Self, &Pair<'a>) -> Option<Value<'a>>,
+        mut add: impl FnMut(&mut Self, Pair<'a>),
+    ) -> bool {
+        let mut any = false;
+        loop {
+            let text = pairs.skip_separators().as_bytes();
+            if let Some((length, to)) = self.scratch.layouts.foresee_key(self.layout, text) {
+                any = true;
+                let pair = pairs.pair_with_key(length);
+                if let Some(value) = value_of(self, &pair) {
+                    let name = pair.key;
+                    self.event.fields.push(Field { name, value });
+                    self.layout = to;
+                }
+                continue;
+            }
+            let Some(pair) = pairs.next() else {
+                return any;
+            };
+            any = true;
+            add(self, pair);
         }
     }
 
@@ -477,7 +520,7 @@ impl<'a, 'c> Draft<'a, 'c> {
     #[inline]
     fn add_source(&mut self, product: &'static str, category: &'static str, service: &'static str) {
         if self.event.log_sources.capacity() == 0 {
-            self.event.log_sources.reserve(LOG_SOURCES_EXPECTED);
+            self.event.log_sources.reserve_exact(LOG_SOURCES_EXPECTED);
         }
         self.event.log_sources.push(LogSource {
             product: Cow::Borrowed(product),
@@ -534,15 +577,16 @@ impl<'a, 'c> Draft<'a, 'c> {
     #[inline]
     pub(crate) fn inner_name(&self, before: &str, outer: &str, inner: &str) -> &'a str {
         const SHORT: usize = 32;
-        let mut room = [0; SHORT];
-        let end = put_short(&mut room, 0, before.as_bytes())
-            .and_then(|at| put_short(&mut room, at, outer.as_bytes()))
-            .and_then(|at| put_short(&mut room, at, b"."))
-            .and_then(|at| put_short(&mut room, at, inner.as_bytes()));
-        let Some(end) = end else {
+        if before.len() + outer.len() + 1 + inner.len() > SHORT {
             return self.concat(&[before, outer, ".", inner]);
-        };
-        let room: &'a [u8; SHORT] = self.arena.alloc(room);
+        }
+        // Written where it stays: bytes that were just written one by one are slow to be copied together.
+        let room = self.arena.alloc([0; SHORT]);
+        let end = put_short(room, 0, before.as_bytes())
+            .and_then(|at| put_short(room, at, outer.as_bytes()))
+            .and_then(|at| put_short(room, at, b"."))
+            .and_then(|at| put_short(room, at, inner.as_bytes()))
+            .unwrap_or(0);
         // SAFETY: what was put there are whole texts, one behind the other, up to `end`.
         unsafe { std::str::from_utf8_unchecked(&room[..end]) }
     }
@@ -585,6 +629,16 @@ pub(crate) fn first_str(value: Value<'_>) -> Option<&str> {
         Value::Str(text) => Some(text),
         Value::List(values) => values.iter().find_map(|value| value.as_str()),
         _ => None,
+    }
+}
+
+/// What [`Draft::number`] adds for a text.
+#[inline]
+pub(crate) fn number_or_text(text: &str) -> Option<Value<'_>> {
+    match plain_number(text) {
+        Some(number) => Some(Value::Int(number)),
+        None if text.is_empty() => None,
+        None => Some(Value::Str(text)),
     }
 }
 

@@ -69,6 +69,8 @@ struct Node {
     spaced: bool,
     /// Whether the name stands in a JSON text as it is.
     plain: bool,
+    /// Whether the name stands in a text of pairs as it is.
+    is_key: bool,
 }
 
 /// What was answered once to the question where a name is. Names are those of our code: the address and the
@@ -119,6 +121,16 @@ impl Group {
         Self {
             address: std::ptr::from_ref(list).addr(),
             which,
+        }
+    }
+}
+
+impl Group {
+    /// Of one name.
+    pub(crate) fn of_name(name: &'static str) -> Self {
+        Self {
+            address: name.as_ptr().addr(),
+            which: name.len() as u32,
         }
     }
 }
@@ -220,6 +232,7 @@ impl Layouts {
             sibling: NONE,
             spaced: false,
             plain: false,
+            is_key: false,
         });
         let unasked = Answer {
             layout: UNKNOWN,
@@ -338,6 +351,22 @@ impl Layouts {
         is_it.then_some(length)
     }
 
+    /// The name that came behind these the last time, if a text begins with it and `=`, with no separator of pairs in it: its
+    /// length and where it leads.
+    #[inline(always)]
+    pub(crate) fn foresee_key(&self, layout: Layout, text: &[u8]) -> Option<(usize, Layout)> {
+        let likely = self.nodes.get(layout.0 as usize)?.likely;
+        let node = self.nodes.get(likely as usize)?;
+        let (from, length) = (node.name_at as usize, node.name_len as usize);
+        let is_it = node.is_key
+            && text.get(length) == Some(&b'=')
+            && same_bytes(
+                self.names.as_bytes().get(from..from + length)?,
+                text.get(..length)?,
+            );
+        is_it.then_some((length, Layout(likely)))
+    }
+
     /// Learns that `name`, which is none of theirs, may come behind these names.
     #[cold]
     pub(crate) fn learn(&mut self, layout: Layout, name: &str) -> Layout {
@@ -367,6 +396,10 @@ impl Layouts {
             plain: !name
                 .bytes()
                 .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')),
+            is_key: !name.is_empty()
+                && !name
+                    .bytes()
+                    .any(|byte| byte <= b' ' || matches!(byte, b'=' | b',' | b';')),
         });
         self.names.push_str(name);
         // What ends the name in a JSON text is compared with it.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::bytes::{find_any, find_last, same_bytes};
+use crate::bytes::{find_any, find_last, four_octets, same_bytes};
 use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
 use nom::sequence::preceded;
@@ -271,33 +271,10 @@ pub(crate) fn ip(text: &str) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// Four numbers up to 255 with dots between them, without leading zeros: as the standard library reads them, and faster.
+/// As the standard library reads it, and faster.
 #[inline]
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0_u8; 4];
-    let mut at = 0;
-    for (place, octet) in octets.iter_mut().enumerate() {
-        if place > 0 {
-            if text.get(at) != Some(&b'.') {
-                return None;
-            }
-            at += 1;
-        }
-        let begin = at;
-        let mut number = 0_u16;
-        while let Some(digit @ b'0'..=b'9') = text.get(at) {
-            number = number * 10 + u16::from(digit - b'0');
-            at += 1;
-            if at - begin > 3 {
-                return None;
-            }
-        }
-        if at == begin || at - begin > 1 && text[begin] == b'0' {
-            return None;
-        }
-        *octet = u8::try_from(number).ok()?;
-    }
-    (at == text.len()).then(|| Ipv4Addr::from(octets))
+    four_octets(text).map(Ipv4Addr::from)
 }
 
 /// An address and a port: `1.2.3.4:80`, `[::1]:80`, `::ffff:1.2.3.4:80`.
@@ -362,15 +339,12 @@ impl<'t> Iterator for Pairs<'t> {
     #[inline]
     fn next(&mut self) -> Option<Pair<'t>> {
         let [one, other] = self.separators;
-        let is_between = |byte: &u8| [one, other, b' ', b'\n'].contains(byte);
         loop {
-            // Mostly there is one, or none before the first.
-            let begin = match self.rest.as_bytes() {
-                [first, ..] if !is_between(first) => 0,
-                [_, second, ..] if !is_between(second) => 1,
-                bytes => bytes.iter().position(|byte| !is_between(byte))?,
-            };
-            let text = &self.rest[begin..];
+            self.skip_separators();
+            let text = self.rest;
+            if text.is_empty() {
+                return None;
+            }
             let end = find_any([one, other, b' ', b'\n', b'='], text.as_bytes());
             let (key, behind) = text.split_at(end.unwrap_or(text.len()));
             let Some(value_text) = after(behind, "=") else {
@@ -390,6 +364,33 @@ impl<'t> Iterator for Pairs<'t> {
 }
 
 impl<'t> Pairs<'t> {
+    /// What has not been read, from the first character on that is no separator.
+    #[inline(always)]
+    pub(crate) fn skip_separators(&mut self) -> &'t str {
+        let [one, other] = self.separators;
+        let is_between = |byte: u8| byte == b' ' || byte == one || byte == other || byte == b'\n';
+        // Mostly there is one, or none before the first.
+        let begin = match self.rest.as_bytes() {
+            [first, ..] if !is_between(*first) => 0,
+            [_, second, ..] if !is_between(*second) => 1,
+            bytes => bytes
+                .iter()
+                .position(|byte| !is_between(*byte))
+                .unwrap_or(bytes.len()),
+        };
+        self.rest = &self.rest[begin..];
+        self.rest
+    }
+
+    /// The pair that follows, whose key is known to be of that length, with `=` behind it.
+    #[inline(always)]
+    pub(crate) fn pair_with_key(&mut self, length: usize) -> Pair<'t> {
+        let (key, behind) = self.rest.split_at(length);
+        let (rest, value, quotes) = self.value(behind.get(1..).unwrap_or(""));
+        self.rest = rest;
+        Pair { key, value, quotes }
+    }
+
     #[inline]
     fn value(&self, text: &'t str) -> (&'t str, &'t str, Quotes) {
         match text.as_bytes().first() {
@@ -530,6 +531,20 @@ mod tests {
             "1..2.3",
             "1.2.3.1000",
             "1.2.3.04",
+            "001.2.3.4",
+            "1.2.3.",
+            ".1.2.3",
+            "1.2.3.4a",
+            "1.2.3:4",
+            "111.222.33.44",
+            "199.200.249.250",
+            "255.255.255.256",
+            "1234.1.1.1",
+            "1.1.1.1234",
+            "1.22.333.4",
+            "1.2.3",
+            "1.1.1.1.",
+            "1.1.1\01",
             "10.20.30.40 ",
         ] {
             assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");

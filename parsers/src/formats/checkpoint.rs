@@ -9,6 +9,7 @@ use crate::scan;
 use crate::when;
 
 /// Whether what follows the header is such a list.
+#[inline]
 pub(super) fn is_one(text: &str) -> bool {
     scan::after(text, "[").is_some_and(|text| {
         // Structured data, which mostly stands there, has a space before its first colon.
@@ -21,6 +22,7 @@ pub(super) fn is_one(text: &str) -> bool {
 }
 
 /// A dash for "no structured data" may stand before the list.
+#[inline]
 pub(super) fn fields_of(text: &str) -> Option<&str> {
     scan::after(text, "- ").filter(|text| is_one(text))
 }

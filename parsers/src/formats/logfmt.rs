@@ -1,8 +1,9 @@
 //! `key=value key="two words"`: logfmt, and the many appliances that write pairs.
 
 use super::{Fit, Format, NotThisFormat};
-use crate::draft::Draft;
-use crate::scan::{self, Quotes};
+use crate::draft::{Draft, number_or_text};
+use crate::event::Value;
+use crate::scan::{self, Pair, Quotes};
 use crate::when;
 
 pub(super) const LOGFMT: Format = Format {
@@ -33,16 +34,16 @@ fn detect(text: &str) -> Option<&'static str> {
 }
 
 fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
-    let mut any = false;
-    for pair in scan::pairs(text) {
-        any = true;
-        if pair.quotes == Quotes::Double {
-            let value = scan::unescape(pair.value, draft.arena);
-            draft.text(pair.key, value);
-        } else {
-            draft.number(pair.key, pair.value);
+    let value_of = |draft: &Draft<'a, '_>, pair: &Pair<'a>| match pair.quotes {
+        Quotes::Double if pair.value.is_empty() => None,
+        Quotes::Double => Some(Value::Str(scan::unescape(pair.value, draft.arena))),
+        _ => number_or_text(pair.value),
+    };
+    let any = draft.add_pairs(scan::pairs(text), value_of, |draft, pair| {
+        if let Some(value) = value_of(draft, &pair) {
+            draft.push(pair.key, value);
         }
-    }
+    });
     if !any {
         return Err(NotThisFormat);
     }

@@ -5,6 +5,7 @@
 use bumpalo::collections::String as ArenaString;
 
 use super::{Fit, Format, NotThisFormat, windows};
+use crate::bytes::find_any;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan::Word;
@@ -35,6 +36,14 @@ pub(super) fn parts(text: &str) -> Option<(&str, &str)> {
         None | Some(b'{' | b'<' | b'"' | b'|')
     ) {
         return None;
+    }
+    // The mark begins it, or stands behind the first word.
+    let first = find_any([b' ', b'\t', b'#', b'M'], head.as_bytes())?;
+    if matches!(head.as_bytes()[first], b' ' | b'\t') {
+        let behind = head[first..].trim_start_matches([' ', '\t']);
+        if !matches!(behind.as_bytes(), [b'M' | b'#', ..]) {
+            return None;
+        }
     }
     let at = MARK.find(head)?;
     let (before, behind) = (&text[..at], &text[at + MARK.as_str().len()..]);

@@ -2,7 +2,7 @@
 
 use super::{Message, message, read_table, wireguard};
 use crate::bytes::same_bytes;
-use crate::draft::Draft;
+use crate::draft::{Draft, number_or_text};
 use crate::event::Value;
 use crate::layouts::Group;
 use crate::scan::{self, Word};
@@ -62,11 +62,15 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     };
     let (prefix, packet) = text.split_at(start);
     // The second LEN is UDP's own.
-    for pair in scan::pairs(packet) {
-        if !same_bytes(pair.key.as_bytes(), b"LEN") || draft.get("LEN").is_none() {
-            draft.number(pair.key, pair.value);
-        }
-    }
+    draft.add_pairs(
+        scan::pairs(packet),
+        |_, pair| number_or_text(pair.value),
+        |draft, pair| {
+            if !same_bytes(pair.key.as_bytes(), b"LEN") || draft.get("LEN").is_none() {
+                draft.number(pair.key, pair.value);
+            }
+        },
+    );
     firewall_names(draft);
     let rule = rule_of(prefix);
     draft.text("rule", rule);

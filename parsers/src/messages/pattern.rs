@@ -482,7 +482,10 @@ impl Pattern {
         let mut rest = behind_head;
         for (number, hole) in self.holes.iter().enumerate() {
             let end = hole.first_end(rest);
-            let fitting = end.filter(|end| hole.kind.accepts(&rest[..*end]));
+            let fitting = end.filter(|end| match hole.kind {
+                Kind::Number => *end > 0,
+                kind => kind.accepts(&rest[..*end]),
+            });
             match fitting.and_then(|end| Some((end, hole.behind.strip(&rest[end..])?))) {
                 Some((end, behind)) => {
                     places.push(hole.place(&rest[..end]));

@@ -306,11 +306,11 @@ pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
     // `imap(lan@city.example)<4711><aBc>` once the session is somebody's.
     match named {
         Some((service, behind)) => {
-            draft.text("service", service);
+            draft.own_text("service", service);
             let user = behind.split(')').next().unwrap_or("");
             draft.text("User", user.split(',').next().unwrap_or(""));
         }
-        None => draft.text("service", part),
+        None => draft.own_text("service", part),
     }
     for pair in scan::pairs_by(rest, &[',', ' ']) {
         let value = match pair.value.as_bytes() {
@@ -318,10 +318,10 @@ pub(super) fn read_dovecot<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
             _ => pair.value,
         };
         match pair.key {
-            "user" => draft.text("User", value),
-            "rip" => draft.text("SourceIp", value),
-            "lip" => draft.text("DestinationIp", value),
-            "method" => draft.text("AuthMethod", value),
+            "user" => draft.own_text("User", value),
+            "rip" => draft.own_text("SourceIp", value),
+            "lip" => draft.own_text("DestinationIp", value),
+            "method" => draft.own_text("AuthMethod", value),
             key => draft.text(key, value),
         }
     }
