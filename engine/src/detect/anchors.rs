@@ -25,7 +25,7 @@ pub(super) enum Anchor {
 
 /// Longest list of alternatives that is taken from a regular expression.
 const ALTERNATIVES_MAX: usize = 64;
-/// Shortest literal that is taken from a regular expression: shorter ones are everywhere.
+/// Shortest literal that is taken from a regular expression, but for signs that most texts lack: shorter ones are everywhere.
 const REGEX_LITERAL_BYTES_MIN: usize = 2;
 
 /// Anchors of which one must fit for `predicate` to hold, and what it means when one does.
@@ -52,6 +52,16 @@ pub(super) fn of(predicate: &Predicate, test: &Test) -> (Vec<Anchor>, Indexed) {
         Subject::Field(_) => (anchors, indexed),
         Subject::Keyword => of_keyword(anchors, indexed),
     }
+}
+
+/// Length of the shortest of the texts of which one is in whatever passes, if that is what the indexes look for.
+pub(super) fn texts_within(predicate: &Predicate, test: &Test) -> Option<usize> {
+    let (anchors, _) = of(predicate, test);
+    let lengths = anchors.iter().map(|anchor| match anchor {
+        Anchor::Contains(text) => Some(text.len()),
+        Anchor::End(..) | Anchor::Number(_) | Anchor::Present => None,
+    });
+    lengths.collect::<Option<Vec<usize>>>()?.into_iter().min()
 }
 
 /// A keyword is looked for in any value; only what it contains is indexed.
@@ -119,11 +129,11 @@ fn rarity(text: &str) -> u32 {
 /// Texts of which one must occur, folded, in whatever the regular expression matches.
 pub(super) fn required_texts(pattern: &str) -> Option<Vec<String>> {
     let hir = regex_syntax::Parser::new().parse(pattern).ok()?;
-    required(&hir).filter(|texts| {
-        texts
-            .iter()
-            .all(|text| text.len() >= REGEX_LITERAL_BYTES_MIN)
-    })
+    let tells = |text: &String| {
+        text.len() >= REGEX_LITERAL_BYTES_MIN
+            || text.bytes().any(|byte| byte_frequency(byte) <= VERY_SELDOM)
+    };
+    required(&hir).filter(|texts| texts.iter().all(tells))
 }
 
 /// The byte that logs have least often of those that are in whatever the regular expression matches, if it is one
@@ -138,6 +148,7 @@ pub(super) fn required_byte(pattern: &str) -> Option<u8> {
 
 /// A [`byte_frequency`] of bytes that most texts lack.
 const SELDOM: u32 = 4;
+const VERY_SELDOM: u32 = 2;
 
 fn required_bytes(hir: &Hir) -> BTreeSet<u8> {
     match hir.kind() {
@@ -164,7 +175,7 @@ fn required_bytes(hir: &Hir) -> BTreeSet<u8> {
 
 fn required(hir: &Hir) -> Option<Vec<String>> {
     match hir.kind() {
-        HirKind::Literal(_) | HirKind::Class(_) => folded_literal(hir).map(|text| vec![text]),
+        HirKind::Literal(_) | HirKind::Class(_) => texts_of(hir),
         HirKind::Capture(capture) => required(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
         HirKind::Alternation(alternatives) => {
@@ -182,20 +193,23 @@ fn required(hir: &Hir) -> Option<Vec<String>> {
 /// The best of: runs of literals, and what single parts require.
 fn of_concat(parts: &[Hir]) -> Option<Vec<String>> {
     let mut options: Vec<Vec<String>> = Vec::new();
-    let mut run = String::new();
+    let mut run = vec![String::new()];
     for part in parts {
-        if let Some(text) = folded_literal(part) {
-            run.push_str(&text);
-            continue;
+        match texts_of(part) {
+            Some(texts) if run.len() * texts.len() <= RUN_ALTERNATIVES_MAX => {
+                let ends = |start: &String| -> Vec<String> {
+                    texts.iter().map(|end| format!("{start}{end}")).collect()
+                };
+                run = run.iter().flat_map(ends).collect();
+            }
+            _ => {
+                options.push(std::mem::replace(&mut run, vec![String::new()]));
+                options.extend(required(part));
+            }
         }
-        if !run.is_empty() {
-            options.push(vec![std::mem::take(&mut run)]);
-        }
-        options.extend(required(part));
     }
-    if !run.is_empty() {
-        options.push(vec![run]);
-    }
+    options.push(run);
+    options.retain(|texts| texts.iter().all(|text| !text.is_empty()));
     let worst = |texts: &Vec<String>| {
         texts
             .iter()
@@ -207,32 +221,47 @@ fn of_concat(parts: &[Hir]) -> Option<Vec<String>> {
     options.into_iter().max_by_key(worst)
 }
 
+/// Most texts that a run of parts is multiplied out to.
+const RUN_ALTERNATIVES_MAX: usize = 8;
+
+/// The texts that a part matches, folded, if it matches a few texts only: `a`, `[aA]`, `(a|bc)`.
+fn texts_of(hir: &Hir) -> Option<Vec<String>> {
+    match hir.kind() {
+        HirKind::Capture(capture) => texts_of(&capture.sub),
+        HirKind::Alternation(alternatives) => {
+            let texts: Option<Vec<_>> = alternatives.iter().map(texts_of).collect();
+            Some(texts?.concat()).filter(|texts| texts.len() <= RUN_ALTERNATIVES_MAX)
+        }
+        HirKind::Class(Class::Unicode(class)) => {
+            let chars = class
+                .iter()
+                .flat_map(|range| range.start()..=range.end())
+                .take(CLASS_CHARS_MAX + 1)
+                .map(|c| fold_char(c).to_string());
+            let chars: Vec<String> = chars.collect();
+            let few = chars.len() <= CLASS_CHARS_MAX;
+            let chars: BTreeSet<String> = chars.into_iter().collect();
+            (few && !chars.is_empty()).then(|| chars.into_iter().collect())
+        }
+        _ => folded_literal(hir).map(|text| vec![text]),
+    }
+}
+
+/// Most characters of a class that are taken one by one.
+const CLASS_CHARS_MAX: usize = 8;
+
 /// More alternatives are found more often.
 fn index_weight(alternatives: usize) -> u32 {
     if alternatives > 4 { 2 } else { 1 }
 }
 
-/// The text, if the part matches one text only, letter case aside: `a`, `[aA]`, and `[kK\u{212A}]`.
+/// The text of a literal, folded.
 fn folded_literal(hir: &Hir) -> Option<String> {
-    match hir.kind() {
-        HirKind::Literal(literal) => Some(
-            std::str::from_utf8(&literal.0)
-                .ok()?
-                .chars()
-                .map(fold_char)
-                .collect(),
-        ),
-        HirKind::Class(Class::Unicode(class)) => {
-            let mut chars = class
-                .iter()
-                .flat_map(|range| range.start()..=range.end())
-                .take(5)
-                .map(fold_char);
-            let first = chars.next()?;
-            chars.all(|c| c == first).then(|| first.to_string())
-        }
-        _ => None,
-    }
+    let HirKind::Literal(literal) = hir.kind() else {
+        return None;
+    };
+    let text = std::str::from_utf8(&literal.0).ok()?;
+    Some(text.chars().map(fold_char).collect())
 }
 
 /// The longest literal of a test's pattern: what rules look for, to guess what logs hold.
@@ -253,9 +282,17 @@ mod tests {
 
     #[test]
     fn regular_expressions_give_the_texts_that_they_need() {
-        let cases: [(&str, Option<&[&str]>); 9] = [
+        let cases: [(&str, Option<&[&str]>); 14] = [
+            ("-(W|R)\\s?(\\s|\"|')", Some(&["-r", "-w"])),
+            ("\\w+`(?:\\w+|-|.)`", Some(&["`"])),
+            ("a(?:bc|[de])f\\d", Some(&["abcf", "adf", "aef"])),
+            ("[a-d][e-h][i-l]", None),
+            ("(?i)net\\s+user", Some(&["user"])),
             ("(?i)invoke-\\w+Kerberoast", Some(&["kerberoast"])),
-            ("(?:cmd|powershell)\\.exe", Some(&[".exe"])),
+            (
+                "(?:cmd|powershell)\\.exe",
+                Some(&["cmd.exe", "powershell.exe"]),
+            ),
             ("(?:foo|.*)", None),
             ("a*b+c?", None),
             (":[^\\\\]", None),

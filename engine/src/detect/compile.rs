@@ -6,7 +6,8 @@ use citywatch_rules::Rule;
 use citywatch_rules::rule::{CompareOp, Meta, Presence, Relation};
 
 use super::error::CompileError;
-use super::grams::{GramFrequencies, GramIndex};
+use super::gram_frequencies::GramFrequencies;
+use super::grams::GramIndex;
 use super::index::{IndexBuilder, SubjectIndex, slot};
 use super::keys::index_u32;
 use super::literals::{Folder, Literals};
@@ -260,8 +261,14 @@ const OFTEN: f64 = 0.02;
 /// each search more than they save here.
 const COMPANION_BYTES_MIN: usize = 7;
 
+/// The same for rules that are judged for most events, and for keywords, each of which would be looked for in all values.
+const COMPANION_BYTES_MIN_DEAR: usize = 3;
+/// How often the witnesses of rules that are judged for most events are found.
+const MOSTLY: f64 = 0.25;
+
 /// What is found in more events than this, as guessed, is better asked when it matters.
 const COMPANION_FREQUENCY_MAX: f64 = 0.05;
+const COMPANION_KEYWORD_FREQUENCY_MAX: f64 = 0.5;
 
 /// The predicates that are indexed although they are no witnesses: those of rules that are judged
 /// often. One search then answers all of them; the filters of some rules are a dozen texts that
@@ -273,27 +280,36 @@ fn companions(
     likely: &Frequencies,
 ) -> Box<[bool]> {
     let mut companions = vec![false; table.predicates.len()];
-    let often = |witnesses: &Option<witness::Witnesses>| {
-        witnesses
-            .as_ref()
-            .is_none_or(|found| found.frequency >= OFTEN)
-    };
-    for (tree, _) in trees
-        .iter()
-        .zip(witnesses)
-        .filter(|(_, found)| often(found))
-    {
+    for (tree, witnesses) in trees.iter().zip(witnesses) {
+        let judged = witnesses.as_ref().map_or(1.0, |found| found.frequency);
+        if judged < OFTEN {
+            continue;
+        }
         tree.each_leaf(&mut |id| {
             let predicate = &table.predicates[id.0 as usize];
-            if likely.get(id) >= COMPANION_FREQUENCY_MAX {
+            let keyword = predicate.subject == Subject::Keyword;
+            let frequency_max = if keyword {
+                COMPANION_KEYWORD_FREQUENCY_MAX
+            } else {
+                COMPANION_FREQUENCY_MAX
+            };
+            if likely.get(id) >= frequency_max {
                 return;
             }
-            companions[id.0 as usize] |= match (&predicate.check, predicate.subject) {
-                (_, Subject::Keyword) => false,
-                (Check::Text(check), _) if check.relation == Relation::Contains => {
-                    check.literal.len() >= COMPANION_BYTES_MIN
+            let bytes_min = if keyword || judged >= MOSTLY {
+                COMPANION_BYTES_MIN_DEAR
+            } else {
+                COMPANION_BYTES_MIN
+            };
+            companions[id.0 as usize] |= match &predicate.check {
+                Check::Text(check) if keyword || check.relation == Relation::Contains => {
+                    check.literal.len() >= bytes_min
                 }
-                (Check::Text(_) | Check::Compare(CompareOp::Equal, _), _) => true,
+                Check::Text(_) | Check::Compare(CompareOp::Equal, _) => !keyword,
+                Check::Glob(..) | Check::Regex(..) if judged >= MOSTLY && !keyword => {
+                    super::anchors::texts_within(predicate, table.tests[id.0 as usize])
+                        .is_some_and(|shortest| shortest >= bytes_min)
+                }
                 _ => false,
             };
         });

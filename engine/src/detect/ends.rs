@@ -77,11 +77,6 @@ impl<T: Copy> EndIndex<T> {
         }
     }
 
-    /// Whether there is nothing to be found.
-    pub(super) fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
     /// Reports each literal that fits `text` at its place. `text` is ASCII or folded.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], literals: &Literals, report: &mut impl FnMut(T)) {

@@ -5,7 +5,8 @@ use citywatch_rules::rule::{Number, Test};
 
 use super::anchors::{self, Anchor};
 use super::ends::EndIndex;
-use super::grams::{GramFrequencies, GramIndex, Needle};
+use super::gram_frequencies::GramFrequencies;
+use super::grams::{GramIndex, Needle};
 use super::keys::KeyTable;
 use super::literals::Literals;
 use super::predicate::{Predicate, PredicateId, Subject, number_of};
@@ -20,21 +21,21 @@ pub(super) struct SubjectIndex {
     needles: Box<[Needle<PredicateId>]>,
     numbers: KeyTable<(Number, PredicateId)>,
     reads_digits: bool,
+    reads_bools: bool,
     /// Found whenever there is a value.
     pub(super) present: Vec<PredicateId>,
 }
 
 impl SubjectIndex {
-    /// Whether it looks at texts.
+    /// Whether it may find something in the text of a value that is neither text nor list.
     #[inline]
-    pub(super) fn reads_text(&self) -> bool {
-        !self.ends.is_empty() || !self.grams.is_empty()
-    }
-
-    /// Whether it may find something in the text of a whole number.
-    #[inline]
-    pub(super) fn reads_digits(&self) -> bool {
-        self.reads_digits
+    pub(super) fn reads_plain(&self, value: Value<'_>) -> bool {
+        match value {
+            Value::Int(_) | Value::UInt(_) | Value::Float(_) => self.reads_digits,
+            Value::Bool(_) => self.reads_bools,
+            Value::Null => false,
+            Value::Str(_) | Value::List(_) => true,
+        }
     }
 
     /// The texts that are looked for anywhere.
@@ -143,14 +144,20 @@ impl IndexBuilder {
 
     /// Ready for use.
     pub(super) fn build(self, literals: &Literals, frequencies: &GramFrequencies) -> SubjectIndex {
+        // Numbers are written without exponent; one that is none, or has no end, is `NaN` or `inf`.
+        let within = |whole: &[u8], text: &[u8]| memchr::memmem::find(whole, text).is_some();
         let digits = |text: &[u8]| {
-            text.iter()
-                .all(|byte| byte.is_ascii_digit() || *byte == b'-')
+            text.iter().all(|byte| b"0123456789-.".contains(byte))
+                || within(b"nan", text)
+                || within(b"-inf", text)
         };
+        let bools = |text: &[u8]| within(b"true", text) || within(b"false", text);
         let texts = self.ends.iter().map(|end| end.1);
-        let mut texts = texts.chain(self.needles.iter().map(|needle| needle.literal));
+        let texts = texts.chain(self.needles.iter().map(|needle| needle.literal));
+        let texts: Vec<&[u8]> = texts.map(|literal| literals.get(literal)).collect();
         SubjectIndex {
-            reads_digits: texts.any(|literal| digits(literals.get(literal))),
+            reads_digits: texts.iter().any(|text| digits(text)),
+            reads_bools: texts.iter().any(|text| bools(text)),
             ends: EndIndex::new(self.ends, literals),
             grams: GramIndex::new(&self.needles, literals, frequencies),
             needles: self.needles.into(),

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use citywatch_parsers::bytes::same_bytes;
 use citywatch_parsers::{Event, LogSource};
 
 use super::compile::{Compiled, RuleIndex};
@@ -50,7 +51,7 @@ impl JudgeTimer for NotTimed {
 /// Most combinations of log sources whose plans are kept; hostile records can name any number.
 const PLANS_MAX: u32 = 1_024;
 
-const RECENT_PLANS: usize = 32;
+const RECENT_PLANS: usize = 256;
 
 /// Matches events against compiled rules. Cheap to use, not so cheap to make: one per thread.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub struct Matcher {
     plans_made: u32,
     last_plan: Option<Arc<Plan>>,
     /// Some of the plans, found at once.
-    recent_plans: [Option<Arc<Plan>>; RECENT_PLANS],
+    recent_plans: Box<[Option<Arc<Plan>>]>,
     plans_dropped: u64,
     candidates_judged: u64,
 }
@@ -77,13 +78,51 @@ pub struct Matcher {
 pub(super) struct Plan {
     /// Tells it from the other plans that there are at the time.
     pub(super) number: u32,
-    sources: Vec<LogSource<'static>>,
+    sources: SourceKey,
     pub(super) rules: RuleBits,
     /// Rules that must be asked for every event.
     always: Box<[u32]>,
     /// By field, keywords last: whether a rule of the plan has a witness there.
     pub(super) searched: Box<[bool]>,
     asked: OnceLock<Box<[bool]>>,
+}
+
+/// Log sources, their parts in one text, so that comparing them waits for one place in memory alone.
+#[derive(Debug)]
+struct SourceKey(Box<[u8]>);
+
+/// Ends a part: no text has it.
+const PART_END: u8 = 0xFF;
+
+impl SourceKey {
+    fn of(sources: &[LogSource<'_>]) -> Self {
+        let mut key = Vec::new();
+        for part in sources.iter().flat_map(parts_of) {
+            key.extend_from_slice(part.as_bytes());
+            key.push(PART_END);
+        }
+        Self(key.into())
+    }
+
+    /// Whether these are the log sources.
+    #[inline]
+    fn is(&self, sources: &[LogSource<'_>]) -> bool {
+        let mut rest = &*self.0;
+        for part in sources.iter().flat_map(parts_of) {
+            let Some((own, [PART_END, others @ ..])) = rest.split_at_checked(part.len()) else {
+                return false;
+            };
+            if !same_bytes(own, part.as_bytes()) {
+                return false;
+            }
+            rest = others;
+        }
+        rest.is_empty()
+    }
+}
+
+fn parts_of<'s>(source: &'s LogSource<'_>) -> [&'s str; 3] {
+    [&source.product, &source.category, &source.service]
 }
 
 impl Matcher {
@@ -96,7 +135,7 @@ impl Matcher {
             plans: HashMap::new(),
             plans_made: 0,
             last_plan: None,
-            recent_plans: Default::default(),
+            recent_plans: vec![None; RECENT_PLANS].into(),
             plans_dropped: 0,
             candidates_judged: 0,
             compiled,
@@ -169,7 +208,7 @@ impl Matcher {
 
     fn plan(&mut self, sources: &[LogSource<'_>]) -> Arc<Plan> {
         if let Some(plan) = self.last_plan.take()
-            && plan.sources == sources
+            && plan.sources.is(sources)
         {
             return plan;
         }
@@ -180,7 +219,7 @@ impl Matcher {
         )]
         let recent = (hash >> 32) as usize % RECENT_PLANS;
         if let Some(plan) = &self.recent_plans[recent]
-            && plan.sources == sources
+            && plan.sources.is(sources)
         {
             return Arc::clone(plan);
         }
@@ -191,12 +230,12 @@ impl Matcher {
 
     fn kept_plan(&mut self, hash: u64, sources: &[LogSource<'_>]) -> Arc<Plan> {
         let known = self.plans.get(&hash).into_iter().flatten();
-        if let Some(plan) = known.into_iter().find(|plan| plan.sources == sources) {
+        if let Some(plan) = known.into_iter().find(|plan| plan.sources.is(sources)) {
             return Arc::clone(plan);
         }
         if self.plans_made >= PLANS_MAX {
             self.plans.clear();
-            self.recent_plans = Default::default();
+            self.recent_plans.fill(None);
             self.plans_made = 0;
             // What is remembered by the numbers of plans is theirs no longer.
             self.searcher.forget();
@@ -224,15 +263,9 @@ impl Plan {
         let rules = compiled.routing.rules(sources);
         let always = compiled.unwitnessed().map(|rule| rule.0);
         let always = always.filter(|rule| rules.contains(*rule)).collect();
-        let owned = |text: &str| std::borrow::Cow::Owned(text.to_owned());
-        let sources = sources.iter().map(|source| LogSource {
-            product: owned(&source.product),
-            category: owned(&source.category),
-            service: owned(&source.service),
-        });
         Self {
             number,
-            sources: sources.collect(),
+            sources: SourceKey::of(sources),
             searched: compiled.searched(&rules),
             rules,
             always,

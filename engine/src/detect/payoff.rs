@@ -49,6 +49,42 @@ impl Payoff {
     }
 }
 
+/// Longest document that is searched as a whole: one may hold many events, and each would search it.
+const WHOLE_BYTES_MAX: usize = 4 << 10;
+/// Events after which is looked again at what the search of values comes to.
+const WHOLE_ROUND: u8 = 128;
+
+/// Whether searching a whole document for keywords pays, so that its values need not be: where most of it is values
+/// that never repeat.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Whole {
+    pays: bool,
+    searched: bool,
+    events: u8,
+}
+
+impl Whole {
+    /// Whether to search the document first.
+    #[inline]
+    pub(super) fn worthwhile(&mut self, document_bytes: usize) -> bool {
+        self.events = (self.events + 1) % WHOLE_ROUND;
+        self.searched = self.pays && self.events != 0 && document_bytes <= WHOLE_BYTES_MAX;
+        self.searched
+    }
+
+    /// Learns how many bytes of values remained to be searched.
+    #[inline]
+    pub(super) fn learn(&mut self, bytes: usize, document_bytes: usize) {
+        let much = bytes * 3 > document_bytes;
+        self.pays = if self.searched {
+            // What the document could not rule out was searched all the same.
+            !much
+        } else {
+            much
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

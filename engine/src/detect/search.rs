@@ -114,19 +114,22 @@ impl Searcher {
         let keywords = keywords.filter(|_| plan.searches_keywords());
         // Most values of a text are pieces of it: where it holds no keyword, they hold none.
         let (mut text, mut in_text) = (&[][..], keywords);
-        if let Some(index) = keywords
-            && !view.event.record.is_document()
-        {
-            text = view.event.record.raw;
-            in_text = Some(index).filter(|index| search_raw(view, index));
-        }
         let steps = self.steps.of(compiled, plan, view.event);
+        if let Some(index) = keywords {
+            let raw = view.event.record.raw;
+            if !view.event.record.is_document() {
+                text = raw;
+                in_text = Some(index).filter(|index| search_raw(view, index));
+            } else if steps.whole.worthwhile(raw.len()) && lacks_keywords(view, index) {
+                (text, in_text) = (raw, None);
+            }
+        }
         let fields = view.event.fields.iter().zip(&mut steps.steps);
         for (position, (field, step)) in fields.enumerate() {
             if let Some(known) = step.field() {
                 view.memory.set_field(known, position);
             }
-            if !step.searches {
+            if !step.searches || !step.searches_own() && keywords_ignore(keywords, field.value) {
                 continue;
             }
             let scope = Scope {
@@ -148,6 +151,8 @@ impl Searcher {
         }
         let present = steps.present;
         if let Some(index) = keywords {
+            let searched = self.values.together.bytes.len();
+            steps.whole.learn(searched, view.event.record.raw.len());
             self.values.search_together(view.memory, compiled, index);
             view.memory.find_all(&index.present);
         }
@@ -184,7 +189,7 @@ impl ValueSearcher {
             Value::Str(text) => {
                 self.look_up(memory, step, scope, Kind::Text, text.as_bytes(), value)
             }
-            Value::Int(_) if scope.ignores_digits() => {}
+            _ if scope.ignores(value) => {}
             Value::Int(number) => {
                 self.look_up(memory, step, scope, Kind::Int, &number.to_le_bytes(), value)
             }
@@ -333,19 +338,34 @@ impl<'c> Scope<'c> {
         MemoKey(u64::from(self.plan.number) << 40 | own << 2 | keywords << 1 | kind as u64)
     }
 
-    /// Whether no whole number can hold a witness.
+    /// Whether a value cannot hold a witness.
     #[inline]
-    fn ignores_digits(&self) -> bool {
-        self.own.is_none() && self.keywords.is_none_or(|index| !index.reads_digits())
+    fn ignores(&self, value: Value<'_>) -> bool {
+        self.own.is_none() && keywords_ignore(self.keywords, value)
     }
 
     fn ignores_text_of(&self, value: Value<'_>) -> bool {
-        let ignores = |index: &SubjectIndex| match value {
-            Value::Int(_) | Value::UInt(_) => !index.reads_digits(),
-            _ => !index.reads_text(),
-        };
-        self.own_index().is_none_or(ignores) && self.keywords.is_none_or(ignores)
+        self.own_index().is_none_or(|own| !own.reads_plain(value))
+            && keywords_ignore(self.keywords, value)
     }
+}
+
+/// Whether no keyword can be in a value.
+#[inline]
+fn keywords_ignore(keywords: Option<&SubjectIndex>, value: Value<'_>) -> bool {
+    keywords.is_none_or(|index| !index.reads_plain(value))
+}
+
+/// Whether a document lacks all keywords, so that values that stand in it as they are need no search. It has names and
+/// punctuation besides: where something is found, nothing is known.
+fn lacks_keywords(view: &View<'_, '_>, index: &SubjectIndex) -> bool {
+    let raw = view.event.record.raw;
+    if !raw.is_ascii() {
+        return false;
+    }
+    let mut lacks = true;
+    index.scan_anywhere(raw, &view.compiled.literals, &mut |_| lacks = false);
+    lacks
 }
 
 /// Searches the raw record for keywords and says whether it holds any.

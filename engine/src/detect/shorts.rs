@@ -1,30 +1,36 @@
-//! A few short literals, found 32 bytes at a time.
+//! Some short literals, found 32 or 64 bytes at a time.
 //!
-//! Keywords of three to six letters (`drop`, `delete`, `dir`) would make the search for grams probe
-//! nearly every byte. As there are few of them, each block of 32 bytes is compared with all at once, by
+//! Keywords of a few letters (`drop`, `delete`, `dir`) would make the search for grams probe
+//! nearly every byte. As there are few of them, each block is compared with all at once, by
 //! the halves of its bytes ("Teddy", from Hyperscan); what seems to fit is then compared in full.
 
-use super::grams::{Entry, GramFrequencies, Needle};
+use std::ops::Range;
+
+use super::gram_frequencies::GramFrequencies;
+use super::grams::{Entry, Needle};
 use super::keys::KeyTable;
 use super::level::{Instructions, Level};
 use super::literals::Literals;
 use super::simd::{self, Bucket};
 use super::simd512;
 
-/// Most literals: with more, too many places seem to fit.
-const LITERALS_MAX: usize = 64;
+/// Most literals of one index: with more, too many places seem to fit.
+const LETTERS_LITERALS_MAX: usize = 128;
+const NIBBLES_LITERALS_MAX: usize = 64;
+/// Most indexes, each of which is searched.
+const INDEXES_MAX: usize = 4;
 /// Buckets for literals of at least four bytes; the eighth is for those of three.
 const BUCKETS: usize = 7;
 const FOLD: u32 = 0x2020_2020;
 
-/// An index over a few literals of three to six bytes.
+/// An index over some literals of up to six bytes.
 #[derive(Debug)]
 pub(super) struct Shorts<T> {
     places: Places,
     /// By their windows of four bytes.
     fours: KeyTable<Entry<T>>,
-    /// Those of three bytes.
-    threes: KeyTable<Entry<T>>,
+    /// Those of three bytes, two and one.
+    shorter: [KeyTable<Entry<T>>; 3],
 }
 
 /// Where a literal may be, by what the processor can do.
@@ -38,16 +44,28 @@ enum Places {
 type Window<'l, T> = (Needle<T>, usize, &'l [u8]);
 
 impl<T: Copy> Shorts<T> {
-    /// An index, if there are few literals and the processor can search for them so.
-    pub(super) fn new(
+    /// The lengths of the literals that it can hold.
+    pub(super) fn lengths(level: Level) -> Range<usize> {
+        match level.instructions() {
+            Instructions::Avx512 => 1..7,
+            _ => 3..7,
+        }
+    }
+
+    /// Indexes, if there are few literals and the processor can search for them so.
+    pub(super) fn all(
         needles: &[Needle<T>],
         literals: &Literals,
         frequencies: &GramFrequencies,
         level: Level,
-    ) -> Option<Self> {
-        let plain = level.instructions() == Instructions::Plain;
-        if needles.is_empty() || needles.len() > LITERALS_MAX || plain {
-            return None;
+    ) -> Vec<Self> {
+        let literals_max = match level.instructions() {
+            Instructions::Avx512 => LETTERS_LITERALS_MAX,
+            Instructions::Avx2 => NIBBLES_LITERALS_MAX,
+            Instructions::Plain => 0,
+        };
+        if needles.len() > literals_max * INDEXES_MAX {
+            return Vec::new();
         }
         let mut windows: Vec<Window<'_, T>> = Vec::new();
         for needle in needles {
@@ -60,10 +78,19 @@ impl<T: Copy> Shorts<T> {
             windows.push((*needle, start, &bytes[start..start + width]));
         }
         // Windows that begin alike share a bucket: together they fit fewer places.
-        windows.sort_by_key(|window| window.2);
-        if level.instructions() == Instructions::Avx512 {
-            return Some(Self::with_letters(&windows, literals));
-        }
+        windows.sort_by_key(|window| (window.2.len(), window.2));
+        let indexes = windows.len().div_ceil(literals_max.max(1));
+        let each = windows.len().div_ceil(indexes.max(1)).max(1);
+        let indexes = windows
+            .chunks(each)
+            .map(|windows| match level.instructions() {
+                Instructions::Avx512 => Self::with_letters(windows, literals),
+                _ => Self::with_nibbles(windows, literals),
+            });
+        indexes.collect()
+    }
+
+    fn with_nibbles(windows: &[Window<'_, T>], literals: &Literals) -> Self {
         let long = windows
             .iter()
             .filter(|window| window.2.len() == 4)
@@ -71,7 +98,7 @@ impl<T: Copy> Shorts<T> {
             .max(1);
         let mut nibbles = simd::Nibbles::new();
         let mut number = 0;
-        for (_, _, window) in &windows {
+        for (_, _, window) in windows {
             let bucket = if window.len() == 4 {
                 number * BUCKETS / long
             } else {
@@ -80,34 +107,42 @@ impl<T: Copy> Shorts<T> {
             number += usize::from(window.len() == 4);
             nibbles.add(u8::try_from(bucket).unwrap_or(7), window);
         }
-        Some(Self::new_by_key(
-            Places::Nibbles(Box::new(nibbles)),
-            &windows,
-            literals,
-        ))
+        Self::new_by_key(Places::Nibbles(Box::new(nibbles)), windows, literals)
     }
 
     fn with_letters(windows: &[Window<'_, T>], literals: &Literals) -> Self {
         let mut letters = simd512::Letters::new();
-        for (number, (_, _, window)) in windows.iter().enumerate() {
-            letters.add(number * simd512::BUCKETS / windows.len(), window);
+        // The shorter ones fit anything behind them, so they have a bucket for themselves.
+        let whole = windows.iter().filter(|window| window.2.len() == 4).count();
+        let buckets = simd512::BUCKETS - 2;
+        let mut number = 0;
+        for (_, _, window) in windows {
+            let bucket = match window.len() {
+                4 => {
+                    number += 1;
+                    (number - 1) * buckets / whole
+                }
+                3 => buckets,
+                _ => buckets + 1,
+            };
+            letters.add(bucket, window);
         }
         Self::new_by_key(Places::Letters(Box::new(letters)), windows, literals)
     }
 
     fn new_by_key(places: Places, windows: &[Window<'_, T>], literals: &Literals) -> Self {
-        let (mut fours, mut threes) = (Vec::new(), Vec::new());
+        let (mut fours, mut shorter) = (Vec::new(), [const { Vec::new() }; 3]);
         for &(needle, start, window) in windows {
             let entry = Entry::new(needle, literals.get(needle.literal), start);
             match *window {
                 [a, b, c, d] => fours.push((four([a, b, c, d]), entry)),
-                _ => threes.push((three(window), entry)),
+                _ => shorter[3 - window.len()].push((key(window), entry)),
             }
         }
         Self {
             places,
             fours: KeyTable::new(fours),
-            threes: KeyTable::new(threes),
+            shorter: shorter.map(KeyTable::new),
         }
     }
 
@@ -115,11 +150,18 @@ impl<T: Copy> Shorts<T> {
     #[inline]
     pub(super) fn scan(&self, text: &[u8], literals: &Literals, report: &mut impl FnMut(T, usize)) {
         let mut verify = |at: usize, bucket: Bucket| {
-            if bucket == Bucket::LastAlso
-                && let Some(window) = text.get(at..at + 3)
-            {
-                for entry in self.threes.get(three(window)) {
-                    entry.report_if_fitting(text, at, literals, report);
+            let shorter = if bucket == Bucket::LastAlso {
+                &self.shorter[..]
+            } else {
+                &[]
+            };
+            for (table, width) in shorter.iter().zip([3, 2, 1]) {
+                if !table.is_empty()
+                    && let Some(window) = text.get(at..at + width)
+                {
+                    for entry in table.get(key(window)) {
+                        entry.report_if_fitting(text, at, literals, report);
+                    }
                 }
             }
             if let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk()) {
@@ -156,10 +198,9 @@ fn four(window: [u8; 4]) -> u64 {
     u64::from(u32::from_le_bytes(window) | FOLD)
 }
 
-/// The key of a window of three bytes, folded.
+/// The key of a window of fewer bytes, folded.
 #[inline]
-fn three(window: &[u8]) -> u64 {
-    u64::from(
-        (u32::from(window[0]) | u32::from(window[1]) << 8 | u32::from(window[2]) << 16) | FOLD >> 8,
-    )
+fn key(window: &[u8]) -> u64 {
+    let folded = window.iter().map(|byte| u64::from(byte | 0x20));
+    folded.fold(0, |key, byte| key << 8 | byte)
 }

@@ -11,7 +11,7 @@ use super::keys::mix;
 use super::matcher::Plan;
 use super::memo::Remembered;
 use super::names::FieldIndex;
-use super::payoff::Payoff;
+use super::payoff::{Payoff, Whole};
 
 /// Orders that are kept for look-up, and fields in all of them together; hostile records can bring any number.
 const SLOTS: usize = 4_096;
@@ -41,6 +41,8 @@ pub(super) struct Steps {
     /// The bits of the fields that are there.
     pub(super) present: u64,
     pub(super) steps: Vec<Step>,
+    /// Whether searching a whole document first pays.
+    pub(super) whole: Whole,
 }
 
 /// The steps of the orders that were seen lately.
@@ -59,6 +61,12 @@ impl Step {
         (self.field != NO_FIELD).then_some(FieldIndex(self.field))
     }
 
+    /// Whether the field's own index is searched.
+    #[inline]
+    pub(super) fn searches_own(&self) -> bool {
+        self.searches_own
+    }
+
     /// The field, if its own index is searched.
     #[inline]
     pub(super) fn own(&self) -> Option<FieldIndex> {
@@ -70,6 +78,7 @@ impl Steps {
     fn fill(&mut self, compiled: &Compiled, plan: &Plan, event: &Event<'_>) {
         self.present = 0;
         self.steps.clear();
+        self.whole = Whole::default();
         let keywords = plan.searches_keywords();
         for field in &event.fields {
             let known = compiled.names.get(field.name);

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use citywatch_parsers::{
-    Event, Field, Layouts, LogSource, Origin, RecordBatch, Timestamp, Value, record::Truncated,
+    Event, Field, Layouts, LogSource, Origin, ParseContext, Parser, RecordBatch, Timestamp, Value,
+    record::Truncated,
 };
 use citywatch_rules::rule::{Case, Expr, FieldTest, Meta, Number, Test, TextPart, TextPattern};
 use citywatch_rules::{Rule, RuleId};
@@ -253,5 +254,55 @@ fn keywords_are_found_in_values_that_never_repeat() {
             })
             .collect();
         assert_eq!(found, expected, "{values:?}");
+    }
+}
+
+/// Documents whose values never repeat are searched as a whole first; what they hold besides values (names, escapes)
+/// neither hides a keyword nor makes one, and numbers and booleans are searched as text where a keyword could be in them.
+#[test]
+fn keywords_are_found_in_documents_whose_values_never_repeat() {
+    let keywords = [
+        "*mimikatz*",
+        "*rue*",
+        "*7.25*",
+        "*lạ lùng*",
+        "*k\\x*",
+        "*nan*",
+    ];
+    let rules: Vec<_> = keywords
+        .iter()
+        .map(|keyword| rule(keyword, "", text("", keyword)))
+        .collect();
+    for rules in [&rules[..], &rules[..1]] {
+        let compiled = Arc::new(Compiled::new(rules, LogSourceMode::Loose).unwrap());
+        let mut matcher = compiled.matcher();
+        let mut parser = Parser::new(ParseContext::default());
+        for number in 0..2_000 {
+            // What stands in the document, and the rules that hold.
+            let (values, expected): (String, &[u32]) = match number % 9 {
+                0 => (r#""a":"MimiKatz","b":"-""#.to_owned(), &[0]),
+                1 => (r#""a":"mimi\u006batz","b":"-""#.to_owned(), &[0]),
+                2 => (r#""a":"-","mimikatz":"-""#.to_owned(), &[]),
+                3 => (r#""a":true,"b":false"#.to_owned(), &[1]),
+                4 => (r#""a":127.25,"b":7.2"#.to_owned(), &[2]),
+                5 => (r#""a":"LẠ LÙNG","b":"-""#.to_owned(), &[3]),
+                6 => (r#""a":"k\\x","b":"k\\\\x""#.to_owned(), &[4]),
+                7 => (r#""a":"nan","b":["mimikatz"]"#.to_owned(), &[0, 5]),
+                _ => (r#""a":"-","b":"-""#.to_owned(), &[]),
+            };
+            let noise = format!("value {number} of many that are different each time");
+            let raw = format!(r#"{{"n":"{noise}","m":"{noise}",{values}}}"#);
+            let mut batch = RecordBatch::new(Arc::new(Origin::default()));
+            batch.push(raw.as_bytes(), 0, Timestamp(0), Truncated::No);
+            let arena = Bump::new();
+            let mut events = Vec::new();
+            parser.parse_batch(&batch, &arena, &mut events);
+            let mut found = Vec::new();
+            matcher.match_event(&events[0], &mut found);
+            let found: Vec<u32> = found.iter().map(|hit| hit.rule.0).collect();
+            let known = |rule: &&u32| (**rule as usize) < rules.len();
+            let expected: Vec<u32> = expected.iter().filter(known).copied().collect();
+            assert_eq!(found, expected, "{raw}");
+        }
     }
 }
