@@ -133,7 +133,7 @@ impl ValueMemo {
 
     /// Whether `guess` is `value`: a field often has the value that it had last, and then nothing
     /// waits for a hash.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is(&self, guess: Remembered, key: MemoKey, value: &[u8]) -> bool {
         let entry = &self.entries[guess.0 as usize];
         entry.key == key

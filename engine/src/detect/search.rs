@@ -169,6 +169,10 @@ impl ValueSearcher {
         scope: &Scope<'_>,
         value: Value<'_>,
     ) {
+        // Most values are texts.
+        if let Value::Str(text) = value {
+            return self.look_up(memory, step, scope, Kind::Text, text.as_bytes(), value);
+        }
         if let Value::Null | Value::List(_) = value
             && let Some(index) = scope.own_index()
         {
