@@ -18,6 +18,7 @@ mod report;
 mod rule_files;
 mod rules_keeper;
 mod shutdown;
+mod store_access;
 mod store_process;
 mod system;
 
@@ -55,6 +56,9 @@ enum Command {
     Store(commands::store::StoreArgs),
     /// Show what runs, how fast, how far behind, and what is being retried
     Status(commands::status::StatusArgs),
+    /// Look at the records that could not be processed or stored
+    #[command(subcommand)]
+    DeadLetters(commands::dead_letters::DeadLettersCommand),
     /// Show what records become: format, time, fields, problems; check a site's own formats
     Parse(commands::parse::ParseArgs),
     /// Work with Sigma rules
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => commands::serve::run(&args),
         Command::Store(args) => commands::store::run(&args),
         Command::Status(args) => commands::status::run(&args),
+        Command::DeadLetters(command) => commands::dead_letters::run(&command),
         Command::Parse(args) => commands::parse::run(&args),
         Command::Rules(command) => commands::rules::run(command),
         Command::User(command) => commands::user::run(&command),

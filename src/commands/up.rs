@@ -17,6 +17,7 @@ use crate::monitor::Monitor;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 use crate::rules_keeper::{HangUp, RulesKeeper};
+use crate::store_access::StoreAccess;
 use crate::store_process::{self, StoreProcess};
 use crate::system::{self, SystemReporter};
 
@@ -82,8 +83,13 @@ async fn up(mut config: Config, hang_up: HangUp) -> anyhow::Result<()> {
         .await?;
 
     let store_process = start_store(&mut config, &parts, &stops.store)?;
+    let access = match &store_process {
+        Some(_) => Some(StoreAccess::leave(&config.data.dir, &config.store)?),
+        None => None,
+    };
     let outcome = run_parts(&config, &parts, &monitor, rules, &signal, &stops).await;
     stops.store.cancel();
+    drop(access);
     if let Some(process) = store_process {
         process.await.context("the store's keeper")?;
     }

@@ -5,12 +5,14 @@
 //! positions and blocks are inserted one after the other, so the highest stored position of a
 //! stream says that everything before it is stored too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use citywatch_collector::Receipt;
-use citywatch_parsers::Timestamp;
+use citywatch_parsers::{AgentId, Origin, StreamId, Timestamp};
 use tokio::sync::oneshot;
 
+use super::positions::StreamKey;
 use super::worker::Processed;
 use crate::matches::Match;
 use crate::store::{DeadLetterRow, EventRow, MatchRow};
@@ -33,10 +35,41 @@ pub(super) struct Block {
     pub(super) alerting: Vec<PendingAlerts>,
     /// To be answered once the rows are stored.
     pub(super) receipts: Vec<Receipt>,
+    pub(super) origins: Origins,
     rows: usize,
     bytes: usize,
     /// Newest day of each stream in this block.
     newest_day: i64,
+}
+
+/// Where the records of each stream came from, as their last delivery said: a dead letter must say how it
+/// was to be read.
+#[derive(Debug, Default)]
+pub(super) struct Origins(HashMap<StreamKey, Arc<Origin>>);
+
+impl Origins {
+    fn add(&mut self, key: StreamKey, origin: Arc<Origin>) {
+        self.0.insert(key, origin);
+    }
+
+    /// Where the record of this row came from.
+    pub(super) fn of(&self, row: &EventRow) -> Arc<Origin> {
+        let key = StreamKey {
+            agent: AgentId(Arc::clone(&row.agent)),
+            stream: StreamId(Arc::clone(&row.stream)),
+        };
+        match self.0.get(&key) {
+            Some(origin) => Arc::clone(origin),
+            None => Arc::new(Origin {
+                unit: citywatch_parsers::UnitId(Arc::clone(&row.unit)),
+                agent: key.agent,
+                stream: key.stream,
+                host: Some(row.host.as_str().into()),
+                format: row.format.into(),
+                ..Origin::default()
+            }),
+        }
+    }
 }
 
 /// Matches on their way through alerting, kept until it says that they are committed.
@@ -68,6 +101,7 @@ impl Block {
                 .or_default()
                 .push(row);
         }
+        self.origins.add(processed.stream, processed.origin);
         self.receipts.push(processed.receipt);
     }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use citywatch_collector::{Receipt, frame};
-use citywatch_parsers::{Definitions, Event, ParseContext, Parser, Record, RecordBatch, Timestamp};
+use citywatch_parsers::{
+    Definitions, Event, Origin, ParseContext, Parser, Record, RecordBatch, Timestamp,
+};
 use tokio::sync::{mpsc, watch};
 
 use super::block::day_of;
@@ -35,6 +37,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Processed {
     pub(super) stream: StreamKey,
+    /// Where its records came from.
+    pub(super) origin: Arc<Origin>,
     /// The rules that its events were matched by.
     pub(super) rules: Arc<LoadedRules>,
     pub(super) events: Vec<EventRow>,
@@ -120,6 +124,7 @@ impl Worker {
         let batch = delivery.batch;
         let mut processed = Processed {
             stream: StreamKey::of(&batch.origin),
+            origin: Arc::clone(&batch.origin),
             rules: Arc::clone(self.rules.get()),
             events: Vec::with_capacity(batch.len()),
             dead_letters: Vec::new(),

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::block::{Block, PendingAlerts};
+use super::block::{Block, Origins, PendingAlerts};
 use super::config::PipelineConfig;
 use super::correlate::Correlation;
 use super::patience::{Outcome, Patience};
@@ -272,10 +272,11 @@ impl Writer {
             dead_letters,
             alerting,
             receipts,
+            origins,
             ..
         } = block;
-        let whole =
-            self.settle_alerts(alerting).await && self.insert(matches, dead_letters, events).await;
+        let whole = self.settle_alerts(alerting).await
+            && self.insert(matches, dead_letters, events, &origins).await;
         if !whole {
             tracing::warn!(
                 "a block could not be stored before the end: its records come again at the next start"
@@ -325,6 +326,7 @@ impl Writer {
         matches: BTreeMap<i64, Vec<MatchRow>>,
         dead_letters: BTreeMap<i64, Vec<DeadLetterRow>>,
         events: BTreeMap<i64, Vec<EventRow>>,
+        origins: &Origins,
     ) -> bool {
         for rows in matches.values() {
             let insert = || self.store.insert_matches(rows);
@@ -338,7 +340,7 @@ impl Writer {
             }
         }
         for rows in events.values() {
-            if !self.insert_events(rows).await {
+            if !self.insert_events(rows, origins).await {
                 return false;
             }
         }
@@ -354,7 +356,7 @@ impl Writer {
 
     /// Stores events; rows that the store refuses for good become dead letters, so that they neither
     /// stop their stream nor are lost. `false` when it was given up.
-    async fn insert_events(&self, rows: &[EventRow]) -> bool {
+    async fn insert_events(&self, rows: &[EventRow], origins: &Origins) -> bool {
         let insert = || self.store.insert_events(rows);
         match self.patience.while_away("storing events", insert).await {
             Outcome::Done(()) => {
@@ -365,8 +367,13 @@ impl Writer {
             Outcome::Refused(error) => {
                 tracing::error!(%error, rows = rows.len(), "the store refuses events: they are kept as dead letters");
                 let reason = error.to_string();
-                let bury = |row| DeadLetterRow::from_event_row(row, "not_stored", &reason);
-                let buried: Vec<DeadLetterRow> = rows.iter().map(bury).collect();
+                // A record of several events is one letter: the first event's row has all of its bytes.
+                let first = rows.iter().filter(|row| row.sub_index == 0);
+                let buried: Vec<DeadLetterRow> = first
+                    .map(|row| {
+                        DeadLetterRow::from_event_row(row, &origins.of(row), "not_stored", &reason)
+                    })
+                    .collect();
                 self.status.dead_letters(buried.len());
                 self.insert_dead_letters(&buried).await
             }

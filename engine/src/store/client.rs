@@ -9,9 +9,10 @@ use clickhouse::{Client, Compression, Row, RowOwned, RowRead, RowWrite};
 use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::dead_letters::DeadLetterRow;
 use super::endpoint::{ROWS_HEADER, ROWS_LOST_CODE};
 use super::native;
-use super::rows::{DeadLetterRow, EventRow, MatchRow};
+use super::rows::{EventRow, MatchRow};
 use super::schema::{self, SCHEMA_VERSION};
 use super::{StoreConfig, StoreError};
 use crate::matches::MatchId;
@@ -230,14 +231,18 @@ impl Store {
         self.insert("matches", rows, token("matches", ids)).await
     }
 
-    /// Stores dead letters. One that is stored already is not stored again.
+    /// Stores dead letters. One that is stored already is not stored again; the same one with another
+    /// `replayed_at` takes its place.
     ///
     /// # Errors
     /// See [`Store::insert_events`].
     pub async fn insert_dead_letters(&self, rows: &[DeadLetterRow]) -> Result<(), StoreError> {
-        let ids = rows
-            .iter()
-            .map(|row| format!("{}\0{}\0{}", row.agent, row.stream, row.position));
+        let ids = rows.iter().map(|row| {
+            format!(
+                "{}\0{}\0{}\0{}",
+                row.agent, row.stream, row.position, row.replayed_at
+            )
+        });
         self.insert("dead_letters", rows, token("dead_letters", ids))
             .await
     }

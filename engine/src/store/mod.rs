@@ -12,6 +12,7 @@
 
 mod client;
 mod config;
+mod dead_letters;
 pub mod endpoint;
 mod error;
 mod fold;
@@ -24,8 +25,9 @@ mod words;
 
 pub use client::{Counts, Store};
 pub use config::{Password, StoreConfig, SyncToDisk};
+pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterQuery, DeadLetterRow, Replayed};
 pub use error::StoreError;
 pub use fold::fold_into;
 pub use query::{EventCursor, EventQuery, EventSummary, MatchCursor, StoredEvent, StoredMatch};
-pub use rows::{DeadLetterRow, EventRow, MatchRow};
+pub use rows::{EventRow, MatchRow};
 pub use search::RecentMatches;

@@ -263,7 +263,7 @@ fn separate(text: &mut String) {
 }
 
 /// The end of retention must lie within `DateTime`, which ends in 2106.
-fn clamp_received_at(time: Timestamp) -> i64 {
+pub(super) fn clamp_received_at(time: Timestamp) -> i64 {
     time.as_micros().clamp(0, RECEIVED_AT_MAX_US)
 }
 
@@ -273,7 +273,7 @@ fn clamp_event_time(time: Timestamp) -> i64 {
 }
 
 /// Records may be any bytes; ClickHouse's `String` holds them as they are.
-fn serialize_raw<S: Serializer>(raw: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize_raw<S: Serializer>(raw: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(raw)
 }
 
@@ -358,66 +358,6 @@ impl MatchRow {
                 .collect(),
             evidence: serde_json::to_string(&found.evidence)
                 .expect("snapshots have string keys and finite numbers only"),
-        }
-    }
-}
-
-/// What could not be parsed or stored, as table `dead_letters` holds it.
-#[derive(Clone, Debug, PartialEq, Row, Serialize)]
-pub struct DeadLetterRow {
-    /// The agent that read it.
-    pub agent: String,
-    /// The agent's stream.
-    pub stream: String,
-    /// Position in the stream.
-    pub position: u64,
-    /// Microseconds.
-    pub received_at: i64,
-    /// The office's id.
-    pub unit: String,
-    /// Where it was read.
-    pub host: String,
-    /// The format it was said to have.
-    pub format: String,
-    /// Kind of reason, for counting: `unparsed`, `too_large`, `not_stored`, ...
-    pub kind: String,
-    /// The reason in words.
-    pub reason: String,
-    /// The record as it was written.
-    #[serde(serialize_with = "serialize_raw")]
-    pub raw: Vec<u8>,
-}
-
-impl DeadLetterRow {
-    /// The row of an event that the store refused for `reason`.
-    pub fn from_event_row(row: &EventRow, kind: &str, reason: &str) -> Self {
-        Self {
-            agent: row.agent.to_string(),
-            stream: row.stream.to_string(),
-            position: row.position,
-            received_at: row.received_at,
-            unit: row.unit.to_string(),
-            host: row.host.clone(),
-            format: row.format.into(),
-            kind: kind.into(),
-            reason: reason.into(),
-            raw: row.raw.to_vec(),
-        }
-    }
-
-    /// The row of `record`, which could not be handled for `reason`.
-    pub fn from_record(record: &citywatch_parsers::Record<'_>, kind: &str, reason: &str) -> Self {
-        Self {
-            agent: record.origin.agent.to_string(),
-            stream: record.origin.stream.to_string(),
-            position: record.position,
-            received_at: clamp_received_at(record.received_at),
-            unit: record.origin.unit.to_string(),
-            host: record.origin.host.as_deref().unwrap_or("").into(),
-            format: record.origin.format.to_string(),
-            kind: kind.into(),
-            reason: reason.into(),
-            raw: record.raw.to_vec(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::{StoreConfig, SyncToDisk};
 
 /// Version of the schema that this program writes.
-pub(super) const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 2;
 
 /// Blocks of which each table remembers the deduplication token: those that a replay after a crash
 /// can send again, with room. Both windows are set: one is for MergeTree (0 by default: twins are
@@ -17,6 +17,7 @@ const DEDUPLICATION: &str = "non_replicated_deduplication_window = 1000";
 pub(super) fn migration(version: u32, config: &StoreConfig) -> Vec<String> {
     match version {
         1 => vec![events(config), matches(config), dead_letters(config)],
+        2 => vec![dead_letters_replay(config)],
         _ => Vec::new(),
     }
 }
@@ -185,6 +186,19 @@ PARTITION BY toYYYYMM(received_at)
 ORDER BY (agent, stream, position)
 TTL {ttl}
 SETTINGS {DEDUPLICATION}"
+    )
+}
+
+/// What a replay needs besides: how the record was to be read, and when it was replayed.
+fn dead_letters_replay(config: &StoreConfig) -> String {
+    format!(
+        "ALTER TABLE {}.dead_letters
+    ADD COLUMN IF NOT EXISTS truncated Bool,
+    ADD COLUMN IF NOT EXISTS product LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS category LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS service LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS replayed_at DateTime64(6, 'UTC')",
+        identifier(&config.database)
     )
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use citywatch_engine::matches::{EventSnapshot, Evidence};
 use citywatch_engine::store::{
-    DeadLetterRow, EventCursor, EventQuery, EventRow, MatchCursor, MatchRow, Store, StoreError,
+    DeadLetterCursor, DeadLetterQuery, DeadLetterRow, EventCursor, EventQuery, EventRow,
+    MatchCursor, MatchRow, Replayed, Store, StoreError,
 };
 use citywatch_engine::{EventId, Match, MatchId, MatchedField, RuleInfo};
 use citywatch_parsers::record::Truncated;
@@ -392,6 +393,89 @@ async fn matches_and_dead_letters(store: &Store) {
     store.insert_dead_letters(&[letter]).await.unwrap();
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.matches, counts.dead_letters), (3, 1));
+    dead_letters_are_asked_for(store).await;
+}
+
+/// By reason, place and time; bytes that are no text come back as they are; a replayed one leaves the list.
+async fn dead_letters_are_asked_for(store: &Store) {
+    let mut batch = RecordBatch::new(origin("tales"));
+    for position in 10..14 {
+        let received_at = Timestamp(DAY.as_micros() + position as i64);
+        batch.push(b"again", position, received_at, Truncated::Yes);
+    }
+    let mut rows: Vec<DeadLetterRow> = batch
+        .iter()
+        .map(|record| DeadLetterRow::from_record(&record, "internal_error", "The engine failed"))
+        .collect();
+    store.insert_dead_letters(&rows).await.unwrap();
+    let list = async |query: DeadLetterQuery| {
+        let found = store.dead_letters(&query, 100).await.unwrap();
+        let positions = found.iter().map(|letter| letter.position);
+        positions.collect::<Vec<_>>()
+    };
+    let all = DeadLetterQuery::default();
+    assert_eq!(list(all.clone()).await, [13, 12, 11, 10, 7]);
+    let reason = |text: &str| DeadLetterQuery {
+        reason: Some(text.to_owned()),
+        ..DeadLetterQuery::default()
+    };
+    assert_eq!(list(reason("not_stored")).await, [7]);
+    assert_eq!(list(reason("engine FAILED")).await, [13, 12, 11, 10]);
+    assert_eq!(list(reason("' OR 1 --")).await, [0u64; 0]);
+    let between = DeadLetterQuery {
+        from: Some(Timestamp(DAY.as_micros() + 11)),
+        to: Some(Timestamp(DAY.as_micros() + 13)),
+        stream: Some("tales".into()),
+        ..DeadLetterQuery::default()
+    };
+    assert_eq!(list(between).await, [12, 11]);
+
+    let listed = store.dead_letters(&all, 100).await.unwrap();
+    let binary = listed.iter().find(|letter| letter.position == 7).unwrap();
+    assert_eq!((binary.bytes, binary.replayed_at), (11, 0));
+    let shown = store.dead_letter(&binary.id[..8]).await.unwrap();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].raw, b"\xff\xfe not text");
+    assert!(store.dead_letter("12").await.is_err(), "too short an id");
+
+    let first = store
+        .next_dead_letters(&all, None, 3, 1 << 20)
+        .await
+        .unwrap();
+    let rest = store
+        .next_dead_letters(
+            &all,
+            first.last().map(DeadLetterCursor::of).as_ref(),
+            100,
+            1 << 20,
+        )
+        .await
+        .unwrap();
+    assert_eq!((first.len(), rest.len()), (3, 2));
+    assert_eq!(first[1], rows[0]);
+    let again = rest[0].to_batch();
+    let (again, record) = (again.get(0).unwrap(), batch.get(2).unwrap());
+    assert_eq!(
+        (again.origin, again.raw, again.position, again.received_at),
+        (
+            record.origin,
+            record.raw,
+            record.position,
+            record.received_at
+        )
+    );
+    assert_eq!(again.truncated, Truncated::Yes);
+
+    for row in &mut rows {
+        row.replayed_at = DAY.as_micros();
+    }
+    store.insert_dead_letters(&rows).await.unwrap();
+    assert_eq!(list(all).await, [7]);
+    let included = DeadLetterQuery {
+        replayed: Replayed::Included,
+        ..DeadLetterQuery::default()
+    };
+    assert_eq!(list(included).await, [13, 12, 11, 10, 7]);
 }
 
 async fn tells_errors_apart(process: &StoreProcess, store: &Store) {
