@@ -196,7 +196,7 @@ fn start_agent(
     stop: &CancellationToken,
 ) -> anyhow::Result<AgentHandle> {
     let agent = Agent::start(&config.agent, sink, stop.clone()).context("the agent")?;
-    if config.agent.files.is_empty() && config.agent.syslog.is_empty() {
+    if config.agent.reads_nothing() {
         parts.set(
             "agent",
             PartState::Running,

@@ -17,7 +17,8 @@ use crate::lock::{self, LockError};
 use crate::sink::{Sink, SinkMonitor};
 use crate::sources::files::lines::BatchLimits;
 use crate::sources::files::tailer::{Tailer, TailerSettings};
-use crate::sources::syslog::{self, Bound, Listeners};
+use crate::sources::received::Listeners;
+use crate::sources::receivers::Receivers;
 use crate::spool::{Spool, SpoolError, SpoolMonitor, SpoolReader, SpoolWriter};
 use crate::status::AgentStatus;
 
@@ -75,6 +76,7 @@ pub struct AgentMonitor {
     sink: SinkMonitor,
     listeners: Listeners,
     spool: Option<SpoolMonitor>,
+    ends_by_itself: bool,
 }
 
 impl Agent {
@@ -112,26 +114,26 @@ impl Agent {
             in_flight: 0,
             send_retries: 0,
         });
+        let limits = BatchLimits {
+            records_max: config.batch_records_max,
+            bytes_max: config.batch_bytes_max,
+        };
         let settings = TailerSettings {
             agent: config.name.clone(),
             unit: config.unit.clone(),
             host: config.host.clone(),
             groups: config.files.clone(),
-            limits: BatchLimits {
-                records_max: config.batch_records_max,
-                bytes_max: config.batch_bytes_max,
-            },
+            limits,
         };
-        let (bound, listeners) = syslog::bind(&config.syslog)
+        let (receivers, listeners) = Receivers::bind(config, limits)
             .map_err(|(address, source)| AgentError::Listen { address, source })?;
         let mut ended = Vec::new();
         let mut spool = None;
-        if !bound.is_empty() {
+        if !receivers.is_empty() {
             let (route, monitor) = Route::new(&sink, config)?;
             spool = monitor;
-            let (agent, unit, shutdown) =
-                (config.name.clone(), config.unit.clone(), shutdown.clone());
-            let serve = async move { route.serve(bound, &agent, &unit, &shutdown).await };
+            let shutdown = shutdown.clone();
+            let serve = async move { route.serve(receivers, &shutdown).await };
             ended.push(run_thread("agent-listeners", serve)?);
         }
         let mut tailer =
@@ -146,6 +148,7 @@ impl Agent {
             sink: sink_monitor,
             listeners,
             spool,
+            ends_by_itself: config.reads_only_stdin(),
         };
         Ok(AgentHandle { monitor, ended })
     }
@@ -179,9 +182,9 @@ impl Route {
         ))
     }
 
-    async fn serve(self, bound: Vec<Bound>, agent: &str, unit: &str, shutdown: &CancellationToken) {
+    async fn serve(self, receivers: Receivers, shutdown: &CancellationToken) {
         let (writer, reader, producer) = match self {
-            Self::Direct(sink) => return syslog::serve(bound, agent, unit, &sink, shutdown).await,
+            Self::Direct(sink) => return receivers.serve(&sink, shutdown).await,
             Self::Spooled {
                 writer,
                 reader,
@@ -194,10 +197,10 @@ impl Route {
             Ok(started) => started,
             Err(error) => {
                 tracing::error!(%error, "received records stay in the spool");
-                return syslog::serve(bound, agent, unit, &sink, shutdown).await;
+                return receivers.serve(&sink, shutdown).await;
             }
         };
-        let serve = syslog::serve(bound, agent, unit, &sink, shutdown);
+        let serve = receivers.serve(&sink, shutdown);
         tokio::join!(serve, forward::forward(deliveries, &producer, shutdown));
         stop_reading.cancel();
         task.ended().await;
@@ -262,6 +265,22 @@ impl AgentMonitor {
         status.listeners = self.listeners.status();
         status.spool = self.spool.as_ref().map(SpoolMonitor::status);
         status
+    }
+
+    /// Whether there is nothing left to do: standard input is all that is read, it is at its end, and
+    /// what came of it has been sent.
+    pub fn has_finished(&self) -> bool {
+        // In this order: what is over has been appended before.
+        self.ends_by_itself
+            && self
+                .listeners
+                .status()
+                .iter()
+                .all(|listener| listener.is_over)
+            && self.spool.as_ref().is_none_or(|spool| {
+                let spool = spool.status();
+                spool.acknowledged >= spool.appended
+            })
     }
 }
 

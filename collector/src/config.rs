@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::kafka::ProducerConfig;
+use crate::sources::command::{self, CommandConfig};
 use crate::sources::files::FilesConfig;
+use crate::sources::stdin::StdinConfig;
 use crate::sources::syslog::SyslogConfig;
 use crate::spool::SpoolLimits;
 
@@ -33,6 +35,10 @@ pub struct AgentConfig {
     pub files: Vec<FilesConfig>,
     /// The addresses to listen on for syslog.
     pub syslog: Vec<SyslogConfig>,
+    /// The commands whose output is read.
+    pub command: Vec<CommandConfig>,
+    /// How standard input is read; it is not if absent.
+    pub stdin: Option<StdinConfig>,
     /// Bounds of the spool that keeps what was received until Kafka has it.
     pub spool: SpoolLimits,
     /// The Kafka topic to send to.
@@ -51,6 +57,8 @@ impl Default for AgentConfig {
             batch_bytes_max: 1 << 20,
             files: Vec::new(),
             syslog: Vec::new(),
+            command: Vec::new(),
+            stdin: None,
             spool: SpoolLimits::default(),
             kafka: None,
         }
@@ -107,6 +115,20 @@ impl AgentConfig {
         }
     }
 
+    /// Whether no source is configured.
+    pub fn reads_nothing(&self) -> bool {
+        self.stdin.is_none() && self.reads_nothing_but_stdin()
+    }
+
+    /// Whether the agent is done at the end of standard input.
+    pub(crate) fn reads_only_stdin(&self) -> bool {
+        self.stdin.is_some() && self.reads_nothing_but_stdin()
+    }
+
+    fn reads_nothing_but_stdin(&self) -> bool {
+        self.files.is_empty() && self.syslog.is_empty() && self.command.is_empty()
+    }
+
     /// What makes no sense, one sentence each, naming the key.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -147,6 +169,7 @@ impl AgentConfig {
                     .map(|problem| format!("syslog[{index}].{problem}")),
             );
         }
+        problems.extend(command::problems(&self.command));
         if let Some(kafka) = &self.kafka {
             problems.extend(
                 kafka

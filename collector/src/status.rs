@@ -16,7 +16,7 @@ pub struct AgentStatus {
     pub version: &'static str,
     /// Each file that is being read.
     pub sources: Vec<SourceStatus>,
-    /// Each address that is listened on.
+    /// Each address that is listened on, each command, and standard input.
     pub listeners: Vec<ListenerStatus>,
     /// The agent's own spool before Kafka, for what cannot be read again.
     pub spool: Option<SpoolStatus>,
@@ -59,10 +59,10 @@ pub struct SourceStatus {
     pub last_error: Option<String>,
 }
 
-/// How one listener stands.
+/// How one source stands whose records come once: a listener, a command, standard input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListenerStatus {
-    /// Protocol and address.
+    /// Protocol and address, `command:NAME`, or `stdin`.
     pub address: String,
     /// Records received since this start.
     pub records: u64,
@@ -76,6 +76,12 @@ pub struct ListenerStatus {
     pub dropped_datagrams: u64,
     /// How often records could not be handed on at once, since this start.
     pub send_retries: u64,
+    /// How often a command ended or could not be started, since this start.
+    pub ends: u64,
+    /// Whether nothing more comes: standard input at its end.
+    pub is_over: bool,
+    /// How a command ended last, or what cannot be read.
+    pub last_error: Option<String>,
 }
 
 /// What a source does.

@@ -7,7 +7,7 @@ mod broker;
 #[path = "../../tests/support/ports.rs"]
 mod ports;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -64,6 +64,10 @@ fn a_wrong_configuration_is_one_clear_message_and_exit_2() {
             "batch_bytes_max = 0\n",
             "batch_bytes_max: 0 is out of range",
         ),
+        (
+            "[[command]]\nrun = []\n",
+            "command[0].run: empty; name the program",
+        ),
         ("name = \n", "agent.toml:1:8: "),
     ] {
         fs::write(&path, text).unwrap();
@@ -96,6 +100,20 @@ fn check_explains_the_configuration() {
         report.contains("no broker answers: check `kafka.brokers`"),
         "{report}"
     );
+    fs::write(
+        &path,
+        "[kafka]\nbrokers = '127.0.0.1:1'\n[stdin]\n[[command]]\nrun = ['sh', '-c', 'ls']\n[[command]]\nrun = ['no-such']\n",
+    )
+    .unwrap();
+    let output = agent(&path, "check").output().unwrap();
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in [
+        "command sh: sh -c ls (format auto)",
+        "no-such is in no folder of PATH",
+        "standard input to its end",
+    ] {
+        assert!(report.contains(line), "{report}");
+    }
 }
 
 #[test]
@@ -394,4 +412,134 @@ async fn syslog_survives_in_the_spool_until_kafka_has_it() {
     shutdown.cancel();
     drop(deliveries);
     task.ended().await;
+}
+
+/// A topic's records and the identities they came with.
+type Found = BTreeMap<String, BTreeSet<(String, u64)>>;
+
+/// Everything in a topic until it is enough.
+async fn records_of(broker: &Broker, topic: &str, is_enough: impl Fn(&Found) -> bool) -> Found {
+    let consumer = ConsumerConfig {
+        brokers: broker.address().into(),
+        topics: BTreeMap::from([(topic.to_owned(), TopicConfig::default())]),
+        group: format!("{topic}-test"),
+        tls: None,
+        options: BTreeMap::new(),
+    };
+    let shutdown = CancellationToken::new();
+    let (mut deliveries, task) = Consumer::start(&consumer, 16, shutdown.clone()).unwrap();
+    let mut found = Found::new();
+    while !is_enough(&found) {
+        let delivery = timeout(PATIENCE, deliveries.recv())
+            .await
+            .expect("all arrives")
+            .unwrap();
+        for record in delivery.batch.iter() {
+            let raw = String::from_utf8_lossy(record.raw).into_owned();
+            let identity = (record.origin.stream.to_string(), record.position);
+            found.entry(raw).or_default().insert(identity);
+        }
+        delivery.receipt.acknowledge();
+    }
+    shutdown.cancel();
+    drop(deliveries);
+    task.ended().await;
+    found
+}
+
+/// What is piped in is in Kafka when the agent ends by itself; what was durable when it was killed
+/// arrives after the next start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn standard_input_is_sent_to_its_end_and_survives_kill() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("stdin", 1, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("agent.toml");
+    let state = dir.path().join("state");
+    for (brokers, lines) in [("127.0.0.1:1", 0..100), (broker.address(), 100..5000)] {
+        let text = format!(
+            "name = 'pipe'\nstate_dir = '{}'\n[kafka]\nbrokers = '{brokers}'\ntopic = 'stdin'\n\
+             [stdin]\nunit = 'ward-3'\n",
+            state.display()
+        );
+        fs::write(&config, text).unwrap();
+        let mut child = agent(&config, "run")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        for line in lines {
+            writeln!(input, "line {line}").unwrap();
+        }
+        if brokers == broker.address() {
+            write!(input, "the last line has no end").unwrap();
+            drop(input);
+            assert_eq!(child.wait().unwrap().code(), Some(0));
+            continue;
+        }
+        let kept = wait_for(|| {
+            let status = status_of(&state)?;
+            (status["listeners"][0]["durable_records"] == 100).then_some(())
+        });
+        assert!(kept.is_some(), "kept while Kafka is away");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let found = records_of(&broker, "stdin", |found| found.len() >= 5001).await;
+    assert!(found.values().all(|identities| identities.len() == 1));
+    assert!(found.contains_key("the last line has no end"));
+    assert!((0..5000).all(|line| found.contains_key(&format!("line {line}"))));
+}
+
+/// A command that ends is started again, its errors are in the log, and at the end it is asked to end
+/// and read to its last word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_are_started_again_and_read_to_their_last_word() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("commands", 1, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("agent.toml");
+    let state = dir.path().join("state");
+    let text = format!(
+        "name = 'runner'\nstate_dir = '{}'\n[kafka]\nbrokers = '{}'\ntopic = 'commands'\n\
+         [[command]]\nname = 'short'\nrun = ['sh', '-c', 'echo run $$; echo woe >&2; exit 3']\n\
+         [[command]]\nname = 'long'\nrun = ['sh', '-c', 'trap \"echo bye; exit\" TERM; echo hello; while :; do sleep 0.1; done']\n\
+         [[command]]\nrun = ['./citywatch-no-such-program']\n",
+        state.display(),
+        broker.address()
+    );
+    fs::write(&config, text).unwrap();
+    let log = fs::File::create(dir.path().join("log")).unwrap();
+    let mut child = agent(&config, "run").stderr(log).spawn().unwrap();
+    let status = wait_for(|| {
+        let status = status_of(&state)?;
+        let [short, long, missing] = [0, 1, 2].map(|index| &status["listeners"][index]);
+        let is_done = short["ends"].as_u64()? >= 2
+            && long["durable_records"].as_u64()? >= 1
+            && missing["ends"].as_u64()? >= 2;
+        is_done.then_some(status)
+    });
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let log = fs::read_to_string(dir.path().join("log")).unwrap();
+    let status = status.unwrap_or_else(|| panic!("the status does not show it\n{log}"));
+    let error = |index: usize| status["listeners"][index]["last_error"].to_string();
+    assert!(error(0).contains("exit status: 3"), "{status}");
+    assert!(error(2).contains("No such file"), "{status}");
+    assert_eq!(status["listeners"][1]["ends"], 0, "{status}");
+    assert!(log.contains("a command says: woe"), "{log}");
+
+    // What was spooled while the agent ended is sent after its next start; these commands add to it.
+    let mut child = agent(&config, "run").stderr(Stdio::null()).spawn().unwrap();
+    let is_enough = |found: &Found| found.contains_key("bye");
+    let found = records_of(&broker, "commands", is_enough).await;
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let runs = found.keys().filter(|raw| raw.starts_with("run ")).count();
+    assert!(found.contains_key("hello") && runs >= 2, "{found:?}");
 }

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use listener::{Bound, Listeners, bind, serve};
+pub(crate) use listener::{Bound, bind, serve};
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use citywatch_collector::AgentConfig;
 use citywatch_collector::kafka::{Producer, ProducerConfig};
+use citywatch_collector::sources::command;
 use citywatch_collector::sources::files::{self, FilesConfig, ReadFrom};
 
 /// 0 when all is well, 1 when a file cannot be read or Kafka does not answer.
@@ -60,7 +61,27 @@ fn explain(
             protocols.join(" and ")
         )?;
     }
-    if config.files.is_empty() && config.syslog.is_empty() {
+    for command in &config.command {
+        let run = command.run.join(" ");
+        writeln!(
+            out,
+            "command {}: {run} (format {})",
+            command.name(),
+            command.format
+        )?;
+        let program = command.run.first().map_or("", String::as_str);
+        match command::find_program(program) {
+            Ok(path) => writeln!(out, "  {}", path.display())?,
+            Err(problem) => {
+                writeln!(out, "  {problem}")?;
+                faults += 1;
+            }
+        }
+    }
+    if let Some(stdin) = &config.stdin {
+        writeln!(out, "standard input to its end (format {})", stdin.format)?;
+    }
+    if config.reads_nothing() {
         writeln!(
             out,
             "nothing to read: add a [[files]] section with `paths = [\"/var/log/auth.log\"]`"

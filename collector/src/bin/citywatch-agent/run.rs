@@ -13,7 +13,10 @@ use tracing_subscriber::EnvFilter;
 
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
-/// Runs until a signal; 0 after a clean end, 1 when something the agent needs fails.
+/// How often it is looked whether standard input, if it is all that is read, has been sent.
+const FINISH_CHECKED_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until a signal, or the end of standard input if nothing else is read; 0 after a clean end, 1 when something the agent needs fails.
 pub(crate) fn run(config: &AgentConfig, kafka: &ProducerConfig) -> ExitCode {
     let filter =
         EnvFilter::try_from_env("CITYWATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -55,11 +58,17 @@ async fn live(
 ) -> ExitCode {
     let monitor = agent.monitor();
     let mut ticks = tokio::time::interval(STATUS_EVERY);
+    let mut finish_checks = tokio::time::interval(FINISH_CHECKED_EVERY);
     loop {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             _ = ticks.tick() => write_status(&monitor, status_path),
+            _ = finish_checks.tick() => {
+                if monitor.has_finished() {
+                    break;
+                }
+            }
         }
     }
     tracing::info!("stopping: waiting for what is on its way");

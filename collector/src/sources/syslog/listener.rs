@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use citywatch_parsers::record::Truncated;
@@ -16,20 +16,17 @@ use tokio_util::sync::CancellationToken;
 use super::framing::Framing;
 use super::senders::Senders;
 use super::{Protocol, SyslogConfig};
-use crate::sink::{Sink, SinkError};
-use crate::status::ListenerStatus;
+use crate::sink::Sink;
+use crate::sources::received::{
+    COLLECT_FOR, Counts, Listeners, PENDING_BYTES_MAX, RETRY_AFTER, keep,
+};
 
-/// How long records are collected into a batch.
-const COLLECT_FOR: Duration = Duration::from_millis(200);
-/// A batch is sent before that time when it has this much.
-const PENDING_BYTES_MAX: usize = 1 << 20;
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 const CONNECTIONS_MAX: usize = 1024;
 /// A connection that says nothing for this long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 /// Pieces of connections that wait for the batch: then reading stops, and the sender waits.
 const PIECES_MAX: usize = 64;
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A bound address.
 pub(crate) struct Bound {
@@ -41,21 +38,6 @@ pub(crate) struct Bound {
 enum Socket {
     Udp(UdpSocket),
     Tcp(TcpListener),
-}
-
-/// All listeners of an agent.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Listeners(Vec<(String, Arc<Counts>)>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    records: AtomicU64,
-    durable_records: AtomicU64,
-    truncated_records: AtomicU64,
-    refused_connections: AtomicU64,
-    send_retries: AtomicU64,
-    /// The port, for asking the kernel what it dropped.
-    udp_port: Option<u16>,
 }
 
 /// Binds all addresses; the first that cannot be had is named.
@@ -99,22 +81,6 @@ pub(crate) fn bind(
         }
     }
     Ok((bound, Listeners(listeners)))
-}
-
-impl Listeners {
-    /// How each stands now.
-    pub(crate) fn status(&self) -> Vec<ListenerStatus> {
-        let status = |(address, counts): &(String, Arc<Counts>)| ListenerStatus {
-            address: address.clone(),
-            records: counts.records.load(Ordering::Relaxed),
-            durable_records: counts.durable_records.load(Ordering::Relaxed),
-            truncated_records: counts.truncated_records.load(Ordering::Relaxed),
-            refused_connections: counts.refused_connections.load(Ordering::Relaxed),
-            dropped_datagrams: counts.udp_port.map_or(0, dropped_datagrams),
-            send_retries: counts.send_retries.load(Ordering::Relaxed),
-        };
-        self.0.iter().map(status).collect()
-    }
 }
 
 /// Serves all listeners until `shutdown`; what was received by then is handed to the sink.
@@ -304,51 +270,8 @@ impl Collector {
         metrics::counter!("citywatch_agent_records_total").increment(records);
     }
 
-    /// Hands over what was received and waits until it is durable; what fails is tried again, since
-    /// nobody else has it.
     async fn send(&mut self) {
-        let mut tickets = Vec::new();
-        for batch in self.senders.take() {
-            let mut submitted = self.sink.submit(batch.clone()).await;
-            while let Err(error) = &submitted {
-                if matches!(error, SinkError::Frame(_)) {
-                    tracing::error!(%error, "received records cannot be packed");
-                    break;
-                }
-                self.counts.send_retries.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, "received records cannot be kept, trying again");
-                tokio::time::sleep(RETRY_AFTER).await;
-                submitted = self.sink.submit(batch.clone()).await;
-            }
-            tickets.extend(submitted.map(|ticket| (ticket, batch.len() as u64)));
-        }
-        for (mut ticket, records) in tickets {
-            match ticket.settled().await {
-                Ok(()) => {
-                    let durable = &self.counts.durable_records;
-                    durable.fetch_add(records, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    tracing::error!(%error, "received records were not kept");
-                    metrics::counter!("citywatch_agent_lost_batches_total").increment(1);
-                }
-            }
-        }
+        // What is not kept has been counted and logged; a syslog sender waits for no answer.
+        let _ = keep(&self.sink, self.senders.take(), &self.counts).await;
     }
-}
-
-/// Datagrams that the kernel dropped because they were not read in time, for all sockets of a port.
-fn dropped_datagrams(port: u16) -> u64 {
-    let tables = ["/proc/net/udp", "/proc/net/udp6"]
-        .map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    let wanted = format!(":{port:04X}");
-    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
-    lines
-        .filter(|line| {
-            line.split_whitespace()
-                .nth(1)
-                .is_some_and(|address| address.ends_with(&wanted))
-        })
-        .filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
-        .sum()
 }
