@@ -66,8 +66,9 @@ pub struct Matcher {
     plans: HashMap<u64, Vec<Arc<Plan>>>,
     /// How many there are: the number of the next one.
     plans_made: u32,
-    last_plan: Option<Arc<Plan>>,
-    /// Some of the plans, found at once.
+    /// The last plan of events with the same names in the same order: most often it is the next one's too.
+    guesses: Box<[Option<Arc<Plan>>]>,
+    /// Some of the plans, found at once by their log sources.
     recent_plans: Box<[Option<Arc<Plan>>]>,
     plans_dropped: u64,
     candidates_judged: u64,
@@ -134,7 +135,7 @@ impl Matcher {
             judged: Vec::new(),
             plans: HashMap::new(),
             plans_made: 0,
-            last_plan: None,
+            guesses: vec![None; RECENT_PLANS].into(),
             recent_plans: vec![None; RECENT_PLANS].into(),
             plans_dropped: 0,
             candidates_judged: 0,
@@ -169,7 +170,11 @@ impl Matcher {
         hits: &mut Vec<RuleHit>,
         timer: &mut impl JudgeTimer,
     ) {
-        let plan = self.plan(&event.log_sources);
+        let guess = self.guess(event);
+        let plan = match self.guesses[guess].take() {
+            Some(plan) if plan.sources.is(&event.log_sources) => plan,
+            _ => self.plan(&event.log_sources),
+        };
         let compiled = &*self.compiled;
         self.memory.begin();
         let mut view = View::new(compiled, event, &mut self.memory, &plan.searched);
@@ -203,15 +208,18 @@ impl Matcher {
             }
             timer.end(RuleIndex(rule));
         }
-        self.last_plan = Some(plan);
+        self.guesses[guess] = Some(plan);
+    }
+
+    /// Where the plan of an event like this one is kept.
+    #[inline]
+    fn guess(&self, event: &Event<'_>) -> usize {
+        event
+            .order
+            .map_or(0, |order| order.place() as usize % RECENT_PLANS)
     }
 
     fn plan(&mut self, sources: &[LogSource<'_>]) -> Arc<Plan> {
-        if let Some(plan) = self.last_plan.take()
-            && plan.sources.is(sources)
-        {
-            return plan;
-        }
         let hash = hash_sources(sources);
         #[allow(
             clippy::cast_possible_truncation,
@@ -236,6 +244,7 @@ impl Matcher {
         if self.plans_made >= PLANS_MAX {
             self.plans.clear();
             self.recent_plans.fill(None);
+            self.guesses.fill(None);
             self.plans_made = 0;
             // What is remembered by the numbers of plans is theirs no longer.
             self.searcher.forget();

@@ -58,6 +58,14 @@ enum Keywords {
 }
 
 impl Together {
+    /// Whether a value is a text that may wait and need not be folded.
+    #[inline]
+    fn takes(&self, value: Value<'_>) -> bool {
+        matches!(value, Value::Str(text) if text.len() < LONG_BYTES_MIN
+            && self.bytes.len() + text.len() < TOGETHER_BYTES_MAX
+            && text.is_ascii())
+    }
+
     #[inline]
     fn add(&mut self, folded: &[u8], position: usize) {
         self.starts
@@ -241,6 +249,9 @@ impl ValueSearcher {
                 }
             }
         };
+        if vacancy.is_none() && scope.own.is_none() && self.together.takes(value) {
+            return self.together.add(bytes, scope.position);
+        }
         // What is remembered must be known now.
         let when = if vacancy.is_some() {
             Keywords::Now
