@@ -4,7 +4,9 @@
 //! seldom hold. How seldom is guessed from the predicate alone: long literals are rarer than short
 //! ones, and what many rules ask for (`\powershell.exe`, event id 1) is common.
 
-use citywatch_rules::rule::{CompareOp, Presence, Relation, Test, TextPart};
+use std::net::{IpAddr, Ipv4Addr};
+
+use citywatch_rules::rule::{CidrBlock, CompareOp, Presence, Relation, Test, TextPart};
 
 use super::keys::index_u32;
 use super::predicate::{Check, PredicateId, Subject, Text};
@@ -125,7 +127,8 @@ fn frequency(id: PredicateId, table: &PredicateTable<'_>) -> f64 {
         }
         (Test::Regex(regex), _) => of_regex(&regex.pattern),
         (_, Check::Compare(CompareOp::Equal, _)) => 0.004,
-        (_, Check::Cidr(_) | Check::FieldRef { .. }) => 0.02,
+        (_, Check::Cidr(block)) => of_network(block),
+        (_, Check::FieldRef { .. }) => 0.02,
         (_, Check::Bool(_)) => 0.3,
         (_, Check::Exists(Presence::Present)) => 0.5,
         _ => 0.2,
@@ -174,6 +177,17 @@ fn common_share(id: PredicateId, table: &PredicateTable<'_>) -> Option<f64> {
         _ => 0.0,
     };
     (share > 0.0).then_some(share)
+}
+
+/// Most addresses in a city's logs are of its own networks.
+fn of_network(block: &CidrBlock) -> f64 {
+    const OWN: [(IpAddr, f64); 3] = [
+        (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 0.4),
+        (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 1)), 0.2),
+        (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 1)), 0.1),
+    ];
+    let held = OWN.iter().filter(|(address, _)| block.contains(*address));
+    held.map(|(_, share)| share).sum::<f64>().max(0.02)
 }
 
 /// By the texts of which one must occur; without such, nearly any value has to be looked at.
