@@ -56,7 +56,7 @@ enum Command {
     Store(commands::store::StoreArgs),
     /// Show what runs, how fast, how far behind, and what is being retried
     Status(commands::status::StatusArgs),
-    /// Look at the records that could not be processed or stored
+    /// Look at the records that could not be processed or stored, and replay them
     #[command(subcommand)]
     DeadLetters(commands::dead_letters::DeadLettersCommand),
     /// Show what records become: format, time, fields, problems; check a site's own formats

@@ -194,6 +194,14 @@ impl RulesKeeper {
 
 /// Reads and compiles the rules, and says how they stand, their number of loads aside. What is wrong with
 /// single rules is logged and counted; the others go on.
+/// The rules as the files say now, for a command that ends.
+///
+/// # Errors
+/// See [`RulesKeeper::load_first`].
+pub fn load_once(config: &PipelineConfig) -> anyhow::Result<Arc<LoadedRules>> {
+    load(config, &Parts::default()).map(|(rules, _)| rules)
+}
+
 fn load(config: &PipelineConfig, parts: &Parts) -> anyhow::Result<(Arc<LoadedRules>, RulesStatus)> {
     let (sources, unreadable) = rule_files::read(&config.rules)?;
     let options = LoadOptions {

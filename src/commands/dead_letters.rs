@@ -2,6 +2,8 @@
 //!
 //! What is shown was written by whoever wrote the log: nothing of it reaches a terminal unescaped.
 
+mod replay;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +48,20 @@ that cannot be unpacked). Times are RFC 3339, a date or a time in [engine] time_
 
 Bytes that are no text, control characters and characters that change how a line is read are shown as \\xNN and \\u{NNNN}.")]
     Show(ShowArgs),
+    /// Send them through the pipeline once more: parse, match, alert, store
+    #[command(after_help = "Examples:
+  citywatch dead-letters replay --dry-run --all
+  citywatch dead-letters replay 3f9a27c1 77aa01bc
+  citywatch dead-letters replay --reason internal_error --from 2026-11-20
+
+A record keeps its identity: what is stored already is not stored again, and alerts have the ids that they would have had. What is stored
+then leaves the list. Use the configuration that the engine runs with: its rules, formats and incidents' database are used.
+
+A record waits while nothing behind it in its stream is stored. An engine that runs meanwhile learns of replayed matches for its
+own correlations when it starts the next time.
+
+Exit code 0 when everything that fits is stored; 1 when nothing fits or something is not stored; 2 for a wrong command line.")]
+    Replay(replay::ReplayArgs),
 }
 
 /// Where the store is.
@@ -122,6 +138,7 @@ pub fn run(command: &DeadLettersCommand) -> anyhow::Result<ExitCode> {
     let done = match command {
         DeadLettersCommand::List(args) => runtime.block_on(list(args)),
         DeadLettersCommand::Show(args) => runtime.block_on(show(args)),
+        DeadLettersCommand::Replay(args) => runtime.block_on(replay::run(args)),
     };
     match done {
         // Who reads has seen enough (`| head`): that is no failure.

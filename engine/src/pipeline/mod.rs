@@ -19,6 +19,7 @@ mod costs;
 mod dispatch;
 mod patience;
 mod positions;
+mod replay;
 mod rules;
 mod status;
 mod worker;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{LogSourceRouting, PipelineConfig};
 pub use costs::DearRule;
+pub use replay::{Replay, ReplayParts, Standing, standings};
 pub use rules::{LoadedRules, RulesError, RulesHandle};
 pub use status::{PipelineStatus, StatusHandle};
 
