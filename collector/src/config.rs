@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::kafka::ProducerConfig;
 use crate::sources::command::{self, CommandConfig};
 use crate::sources::files::FilesConfig;
+use crate::sources::http::HttpConfig;
 use crate::sources::stdin::StdinConfig;
 use crate::sources::syslog::SyslogConfig;
 use crate::spool::SpoolLimits;
@@ -35,6 +36,8 @@ pub struct AgentConfig {
     pub files: Vec<FilesConfig>,
     /// The addresses to listen on for syslog.
     pub syslog: Vec<SyslogConfig>,
+    /// The addresses to listen on for HTTP.
+    pub http: Vec<HttpConfig>,
     /// The commands whose output is read.
     pub command: Vec<CommandConfig>,
     /// How standard input is read; it is not if absent.
@@ -57,6 +60,7 @@ impl Default for AgentConfig {
             batch_bytes_max: 1 << 20,
             files: Vec::new(),
             syslog: Vec::new(),
+            http: Vec::new(),
             command: Vec::new(),
             stdin: None,
             spool: SpoolLimits::default(),
@@ -126,7 +130,10 @@ impl AgentConfig {
     }
 
     fn reads_nothing_but_stdin(&self) -> bool {
-        self.files.is_empty() && self.syslog.is_empty() && self.command.is_empty()
+        self.files.is_empty()
+            && self.syslog.is_empty()
+            && self.http.is_empty()
+            && self.command.is_empty()
     }
 
     /// What makes no sense, one sentence each, naming the key.
@@ -168,6 +175,10 @@ impl AgentConfig {
                     .into_iter()
                     .map(|problem| format!("syslog[{index}].{problem}")),
             );
+        }
+        for (index, http) in self.http.iter().enumerate() {
+            let found = http.problems().into_iter();
+            problems.extend(found.map(|problem| format!("http[{index}].{problem}")));
         }
         problems.extend(command::problems(&self.command));
         if let Some(kafka) = &self.kafka {

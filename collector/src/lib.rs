@@ -26,6 +26,7 @@ pub use delivery::{Delivery, Receipt};
 pub use sink::Sink;
 pub use sources::command::CommandConfig;
 pub use sources::files::FilesConfig;
+pub use sources::http::HttpConfig;
 pub use sources::stdin::StdinConfig;
 pub use sources::syslog::SyslogConfig;
 pub use spool::{Spool, SpoolLimits, SpoolReader, SpoolWriter};

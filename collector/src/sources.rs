@@ -2,8 +2,10 @@
 
 pub mod command;
 pub mod files;
+pub mod http;
 mod once;
 pub(crate) mod received;
 pub(crate) mod receivers;
+pub(crate) mod senders;
 pub mod stdin;
 pub mod syslog;

@@ -72,6 +72,8 @@ pub struct ListenerStatus {
     pub truncated_records: u64,
     /// Connections refused because there were too many, since this start.
     pub refused_connections: u64,
+    /// HTTP requests answered with an error, since this start.
+    pub refused_requests: u64,
     /// Datagrams that the kernel dropped because they were not read in time.
     pub dropped_datagrams: u64,
     /// How often records could not be handed on at once, since this start.

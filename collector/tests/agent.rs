@@ -543,3 +543,53 @@ async fn commands_are_started_again_and_read_to_their_last_word() {
     let runs = found.keys().filter(|raw| raw.starts_with("run ")).count();
     assert!(found.contains_key("hello") && runs >= 2, "{found:?}");
 }
+
+/// What was answered with success is in Kafka at last, though Kafka was away and the agent was killed
+/// right after its answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_http_was_told_is_kept_survives_kill() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.topic("http", 1, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let port = ports::free_port();
+    let config = dir.path().join("agent.toml");
+    let write = |brokers: &str| {
+        let text = format!(
+            "name = 'door'\nstate_dir = '{}'\n[kafka]\nbrokers = '{brokers}'\ntopic = 'http'\n\
+             [[http]]\nlisten = '127.0.0.1:{port}'\n",
+            dir.path().join("state").display()
+        );
+        fs::write(&config, text).unwrap();
+    };
+    write("127.0.0.1:1");
+    for round in 0..5 {
+        let mut child = agent(&config, "run").stderr(Stdio::null()).spawn().unwrap();
+        let mut sender = wait_for(|| std::net::TcpStream::connect(("127.0.0.1", port)).ok())
+            .expect("the agent listens");
+        let bulk: String = (0..50)
+            .map(|item| format!("{{\"create\":{{}}}}\n{{\"round\":{round},\"item\":{item}}}\n"))
+            .collect();
+        write!(
+            sender,
+            "POST /_bulk HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{bulk}",
+            bulk.len()
+        )
+        .unwrap();
+        let mut answer = [0; 12];
+        sender.read_exact(&mut answer).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+    write(broker.address());
+    let mut child = agent(&config, "run").stderr(Stdio::null()).spawn().unwrap();
+    let found = records_of(&broker, "http", |found| found.len() >= 250).await;
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    for (round, item) in (0..5).flat_map(|round| (0..50).map(move |item| (round, item))) {
+        let raw = format!("{{\"round\":{round},\"item\":{item}}}");
+        assert_eq!(found.get(&raw).map(BTreeSet::len), Some(1), "{raw}");
+    }
+}

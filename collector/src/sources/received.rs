@@ -24,6 +24,7 @@ pub(crate) struct Counts {
     pub(crate) durable_records: AtomicU64,
     pub(crate) truncated_records: AtomicU64,
     pub(crate) refused_connections: AtomicU64,
+    pub(crate) refused_requests: AtomicU64,
     pub(crate) send_retries: AtomicU64,
     /// How often a command ended.
     pub(crate) ends: AtomicU64,
@@ -79,6 +80,7 @@ impl Listeners {
             durable_records: counts.durable_records.load(Ordering::Relaxed),
             truncated_records: counts.truncated_records.load(Ordering::Relaxed),
             refused_connections: counts.refused_connections.load(Ordering::Relaxed),
+            refused_requests: counts.refused_requests.load(Ordering::Relaxed),
             dropped_datagrams: counts.udp_port.map_or(0, dropped_datagrams),
             send_retries: counts.send_retries.load(Ordering::Relaxed),
             ends: counts.ends.load(Ordering::Relaxed),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::{self, CommandConfig};
 use super::files::lines::BatchLimits;
+use super::http;
 use super::received::{Counts, Listeners};
 use super::stdin::{self, StdinConfig};
 use super::syslog::{self, Bound};
@@ -24,6 +25,7 @@ pub(crate) struct Receivers {
     host: String,
     limits: BatchLimits,
     syslog: Vec<Bound>,
+    http: Vec<http::Bound>,
     commands: Vec<(CommandConfig, Arc<Counts>)>,
     stdin: Option<(StdinConfig, Arc<Counts>)>,
 }
@@ -35,6 +37,7 @@ impl Receivers {
         limits: BatchLimits,
     ) -> Result<(Self, Listeners), (SocketAddr, io::Error)> {
         let (syslog, mut listeners) = syslog::bind(&config.syslog)?;
+        let http = http::bind(&config.http, &mut listeners)?;
         let mut counted = |name: String| {
             let counts = Arc::new(Counts::default());
             listeners.0.push((name, Arc::clone(&counts)));
@@ -47,6 +50,7 @@ impl Receivers {
             host: config.host.clone(),
             limits,
             syslog,
+            http,
             commands: commands
                 .map(|command| {
                     (
@@ -64,7 +68,10 @@ impl Receivers {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.syslog.is_empty() && self.commands.is_empty() && self.stdin.is_none()
+        self.syslog.is_empty()
+            && self.http.is_empty()
+            && self.commands.is_empty()
+            && self.stdin.is_none()
     }
 
     /// Serves all of them until `shutdown`; what was received by then is handed to the sink.
@@ -101,6 +108,11 @@ impl Receivers {
                 counts,
                 shutdown,
             ));
+        }
+        for bound in std::mem::take(&mut self.http) {
+            let (agent, unit) = (self.agent.clone(), self.unit.clone());
+            let (sink, shutdown) = (sink.clone(), shutdown.clone());
+            tasks.spawn(http::serve(bound, agent, unit, sink, shutdown));
         }
         syslog::serve(self.syslog, &self.agent, &self.unit, sink, shutdown).await;
         while tasks.join_next().await.is_some() {}

@@ -6,12 +6,13 @@
 
 mod framing;
 mod listener;
-mod senders;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+
+use super::senders::{SenderSettings, network_problems};
 
 pub(crate) use listener::{Bound, bind, serve};
 
@@ -62,29 +63,17 @@ impl SyslogConfig {
         if self.protocols.is_empty() {
             problems.push("protocols: empty; choose `udp`, `tcp` or both".into());
         }
-        for network in self
-            .units
-            .keys()
-            .filter(|network| parse_network(network).is_none())
-        {
-            problems.push(format!(
-                "units: `{network}` is not a network; write it as `10.7.0.0/16`"
-            ));
-        }
+        problems.extend(network_problems(&self.units));
         problems
     }
 
-    /// The office of a sender, if this configuration names it.
-    fn unit_of(&self, sender: IpAddr) -> Option<&str> {
-        let networks = self
-            .units
-            .iter()
-            .filter_map(|(network, unit)| Some((parse_network(network)?, unit)));
-        let holding = networks.filter(|((address, bits), _)| holds(*address, *bits, sender));
-        let narrowest = holding
-            .max_by_key(|((_, bits), _)| *bits)
-            .map(|(_, unit)| unit.as_str());
-        narrowest.or(self.unit.as_deref())
+    fn senders(&self) -> SenderSettings {
+        SenderSettings {
+            listen: self.listen,
+            format: self.format.clone(),
+            unit: self.unit.clone(),
+            units: self.units.clone(),
+        }
     }
 }
 
@@ -94,30 +83,6 @@ fn default_protocols() -> Vec<Protocol> {
 
 fn default_format() -> String {
     "syslog".into()
-}
-
-/// An address as 128 bits; IPv4 is mapped, so that one comparison does for both.
-fn bits_of(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-/// A network's address and how many of its 128 bits count.
-fn parse_network(text: &str) -> Option<(u128, u32)> {
-    let (address, length) = text.split_once('/')?;
-    let (address, length) = (address.parse::<IpAddr>().ok()?, length.parse::<u32>().ok()?);
-    let (above, most) = if address.is_ipv4() {
-        (96, 32)
-    } else {
-        (0, 128)
-    };
-    (length <= most).then(|| (bits_of(address), above + length))
-}
-
-fn holds(network: u128, bits: u32, sender: IpAddr) -> bool {
-    (network ^ bits_of(sender)).leading_zeros() >= bits
 }
 
 #[cfg(test)]

@@ -61,6 +61,13 @@ fn explain(
             protocols.join(" and ")
         )?;
     }
+    for http in &config.http {
+        let (listen, format) = (http.listen, &http.format);
+        writeln!(
+            out,
+            "http on {listen}: lines to /, bulk requests to /_bulk (format {format})"
+        )?;
+    }
     for command in &config.command {
         let run = command.run.join(" ");
         writeln!(

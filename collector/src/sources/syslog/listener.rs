@@ -14,12 +14,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::framing::Framing;
-use super::senders::Senders;
 use super::{Protocol, SyslogConfig};
 use crate::sink::Sink;
 use crate::sources::received::{
     COLLECT_FOR, Counts, Listeners, PENDING_BYTES_MAX, RETRY_AFTER, keep,
 };
+use crate::sources::senders::Senders;
 
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 const CONNECTIONS_MAX: usize = 1024;
@@ -102,7 +102,8 @@ pub(crate) async fn serve(
             Socket::Udp(_) => Protocol::Udp,
             Socket::Tcp(_) => Protocol::Tcp,
         };
-        let senders = Senders::new(config, agent, unit, protocol.name());
+        let scheme = format!("syslog+{}", protocol.name());
+        let senders = Senders::new(config.senders(), agent, unit, &scheme);
         let (pieces, received) = mpsc::channel(PIECES_MAX);
         let collector = Collector {
             senders,

@@ -139,8 +139,9 @@ async fn a_taken_address_is_named() {
 fn the_narrowest_network_names_the_unit() {
     let mut config = config("127.0.0.1:0");
     config.unit = Some("rest".into());
-    let unit =
-        |sender: &str| UnitId::from(config.unit_of(sender.parse().unwrap()).unwrap()).to_string();
+    let unit = |sender: &str| {
+        UnitId::from(config.senders().unit_of(sender.parse().unwrap()).unwrap()).to_string()
+    };
     assert_eq!(unit("127.0.0.1"), "ward-2");
     assert_eq!(unit("127.9.0.1"), "ward-1");
     assert_eq!(unit("::ffff:127.9.0.1"), "ward-1");

@@ -1,0 +1,236 @@
+//! Requests as bytes over real sockets, with a real spool behind them.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::config::AgentConfig;
+use crate::sink::Sink;
+use crate::sources::files::lines::RECORD_BYTES_MAX;
+use crate::spool::{Spool, SpoolLimits};
+use crate::{Agent, AgentHandle, SpoolReader};
+
+/// Longest wait for anything in these tests: the machine may be slow and have much else to do.
+const PATIENCE: Duration = Duration::from_secs(120);
+const BODY_BYTES: usize = 2 << 20;
+
+struct Running {
+    agent: AgentHandle,
+    reader: SpoolReader,
+    shutdown: CancellationToken,
+    address: String,
+    _dir: tempfile::TempDir,
+}
+
+fn start() -> Running {
+    let dir = tempfile::tempdir().unwrap();
+    let config = AgentConfig {
+        state_dir: dir.path().join("state"),
+        http: vec![HttpConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            format: default_format(),
+            unit: None,
+            units: BTreeMap::from([("127.0.0.0/8".into(), "ward-4".into())]),
+            body_bytes_max: BODY_BYTES,
+        }],
+        ..AgentConfig::default()
+    };
+    let (writer, reader) = Spool::open(&dir.path().join("spool"), SpoolLimits::default()).unwrap();
+    let shutdown = CancellationToken::new();
+    let agent = Agent::start(&config, Sink::Spool(writer), shutdown.clone()).unwrap();
+    let address = agent.status().listeners[0].address.clone();
+    Running {
+        address: address.strip_prefix("http://").unwrap().to_owned(),
+        agent,
+        reader,
+        shutdown,
+        _dir: dir,
+    }
+}
+
+fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+impl Running {
+    /// The answer's status and body. Who is refused early may find the connection closed before all is sent.
+    fn send(&self, request: &[u8]) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let _ = stream.write_all(request);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let body = serde_json::from_str(body).unwrap_or(Value::Null);
+        (status.unwrap_or_default(), body)
+    }
+
+    /// What the spool holds once the agent has ended.
+    async fn spooled(self) -> Vec<(String, Vec<u8>)> {
+        let wanted = self.agent.status().listeners[0].durable_records;
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.agent.ended())
+            .await
+            .expect("the agent ends");
+        let (mut deliveries, _task) = self.reader.start(16, CancellationToken::new()).unwrap();
+        let mut found = Vec::new();
+        while (found.len() as u64) < wanted {
+            let delivery = timeout(PATIENCE, deliveries.recv()).await.unwrap().unwrap();
+            for record in delivery.batch.iter() {
+                found.push((record.origin.unit.to_string(), record.raw.to_vec()));
+            }
+            delivery.receipt.acknowledge();
+        }
+        found
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
+}
+
+#[tokio::test]
+async fn lines_and_bulk_requests_are_answered_when_they_are_spooled() {
+    let running = start();
+    let (status, answer) = running.send(&request("POST", "/", "", b"{\"a\":1}\r\n\n{\"a\":2}"));
+    assert_eq!((status, answer), (200, json!({ "records": 2 })));
+    let packed = gzip(b"{\"a\":3}\n");
+    let answer = running.send(&request("POST", "/", "Content-Encoding: gzip\r\n", &packed));
+    assert_eq!(answer, (200, json!({ "records": 1 })));
+    let packed = zstd::encode_all(&b"{\"a\":4}\n"[..], 3).unwrap();
+    let answer = running.send(&request("POST", "/", "Content-Encoding: zstd\r\n", &packed));
+    assert_eq!(answer, (200, json!({ "records": 1 })));
+
+    // As Filebeat begins, and as it sends.
+    let (status, answer) = running.send(&request("GET", "/", "", b""));
+    assert_eq!(status, 200);
+    assert!(answer["version"]["number"].is_string());
+    let bulk = b"{\"create\":{\"_index\":\"filebeat\",\"_id\":\"x1\"}}\n{\"a\":5}\n{\"index\":{}}\n{\"a\":6}\n\
+                 {\"delete\":{\"_id\":\"x1\"}}\n{\"update\":{}}\n{\"doc\":{}}\n";
+    let (status, answer) = running.send(&request(
+        "POST",
+        "/_bulk?filter_path=errors",
+        "Content-Encoding: gzip\r\n",
+        &gzip(bulk),
+    ));
+    assert_eq!(status, 200);
+    assert_eq!(answer["errors"], true);
+    let statuses: Vec<_> = [(0, "create"), (1, "index"), (2, "delete"), (3, "update")]
+        .map(|(item, action)| answer["items"][item][action]["status"].as_u64())
+        .into();
+    assert_eq!(statuses, [Some(201), Some(201), Some(400), Some(400)]);
+    assert_eq!(answer["items"][0]["create"]["_id"], "x1");
+
+    let long = vec![b'x'; RECORD_BYTES_MAX + 5];
+    assert_eq!(running.send(&request("POST", "/", "", &long)).0, 200);
+    let listener = running.agent.status().listeners[0].clone();
+    // Every answer came after its records were durable.
+    assert_eq!((listener.records, listener.durable_records), (7, 7));
+    assert_eq!(listener.truncated_records, 1);
+
+    let found = running.spooled().await;
+    assert!(found.iter().all(|(unit, _)| unit == "ward-4"));
+    let texts: Vec<_> = found.iter().map(|(_, raw)| raw.as_slice()).collect();
+    let expected: Vec<_> = (1..=6)
+        .map(|a| format!("{{\"a\":{a}}}").into_bytes())
+        .collect();
+    assert_eq!(texts[..6], expected);
+    assert_eq!(texts[6], &long[..RECORD_BYTES_MAX]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_refused_in_words_and_nothing_of_it_is_kept() {
+    let running = start();
+    let bomb = gzip(&vec![b'\n'; 64 << 20]);
+    let zstd_bomb = zstd::encode_all(vec![b'\n'; 64 << 20].as_slice(), 3).unwrap();
+    let large = vec![b'\n'; BODY_BYTES + 1];
+    let lying = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{}\n";
+    let cases: [(Vec<u8>, u16, &str); 9] = [
+        (
+            request("POST", "/", "Content-Encoding: gzip\r\n", &bomb),
+            413,
+            "larger than",
+        ),
+        (
+            request("POST", "/", "Content-Encoding: zstd\r\n", &zstd_bomb),
+            413,
+            "larger than",
+        ),
+        (
+            request("POST", "/", "Content-Encoding: br\r\n", b"x"),
+            415,
+            "`br` is not known",
+        ),
+        (
+            request("POST", "/", "Content-Encoding: gzip\r\n", b"{}"),
+            400,
+            "does not unpack",
+        ),
+        (
+            request("POST", "/_bulk", "", b"{\"a\":1}\n{\"a\":2}\n"),
+            400,
+            "Malformed action/metadata line [1]",
+        ),
+        (
+            request("POST", "/_bulk", "", b"{\"index\":{}}\n{}\nnonsense\n"),
+            400,
+            "metadata line [3]",
+        ),
+        (
+            request("POST", "/_bulk", "", b""),
+            400,
+            "request body is required",
+        ),
+        (request("DELETE", "/x", "", b""), 404, "send records to `/`"),
+        (lying.to_vec(), 413, "larger than"),
+    ];
+    for (request, status, words) in &cases {
+        let (found, answer) = running.send(request);
+        let reason = answer["error"]["reason"].to_string();
+        let shown = String::from_utf8_lossy(&request[..request.len().min(90)]);
+        assert_eq!(found, *status, "{shown}: {reason}");
+        assert!(reason.contains(words), "{shown}: {reason}");
+        assert_eq!(answer["status"], u64::from(found));
+    }
+    // The answer to what is sent in full beyond the bound may be lost with the connection.
+    assert!([0, 413].contains(&running.send(&request("POST", "/", "", &large)).0));
+    // A body that ends too early: the sender is gone, and nothing of it is taken.
+    let mut short = TcpStream::connect(&running.address).unwrap();
+    let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"half\":1}\n";
+    short.write_all(head).unwrap();
+    short.shutdown(std::net::Shutdown::Write).unwrap();
+    let _ = short.read_to_end(&mut Vec::new());
+    assert_eq!(
+        running.send(&request("POST", "/", "", b"{\"last\":1}\n")).0,
+        200
+    );
+    let listener = running.agent.status().listeners[0].clone();
+    assert!(listener.refused_requests >= cases.len() as u64);
+    let found = running.spooled().await;
+    assert_eq!(found, [("ward-4".to_owned(), b"{\"last\":1}".to_vec())]);
+}
+
+#[test]
+fn bounds_that_make_no_sense_are_told() {
+    let mut config: HttpConfig = toml::from_str("listen = '127.0.0.1:9200'").unwrap();
+    assert_eq!(config.problems(), Vec::<String>::new());
+    config.body_bytes_max = 0;
+    config.units = BTreeMap::from([("ward/8".into(), "x".into())]);
+    assert_eq!(config.problems().len(), 2);
+}
