@@ -17,8 +17,9 @@ use crate::lock::{self, LockError};
 use crate::sink::{Sink, SinkMonitor};
 use crate::sources::files::lines::BatchLimits;
 use crate::sources::files::tailer::{Tailer, TailerSettings};
-use crate::sources::received::Listeners;
+use crate::sources::received::{BindError, Listeners};
 use crate::sources::receivers::Receivers;
+use crate::sources::tls::ListenTlsError;
 use crate::spool::{Spool, SpoolError, SpoolMonitor, SpoolReader, SpoolWriter};
 use crate::status::AgentStatus;
 
@@ -50,6 +51,12 @@ pub enum AgentError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The certificate of an address cannot be used.
+    #[error(transparent)]
+    ListenTls(#[from] ListenTlsError),
+    /// What senders must know cannot be read.
+    #[error("http.sign_in: {0}")]
+    SignIn(String),
     /// The agent's own spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -125,8 +132,7 @@ impl Agent {
             groups: config.files.clone(),
             limits,
         };
-        let (receivers, listeners) = Receivers::bind(config, limits)
-            .map_err(|(address, source)| AgentError::Listen { address, source })?;
+        let (receivers, listeners) = Receivers::bind(config, limits)?;
         let mut ended = Vec::new();
         let mut spool = None;
         if !receivers.is_empty() {
@@ -227,6 +233,16 @@ fn run_thread(
         .spawn(run)
         .map_err(AgentError::Thread)?;
     Ok(ended)
+}
+
+impl From<BindError> for AgentError {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::Address(address, source) => Self::Listen { address, source },
+            BindError::Tls(error) => Self::ListenTls(error),
+            BindError::SignIn(reason) => Self::SignIn(reason),
+        }
+    }
 }
 
 fn privileged_hint(address: &SocketAddr, source: &io::Error) -> &'static str {

@@ -10,6 +10,7 @@ pub mod agent;
 mod clock;
 pub mod config;
 pub mod delivery;
+mod durable;
 mod forward;
 pub mod frame;
 pub mod kafka;

@@ -1,6 +1,7 @@
 //! Where records come from.
 
 pub mod command;
+mod connection;
 pub mod files;
 pub mod http;
 mod once;
@@ -9,3 +10,4 @@ pub(crate) mod receivers;
 pub(crate) mod senders;
 pub mod stdin;
 pub mod syslog;
+pub mod tls;

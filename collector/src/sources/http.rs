@@ -7,6 +7,7 @@ mod body;
 mod bulk;
 mod connections;
 mod server;
+mod sign_in;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,8 +15,10 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::senders::{SenderSettings, network_problems};
+use super::tls::ListenTls;
 
 pub(crate) use server::{Bound, bind, serve};
+pub use sign_in::SignIn;
 
 /// An address to listen on for HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,12 @@ pub struct HttpConfig {
     /// Most bytes a request may have, unpacked.
     #[serde(default = "default_body_bytes_max")]
     pub body_bytes_max: usize,
+    /// Certificate and key; without them the address speaks plain HTTP.
+    #[serde(default)]
+    pub tls: Option<ListenTls>,
+    /// What senders must know; without it anyone who reaches the address may send.
+    #[serde(default)]
+    pub sign_in: Option<SignIn>,
 }
 
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -49,7 +58,15 @@ impl HttpConfig {
                 "body_bytes_max: {found} is out of range; choose 1 to {BODY_BYTES_MAX}"
             ));
         }
+        problems.extend(self.tls.as_ref().and_then(ListenTls::problem));
+        let sign_in = self.sign_in.iter().flat_map(SignIn::problems);
+        problems.extend(sign_in.map(|problem| format!("sign_in.{problem}")));
         problems
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     fn senders(&self) -> SenderSettings {

@@ -1,5 +1,7 @@
 //! What is received once and cannot be asked for again: how it is counted, and kept before more is taken.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +10,7 @@ use citywatch_parsers::RecordBatch;
 use citywatch_parsers::record::Truncated;
 
 use crate::sink::{Sink, SinkError};
+use crate::sources::tls::ListenTlsError;
 use crate::status::ListenerStatus;
 
 /// How long records are collected into a batch.
@@ -33,6 +36,23 @@ pub(crate) struct Counts {
     pub(crate) last_error: Mutex<Option<String>>,
     /// The port, for asking the kernel what it dropped.
     pub(crate) udp_port: Option<u16>,
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug)]
+pub(crate) enum BindError {
+    /// It cannot be had.
+    Address(SocketAddr, io::Error),
+    /// Its certificate cannot be used.
+    Tls(ListenTlsError),
+    /// What senders must know cannot be read.
+    SignIn(String),
+}
+
+impl From<ListenTlsError> for BindError {
+    fn from(error: ListenTlsError) -> Self {
+        Self::Tls(error)
+    }
 }
 
 /// What became of batches.

@@ -1,7 +1,5 @@
 //! All sources whose records come once, side by side.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use citywatch_parsers::{LogSource, Origin};
@@ -11,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::command::{self, CommandConfig};
 use super::files::lines::BatchLimits;
 use super::http;
-use super::received::{Counts, Listeners};
+use super::received::{BindError, Counts, Listeners};
 use super::stdin::{self, StdinConfig};
 use super::syslog::{self, Bound};
 use crate::clock;
@@ -35,7 +33,7 @@ impl Receivers {
     pub(crate) fn bind(
         config: &AgentConfig,
         limits: BatchLimits,
-    ) -> Result<(Self, Listeners), (SocketAddr, io::Error)> {
+    ) -> Result<(Self, Listeners), BindError> {
         let (syslog, mut listeners) = syslog::bind(&config.syslog)?;
         let http = http::bind(&config.http, &mut listeners)?;
         let mut counted = |name: String| {

@@ -1,4 +1,4 @@
-//! Syslog from devices that have no agent: UDP and TCP, IPv4 and IPv6.
+//! Syslog from devices that have no agent: UDP, TCP and TLS (RFC 5425), IPv4 and IPv6.
 //!
 //! What arrives here cannot be read again, so it goes to a spool first. Each sender's address is a
 //! stream of its own; its records are numbered from the listener's start, which is part of the
@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::senders::{SenderSettings, network_problems};
+use super::tls::ListenTls;
 
 pub(crate) use listener::{Bound, bind, serve};
 
@@ -34,6 +35,9 @@ pub struct SyslogConfig {
     /// The offices by the senders' networks, for example `"10.7.0.0/16" = "ward-7"`; the narrowest wins.
     #[serde(default)]
     pub units: BTreeMap<String, String>,
+    /// Certificate and key for the protocol `tls`.
+    #[serde(default)]
+    pub tls: Option<ListenTls>,
 }
 
 /// How syslog travels.
@@ -44,6 +48,8 @@ pub enum Protocol {
     Udp,
     /// Lines or counted messages.
     Tcp,
+    /// The same within TLS.
+    Tls,
 }
 
 impl Protocol {
@@ -52,6 +58,7 @@ impl Protocol {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 }
@@ -61,10 +68,28 @@ impl SyslogConfig {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.protocols.is_empty() {
-            problems.push("protocols: empty; choose `udp`, `tcp` or both".into());
+            problems.push("protocols: empty; choose of `udp`, `tcp` and `tls`".into());
         }
+        let (is_tcp, is_tls) = (self.has(Protocol::Tcp), self.has(Protocol::Tls));
+        if is_tcp && is_tls && self.listen.port() != 0 {
+            problems.push(
+                "protocols: `tcp` and `tls` cannot share a port; give each a section of its own"
+                    .into(),
+            );
+        }
+        if is_tls && self.tls.is_none() {
+            problems.push("tls: missing; name `certificate` and `key`".into());
+        }
+        if !is_tls && self.tls.is_some() {
+            problems.push("tls: not used; add `tls` to `protocols`".into());
+        }
+        problems.extend(self.tls.as_ref().and_then(ListenTls::problem));
         problems.extend(network_problems(&self.units));
         problems
+    }
+
+    fn has(&self, protocol: Protocol) -> bool {
+        self.protocols.contains(&protocol)
     }
 
     fn senders(&self) -> SenderSettings {

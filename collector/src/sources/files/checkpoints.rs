@@ -3,13 +3,13 @@
 //! One small JSON file, replaced as a whole. It may lag behind what was sent: then the same records
 //! are sent again with the same identity, and the engine drops them.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Fingerprint, Identity};
+use crate::durable::Kept;
 
 /// Files that are gone are forgotten, the longest gone first, beyond this many.
 const GONE_MAX: usize = 10_000;
@@ -42,37 +42,14 @@ pub(crate) struct Checkpoints {
 
 /// Where checkpoints are kept, and what was kept there last.
 #[derive(Debug)]
-pub(crate) struct CheckpointStore {
-    path: PathBuf,
-    saved: Checkpoints,
-}
+pub(crate) struct CheckpointStore(Kept<Checkpoints>);
 
 impl CheckpointStore {
-    /// Reads what is there. A file that cannot be understood is set aside: reading everything again
-    /// costs time, and loses nothing.
+    /// Reads what is there.
     pub(crate) fn open(dir: &Path) -> io::Result<(Self, Checkpoints)> {
-        fs::create_dir_all(dir)?;
-        let path = dir.join("checkpoints.json");
-        let saved = match fs::read(&path) {
-            Ok(bytes) => match serde_json::from_slice::<Checkpoints>(&bytes) {
-                Ok(checkpoints) => checkpoints,
-                Err(error) => {
-                    let aside = path.with_extension("damaged");
-                    tracing::error!(path = %path.display(), aside = %aside.display(), %error, "the checkpoints cannot be read: set aside, files are read from their beginning");
-                    fs::rename(&path, &aside)?;
-                    Checkpoints::default()
-                }
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Checkpoints::default(),
-            Err(error) => return Err(error),
-        };
-        Ok((
-            Self {
-                path,
-                saved: saved.clone(),
-            },
-            saved,
-        ))
+        let kept = Kept::<Checkpoints>::open(dir.join("checkpoints.json"))?;
+        let saved = kept.get().clone();
+        Ok((Self(kept), saved))
     }
 
     /// Writes them durably, if they differ from what was written last.
@@ -82,25 +59,14 @@ impl CheckpointStore {
         if surplus > 0 {
             checkpoints.files.drain(..surplus);
         }
-        if checkpoints == self.saved {
-            return Ok(());
-        }
-        let bytes = serde_json::to_vec(&checkpoints).expect("numbers and texts are always JSON");
-        let fresh = self.path.with_extension("new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, &self.path)?;
-        if let Some(dir) = self.path.parent() {
-            File::open(dir)?.sync_all()?;
-        }
-        self.saved = checkpoints;
-        Ok(())
+        self.0.keep(checkpoints)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn checkpoint() -> Checkpoint {

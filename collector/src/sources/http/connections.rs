@@ -1,28 +1,23 @@
-//! Connections, bounded in number and in how long they may say nothing.
+//! Accepts connections, no more than a bounded number at a time; others wait in the kernel's queue.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
+use crate::sources::connection::{Connection, Terms};
 use crate::sources::received::RETRY_AFTER;
 
 const CONNECTIONS_MAX: usize = 256;
-/// A connection on which nothing moves for this long is closed.
-const IDLE_MAX: Duration = Duration::from_secs(120);
 
-/// Accepts no more than a bounded number of connections; others wait in the kernel's queue.
+/// The accepting side of an address.
 pub(super) struct Connections {
     listener: TcpListener,
+    terms: Terms,
     places: Arc<Semaphore>,
 }
 
@@ -31,9 +26,12 @@ pub(super) struct Connections {
 pub(super) struct Sender(pub(super) SocketAddr);
 
 impl Connections {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { listener, places }
+    pub(super) fn new(listener: TcpListener, terms: Terms) -> Self {
+        Self {
+            listener,
+            terms,
+            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        }
     }
 }
 
@@ -47,11 +45,7 @@ impl Listener for Connections {
         loop {
             match self.listener.accept().await {
                 Ok((stream, sender)) => {
-                    let connection = Connection {
-                        stream,
-                        idle: Box::pin(tokio::time::sleep(IDLE_MAX)),
-                        _place: place,
-                    };
+                    let connection = Connection::new(stream, sender, self.terms.clone(), place);
                     return (connection, sender);
                 }
                 Err(error) => {
@@ -71,59 +65,5 @@ impl Listener for Connections {
 impl Connected<IncomingStream<'_, Connections>> for Sender {
     fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
         Self(*stream.remote_addr())
-    }
-}
-
-pub(super) struct Connection {
-    stream: TcpStream,
-    idle: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    /// Time starts again when something moved; without that it runs out.
-    fn watch<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        moved: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if moved.is_ready() {
-            self.idle.as_mut().reset(Instant::now() + IDLE_MAX);
-            return moved;
-        }
-        self.idle
-            .as_mut()
-            .poll(context)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = pin!(&mut self.stream).poll_read(context, buffer);
-        self.watch(context, read)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = pin!(&mut self.stream).poll_write(context, bytes);
-        self.watch(context, written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -1,7 +1,7 @@
 //! Requests in, records to the sink, answers when they are durable.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,21 +10,26 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use citywatch_parsers::record::Truncated;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::HttpConfig;
 use super::body::{BodyError, unpack};
 use super::bulk::{self, BulkError};
 use super::connections::{Connections, Sender};
+use super::sign_in::Gate;
+use super::{HttpConfig, SignIn};
 use crate::sink::Sink;
+use crate::sources::connection::Terms;
 use crate::sources::files::lines::RECORD_BYTES_MAX;
-use crate::sources::received::{Counts, Kept, Listeners, PENDING_BYTES_MAX, keep};
+use crate::sources::received::{BindError, Counts, Kept, Listeners, PENDING_BYTES_MAX, keep};
 use crate::sources::senders::Senders;
 
 /// Requests whose bodies are in memory at once; others wait before theirs are read.
@@ -33,6 +38,8 @@ const BODIES_MAX: usize = 4;
 const BODY_WITHIN: Duration = Duration::from_secs(60);
 /// How long requests that have begun may take at the end.
 const END_WITHIN: Duration = Duration::from_secs(10);
+/// A connection on which nothing moves for this long is closed.
+const IDLE_MAX: Duration = Duration::from_secs(120);
 /// Beats refuse to send to an Elasticsearch that is older than they are.
 const ELASTIC_VERSION: &str = "9.99.0";
 
@@ -40,6 +47,8 @@ const ELASTIC_VERSION: &str = "9.99.0";
 pub(crate) struct Bound {
     config: HttpConfig,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    gate: Option<Gate>,
     counts: Arc<Counts>,
 }
 
@@ -47,18 +56,27 @@ pub(crate) struct Bound {
 pub(crate) fn bind(
     configs: &[HttpConfig],
     listeners: &mut Listeners,
-) -> Result<Vec<Bound>, (SocketAddr, io::Error)> {
+) -> Result<Vec<Bound>, BindError> {
     let mut bound = Vec::new();
     for config in configs {
-        let listener = TcpListener::bind(config.listen).map_err(|error| (config.listen, error))?;
+        let tls = config.tls.as_ref();
+        let tls = tls.map(|tls| tls.server_config(&[b"h2", b"http/1.1"]));
+        let tls = tls.transpose()?.map(TlsAcceptor::from);
+        let gate = config.sign_in.as_ref().map(SignIn::gate).transpose();
+        let gate = gate.map_err(BindError::SignIn)?;
+        let listener = TcpListener::bind(config.listen)
+            .map_err(|error| BindError::Address(config.listen, error))?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let counts = Arc::new(Counts::default());
-        listeners
-            .0
-            .push((format!("http://{address}"), Arc::clone(&counts)));
+        listeners.0.push((
+            format!("{}://{address}", config.scheme()),
+            Arc::clone(&counts),
+        ));
         bound.push(Bound {
             config: config.clone(),
             listener,
+            tls,
+            gate,
             counts,
         });
     }
@@ -78,13 +96,20 @@ pub(crate) async fn serve(
         requests,
         bodies: Semaphore::new(BODIES_MAX),
         body_bytes_max: bound.config.body_bytes_max,
+        gate: bound.gate,
         counts: Arc::clone(&bound.counts),
     });
-    let senders = Senders::new(bound.config.senders(), &agent, &unit, "http");
+    let terms = Terms {
+        tls: bound.tls,
+        idle_max: IDLE_MAX,
+        counts: Arc::clone(&bound.counts),
+    };
+    let scheme = bound.config.scheme();
+    let senders = Senders::new(bound.config.senders(), &agent, &unit, scheme);
     let give_up = CancellationToken::new();
     let collect = collect(received, senders, &sink, &bound.counts, &give_up);
     let answer_all = async {
-        if let Err(error) = answer_until(bound.listener, server, &shutdown).await {
+        if let Err(error) = answer_until(bound.listener, terms, server, &shutdown).await {
             tracing::error!(%error, "a listener ended");
             bound.counts.set_error(Some(error.to_string()));
         }
@@ -95,11 +120,12 @@ pub(crate) async fn serve(
 
 async fn answer_until(
     listener: TcpListener,
+    terms: Terms,
     server: Arc<Server>,
     shutdown: &CancellationToken,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    let connections = Connections::new(tokio::net::TcpListener::from_std(listener)?);
+    let connections = Connections::new(tokio::net::TcpListener::from_std(listener)?, terms);
     let limit = DefaultBodyLimit::max(server.body_bytes_max);
     let router = Router::new()
         .fallback(answer)
@@ -170,6 +196,7 @@ struct Server {
     requests: mpsc::Sender<Received>,
     bodies: Semaphore,
     body_bytes_max: usize,
+    gate: Option<Gate>,
     counts: Arc<Counts>,
 }
 
@@ -194,6 +221,15 @@ async fn answer(
 }
 
 async fn route(server: &Server, sender: IpAddr, request: Request) -> Result<Response, Refusal> {
+    let authorization = request.headers().get(AUTHORIZATION);
+    let authorization = authorization.map(HeaderValue::as_bytes);
+    if server
+        .gate
+        .as_ref()
+        .is_some_and(|gate| !gate.opens(authorization))
+    {
+        return Err(Refusal::signed_out());
+    }
     let path = request.uri().path().to_owned();
     let is_asked = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_sent = matches!(*request.method(), Method::POST | Method::PUT);
@@ -358,6 +394,11 @@ impl Refusal {
         }
     }
 
+    fn signed_out() -> Self {
+        let reason = "sign in: send the header `Authorization` with the token, or the name and the password, that the agent's `sign_in` names";
+        Self::new(StatusCode::UNAUTHORIZED, "security_exception", reason)
+    }
+
     /// Nothing was kept for certain: the sender should send again.
     fn stopping() -> Self {
         let reason = "the records could not be kept: send them again";
@@ -385,10 +426,15 @@ impl From<BulkError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let error = json!({ "type": self.kind, "reason": self.reason, "root_cause": [{ "type": self.kind, "reason": self.reason }] });
-        json_response(
+        let mut response = json_response(
             self.status,
             &json!({ "error": error, "status": self.status.as_u16() }),
-        )
+        );
+        if self.status == StatusCode::UNAUTHORIZED {
+            let ways = HeaderValue::from_static("Basic realm=\"citywatch-agent\", Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, ways);
+        }
+        response
     }
 }
 

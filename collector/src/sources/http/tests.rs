@@ -1,7 +1,9 @@
 //! Requests as bytes over real sockets, with a real spool behind them.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use super::*;
 use crate::config::AgentConfig;
 use crate::sink::Sink;
 use crate::sources::files::lines::RECORD_BYTES_MAX;
+use crate::sources::tls::testing::{Authority, Shows};
 use crate::spool::{Spool, SpoolLimits};
 use crate::{Agent, AgentHandle, SpoolReader};
 
@@ -24,12 +27,16 @@ struct Running {
     reader: SpoolReader,
     shutdown: CancellationToken,
     address: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 fn start() -> Running {
+    start_with(|_, _| ())
+}
+
+fn start_with(change: impl FnOnce(&mut HttpConfig, &Path)) -> Running {
     let dir = tempfile::tempdir().unwrap();
-    let config = AgentConfig {
+    let mut config = AgentConfig {
         state_dir: dir.path().join("state"),
         http: vec![HttpConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -37,19 +44,23 @@ fn start() -> Running {
             unit: None,
             units: BTreeMap::from([("127.0.0.0/8".into(), "ward-4".into())]),
             body_bytes_max: BODY_BYTES,
+            tls: None,
+            sign_in: None,
         }],
         ..AgentConfig::default()
     };
+    change(&mut config.http[0], dir.path());
+    assert_eq!(config.problems(), Vec::<String>::new());
     let (writer, reader) = Spool::open(&dir.path().join("spool"), SpoolLimits::default()).unwrap();
     let shutdown = CancellationToken::new();
     let agent = Agent::start(&config, Sink::Spool(writer), shutdown.clone()).unwrap();
     let address = agent.status().listeners[0].address.clone();
     Running {
-        address: address.strip_prefix("http://").unwrap().to_owned(),
+        address: address.split_once("://").unwrap().1.to_owned(),
         agent,
         reader,
         shutdown,
-        _dir: dir,
+        dir,
     }
 }
 
@@ -64,9 +75,14 @@ fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 impl Running {
     /// The answer's status and body. Who is refused early may find the connection closed before all is sent.
     fn send(&self, request: &[u8]) -> (u16, Value) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.send_over(stream, request)
+    }
+
+    fn send_over(&self, mut stream: impl Read + Write, request: &[u8]) -> (u16, Value) {
         let _ = stream.write_all(request);
+        let _ = stream.flush();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -233,4 +249,49 @@ fn bounds_that_make_no_sense_are_told() {
     config.body_bytes_max = 0;
     config.units = BTreeMap::from([("ward/8".into(), "x".into())]);
     assert_eq!(config.problems().len(), 2);
+}
+
+#[tokio::test]
+async fn within_tls_and_signed_in() {
+    let running = start_with(|config, dir| {
+        config.tls = Some(Authority::make(dir).listen_to_own());
+        fs::write(dir.join("token"), "t0ken\n").unwrap();
+        fs::write(dir.join("password"), "s3cret\n").unwrap();
+        config.sign_in = Some(SignIn {
+            bearer_token_file: Some(dir.join("token")),
+            user: Some("beat".into()),
+            password_file: Some(dir.join("password")),
+        });
+    });
+    assert!(
+        running.agent.status().listeners[0]
+            .address
+            .starts_with("https://")
+    );
+    let authority = Authority::in_dir(running.dir.path());
+    let send = |headers: &str, shows: Shows| {
+        let stream = authority.connect(&running.address, shows);
+        running.send_over(stream, &request("POST", "/", headers, b"{\"a\":1}\n"))
+    };
+    let kept = (200, json!({ "records": 1 }));
+    assert_eq!(
+        send("Authorization: Bearer t0ken\r\n", Shows::Certificate),
+        kept
+    );
+    // `beat:s3cret`, as curl and Beats send it.
+    let basic = "Authorization: Basic YmVhdDpzM2NyZXQ=\r\n";
+    assert_eq!(send(basic, Shows::Certificate), kept);
+    for headers in ["", "Authorization: Bearer other\r\n"] {
+        let (status, answer) = send(headers, Shows::Certificate);
+        assert_eq!(status, 401, "{headers}");
+        assert_eq!(answer["error"]["type"], "security_exception");
+    }
+    assert_eq!(
+        send(basic, Shows::Nothing).0,
+        0,
+        "no certificate, no answer"
+    );
+    let listener = running.agent.status().listeners[0].clone();
+    assert_eq!((listener.records, listener.refused_requests), (2, 2));
+    assert_eq!(running.spooled().await.len(), 2);
 }

@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use citywatch_parsers::record::Truncated;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::framing::Framing;
 use super::{Protocol, SyslogConfig};
 use crate::sink::Sink;
+use crate::sources::connection::{Connection, Terms};
 use crate::sources::received::{
-    COLLECT_FOR, Counts, Listeners, PENDING_BYTES_MAX, RETRY_AFTER, keep,
+    BindError, COLLECT_FOR, Counts, Listeners, PENDING_BYTES_MAX, RETRY_AFTER, keep,
 };
 use crate::sources::senders::Senders;
+use crate::sources::tls::ListenTls;
 
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 const CONNECTIONS_MAX: usize = 1024;
@@ -38,37 +40,57 @@ pub(crate) struct Bound {
 enum Socket {
     Udp(UdpSocket),
     Tcp(TcpListener),
+    Tls(TcpListener, TlsAcceptor),
+}
+
+impl Socket {
+    fn bind(config: &SyslogConfig, protocol: Protocol) -> Result<Self, BindError> {
+        let address = config.listen;
+        let refused = |error| BindError::Address(address, error);
+        let tcp = || TcpListener::bind(address).map_err(refused);
+        match protocol {
+            Protocol::Udp => UdpSocket::bind(address).map(Self::Udp).map_err(refused),
+            Protocol::Tcp => tcp().map(Self::Tcp),
+            Protocol::Tls => {
+                let tls = config
+                    .tls
+                    .as_ref()
+                    .map(|tls: &ListenTls| tls.server_config(&[]));
+                let missing = || io::Error::other("it has no certificate: set `tls`");
+                let tls = tls.transpose()?.ok_or_else(|| refused(missing()))?;
+                Ok(Self::Tls(tcp()?, TlsAcceptor::from(tls)))
+            }
+        }
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self {
+            Self::Udp(_) => Protocol::Udp,
+            Self::Tcp(_) => Protocol::Tcp,
+            Self::Tls(..) => Protocol::Tls,
+        }
+    }
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp(listener) | Self::Tls(listener, _) => listener.local_addr(),
+        }
+    }
 }
 
 /// Binds all addresses; the first that cannot be had is named.
-pub(crate) fn bind(
-    configs: &[SyslogConfig],
-) -> Result<(Vec<Bound>, Listeners), (SocketAddr, io::Error)> {
+pub(crate) fn bind(configs: &[SyslogConfig]) -> Result<(Vec<Bound>, Listeners), BindError> {
     let (mut bound, mut listeners) = (Vec::new(), Vec::new());
     for config in configs {
         for protocol in &config.protocols {
-            let (socket, udp_port) = match protocol {
-                Protocol::Udp => {
-                    let socket =
-                        UdpSocket::bind(config.listen).map_err(|error| (config.listen, error))?;
-                    let port = socket.local_addr().ok().map(|address| address.port());
-                    (Socket::Udp(socket), port)
-                }
-                Protocol::Tcp => {
-                    let listener =
-                        TcpListener::bind(config.listen).map_err(|error| (config.listen, error))?;
-                    (Socket::Tcp(listener), None)
-                }
-            };
+            let socket = Socket::bind(config, *protocol)?;
+            let address = socket.address().unwrap_or(config.listen);
+            let is_udp = *protocol == Protocol::Udp;
             let counts = Arc::new(Counts {
-                udp_port,
+                udp_port: is_udp.then_some(address.port()),
                 ..Counts::default()
             });
-            let address = match &socket {
-                Socket::Udp(socket) => socket.local_addr(),
-                Socket::Tcp(listener) => listener.local_addr(),
-            };
-            let address = address.unwrap_or(config.listen);
             listeners.push((
                 format!("syslog+{}://{address}", protocol.name()),
                 Arc::clone(&counts),
@@ -98,11 +120,7 @@ pub(crate) async fn serve(
             socket,
             counts,
         } = listener;
-        let protocol = match socket {
-            Socket::Udp(_) => Protocol::Udp,
-            Socket::Tcp(_) => Protocol::Tcp,
-        };
-        let scheme = format!("syslog+{}", protocol.name());
+        let scheme = format!("syslog+{}", socket.protocol().name());
         let senders = Senders::new(config.senders(), agent, unit, &scheme);
         let (pieces, received) = mpsc::channel(PIECES_MAX);
         let collector = Collector {
@@ -115,7 +133,10 @@ pub(crate) async fn serve(
         tasks.spawn(async move {
             let served = match socket {
                 Socket::Udp(socket) => serve_udp(socket, pieces, &shutdown).await,
-                Socket::Tcp(listener) => serve_tcp(listener, pieces, counts, &shutdown).await,
+                Socket::Tcp(listener) => serve_tcp(listener, None, pieces, counts, &shutdown).await,
+                Socket::Tls(listener, tls) => {
+                    serve_tcp(listener, Some(tls), pieces, counts, &shutdown).await
+                }
             };
             if let Err(error) = served {
                 tracing::error!(%error, "a listener ended");
@@ -163,6 +184,7 @@ async fn serve_udp(
 
 async fn serve_tcp(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     pieces: mpsc::Sender<Piece>,
     counts: Arc<Counts>,
     shutdown: &CancellationToken,
@@ -170,6 +192,11 @@ async fn serve_tcp(
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let terms = Terms {
+        tls,
+        idle_max: IDLE_MAX,
+        counts: Arc::clone(&counts),
+    };
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -191,10 +218,10 @@ async fn serve_tcp(
             metrics::counter!("citywatch_agent_refused_connections_total").increment(1);
             continue;
         };
+        let connection = Connection::new(stream, sender, terms.clone(), place);
         let (pieces, shutdown) = (pieces.clone(), shutdown.clone());
         connections.spawn(async move {
-            let _place = place;
-            serve_connection(stream, sender, &pieces, &shutdown).await;
+            serve_connection(connection, sender, &pieces, &shutdown).await;
         });
     }
     while connections.join_next().await.is_some() {}
@@ -202,7 +229,7 @@ async fn serve_tcp(
 }
 
 async fn serve_connection(
-    mut stream: TcpStream,
+    mut connection: Connection,
     sender: SocketAddr,
     pieces: &mpsc::Sender<Piece>,
     shutdown: &CancellationToken,
@@ -212,9 +239,9 @@ async fn serve_connection(
     loop {
         let read = tokio::select! {
             () = shutdown.cancelled() => break,
-            read = tokio::time::timeout(IDLE_MAX, stream.read(&mut buffer)) => read,
+            read = connection.read(&mut buffer) => read,
         };
-        let Ok(Ok(length)) = read else { break };
+        let Ok(length) = read else { break };
         if length == 0 {
             break;
         }

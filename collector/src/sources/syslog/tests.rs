@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::config::AgentConfig;
 use crate::sink::Sink;
+use crate::sources::tls::testing::{Authority, Shows};
 use crate::spool::{Spool, SpoolLimits};
 use crate::status::ListenerStatus;
 use crate::{Agent, AgentHandle};
@@ -29,6 +30,7 @@ fn config(listen: &str) -> SyslogConfig {
             ("127.0.0.1/32".into(), "ward-2".into()),
             ("::1/128".into(), "ward-6".into()),
         ]),
+        tls: None,
     }
 }
 
@@ -112,6 +114,114 @@ async fn what_is_received_over_udp_and_tcp_is_spooled_by_sender() {
     timeout(PATIENCE, agent.ended())
         .await
         .expect("the agent ends");
+}
+
+#[tokio::test]
+async fn within_tls_too_and_only_from_senders_with_a_certificate_where_that_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::make(dir.path());
+    let tls = |listen: &str, tls: ListenTls| SyslogConfig {
+        protocols: vec![Protocol::Tls],
+        tls: Some(tls),
+        ..config(listen)
+    };
+    let agent_config = AgentConfig {
+        state_dir: dir.path().join("state"),
+        syslog: vec![
+            tls("127.0.0.1:0", authority.listen()),
+            tls("[::1]:0", authority.listen_to_own()),
+        ],
+        ..AgentConfig::default()
+    };
+    assert_eq!(agent_config.problems(), Vec::<String>::new());
+    let (writer, reader) = Spool::open(&dir.path().join("spool"), SpoolLimits::default()).unwrap();
+    let shutdown = CancellationToken::new();
+    let agent = match Agent::start(&agent_config, Sink::Spool(writer), shutdown.clone()) {
+        Ok(agent) => agent,
+        Err(error) => {
+            eprintln!("skipped: no IPv6 here ({error})");
+            return;
+        }
+    };
+    let ports = ports(&agent);
+    let send = |port: usize, shows: Shows| {
+        let mut stream = authority.connect(&ports[port], shows);
+        let text = b"11 <34>tls one<34>tls two\n";
+        stream.write_all(text).and_then(|()| stream.flush())
+    };
+    send(0, Shows::Nothing).unwrap();
+    send(1, Shows::Certificate).unwrap();
+    // In TLS 1.3 the sender may hear of the refusal only later.
+    let _ = send(1, Shows::Nothing);
+    TcpStream::connect(&ports[0])
+        .unwrap()
+        .write_all(b"<34>not within TLS\n")
+        .unwrap();
+
+    let all_answered = async {
+        loop {
+            let [open, own] = &agent.status().listeners[..] else {
+                panic!("two listeners");
+            };
+            let refused = (open.refused_connections, own.refused_connections);
+            if (open.records, own.records, refused) == (2, 2, (1, 1)) {
+                assert!(own.last_error.as_deref().unwrap_or("").contains("TLS with"));
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, all_answered)
+        .await
+        .expect("two are received and two refused");
+    shutdown.cancel();
+    timeout(PATIENCE, agent.ended())
+        .await
+        .expect("the agent ends");
+    let (mut deliveries, _task) = reader.start(16, CancellationToken::new()).unwrap();
+    let mut found = Vec::new();
+    while found.len() < 4 {
+        let delivery = timeout(PATIENCE, deliveries.recv()).await.unwrap().unwrap();
+        for record in delivery.batch.iter() {
+            assert!(record.origin.stream.as_str().starts_with("syslog+tls://"));
+            found.push(format!(
+                "{} {}",
+                record.origin.unit,
+                String::from_utf8_lossy(record.raw)
+            ));
+        }
+        delivery.receipt.acknowledge();
+    }
+    found.sort();
+    let expected = [
+        "ward-2 <34>tls one",
+        "ward-2 <34>tls two",
+        "ward-6 <34>tls one",
+        "ward-6 <34>tls two",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn tls_needs_its_protocol_and_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let tls = Some(Authority::make(dir.path()).listen());
+    let problems = |protocols: &[Protocol], tls: Option<ListenTls>| {
+        let protocols = protocols.to_vec();
+        SyslogConfig {
+            protocols,
+            tls,
+            ..config("127.0.0.1:6514")
+        }
+        .problems()
+    };
+    assert!(problems(&[Protocol::Tls], None)[0].starts_with("tls: missing"));
+    assert!(problems(&[Protocol::Tcp], tls.clone())[0].starts_with("tls: not used"));
+    assert!(problems(&[Protocol::Tcp, Protocol::Tls], tls.clone())[0].contains("share a port"));
+    assert_eq!(
+        problems(&[Protocol::Udp, Protocol::Tls], tls),
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test]
