@@ -53,6 +53,8 @@ maven:fetches_the_Kafka_broker
 chromium:browser_test
 curl:asks_whether_the_server_under_test_is_ready
 procps:process_checks_in_end-to-end_tests
+systemd:the_agent_reads_journals_through_journalctl
+systemd-journal-remote:writes_the_journals_of_those_tests
 "
 
 # A command that is already there, from wherever, serves as well as Debian's package of it.

@@ -19,6 +19,7 @@ use crate::sources::files::lines::BatchLimits;
 use crate::sources::files::tailer::{Tailer, TailerSettings};
 use crate::sources::received::{BindError, Listeners};
 use crate::sources::receivers::Receivers;
+use crate::sources::resumed::{Identity, Reading, Resumed};
 use crate::sources::tls::ListenTlsError;
 use crate::spool::{Spool, SpoolError, SpoolMonitor, SpoolReader, SpoolWriter};
 use crate::status::AgentStatus;
@@ -132,7 +133,9 @@ impl Agent {
             groups: config.files.clone(),
             limits,
         };
-        let (receivers, listeners) = Receivers::bind(config, limits)?;
+        let (receivers, mut listeners) = Receivers::bind(config, limits)?;
+        let resumed = Resumed::open(config, &dir, &mut listeners).map_err(state_dir_error)?;
+        let lock = Arc::new(lock);
         let mut ended = Vec::new();
         let mut spool = None;
         if !receivers.is_empty() {
@@ -141,6 +144,24 @@ impl Agent {
             let shutdown = shutdown.clone();
             let serve = async move { route.serve(receivers, &shutdown).await };
             ended.push(run_thread("agent-listeners", serve)?);
+        }
+        if !resumed.is_empty() {
+            let reading = Reading {
+                identity: Identity {
+                    agent: config.name.clone(),
+                    unit: config.unit.clone(),
+                    host: config.host.clone(),
+                },
+                limits,
+                sink: sink.clone(),
+                shutdown: shutdown.clone(),
+            };
+            let lock = Arc::clone(&lock);
+            let read = async move {
+                resumed.serve(reading).await;
+                drop(lock);
+            };
+            ended.push(run_thread("agent-journals", read)?);
         }
         let mut tailer =
             Tailer::new(settings, sink, status.clone(), &dir).map_err(state_dir_error)?;

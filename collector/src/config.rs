@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::kafka::ProducerConfig;
 use crate::sources::command::{self, CommandConfig};
-use crate::sources::files::FilesConfig;
+use crate::sources::evtx::{self, EvtxConfig};
+use crate::sources::files::{self, FilesConfig};
 use crate::sources::http::HttpConfig;
+use crate::sources::journald::{self, JournaldConfig};
 use crate::sources::stdin::StdinConfig;
 use crate::sources::syslog::SyslogConfig;
 use crate::spool::SpoolLimits;
@@ -34,6 +36,10 @@ pub struct AgentConfig {
     pub batch_bytes_max: usize,
     /// The files to read.
     pub files: Vec<FilesConfig>,
+    /// systemd's journals to read.
+    pub journald: Vec<JournaldConfig>,
+    /// The EVTX files to read.
+    pub evtx: Vec<EvtxConfig>,
     /// The addresses to listen on for syslog.
     pub syslog: Vec<SyslogConfig>,
     /// The addresses to listen on for HTTP.
@@ -59,6 +65,8 @@ impl Default for AgentConfig {
             batch_records_max: 4096,
             batch_bytes_max: 1 << 20,
             files: Vec::new(),
+            journald: Vec::new(),
+            evtx: Vec::new(),
             syslog: Vec::new(),
             http: Vec::new(),
             command: Vec::new(),
@@ -131,6 +139,8 @@ impl AgentConfig {
 
     fn reads_nothing_but_stdin(&self) -> bool {
         self.files.is_empty()
+            && self.journald.is_empty()
+            && self.evtx.is_empty()
             && self.syslog.is_empty()
             && self.http.is_empty()
             && self.command.is_empty()
@@ -153,20 +163,12 @@ impl AgentConfig {
             }
         }
         for (index, group) in self.files.iter().enumerate() {
-            if group.paths.is_empty() {
-                problems.push(format!(
-                    "files[{index}].paths: empty; name the files to read, or remove the group"
-                ));
-            }
-            for pattern in group.paths.iter().chain(&group.exclude) {
-                if let Err(error) = glob::Pattern::new(pattern) {
-                    problems.push(format!(
-                        "files[{index}]: pattern `{pattern}`: {} at character {}",
-                        error.msg,
-                        error.pos + 1
-                    ));
-                }
-            }
+            problems.extend(files::pattern_problems(
+                "files",
+                index,
+                &group.paths,
+                &group.exclude,
+            ));
         }
         for (index, syslog) in self.syslog.iter().enumerate() {
             problems.extend(
@@ -181,6 +183,8 @@ impl AgentConfig {
             problems.extend(found.map(|problem| format!("http[{index}].{problem}")));
         }
         problems.extend(command::problems(&self.command));
+        problems.extend(journald::problems(&self.journald));
+        problems.extend(evtx::problems(&self.evtx));
         if let Some(kafka) = &self.kafka {
             problems.extend(
                 kafka

@@ -2,8 +2,19 @@
 //! one record of ours, whose raw bytes are its JSON (format `windows_json`).
 
 use std::io::Cursor;
+use std::sync::Arc;
 
-use evtx::{EvtxParser, ParserSettings};
+use evtx::{EvtxChunkData, EvtxParser, ParserSettings};
+
+/// A file begins with a header of so many bytes; chunks follow, one after the other.
+pub const EVTX_HEADER_BYTES: usize = 4096;
+/// So many bytes has a chunk: it is read without the others.
+pub const EVTX_CHUNK_BYTES: usize = 64 << 10;
+/// So many bytes of a chunk tell which records it has.
+pub const EVTX_CHUNK_HEAD_BYTES: usize = 40;
+/// The first bytes of a file.
+pub const EVTX_MAGIC: &[u8; 8] = b"ElfFile\0";
+const CHUNK_MAGIC: &[u8; 8] = b"ElfChnk\0";
 
 /// One record of an EVTX file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +25,85 @@ pub struct EvtxRecord {
     pub json: Vec<u8>,
 }
 
+/// Which records a chunk has, by their EventRecordID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvtxChunkIds {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+}
+
+/// Whether a chunk's checksums must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvtxChecksums {
+    /// They are those of its bytes; else it is being written, or damaged.
+    MustHold,
+    /// What can be read is read.
+    MayFail,
+}
+
+impl EvtxChunkIds {
+    /// Of a chunk's first [`EVTX_CHUNK_HEAD_BYTES`]; none where no chunk has been written.
+    pub fn of(head: &[u8]) -> Option<Self> {
+        let number = |at: usize| {
+            let bytes = head.get(at..at + 8)?.try_into().ok()?;
+            Some(u64::from_le_bytes(bytes))
+        };
+        let ids = Self {
+            first: number(24)?,
+            last: number(32)?,
+        };
+        (head.starts_with(CHUNK_MAGIC) && ids.first <= ids.last && ids.last != u64::MAX)
+            .then_some(ids)
+    }
+}
+
+/// A record of a chunk, and when it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvtxChunkRecord {
+    /// The record.
+    pub record: EvtxRecord,
+    /// In microseconds since 1970: with the id it tells a record from one of another file under the same name.
+    pub written_at_us: i64,
+}
+
+/// All records of one chunk in order; a broken one is an error in its place.
+///
+/// # Errors
+/// [`EvtxError::Chunk`] when nothing of it can be read, or its checksums do not hold and must.
+pub fn chunk_records(
+    chunk: Vec<u8>,
+    checksums: EvtxChecksums,
+) -> Result<Vec<Result<EvtxChunkRecord, EvtxError>>, EvtxError> {
+    let failed = |error: &dyn std::error::Error| EvtxError::Chunk(reasons(error));
+    let must_hold = checksums == EvtxChecksums::MustHold;
+    let mut data = EvtxChunkData::new(chunk, must_hold).map_err(|error| failed(&error))?;
+    let settings = Arc::new(ParserSettings::new().num_threads(1).indent(false));
+    let mut chunk = data.parse(settings).map_err(|error| failed(&error))?;
+    let read = |record: Result<evtx::EvtxRecord<'_>, _>| {
+        let record = record.and_then(evtx::EvtxRecord::into_json_bytes);
+        let record = record.map_err(|error| EvtxError::Record(reasons(&error)))?;
+        Ok(EvtxChunkRecord {
+            written_at_us: record.timestamp.as_microsecond(),
+            record: EvtxRecord {
+                id: record.event_record_id,
+                json: record.data,
+            },
+        })
+    };
+    Ok(chunk.iter().map(read).collect())
+}
+
 /// What can be wrong with an EVTX file.
 #[derive(Debug, thiserror::Error)]
 pub enum EvtxError {
     /// The file is none, or its header is broken.
     #[error("this is no EVTX file: {0}; export it again with `wevtutil epl`")]
     NotEvtx(String),
+    /// A chunk cannot be read; the others can.
+    #[error("a chunk of 64 KiB cannot be read: {0}")]
+    Chunk(String),
     /// A record or chunk cannot be read; the others can.
     #[error("a record cannot be read and is left out: {0}")]
     Record(String),

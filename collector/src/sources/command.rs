@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio_util::sync::CancellationToken;
 
 use citywatch_parsers::{LogSource, Origin};
@@ -134,9 +134,8 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) {
     let mut stream = ByteStream::new(origin, config.multiline, limits);
-    let mut restart_after = RESTART_AFTER_MIN;
+    let mut pauses = Pauses::new();
     loop {
-        let since = Instant::now();
         let ended = run(&config, &mut stream, &sink, &counts, &shutdown).await;
         stream.keep_all(&sink, &counts).await;
         if shutdown.is_cancelled() {
@@ -146,23 +145,84 @@ pub(crate) async fn serve(
             Ok(status) => format!("it ended ({status})"),
             Err(error) => format!("it cannot be run: {error}"),
         };
-        if since.elapsed() >= RAN_WELL_AFTER {
-            restart_after = RESTART_AFTER_MIN;
-        }
-        let restart_after_s = restart_after.as_secs();
-        tracing::warn!(
-            command = config.name(),
-            restart_after_s,
-            "a command is started again: {how}"
-        );
+        tracing::warn!(command = config.name(), "a command is started again: {how}");
         metrics::counter!("citywatch_agent_command_ends_total").increment(1);
         counts.set_error(Some(how));
         counts.ends.fetch_add(1, Ordering::Relaxed);
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(restart_after) => {}
+            () = pauses.pause() => {}
         }
-        restart_after = (restart_after * 2).min(RESTART_AFTER_MAX);
+    }
+}
+
+/// How long is waited before what ended is started again: longer each time, unless it ran well.
+pub(super) struct Pauses {
+    next: Duration,
+    since: Instant,
+}
+
+impl Pauses {
+    /// Something is started now.
+    pub(super) fn new() -> Self {
+        Self {
+            next: RESTART_AFTER_MIN,
+            since: Instant::now(),
+        }
+    }
+
+    /// It ended; after this it is started again.
+    pub(super) async fn pause(&mut self) {
+        if self.since.elapsed() >= RAN_WELL_AFTER {
+            self.next = RESTART_AFTER_MIN;
+        }
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(RESTART_AFTER_MAX);
+        self.since = Instant::now();
+    }
+}
+
+/// A program that runs in a process group of its own; what it says on standard error is logged.
+pub(super) struct Running {
+    child: Child,
+    group: Group,
+    pub(super) output: ChildStdout,
+}
+
+impl Running {
+    pub(super) fn start(name: &str, run: &[String]) -> io::Result<Self> {
+        let (program, arguments) = run
+            .split_first()
+            .ok_or_else(|| io::Error::other("no program is named"))?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let group = Group::of(&child);
+        if let Some(errors) = child.stderr.take() {
+            tokio::spawn(errors::log(errors, name.to_owned()));
+        }
+        let output = child.stdout.take();
+        let output = output.ok_or_else(|| io::Error::other("it has no output"))?;
+        Ok(Self {
+            child,
+            group,
+            output,
+        })
+    }
+
+    /// Asks it to end, and kills it after a while.
+    pub(super) async fn stop(mut self) -> io::Result<ExitStatus> {
+        self.group.signal(libc::SIGTERM);
+        tokio::select! {
+            status = self.child.wait() => return status,
+            () = tokio::time::sleep(END_WITHIN) => self.group.signal(libc::SIGKILL),
+        }
+        self.child.wait().await
     }
 }
 
@@ -174,24 +234,11 @@ async fn run(
     counts: &Counts,
     shutdown: &CancellationToken,
 ) -> io::Result<ExitStatus> {
-    let (program, arguments) = config
-        .run
-        .split_first()
-        .ok_or_else(|| io::Error::other("no program is named"))?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()?;
-    let group = Group::of(&child);
-    if let Some(errors) = child.stderr.take() {
-        tokio::spawn(errors::log(errors, config.name().to_owned()));
-    }
-    let output = child.stdout.take();
-    let output = output.ok_or_else(|| io::Error::other("it has no output"))?;
+    let Running {
+        mut child,
+        group,
+        output,
+    } = Running::start(config.name(), &config.run)?;
     let mut input = Input::Output(output);
     let mut stopped = stream.read(&mut input, sink, counts, shutdown).await;
     let give_up = CancellationToken::new();

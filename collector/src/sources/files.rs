@@ -132,6 +132,31 @@ pub fn matches(group: &FilesConfig) -> (Vec<MatchedFile>, Vec<String>) {
     )
 }
 
+/// What is wrong with a group's patterns, one sentence each.
+pub(crate) fn pattern_problems(
+    section: &str,
+    index: usize,
+    paths: &[String],
+    exclude: &[String],
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    if paths.is_empty() {
+        problems.push(format!(
+            "{section}[{index}].paths: empty; name the files to read, or remove the group"
+        ));
+    }
+    for pattern in paths.iter().chain(exclude) {
+        if let Err(error) = glob::Pattern::new(pattern) {
+            problems.push(format!(
+                "{section}[{index}]: pattern `{pattern}`: {} at character {}",
+                error.msg,
+                error.pos + 1
+            ));
+        }
+    }
+    problems
+}
+
 /// Compressed leftovers of rotation: they were read before they were compressed.
 fn default_exclude() -> Vec<String> {
     ["*.gz", "*.bz2", "*.xz", "*.zst"]

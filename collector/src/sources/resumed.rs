@@ -1,0 +1,168 @@
+//! Sources that can be read again from a position: the journal and EVTX files.
+//!
+//! A batch is handed to the sink and waited for; only then does the position move. What was on its way
+//! at a crash is read again, with the same identity.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use citywatch_parsers::{LogSource, Origin, RecordBatch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::evtx::{self, EvtxConfig};
+use super::files::lines::BatchLimits;
+use super::journald::{self, JournaldConfig};
+use super::received::{Counts, Listeners, RETRY_AFTER};
+use crate::config::AgentConfig;
+use crate::sink::{Sink, SinkError};
+
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+
+/// What each of these sources is given.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    pub(crate) identity: Identity,
+    pub(crate) limits: BatchLimits,
+    pub(crate) sink: Sink,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Whose records they are, where a source does not say otherwise.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) agent: String,
+    pub(crate) unit: String,
+    pub(crate) host: String,
+}
+
+/// Whether a batch is where it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a position moves only over what is durable"]
+pub(crate) enum Delivered {
+    Durable,
+    /// The agent stops: it may or may not have arrived.
+    NotKnown,
+}
+
+impl Identity {
+    /// The origin of a stream's records.
+    pub(crate) fn origin(
+        &self,
+        stream: &str,
+        (unit, host): (Option<&str>, Option<&str>),
+        (format, log_source): (&str, &LogSource<'static>),
+    ) -> Origin {
+        Origin {
+            unit: unit.unwrap_or(&self.unit).into(),
+            agent: self.agent.as_str().into(),
+            stream: stream.into(),
+            host: Some(host.unwrap_or(&self.host).into()),
+            format: format.into(),
+            log_source: log_source.clone(),
+        }
+    }
+}
+
+impl Reading {
+    /// Hands a batch over until it is durable, or the agent stops.
+    pub(crate) async fn deliver(&self, batch: RecordBatch, counts: &Counts) -> Delivered {
+        let mut retry_after = RETRY_AFTER;
+        let records = batch.len() as u64;
+        loop {
+            let attempt = async {
+                let mut ticket = self.sink.submit(batch.clone()).await?;
+                ticket.settled().await
+            };
+            let result = tokio::select! {
+                biased;
+                result = attempt => result,
+                () = stopping(&self.shutdown) => return Delivered::NotKnown,
+            };
+            match result {
+                Ok(()) => break,
+                Err(SinkError::Frame(error)) => {
+                    tracing::error!(%error, "records cannot be packed and are left out");
+                    metrics::counter!("citywatch_agent_lost_batches_total").increment(1);
+                    counts.set_error(Some(error.to_string()));
+                    return Delivered::Durable;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "records could not be sent, trying again");
+                    metrics::counter!("citywatch_agent_send_retries_total").increment(1);
+                    counts.send_retries.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(retry_after) => {}
+                () = self.shutdown.cancelled() => return Delivered::NotKnown,
+            }
+            retry_after = (retry_after * 2).min(RETRY_AFTER_MAX);
+        }
+        counts.durable_records.fetch_add(records, Ordering::Relaxed);
+        Delivered::Durable
+    }
+}
+
+/// What is on its way at the end has this long to arrive.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+async fn stopping(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(END_PATIENCE).await;
+}
+
+/// All of an agent's sources of this kind.
+pub(crate) struct Resumed {
+    journald: Vec<(JournaldConfig, journald::Positions, Arc<Counts>)>,
+    evtx: Vec<(EvtxConfig, evtx::Positions, Arc<Counts>)>,
+}
+
+impl Resumed {
+    /// Reads the positions of all of them; their counts join `listeners`.
+    pub(crate) fn open(
+        config: &AgentConfig,
+        state_dir: &Path,
+        listeners: &mut Listeners,
+    ) -> io::Result<Self> {
+        let mut counted = |name: String| {
+            let counts = Arc::new(Counts::default());
+            listeners.0.push((name, Arc::clone(&counts)));
+            counts
+        };
+        let mut sources = Self {
+            journald: Vec::new(),
+            evtx: Vec::new(),
+        };
+        for journald in &config.journald {
+            let positions = journald::Positions::open(state_dir, &journald.name)?;
+            let counts = counted(format!("journald:{}", journald.name));
+            sources.journald.push((journald.clone(), positions, counts));
+        }
+        for evtx in &config.evtx {
+            let positions = evtx::Positions::open(state_dir, &evtx.name)?;
+            let counts = counted(format!("evtx:{}", evtx.name));
+            sources.evtx.push((evtx.clone(), positions, counts));
+        }
+        Ok(sources)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.journald.is_empty() && self.evtx.is_empty()
+    }
+
+    /// Reads all of them until the end.
+    pub(crate) async fn serve(self, reading: Reading) {
+        let mut tasks = JoinSet::new();
+        for (config, positions, counts) in self.journald {
+            tasks.spawn(journald::serve(config, positions, counts, reading.clone()));
+        }
+        for (config, positions, counts) in self.evtx {
+            tasks.spawn(evtx::serve(config, positions, counts, reading.clone()));
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+}
