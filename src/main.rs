@@ -25,7 +25,7 @@ mod system;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// The log pipeline and detector of a city's security operations center.
 #[derive(Debug, Parser)]
@@ -42,7 +42,10 @@ const EXAMPLES: &str = "Examples:
   citywatch parse --explain /var/log/auth.log
                                         what each record becomes, and why it is taken for what it is
   citywatch rules eval --rules rules/library events.ndjson
-                                        match a file against rules, one line per match";
+                                        match a file against rules, one line per match
+  citywatch rules test rules/library    run the tests that lie beside rules
+  citywatch completion bash >> ~/.bashrc
+                                        let the shell complete these commands";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -64,6 +67,8 @@ enum Command {
     /// Work with Sigma rules
     #[command(subcommand)]
     Rules(commands::rules::RulesCommand),
+    /// Print what completes this command line in a shell
+    Completion(commands::completion::CompletionArgs),
     /// Work with people's accounts
     #[command(subcommand)]
     User(commands::user::UserCommand),
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
         Command::DeadLetters(command) => commands::dead_letters::run(&command),
         Command::Parse(args) => commands::parse::run(&args),
         Command::Rules(command) => commands::rules::run(command),
+        Command::Completion(args) => commands::completion::run(&args, Cli::command()),
         Command::User(command) => commands::user::run(&command),
     };
     match outcome {

@@ -29,10 +29,53 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<(Vec<RuleSource>, Vec<String>)>
             .add(path)
             .with_context(|| format!("cannot list {}", path.display()))?;
     }
-    let mut sources = Vec::with_capacity(found.files.len());
-    let mut unreadable = found.unreadable;
-    for file in found.files {
-        match read_one(&file) {
+    let (sources, unreadable) = read_files(&found.files);
+    Ok((sources, [found.unreadable, unreadable].concat()))
+}
+
+/// The rule files below `paths` and the tests (`*.test.yml`) below them, each in the order of their names; what cannot be
+/// listed, in words. A path of a test stands for itself.
+///
+/// # Errors
+/// When a path does not exist.
+pub fn list(paths: &[PathBuf]) -> anyhow::Result<Listed> {
+    let mut found = Found::default();
+    for path in paths {
+        if !path.exists() {
+            return Err(UsageError(format!(
+                "{}: the path does not exist; name a rule file or a directory of them",
+                path.display()
+            ))
+            .into());
+        }
+        found
+            .add(path)
+            .with_context(|| format!("cannot list {}", path.display()))?;
+    }
+    let (tests, rules) = found.files.into_iter().partition(|path| is_test(path));
+    Ok(Listed {
+        rules,
+        tests: [tests, found.tests].concat(),
+        unreadable: found.unreadable,
+    })
+}
+
+/// What lies below some paths.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Rule files.
+    pub rules: Vec<PathBuf>,
+    /// Tests of rules.
+    pub tests: Vec<PathBuf>,
+    /// Folders that cannot be listed, in words.
+    pub unreadable: Vec<String>,
+}
+
+/// Reads these files; those that cannot be read are returned in words.
+pub fn read_files(files: &[PathBuf]) -> (Vec<RuleSource>, Vec<String>) {
+    let (mut sources, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
+    for file in files {
+        match read_one(file) {
             Ok(text) => sources.push(RuleSource {
                 path: file.to_string_lossy().into(),
                 text: text.into(),
@@ -40,7 +83,7 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<(Vec<RuleSource>, Vec<String>)>
             Err(error) => unreadable.push(format!("{}{error}", file.display())),
         }
     }
-    Ok((sources, unreadable))
+    (sources, unreadable)
 }
 
 /// Whether a path is a rule file by its name, or a directory with one below it.
@@ -83,6 +126,8 @@ pub fn fingerprint(paths: &[PathBuf]) -> std::io::Result<Fingerprint> {
 #[derive(Default)]
 struct Found {
     files: Vec<PathBuf>,
+    /// Tests that lie beside rules.
+    tests: Vec<PathBuf>,
     /// Folders that cannot be listed, in words.
     unreadable: Vec<String>,
     /// Folders, by device and number: links may lead to one again and again, or in a circle.
@@ -113,6 +158,8 @@ impl Found {
             if !path.is_dir() {
                 if is_rule(&path) {
                     self.files.push(path);
+                } else if is_test(&path) {
+                    self.tests.push(path);
                 }
             } else if let Err(error) = self.add_below(&path) {
                 let said = format!("{}: cannot be listed: {error}", path.display());
@@ -126,6 +173,11 @@ impl Found {
 fn is_hidden(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn is_test(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().ends_with(".test.yml"))
 }
 
 fn is_rule(path: &Path) -> bool {

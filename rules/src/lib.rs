@@ -10,6 +10,7 @@
 pub mod condition;
 pub mod correlation;
 pub mod error;
+pub mod explain;
 pub mod fold;
 mod load;
 pub mod millionths;

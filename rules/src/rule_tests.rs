@@ -2,17 +2,17 @@
 //!
 //! Raw records go through the real parsers and events through the reference evaluator, so a test that
 //! passes here says what the engine does. Correlations run over virtual time: the events' own.
+//! This file reads tests; [`play`] plays them.
 
+mod play;
+
+use std::fmt;
 use std::sync::Arc;
 
-use bumpalo::Bump;
-use citywatch_parsers::record::Truncated;
-use citywatch_parsers::{
-    Event, Field, LogSource, Origin, ParseContext, RecordBatch, Timestamp, parse_record,
-};
+use citywatch_parsers::{LogSource, Timestamp};
 
-use crate::load::RuleSet;
-use crate::reference::{self, RuleMatch};
+pub use play::{Got, Outcome, applies, matches_of, only, play, run, wanted};
+
 use crate::rule::Position;
 use crate::vectors::{Json, flatten};
 use crate::yaml::{self, Entry, Kind, Node, Resolved, Scalar};
@@ -29,16 +29,64 @@ pub struct RuleTest {
     pub name: String,
     /// Where it is written.
     pub position: Position,
+    /// Which rule of the file, by id or name, where it has several; none: its first.
+    pub rule: Option<String>,
     /// Format of raw records.
     pub format: Arc<str>,
-    /// What happens, in the order of the file.
+    /// What happens, in the order of the file; what `files` holds comes behind it, see [`RuleTest::add_record`].
     pub events: Vec<TestEvent>,
+    /// Files of records, as written: whoever does input and output reads them.
+    pub files: Vec<TestFile>,
     /// How often all events are played.
     pub repeat: u32,
     /// How much later each repetition is than the one before, in microseconds.
     pub every_us: i64,
-    /// How many events match, or for a correlation, how many alerts there are.
-    pub matches: u64,
+    /// What must match.
+    pub expected: Expected,
+}
+
+/// A file of records beside a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestFile {
+    /// Its path, from the folder of the test on.
+    pub path: String,
+    /// Where it is named.
+    pub position: Position,
+}
+
+/// What must match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// So many events, or for a correlation, so many alerts.
+    Count(u64),
+    /// These events, numbered from 1 in the order of the test.
+    Events(Vec<u32>),
+    /// Alerts of a correlation with these values of its `group-by` names, in any order.
+    Alerts(Vec<Group>),
+}
+
+/// The `group-by` names of an alert with their values, sorted by name.
+pub type Group = Vec<(String, String)>;
+
+impl Expected {
+    /// How many.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Count(count) => *count,
+            Self::Events(events) => events.len() as u64,
+            Self::Alerts(groups) => groups.len() as u64,
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Events(events) => f.write_str(&play::numbers(events)),
+            Self::Alerts(groups) => f.write_str(&play::groups(groups)),
+        }
+    }
 }
 
 /// An event of a test.
@@ -46,6 +94,13 @@ pub struct RuleTest {
 pub enum TestEvent {
     /// A record for the parsers.
     Raw(String),
+    /// A record of a file, with the format that the file's kind asks for.
+    Record {
+        /// Its bytes.
+        raw: Vec<u8>,
+        /// How it is read.
+        format: Arc<str>,
+    },
     /// Fields as the parsers would give them.
     Fields(TestFields),
 }
@@ -56,15 +111,6 @@ pub struct TestFields {
     fields: Vec<(String, Json)>,
     at_us: i64,
     log_source: Option<LogSource<'static>>,
-}
-
-/// What a test should have shown, and did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Expected matches or alerts.
-    pub expected: u64,
-    /// Those that came.
-    pub got: u64,
 }
 
 /// Reads a test file.
@@ -98,17 +144,23 @@ pub fn read(path: &str, text: &str) -> Result<Vec<RuleTest>, String> {
 fn read_test(path: &str, node: &Node) -> Result<RuleTest, String> {
     let mut test = RuleTest {
         name: String::new(),
+        rule: None,
         position: node.position,
         format: "auto".into(),
         events: Vec::new(),
+        files: Vec::new(),
         repeat: 1,
         every_us: 1_000_000,
-        matches: u64::MAX,
+        expected: Expected::Count(u64::MAX),
     };
     for entry in entries(path, node, "a test")? {
         let wrong = |what: &str| format!("{path}:{}: `{}` is {what}", entry.position, entry.key);
         match entry.key.as_str() {
             "name" => test.name = scalar(entry).ok_or_else(|| wrong("a text"))?.text.clone(),
+            "rule" => {
+                let rule = scalar(entry).ok_or_else(|| wrong("an id or a name"))?;
+                test.rule = Some(rule.text.clone());
+            }
             "format" => {
                 test.format = scalar(entry)
                     .ok_or_else(|| wrong("a format's name"))?
@@ -126,9 +178,20 @@ fn read_test(path: &str, node: &Node) -> Result<RuleTest, String> {
                 test.every_us = duration_us(entry).ok_or_else(|| wrong("a duration such as 5s"))?
             }
             "matches" => {
-                test.matches = scalar(entry)
-                    .and_then(|scalar| scalar.text.parse().ok())
-                    .ok_or_else(|| wrong("a count"))?;
+                test.expected = expected(&entry.value).ok_or_else(|| {
+                    wrong("a count, a list of event numbers from 1 on, or a list of maps of group-by values")
+                })?;
+            }
+            "files" => {
+                let texts = entry
+                    .value
+                    .texts("files")
+                    .map_err(|problem| format!("{path}:{}: {}", problem.position, problem.kind))?;
+                let files = texts.into_iter().map(|(text, position)| TestFile {
+                    path: text.to_owned(),
+                    position,
+                });
+                test.files = files.collect();
             }
             "events" => {
                 let Kind::List(items) = &entry.value.kind else {
@@ -141,18 +204,94 @@ fn read_test(path: &str, node: &Node) -> Result<RuleTest, String> {
             }
             _ => {
                 return Err(wrong(
-                    "unknown; a test has name, format, events, repeat, every, matches",
+                    "unknown; a test has name, rule, format, events, files, repeat, every, matches",
                 ));
             }
         }
     }
-    if test.name.is_empty() || test.matches == u64::MAX || test.events.is_empty() {
+    let is_empty = test.events.is_empty() && test.files.is_empty();
+    if test.name.is_empty() || test.expected == Expected::Count(u64::MAX) || is_empty {
         return Err(format!(
-            "{path}:{}: a test needs name, events and matches",
+            "{path}:{}: a test needs name, events (or files) and matches",
+            node.position
+        ));
+    }
+    let count = u32::try_from(test.events.len()).unwrap_or(u32::MAX);
+    if let Expected::Events(numbers) = &test.expected
+        && test.files.is_empty()
+        && let Some(number) = numbers
+            .iter()
+            .find(|&&n| n > count.saturating_mul(test.repeat))
+    {
+        return Err(format!(
+            "{path}:{}: `matches` names event {number}, but the test has {count}",
             node.position
         ));
     }
     Ok(test)
+}
+
+fn expected(node: &Node) -> Option<Expected> {
+    let items = match &node.kind {
+        Kind::Scalar(scalar) => return Some(Expected::Count(scalar.text.parse().ok()?)),
+        Kind::List(items) => items,
+        Kind::Map(_) => return None,
+    };
+    if items.is_empty() {
+        return Some(Expected::Count(0));
+    }
+    let group = |node: &Node| -> Option<Group> {
+        let Kind::Map(entries) = &node.kind else {
+            return None;
+        };
+        let pair = |entry: &Entry| Some((entry.key.clone(), scalar(entry)?.text.clone()));
+        let mut group: Group = entries.iter().map(pair).collect::<Option<_>>()?;
+        group.sort();
+        Some(group)
+    };
+    if matches!(items[0].kind, Kind::Map(_)) {
+        let mut groups: Vec<Group> = items
+            .iter()
+            .map(|item| group(item))
+            .collect::<Option<_>>()?;
+        groups.sort();
+        return Some(Expected::Alerts(groups));
+    }
+    let number = |node: &Node| match &node.kind {
+        Kind::Scalar(scalar) => scalar.text.parse().ok().filter(|&number| number > 0),
+        _ => None,
+    };
+    let mut numbers: Vec<u32> = items
+        .iter()
+        .map(|item| number(item))
+        .collect::<Option<_>>()?;
+    numbers.sort_unstable();
+    numbers.dedup();
+    Some(Expected::Events(numbers))
+}
+
+impl RuleTest {
+    /// Adds a record that was read from one of its files.
+    pub fn add_record(&mut self, raw: Vec<u8>, format: Arc<str>) {
+        self.events.push(TestEvent::Record { raw, format });
+    }
+}
+
+impl TestEvent {
+    /// What an author recognises it by.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Raw(raw) => raw.clone(),
+            Self::Record { raw, .. } => String::from_utf8_lossy(raw).into_owned(),
+            Self::Fields(fields) => {
+                let pairs = fields.fields.iter().map(|(name, value)| {
+                    let arena = bumpalo::Bump::new();
+                    format!("{name}={}", value.to_value(&arena))
+                });
+                pairs.collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
 }
 
 fn read_event(path: &str, node: &Node) -> Result<TestEvent, String> {
@@ -231,143 +370,4 @@ fn duration_us(entry: &Entry) -> Option<i64> {
         reason = "checked to lie within a century"
     )]
     (0.0..3.2e15).contains(&micros).then_some(micros as i64)
-}
-
-/// Plays a test against the rule or correlation that is called `rule` (its id or name).
-///
-/// # Errors
-/// When `set` has no such rule.
-pub fn run(set: &RuleSet, rule: &str, test: &RuleTest) -> Result<Outcome, String> {
-    if let Some(rule) = set.rule(rule) {
-        let mut got = 0;
-        play(test, &rule.log_source, |event, _| {
-            got += u64::from(
-                applies(&rule.log_source, event) && reference::matches(rule, event).is_some(),
-            );
-        });
-        return Ok(Outcome {
-            expected: test.matches,
-            got,
-        });
-    }
-    let Some(index) = set
-        .correlations
-        .iter()
-        .position(|one| one.meta.id.as_str() == rule)
-    else {
-        return Err(format!("there is no rule {rule}"));
-    };
-    let mut matches = Vec::new();
-    play(test, &LogSource::default(), |event, id| {
-        matches.extend(matches_of(set, event, id))
-    });
-    let alerts = reference::correlate(set, &matches)
-        .into_iter()
-        .filter(|alert| alert.correlation == index);
-    Ok(Outcome {
-        expected: test.matches,
-        got: alerts.count() as u64,
-    })
-}
-
-/// The matches of all rules of `set` on one event, as correlations count them.
-pub fn matches_of(set: &RuleSet, event: &Event<'_>, id: u128) -> Vec<RuleMatch> {
-    let found = set
-        .rules
-        .iter()
-        .enumerate()
-        .filter(|(_, rule)| applies(&rule.log_source, event));
-    let found = found.filter(|(_, rule)| reference::matches(rule, event).is_some());
-    found
-        .map(|(rule, _)| {
-            let fields = event.fields.iter().map(|field| {
-                let value = (field.value != citywatch_parsers::Value::Null)
-                    .then(|| field.value.to_string());
-                (field.name.to_owned(), value)
-            });
-            RuleMatch {
-                rule,
-                event: id,
-                time: event.event_time,
-                fields: fields.collect(),
-            }
-        })
-        .collect()
-}
-
-/// Whether a rule speaks of an event: each part that it names is that of one of the event's log sources.
-pub fn applies(rule: &LogSource<'_>, event: &Event<'_>) -> bool {
-    let fits = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
-    event.log_sources.iter().any(|source| {
-        fits(&rule.product, &source.product)
-            && fits(&rule.category, &source.category)
-            && fits(&rule.service, &source.service)
-    })
-}
-
-/// Calls `each` with every event of the test and an id.
-fn play(test: &RuleTest, log_source: &LogSource<'static>, mut each: impl FnMut(&Event<'_>, u128)) {
-    let mut id = 0;
-    for repetition in 0..test.repeat {
-        let later_us = i64::from(repetition) * test.every_us;
-        for event in &test.events {
-            id += 1;
-            match event {
-                TestEvent::Raw(raw) => parse(raw, &test.format, id, later_us, &mut each),
-                TestEvent::Fields(fields) => build(fields, log_source, id, later_us, &mut each),
-            }
-        }
-    }
-}
-
-fn parse(
-    raw: &str,
-    format: &Arc<str>,
-    id: u128,
-    later_us: i64,
-    each: &mut impl FnMut(&Event<'_>, u128),
-) {
-    let origin = Origin {
-        format: Arc::clone(format),
-        ..Origin::default()
-    };
-    let mut batch = RecordBatch::new(Arc::new(origin));
-    batch.push(raw.as_bytes(), 0, EPOCH, Truncated::No);
-    let arena = Bump::new();
-    let record = batch.get(0).expect("one record was pushed");
-    for (place, mut event) in (0..).zip(parse_record(record, &arena, &ParseContext::default())) {
-        event.event_time = Timestamp(event.event_time.0 + later_us);
-        each(&event, (id << 32) | place);
-    }
-}
-
-fn build(
-    fields: &TestFields,
-    log_source: &LogSource<'static>,
-    id: u128,
-    later_us: i64,
-    each: &mut impl FnMut(&Event<'_>, u128),
-) {
-    let mut batch = RecordBatch::new(Arc::new(Origin::default()));
-    batch.push(
-        b"",
-        0,
-        Timestamp(EPOCH.0 + fields.at_us + later_us),
-        Truncated::No,
-    );
-    let arena = Bump::new();
-    let mut event = Event::new(batch.get(0).expect("one record was pushed"), "test", &arena);
-    event.log_sources.push(
-        fields
-            .log_source
-            .clone()
-            .unwrap_or_else(|| log_source.clone()),
-    );
-    for (name, value) in &fields.fields {
-        event.fields.push(Field {
-            name: arena.alloc_str(name),
-            value: value.to_value(&arena),
-        });
-    }
-    each(&event, id << 32);
 }

@@ -4,12 +4,18 @@ pub(super) mod blocks;
 mod correlated;
 mod eval;
 mod evaluator;
+mod explain;
 mod exports;
 pub(super) mod inputs;
 mod joining;
 mod lanes;
 mod line_buffer;
 mod lines;
+mod records;
+mod style;
+mod test;
+mod words;
+mod xml;
 
 use std::process::ExitCode;
 
@@ -20,11 +26,17 @@ use clap::Subcommand;
 pub enum RulesCommand {
     /// Match files of records against rules: one JSON line per match
     Eval(eval::EvalArgs),
+    /// Run the tests that lie beside rules
+    Test(test::TestArgs),
+    /// Show why a rule matches an event, or why not and what came nearest
+    Explain(explain::ExplainArgs),
 }
 
 /// Runs one of them.
 pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
     match command {
         RulesCommand::Eval(args) => eval::run(args),
+        RulesCommand::Test(args) => test::run(&args),
+        RulesCommand::Explain(args) => explain::run(&args),
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Template {
 
 /// Encodings of UTF-16 (modifiers specification, "Encoding").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Utf16 {
+pub(crate) enum Utf16 {
     LittleEndian,
     BigEndian,
     /// Little-endian behind a byte order mark.
