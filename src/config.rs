@@ -16,6 +16,7 @@ use citywatch_engine::store::StoreConfig;
 use serde::Deserialize;
 
 use crate::report::UsageError;
+use crate::watching::WatchConfig;
 
 /// All settings.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,6 +42,8 @@ pub struct Config {
     pub embedded_store: EmbeddedStoreConfig,
     /// Alerts, incidents, accounts and the console.
     pub alerting: AlertingConfig,
+    /// What is watched beside the records.
+    pub watch: WatchConfig,
     /// Metrics, health and status.
     pub monitor: MonitorConfig,
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use citywatch_collector::agent::AgentMonitor;
-use citywatch_collector::kafka::{Consumer, ConsumerMonitor, ConsumerTask, Producer};
+use citywatch_collector::kafka::{
+    ConnectionState, Consumer, ConsumerMonitor, ConsumerTask, Producer,
+};
 use citywatch_collector::spool::{SpoolMonitor, SpoolTask};
 use citywatch_collector::status::AgentStatus;
 use citywatch_collector::{Agent, AgentHandle, Delivery, Sink, Spool};
@@ -18,6 +20,9 @@ use crate::report::UsageError;
 
 /// Deliveries that the transport hands out ahead of the engine.
 const DELIVERIES_AHEAD: usize = 8;
+/// Frames in the spool, and messages in Kafka, beyond which the engine is behind.
+const FRAMES_BEHIND_MAX: u64 = 64;
+const MESSAGES_BEHIND_MAX: u64 = 10_000;
 /// How often the register's word on the agent is brought up to date.
 const AGENT_ASKED_EVERY: Duration = Duration::from_secs(1);
 
@@ -158,6 +163,13 @@ impl Input {
     }
 }
 
+/// Whether the engine has taken nearly all of the messages in its partitions, and Kafka answers.
+pub fn kafka_has_caught_up(monitor: &ConsumerMonitor) -> bool {
+    let connection = monitor.status().connection;
+    let lag: u64 = connection.lag_records.values().sum();
+    connection.state == ConnectionState::Connected && lag <= MESSAGES_BEHIND_MAX
+}
+
 /// Starts taking records from Kafka, shown in the register as part `kafka`.
 pub fn start_consumer(
     config: &Config,
@@ -258,6 +270,17 @@ impl InputMonitor {
             map.insert("unreadable".to_owned(), unreadable.into());
         }
         value
+    }
+
+    /// Whether the engine has taken nearly all that the transport has.
+    pub fn has_caught_up(&self) -> bool {
+        match &self.transport {
+            TransportMonitor::Spool(monitor) => {
+                let status = monitor.status();
+                status.appended.saturating_sub(status.acknowledged) <= FRAMES_BEHIND_MAX
+            }
+            TransportMonitor::Kafka(monitor) => kafka_has_caught_up(monitor),
+        }
     }
 
     /// How the transport stands.

@@ -21,6 +21,7 @@ mod shutdown;
 mod store_access;
 mod store_process;
 mod system;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -268,6 +268,11 @@ impl Reporter for SystemReporter {
         if let Some(waiting) = pipeline.waiting_for {
             details.insert("engine_waits_for".to_owned(), waiting.into());
         }
+        if let Some(paused) = pipeline.intake_paused {
+            details.insert("intake_paused".to_owned(), paused.into());
+        }
+        let held = serde_json::to_value(pipeline.held).unwrap_or_default();
+        details.insert("held".to_owned(), held);
         if !pipeline.dear_rules.is_empty() {
             let dear = serde_json::to_value(pipeline.dear_rules).unwrap_or_default();
             details.insert("dear_rules".to_owned(), dear);

@@ -12,6 +12,7 @@ pub mod matches;
 pub mod pipeline;
 mod snapshot_fields;
 pub mod store;
+pub mod watch;
 
 pub use matches::{
     EventId, EventSnapshot, Evidence, Match, MatchDelivery, MatchId, MatchedField, RuleInfo,

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use citywatch_engine::pipeline::{Pipeline, PipelineParts};
+use citywatch_engine::watch::IntakeGate;
 use tokio_util::sync::CancellationToken;
 
 use crate::ConfigArgs;
 use crate::config::Config;
-use crate::input::start_consumer;
+use crate::input::{kafka_has_caught_up, start_consumer};
 use crate::monitor::Monitor;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 use crate::rules_keeper::{HangUp, RulesKeeper};
 use crate::system::{self, SystemReporter};
+use crate::watching;
 
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
@@ -55,18 +57,30 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
     );
     let (consumer, deliveries) = start_consumer(&config, &parts, &signal)?;
     let kafka = consumer.monitor();
+    let gate = IntakeGate::default();
     let inputs = PipelineParts {
         deliveries,
         store: store.clone(),
         rules,
         definitions: crate::definition_files::watch(&config.parsers, &parts, &signal)?,
         alerts: alerting.intake(),
+        gate: gate.clone(),
+        held: Some(config.data.dir.join("held")),
     };
     let pipeline = Pipeline::start(&config.engine, inputs, signal.clone())?;
     parts.set(
         "engine",
         PartState::Running,
         "parses, matches, correlates, stores",
+    );
+    let caught_up = consumer.monitor();
+    let room = watching::start(
+        &config.watch,
+        &store,
+        &alerting,
+        gate,
+        Arc::new(move || kafka_has_caught_up(&caught_up)),
+        &signal,
     );
     system::watch_store(
         store,
@@ -84,6 +98,7 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
                 Box::new(move || serde_json::to_value(kafka.status()).unwrap_or_default()),
             ),
             ("alerting", system::alerting_details(&alerting, &signal)),
+            ("room", room),
             ("rules", rules_details),
         ],
     });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use citywatch_engine::pipeline::{LoadedRules, Pipeline, PipelineParts};
+use citywatch_engine::watch::IntakeGate;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,7 @@ use crate::rules_keeper::{HangUp, RulesKeeper};
 use crate::store_access::StoreAccess;
 use crate::store_process::{self, StoreProcess};
 use crate::system::{self, SystemReporter};
+use crate::watching;
 
 /// Options of `citywatch up`.
 #[derive(Debug, Args)]
@@ -146,18 +148,31 @@ async fn run_parts(
     parts.set("console", PartState::Running, address.clone());
 
     let (mut input, deliveries) = Input::open(config, parts, &stops.agent, &stops.engine)?;
+    let gate = IntakeGate::default();
     let engine = PipelineParts {
         deliveries,
         store: store.clone(),
         rules,
         definitions: crate::definition_files::watch(&config.parsers, parts, &stops.engine)?,
         alerts: alerting.intake(),
+        gate: gate.clone(),
+        held: Some(config.data.dir.join("held")),
     };
+
     let pipeline = Pipeline::start(&config.engine, engine, stops.engine.clone())?;
     parts.set(
         "engine",
         PartState::Running,
         "parses, matches, correlates, stores",
+    );
+    let caught_up = input.monitor();
+    let room = watching::start(
+        &config.watch,
+        &store,
+        &alerting,
+        gate,
+        Arc::new(move || caught_up.has_caught_up()),
+        signal,
     );
     system::watch_store(
         store,
@@ -174,6 +189,7 @@ async fn run_parts(
             ("agent", Box::new(move || agent.agent())),
             ("transport", Box::new(move || transport.transport())),
             ("alerting", system::alerting_details(&alerting, signal)),
+            ("room", room),
             ("rules", rules_details),
         ],
     });

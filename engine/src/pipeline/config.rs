@@ -8,7 +8,7 @@ use citywatch_parsers::ParseContext;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::PipelineError;
+use super::{PipelineError, QuotaConfig};
 use crate::detect::LogSourceMode;
 
 /// Settings of the pipeline.
@@ -36,6 +36,8 @@ pub struct PipelineConfig {
     pub lateness_s: u64,
     /// Time zone of records that name none (IANA name).
     pub time_zone: String,
+    /// What each unit may send before others.
+    pub quota: QuotaConfig,
 }
 
 /// How a rule's log source is held against an event's.
@@ -62,6 +64,7 @@ impl Default for PipelineConfig {
             flush_interval_ms: 1_000,
             lateness_s: 300,
             time_zone: "Asia/Ho_Chi_Minh".to_owned(),
+            quota: QuotaConfig::default(),
         }
     }
 }

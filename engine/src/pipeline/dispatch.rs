@@ -8,12 +8,18 @@ use citywatch_collector::Delivery;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::fair::FairQueue;
 use super::positions::{Known, Positions, StreamKey};
 use super::status::StatusHandle;
 use crate::store::{Store, StoreError};
+use crate::watch::IntakeGate;
 
 /// Wait before the store is asked again.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// How often what waits is told to metrics and status.
+const HELD_TOLD_EVERY: Duration = Duration::from_millis(100);
+/// Longest time without looking at gate and quotas.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A delivery with what the store has of its stream.
 #[derive(Debug)]
@@ -27,6 +33,9 @@ pub(super) struct Dispatcher {
     store: Store,
     workers: Vec<mpsc::Sender<Assigned>>,
     positions: Positions,
+    waiting: FairQueue,
+    gate: IntakeGate,
+    held_told: Instant,
     status: StatusHandle,
 }
 
@@ -34,12 +43,17 @@ impl Dispatcher {
     pub(super) fn new(
         store: Store,
         workers: Vec<mpsc::Sender<Assigned>>,
+        waiting: FairQueue,
+        gate: IntakeGate,
         status: StatusHandle,
     ) -> Self {
         Self {
             store,
             workers,
             positions: Positions::default(),
+            waiting,
+            gate,
+            held_told: Instant::now(),
             status,
         }
     }
@@ -51,13 +65,8 @@ impl Dispatcher {
         shutdown: CancellationToken,
     ) {
         loop {
-            let delivery = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                delivery = deliveries.recv() => match delivery {
-                    Some(delivery) => delivery,
-                    None => return,
-                },
+            let Some(delivery) = self.next(&mut deliveries, &shutdown).await else {
+                return;
             };
             self.status.records_in(delivery.batch.len());
             self.status.bytes_in(delivery.batch.bytes());
@@ -82,6 +91,72 @@ impl Dispatcher {
                 return;
             }
         }
+    }
+
+    /// The delivery whose turn it is; `None` at the end, once nothing waits any more, and at shutdown.
+    async fn next(
+        &mut self,
+        deliveries: &mut mpsc::Receiver<Delivery>,
+        shutdown: &CancellationToken,
+    ) -> Option<Delivery> {
+        self.open_gate(shutdown).await?;
+        loop {
+            let now = Instant::now();
+            while self.waiting.has_room(now)
+                && let Ok(delivery) = deliveries.try_recv()
+            {
+                self.hold(delivery, now);
+            }
+            let turn = self.waiting.pop(now);
+            if now.saturating_duration_since(self.held_told) >= HELD_TOLD_EVERY || turn.is_none() {
+                self.held_told = now;
+                self.status.held(self.waiting.held());
+            }
+            if turn.is_some() {
+                return turn;
+            }
+            let has_ended = deliveries.is_closed() && deliveries.is_empty();
+            if has_ended && self.waiting.is_empty() {
+                return None;
+            }
+            let allowed = self.waiting.wait().unwrap_or(LOOK_AGAIN);
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return None,
+                delivery = deliveries.recv(), if !has_ended && self.waiting.has_room(now) => {
+                    if let Some(delivery) = delivery {
+                        self.hold(delivery, Instant::now());
+                    }
+                }
+                () = tokio::time::sleep(allowed) => {}
+            }
+        }
+    }
+
+    fn hold(&mut self, delivery: Delivery, now: Instant) {
+        let records = delivery.batch.len();
+        if self.waiting.push(delivery, now) {
+            self.status.records_beyond_quota(records);
+        }
+    }
+
+    /// Waits while nothing may be taken in; `None` at shutdown.
+    async fn open_gate(&self, shutdown: &CancellationToken) -> Option<()> {
+        if self.gate.paused().is_none() {
+            return Some(());
+        }
+        let mut changes = self.gate.subscribe();
+        self.status.intake_pauses(1);
+        while let Some(reason) = self.gate.paused() {
+            self.status.intake_paused(Some(reason));
+            tokio::select! {
+                () = shutdown.cancelled() => return None,
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
+        self.status.intake_paused(None);
+        Some(())
     }
 
     /// What is known of a stream; asks the store until it answers. `None` at shutdown.

@@ -17,6 +17,7 @@ mod config;
 mod correlate;
 mod costs;
 mod dispatch;
+mod fair;
 mod patience;
 mod positions;
 mod replay;
@@ -25,6 +26,7 @@ mod status;
 mod worker;
 mod writer;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use citywatch_collector::Delivery;
@@ -36,12 +38,14 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{LogSourceRouting, PipelineConfig};
 pub use costs::DearRule;
+pub use fair::{Beyond, Held, HeldUnit, QuotaConfig, UnitQuota};
 pub use replay::{Replay, ReplayParts, Standing, standings};
 pub use rules::{LoadedRules, RulesError, RulesHandle};
 pub use status::{PipelineStatus, StatusHandle};
 
 use crate::matches::MatchDelivery;
 use crate::store::Store;
+use crate::watch::IntakeGate;
 
 /// Deliveries that wait before each worker, and results that wait before the writer.
 const QUEUE_BATCHES: usize = 4;
@@ -59,6 +63,10 @@ pub struct PipelineParts {
     pub definitions: watch::Receiver<Definitions>,
     /// Where matches that raise alerts go.
     pub alerts: mpsc::Sender<MatchDelivery>,
+    /// What stops the intake while the store is full.
+    pub gate: IntakeGate,
+    /// Folder for what waits for its unit's turn beyond what memory may hold.
+    pub held: Option<PathBuf>,
 }
 
 /// Why a pipeline cannot start.
@@ -115,7 +123,13 @@ impl Pipeline {
             workers.push(work);
         }
         drop(processed);
-        let dispatcher = dispatch::Dispatcher::new(parts.store.clone(), workers, status.clone());
+        let dispatcher = dispatch::Dispatcher::new(
+            parts.store.clone(),
+            workers,
+            fair::FairQueue::new(config.quota.clone(), parts.held.as_deref()),
+            parts.gate,
+            status.clone(),
+        );
         tokio::spawn(dispatcher.run(parts.deliveries, shutdown.clone()));
         let correlation = correlate::Correlation::new(rules.subscribe(), config);
         let writer = writer::Writer::new(

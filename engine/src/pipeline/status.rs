@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 
 use super::costs::{DearRule, RuleCosts};
+use super::fair::Held;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident => $metric:literal),* $(,)?) => {
@@ -17,12 +18,17 @@ macro_rules! counters {
             pub waiting_for: Option<String>,
             /// Rules that take far more than their share of the time.
             pub dear_rules: Vec<DearRule>,
+            /// Why nothing is taken in, if so.
+            pub intake_paused: Option<String>,
+            /// What waits for its unit's turn.
+            pub held: Held,
         }
 
         #[derive(Debug, Default)]
         struct Counters {
             $($name: AtomicU64,)*
             waiting_for: Mutex<Option<String>>,
+            intake: Mutex<Intake>,
             costs: RuleCosts,
         }
 
@@ -37,10 +43,13 @@ macro_rules! counters {
 
             /// The counters now.
             pub fn snapshot(&self) -> PipelineStatus {
+                let intake = self.lock_intake().clone();
                 PipelineStatus {
                     $($name: self.0.$name.load(Ordering::Relaxed),)*
                     waiting_for: self.lock_waiting().clone(),
                     dear_rules: self.costs().dear(),
+                    intake_paused: intake.paused,
+                    held: intake.held,
                 }
             }
         }
@@ -52,6 +61,10 @@ counters! {
     records_in => "citywatch_engine_records_total",
     /// Bytes of them.
     bytes_in => "citywatch_engine_bytes_total",
+    /// Records that came beyond their unit's quota: they waited, none was dropped.
+    records_beyond_quota => "citywatch_engine_records_beyond_quota_total",
+    /// How often intake was paused because the store was full.
+    intake_pauses => "citywatch_engine_intake_pauses_total",
     /// Records that the store had already: sent again after a restart.
     records_known => "citywatch_engine_records_known_total",
     /// Events parsed.
@@ -74,6 +87,13 @@ counters! {
     retries => "citywatch_engine_retries_total",
 }
 
+/// What holds up the intake.
+#[derive(Clone, Debug, Default)]
+struct Intake {
+    paused: Option<String>,
+    held: Held,
+}
+
 /// The pipeline's counters; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct StatusHandle(Arc<Counters>);
@@ -82,6 +102,28 @@ impl StatusHandle {
     /// Notes what the pipeline waits for, or that it no longer does.
     pub(super) fn waiting_for(&self, what: Option<String>) {
         *self.lock_waiting() = what;
+    }
+
+    /// Notes why nothing is taken in, or that it is again.
+    pub(super) fn intake_paused(&self, why: Option<String>) {
+        self.lock_intake().paused = why;
+    }
+
+    /// Notes what waits for its unit's turn.
+    pub(super) fn held(&self, held: Held) {
+        metrics::gauge!("citywatch_engine_held_bytes", "where" => "memory")
+            .set(held.memory_bytes as f64);
+        metrics::gauge!("citywatch_engine_held_bytes", "where" => "disk")
+            .set(held.disk_bytes as f64);
+        metrics::gauge!("citywatch_engine_held_units").set(held.units.len() as f64);
+        self.lock_intake().held = held;
+    }
+
+    fn lock_intake(&self) -> std::sync::MutexGuard<'_, Intake> {
+        self.0
+            .intake
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// What single rules cost.

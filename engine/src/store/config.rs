@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::watch::SpaceConfig;
 
 /// Longest retention in days. ClickHouse's TTL counts in 32-bit seconds, which end in 2106: what
 /// would expire after that wraps around to the past and is deleted at once.
@@ -39,6 +40,8 @@ pub struct StoreConfig {
     pub insert_timeout_seconds: u64,
     /// Longest wait for an answer to a query, in seconds.
     pub query_timeout_seconds: u64,
+    /// How much it may have on disk.
+    pub space: SpaceConfig,
 }
 
 impl Default for StoreConfig {
@@ -55,6 +58,7 @@ impl Default for StoreConfig {
             sync_to_disk: SyncToDisk::Always,
             insert_timeout_seconds: 120,
             query_timeout_seconds: 60,
+            space: SpaceConfig::default(),
         }
     }
 }
@@ -84,6 +88,20 @@ impl StoreConfig {
                 "store url",
                 &self.url,
                 "write it as http://host:port",
+            ));
+        }
+        let space = &self.space;
+        let percents = [space.resume_percent, space.pause_percent];
+        if percents.contains(&0)
+            || space.pause_percent > 100
+            || space.resume_percent > space.pause_percent
+        {
+            let found = format!("{} and {}", space.resume_percent, space.pause_percent);
+            let reason = "resume_percent lies between 1 and pause_percent, which is 100 at most";
+            return Err(StoreError::invalid(
+                "store space in percent",
+                &found,
+                reason,
             ));
         }
         if self.database.is_empty() {

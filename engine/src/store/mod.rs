@@ -21,6 +21,7 @@ mod query;
 mod rows;
 mod schema;
 mod search;
+mod volumes;
 mod words;
 
 pub use client::{Counts, Store};
@@ -31,3 +32,4 @@ pub use fold::fold_into;
 pub use query::{EventCursor, EventQuery, EventSummary, MatchCursor, StoredEvent, StoredMatch};
 pub use rows::{EventRow, MatchRow};
 pub use search::RecentMatches;
+pub use volumes::StoreUse;

@@ -14,3 +14,4 @@ mod http;
 mod process;
 mod protocol;
 mod sample;
+mod watch;
