@@ -78,6 +78,34 @@ pub fn leading_digits(text: &[u8]) -> Option<(usize, u32)> {
     Some((digits as usize, value_of_eight(values)))
 }
 
+/// How many digits a text begins with, one to seven, and the number that they are; `None` also where the text ends within the
+/// next eight bytes.
+#[inline]
+pub(crate) fn leading_number(text: &[u8]) -> Option<(usize, u32)> {
+    let values = u64::from_le_bytes(*text.first_chunk()?) ^ ZEROS;
+    let digits = beyond_nine(values).trailing_zeros() / 8;
+    if !(1..=7).contains(&digits) {
+        return None;
+    }
+    Some((
+        digits as usize,
+        value_of_eight(values << (8 * (8 - digits))),
+    ))
+}
+
+/// Hours, minutes and seconds of `21:03:11`, each up to 99.
+#[inline]
+pub(crate) fn clock_of(text: [u8; 8]) -> Option<[u8; 3]> {
+    const ZERO: u64 = u64::from_le_bytes(*b"00:00:00");
+    const COLONS: u64 = u64::from_le_bytes([0, 0, 0xFF, 0, 0, 0xFF, 0, 0]);
+    let values = u64::from_le_bytes(text) ^ ZERO;
+    if beyond_nine(values) | values & COLONS != 0 {
+        return None;
+    }
+    let numbers = (values * 10 + (values >> 8)).to_le_bytes();
+    Some([numbers[0], numbers[3], numbers[6]])
+}
+
 /// The highest bit of each byte that is more than nine.
 #[inline(always)]
 fn beyond_nine(values: u64) -> u64 {
@@ -217,7 +245,9 @@ pub fn four_octets(text: &[u8]) -> Option<[u8; 4]> {
         behind_second.trailing_zeros() as usize,
         length,
     ];
-    let all = u128::from_le_bytes(bytes);
+    // Some zeros behind them, so that four bytes can be read at each.
+    let mut all = [0; 20];
+    all[..16].copy_from_slice(&bytes);
     let mut octets = [0; 4];
     let mut is_right = true;
     let mut begin = 0;
@@ -226,7 +256,7 @@ pub fn four_octets(text: &[u8]) -> Option<[u8; 4]> {
         is_right &= digits.wrapping_sub(1) < 3;
         let missing = 8 * (3 - digits.min(3)) as u32;
         // The last digit is in the third place, and nothing is before the first.
-        let placed = ((all >> (8 * begin)) as u32) << missing & 0x0F_0F0F;
+        let placed = u32_at(&all, begin) << missing & 0x0F_0F0F;
         let value = (placed & 0xFF) * 100 + (placed >> 8 & 0xFF) * 10 + (placed >> 16);
         let least = [0, 0, 10, 100][digits & 3];
         is_right &= value >= least && value < 256;
@@ -384,6 +414,37 @@ mod tests {
         for (at, byte) in bytes.iter().enumerate() {
             assert_eq!(places >> at & 1 == 1, *byte == b' ');
         }
+    }
+
+    #[test]
+    fn a_clock_is_digits_and_colons() {
+        assert_eq!(clock_of(*b"21:03:59"), Some([21, 3, 59]));
+        assert_eq!(clock_of(*b"00:00:00"), Some([0, 0, 0]));
+        assert_eq!(clock_of(*b"99:99:99"), Some([99, 99, 99]));
+        for place in 0..8 {
+            for other in 0..=u8::MAX {
+                let mut text = *b"12:34:56";
+                let is_fit = match place {
+                    2 | 5 => other == b':',
+                    _ => other.is_ascii_digit(),
+                };
+                text[place] = other;
+                assert_eq!(clock_of(text).is_some(), is_fit, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_ends_where_its_digits_do() {
+        for digits in 0..=9 {
+            let text = format!("{}] and more", &"123456789"[..digits]);
+            let wanted = (1..=7)
+                .contains(&digits)
+                .then(|| (digits, text[..digits].parse().unwrap()));
+            assert_eq!(leading_number(text.as_bytes()), wanted, "{text}");
+        }
+        assert_eq!(leading_number(b"0012 more"), Some((4, 12)));
+        assert_eq!(leading_number(b"1234567"), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem::MaybeUninit;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
@@ -131,6 +132,39 @@ impl<'a> Event<'a> {
             fields: ArenaVec::new_in(arena),
             order: None,
             problems: SmallVec::new(),
+        }
+    }
+
+    /// As [`Self::new`], made where it stays: an event is large, and made elsewhere it is copied there.
+    #[inline(always)]
+    pub(crate) fn begin_in(
+        room: &mut MaybeUninit<Self>,
+        record: Record<'a>,
+        format: &'static str,
+        arena: &'a Bump,
+    ) {
+        let Self {
+            sub_index,
+            event_time,
+            host,
+            log_sources,
+            fields,
+            order,
+            problems,
+            ..
+        } = Self::new(record, format, arena);
+        let event = room.as_mut_ptr();
+        // SAFETY: each field is written once, within the room for an event.
+        unsafe {
+            (&raw mut (*event).record).write(record);
+            (&raw mut (*event).sub_index).write(sub_index);
+            (&raw mut (*event).format).write(format);
+            (&raw mut (*event).event_time).write(event_time);
+            (&raw mut (*event).host).write(host);
+            (&raw mut (*event).log_sources).write(log_sources);
+            (&raw mut (*event).fields).write(fields);
+            (&raw mut (*event).order).write(order);
+            (&raw mut (*event).problems).write(problems);
         }
     }
 

@@ -496,16 +496,25 @@ impl Layouts {
     /// Where a group of names leads, if [`Self::keep_jump`] kept it: none of them is among those before.
     #[inline]
     pub(crate) fn jump(&self, from: Layout, group: Group) -> Option<Layout> {
-        let known = &self.jumps[slot(from, group.address, group.which as usize) % JUMPS];
-        (known.from == from && known.group == group && from != UNKNOWN).then_some(known.to)
+        let (first, second) = jump_places(from, group);
+        let leads = |place: usize| {
+            let known = &self.jumps[place];
+            (known.from == from && known.group == group).then_some(known.to)
+        };
+        if from == UNKNOWN {
+            return None;
+        }
+        leads(first).or_else(|| leads(second))
     }
 
     /// Keeps where a group of names, all of them new, led.
     #[cold]
     pub(crate) fn keep_jump(&mut self, from: Layout, group: Group, to: Layout) {
         if to != UNKNOWN {
-            self.jumps[slot(from, group.address, group.which as usize) % JUMPS] =
-                Jump { from, group, to };
+            // What was there goes to the other place: two that take turns do not drive each other out.
+            let (first, second) = jump_places(from, group);
+            self.jumps[second] = self.jumps[first];
+            self.jumps[first] = Jump { from, group, to };
         }
     }
 
@@ -551,6 +560,12 @@ impl Answer {
 }
 
 /// Where an answer is kept.
+/// The two neighbours where a jump may be kept.
+fn jump_places(from: Layout, group: Group) -> (usize, usize) {
+    let place = slot(from, group.address, group.which as usize) % JUMPS;
+    (place, place ^ 1)
+}
+
 fn slot(layout: Layout, address: usize, len: usize) -> usize {
     let mix = (u64::from(layout.0) << 32 ^ address as u64 ^ (len as u64) << 24)
         .wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -567,6 +582,24 @@ mod tests {
                 .follow(at, name)
                 .unwrap_or_else(|| layouts.learn(at, name))
         })
+    }
+
+    #[test]
+    fn two_groups_that_share_a_place_do_not_drive_each_other_out() {
+        let mut layouts = Layouts::default();
+        layouts.keep_bounds();
+        let group = |address: usize| Group { address, which: 1 };
+        let place = |address: usize| jump_places(EMPTY, group(address)).0;
+        let first = 8;
+        let second = (first + 1..).find(|address| place(*address) == place(first));
+        let groups = [group(first), group(second.unwrap())];
+        for (number, group) in groups.into_iter().enumerate() {
+            layouts.keep_jump(EMPTY, group, Layout(u32::try_from(number).unwrap() + 7));
+        }
+        for (number, group) in groups.into_iter().enumerate() {
+            let to = Layout(u32::try_from(number).unwrap() + 7);
+            assert_eq!(layouts.jump(EMPTY, group), Some(to));
+        }
     }
 
     #[test]

@@ -172,7 +172,13 @@ fn read_record<'a>(
     // Events are large: each is made where it stays, and those of a record that come before its last one apart.
     let mut before = Vec::new();
     let place = events.len();
-    events.push(Event::new(record, "text", arena));
+    events.reserve(1);
+    let Some(room) = events.spare_capacity_mut().first_mut() else {
+        return;
+    };
+    Event::begin_in(room, record, "text", arena);
+    // SAFETY: the place behind the last event is one by now.
+    unsafe { events.set_len(place + 1) };
     let Some(event) = events.get_mut(place) else {
         return;
     };

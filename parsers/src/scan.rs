@@ -83,10 +83,24 @@ pub(crate) struct Word {
     text: &'static str,
     /// Place of that byte.
     rarest: usize,
-    /// Its first bytes, up to eight, as one number, the first lowest.
-    beginning: u64,
-    /// The bits of that number that are of its bytes.
+    beginning: Beginning,
+}
+
+/// The first bytes of a word, up to eight.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning {
+    /// As one number, the first lowest.
+    bytes: u64,
+    /// The bits of that number that are of them.
     mask: u64,
+}
+
+impl Beginning {
+    /// Whether a text that begins with these eight bytes begins so.
+    #[inline(always)]
+    pub(crate) fn is_of(self, first: [u8; 8]) -> bool {
+        u64::from_le_bytes(first) & self.mask == self.bytes
+    }
 }
 
 impl Word {
@@ -100,18 +114,17 @@ impl Word {
             }
             at += 1;
         }
-        let (mut beginning, mut mask) = (0, 0);
+        let (mut first, mut mask) = (0, 0);
         let mut at = 0;
         while at < bytes.len() && at < 8 {
-            beginning |= (bytes[at] as u64) << (8 * at);
+            first |= (bytes[at] as u64) << (8 * at);
             mask |= 0xFF << (8 * at);
             at += 1;
         }
         Self {
             text,
             rarest,
-            beginning,
-            mask,
+            beginning: Beginning { bytes: first, mask },
         }
     }
 
@@ -124,7 +137,7 @@ impl Word {
         };
         match found.first_chunk() {
             Some(chunk) => {
-                u64::from_le_bytes(*chunk) & self.mask == self.beginning
+                self.beginning.is_of(*chunk)
                     && (wanted.len() <= 8
                         || found
                             .get(8..wanted.len())
@@ -134,6 +147,10 @@ impl Word {
                 .get(..wanted.len())
                 .is_some_and(|found| same_bytes(found, wanted)),
         }
+    }
+
+    pub(crate) const fn beginning(&self) -> Beginning {
+        self.beginning
     }
 
     pub(crate) const fn as_str(&self) -> &'static str {

@@ -31,14 +31,15 @@ pub(super) fn find<'a>(raw: &'a [u8], named: Option<Charset>) -> Option<Utf16<'a
         [0xFE, 0xFF, bytes @ ..] => return Some(line_of(bytes, ByteOrder::Big)),
         _ => {}
     }
-    for (encoding, order) in [(UTF_16LE, ByteOrder::Little), (UTF_16BE, ByteOrder::Big)] {
-        if named == Some(Charset(Table::Standard(encoding))) {
-            return Some(line_of(raw, order));
+    if named.is_some() {
+        for (encoding, order) in [(UTF_16LE, ByteOrder::Little), (UTF_16BE, ByteOrder::Big)] {
+            if named == Some(Charset(Table::Standard(encoding))) {
+                return Some(line_of(raw, order));
+            }
         }
     }
     // Nearly all records end here.
-    let head = raw.first_chunk::<8>()?;
-    if !head.contains(&0) {
+    if !has_zero(*raw.first_chunk()?) {
         return None;
     }
     by_zeros(raw)
@@ -52,6 +53,15 @@ fn line_of(bytes: &[u8], order: ByteOrder) -> Utf16<'_> {
         _ => bytes,
     };
     Utf16 { bytes, order }
+}
+
+/// Whether one of the bytes is 0.
+#[inline]
+fn has_zero(bytes: [u8; 8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let bytes = u64::from_le_bytes(bytes);
+    // Only of a byte that is 0 the highest bit is set by taking one away, and was not set before.
+    bytes.wrapping_sub(ONES) & !bytes & ONES << 7 != 0
 }
 
 #[cold]
@@ -117,6 +127,7 @@ pub(super) fn decode<'a>(utf16: &Utf16<'_>, arena: &'a Bump) -> Decoded<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::{Charset, decode, encoding};
+    use super::has_zero;
     use bumpalo::Bump;
 
     fn text(raw: &[u8], named: Option<Charset>) -> (String, bool) {
@@ -124,6 +135,18 @@ mod tests {
         let decoded = decode(raw, None, named, &arena);
         let text = decoded.text.trim_matches(['\0', '\r', '\n']);
         (text.to_owned(), decoded.problem.is_some())
+    }
+
+    #[test]
+    fn a_zero_is_seen_wherever_it_is() {
+        for others in [1, 0x7F, 0x80, 0x81, 0xFF] {
+            assert!(!has_zero([others; 8]));
+            for place in 0..8 {
+                let mut bytes = [others; 8];
+                bytes[place] = 0;
+                assert!(has_zero(bytes));
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::{Fit, Format, NotThisFormat};
 use super::{checkpoint, cisco_header, snare};
-use crate::bytes::{find_any, places_of};
+use crate::bytes::{find_any, leading_number, places_of};
 use crate::draft::{Draft, plain_number};
 use crate::event::{ProblemKind, Value};
 use crate::layouts::Group;
@@ -96,6 +96,8 @@ struct Header<'a> {
     priority: Option<u8>,
     program: &'a str,
     pid: &'a str,
+    /// What it is as a number, where that is known already.
+    pid_number: Option<i64>,
     message_id: &'a str,
     /// What stands behind it; `None` where more comes before it.
     message: Option<&'a str>,
@@ -108,7 +110,10 @@ impl<'a> Header<'a> {
         static NAMES: &str = "facility severity hostname program pid msgid message";
         let host = draft.event.host;
         let message = self.message.unwrap_or("");
-        let pid = plain_number(self.pid).map_or(Value::Str(self.pid), Value::Int);
+        let pid = match self.pid_number {
+            Some(number) => Value::Int(number),
+            None => plain_number(self.pid).map_or(Value::Str(self.pid), Value::Int),
+        };
         let before = draft.begin_group();
         let mut which = 0;
         if let Some(priority) = self.priority {
@@ -154,19 +159,24 @@ fn without_octet_count(text: &str) -> Option<&str> {
 }
 
 /// `<PRI>` of at most 191.
+#[inline]
 fn priority(text: &str) -> Scan<'_, u8> {
-    let not_one = nom::Err::Error(());
-    let rest = scan::after(text, "<").ok_or(not_one)?;
-    let digits = rest.bytes().take(4).take_while(u8::is_ascii_digit).count();
-    let number = rest.as_bytes()[..digits]
-        .iter()
-        .fold(0_u16, |number, digit| number * 10 + u16::from(digit - b'0'));
-    match (
-        digits,
-        u8::try_from(number),
-        scan::after(&rest[digits..], ">"),
-    ) {
-        (1..=3, Ok(number @ 0..=191), Some(rest)) => Ok((rest, number)),
+    let value = |digit: &u8| u16::from(digit.wrapping_sub(b'0'));
+    let (digits, number) = match text.as_bytes() {
+        [b'<', one @ b'0'..=b'9', b'>', ..] => (1, value(one)),
+        [b'<', ten @ b'0'..=b'9', one @ b'0'..=b'9', b'>', ..] => (2, value(ten) * 10 + value(one)),
+        [
+            b'<',
+            hundred @ b'0'..=b'9',
+            ten @ b'0'..=b'9',
+            one @ b'0'..=b'9',
+            b'>',
+            ..,
+        ] => (3, value(hundred) * 100 + value(ten) * 10 + value(one)),
+        _ => return Err(nom::Err::Error(())),
+    };
+    match (u8::try_from(number), text.get(digits + 2..)) {
+        (Ok(number @ 0..=191), Some(rest)) => Ok((rest, number)),
         _ => Err(nom::Err::Error(())),
     }
 }
@@ -189,6 +199,7 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: u8) -> Fit {
         priority: Some(priority),
         program: without_dash(program),
         pid: without_dash(pid),
+        pid_number: None,
         message_id: without_dash(message_id),
         message: None,
     };
@@ -357,6 +368,7 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: Option<u8>) -
         priority,
         program: tag.program,
         pid: tag.pid,
+        pid_number: tag.pid_number,
         message_id: "",
         message: None,
     };
@@ -477,6 +489,8 @@ fn without_spaces(text: &str) -> &str {
 struct Tag<'t> {
     program: &'t str,
     pid: &'t str,
+    /// What the process's number is, where it is known to be one.
+    pid_number: Option<i64>,
     message: &'t str,
 }
 
@@ -485,6 +499,7 @@ fn program_tag(text: &str) -> Tag<'_> {
     let none = Tag {
         program: "",
         pid: "",
+        pid_number: None,
         message: text,
     };
     let Some(end) = find_any([b':', b'[', b' '], text.as_bytes()) else {
@@ -499,23 +514,37 @@ fn program_tag(text: &str) -> Tag<'_> {
         return Tag {
             program,
             pid: "",
+            pid_number: None,
             message: without_spaces(rest),
         };
     }
     // What stands in brackets has no space in it.
     let pid_text = &rest[1..];
-    match find_any([b']', b' '], pid_text.as_bytes()) {
+    let (end, pid_number) = match number_in_bracket(pid_text.as_bytes()) {
+        Some((end, number)) => (Some(end), Some(number)),
+        None => (find_any([b']', b' '], pid_text.as_bytes()), None),
+    };
+    match end {
         Some(end) if pid_text.as_bytes()[end] == b']' => {
             let (pid, rest) = (&pid_text[..end], &pid_text[end + 1..]);
             let message = scan::after(rest, ":").unwrap_or(rest);
             Tag {
                 program,
                 pid,
+                pid_number,
                 message: without_spaces(message),
             }
         }
         _ => none,
     }
+}
+
+/// The number of up to seven digits, without zeros before it, that stands before a closing bracket, and its length.
+#[inline]
+fn number_in_bracket(text: &[u8]) -> Option<(usize, i64)> {
+    let (digits, number) = leading_number(text)?;
+    let is_plain = text[0] != b'0' && text[digits] == b']';
+    is_plain.then_some((digits, i64::from(number)))
 }
 
 /// The host as a field, for correlations to group by: the agent's where the line names none.

@@ -50,13 +50,18 @@ static KERNEL: &[Message] = &[
 /// What the kernel says: packets, and some other things that matter.
 pub(super) fn read_kernel<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     let said = without_uptime(text);
-    read(draft, text) || wireguard::read(draft, said) || read_table(draft, KERNEL, said)
+    read_packet(draft, said) || wireguard::read(draft, said) || read_table(draft, KERNEL, said)
 }
 
 /// Reads a packet's line, whatever stands before it.
 pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    let text = without_uptime(text);
-    let is_packet = SOURCE.find(text).is_some() && DESTINATION.find(text).is_some();
+    read_packet(draft, without_uptime(text))
+}
+
+fn read_packet<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
+    let is_packet = SOURCE.split(text).is_some_and(|(before, behind)| {
+        DESTINATION.find(behind).is_some() || DESTINATION.find(before).is_some()
+    });
     let Some(start) = is_packet.then(|| packet_start(text)).flatten() else {
         return false;
     };
@@ -148,6 +153,11 @@ fn packet_start(text: &str) -> Option<usize> {
     })
 }
 
+/// Digits and dots: most words in brackets are told by their first letter.
+fn is_uptime(inner: &[u8]) -> bool {
+    inner.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.'))
+}
+
 fn contains_ignoring_case(text: &str, upper_word: &str) -> bool {
     text.as_bytes()
         .windows(upper_word.len())
@@ -161,16 +171,10 @@ fn without_uptime(text: &str) -> &str {
         return text;
     }
     match scan::bracketed(text) {
-        Ok((rest, inner))
-            if scan::trimmed(inner)
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'.') =>
-        {
-            match rest.as_bytes() {
-                [b' ', behind, ..] if *behind != b' ' => &rest[1..],
-                _ => rest.trim_start_matches(' '),
-            }
-        }
+        Ok((rest, inner)) if is_uptime(scan::trimmed(inner).as_bytes()) => match rest.as_bytes() {
+            [b' ', behind, ..] if *behind != b' ' => &rest[1..],
+            _ => rest.trim_start_matches(' '),
+        },
         _ => text,
     }
 }

@@ -14,7 +14,7 @@ use crate::draft::{Draft, plain_number};
 use crate::event::Value;
 use crate::formats;
 use crate::layouts::Group;
-use crate::scan::{self, Word};
+use crate::scan::{self, Beginning, Word};
 use crate::when;
 
 /// A message of a program.
@@ -319,8 +319,15 @@ struct Table {
     of: &'static [Message],
     /// Of each byte that a text may begin with, the patterns that may fit, in their order; of any other byte, the last.
     by_first: Box<[u8; 256]>,
-    candidates: Vec<Vec<u16>>,
+    candidates: Vec<Vec<Candidate>>,
     patterns: Vec<Pattern>,
+}
+
+/// A pattern that may fit.
+struct Candidate {
+    place: u16,
+    /// What its text begins with.
+    beginning: Beginning,
 }
 
 impl Tables {
@@ -367,11 +374,15 @@ impl Table {
             None | Some(b'{' | b'$') => None,
             first => first.copied(),
         };
-        let candidates_of = |byte: Option<u8>| -> Vec<u16> {
+        let patterns: Vec<Pattern> = of.iter().map(Pattern::of).collect();
+        let candidates_of = |byte: Option<u8>| -> Vec<Candidate> {
             let fits = |message: &Message| first(message).is_none_or(|first| Some(first) == byte);
             let places = of.iter().enumerate().filter(|(_, message)| fits(message));
             places
-                .map(|(place, _)| u16::try_from(place).expect("tables have some dozens of lines"))
+                .map(|(place, _)| Candidate {
+                    place: u16::try_from(place).expect("tables have some dozens of lines"),
+                    beginning: patterns[place].head.text.beginning(),
+                })
                 .collect()
         };
         let mut firsts: Vec<u8> = of.iter().filter_map(first).collect();
@@ -387,7 +398,7 @@ impl Table {
             of,
             by_first,
             candidates: rows.map(candidates_of).collect(),
-            patterns: of.iter().map(Pattern::of).collect(),
+            patterns,
         }
     }
 
@@ -396,9 +407,14 @@ impl Table {
     fn find<'a>(&self, text: &'a str, places: &mut Places<'a>) -> Option<(usize, Tail)> {
         let first = text.as_bytes().first().copied().unwrap_or(0);
         let candidates = &self.candidates[usize::from(self.by_first[usize::from(first)])];
+        // Of a shorter text the beginnings are not compared.
+        let beginning = text.as_bytes().first_chunk().copied();
         candidates
             .iter()
-            .map(|place| usize::from(*place))
+            .filter(|candidate| {
+                beginning.is_none_or(|beginning| candidate.beginning.is_of(beginning))
+            })
+            .map(|candidate| usize::from(candidate.place))
             .find(|place| {
                 places.clear();
                 self.patterns[*place].fits(text, places)
@@ -447,6 +463,7 @@ impl Literal {
     }
 
     /// What follows it in a text that begins with it.
+    #[inline]
     fn strip<'a>(&self, text: &'a str) -> Option<&'a str> {
         let rest = self.text.strip(text)?;
         (!self.is_end || rest.is_empty()).then_some(rest)
@@ -481,19 +498,13 @@ impl Pattern {
         // What programs write mostly fits by the first end that is tried for each place.
         let mut rest = behind_head;
         for (number, hole) in self.holes.iter().enumerate() {
-            let end = hole.first_end(rest);
-            let fitting = end.filter(|end| match hole.kind {
-                Kind::Number => *end > 0,
-                kind => kind.accepts(&rest[..*end]),
-            });
-            match fitting.and_then(|end| Some((end, hole.behind.strip(&rest[end..])?))) {
-                Some((end, behind)) => {
-                    places.push(hole.place(&rest[..end]));
+            match hole.first_fit(rest) {
+                First::Fits(text, behind) => {
+                    places.push(hole.place(text));
                     rest = behind;
                 }
-                // Nothing else can be tried.
-                None if number == 0 && end.is_none() => return false,
-                None => {
+                First::NothingElse if number == 0 => return false,
+                First::NothingElse | First::DoesNotFit => {
                     places.clear();
                     return holes_fit(&self.holes, behind_head, places, &mut 0);
                 }
@@ -501,6 +512,16 @@ impl Pattern {
         }
         true
     }
+}
+
+/// What came of the first end that was tried for a place.
+enum First<'a> {
+    /// What the place takes, and what stands behind it and the text that follows it.
+    Fits(&'a str, &'a str),
+    /// Not this one.
+    DoesNotFit,
+    /// There is no end that could be tried.
+    NothingElse,
 }
 
 impl Hole {
@@ -513,26 +534,60 @@ impl Hole {
         }
     }
 
-    /// The first end that is tried for it.
-    #[inline]
-    fn first_end(&self, text: &str) -> Option<usize> {
+    /// Tries the first end for it.
+    #[inline(always)]
+    fn first_fit<'a>(&self, text: &'a str) -> First<'a> {
         let next = &self.behind.text;
-        match self.kind {
-            Kind::Number => Some(match leading_digits(text.as_bytes()) {
-                Some((digits, _)) => digits,
-                None => text.bytes().take_while(u8::is_ascii_digit).count(),
-            }),
-            Kind::Address | Kind::Ip if next.is_empty() => {
-                let end = find_any([b' ', b'\t'], text.as_bytes());
-                Some(end.unwrap_or(text.len()))
+        // What stands behind it is looked for, or compared with what is there.
+        let (end, is_found) = match self.kind {
+            Kind::Number => {
+                let digits = match leading_digits(text.as_bytes()) {
+                    Some((digits, _)) => digits,
+                    None => text.bytes().take_while(u8::is_ascii_digit).count(),
+                };
+                if digits == 0 {
+                    return First::NothingElse;
+                }
+                (Some(digits), false)
             }
-            _ if next.is_empty() => Some(text.len()),
-            // An address has no spaces in it: of all ends of this place, the address's own space is the last that can fit.
+            // An address has no spaces in it: its end is the only one that can fit.
+            Kind::Address | Kind::Ip if next.is_empty() || next.as_str().starts_with(' ') => {
+                let end = find_any([b' ', b'\t'], text.as_bytes());
+                (Some(end.unwrap_or(text.len())), false)
+            }
+            _ if next.is_empty() => (Some(text.len()), false),
+            // Of all ends of this place, the address's own space is the last that can fit.
             Kind::Greedy => match &self.behind_address {
-                Some(word) => find_last(b' ', &text.as_bytes()[..word.find_last(text)?]),
-                None => next.find_last(text),
+                Some(word) => {
+                    let end = word.find_last(text);
+                    let end = end.and_then(|end| find_last(b' ', &text.as_bytes()[..end]));
+                    (end, false)
+                }
+                None => (next.find_last(text), true),
             },
-            _ => next.find(text),
+            _ => (next.find(text), true),
+        };
+        let Some(end) = end else {
+            return First::NothingElse;
+        };
+        let (found, rest) = text.split_at(end);
+        let is_accepted = match self.kind {
+            Kind::Text | Kind::Greedy | Kind::Number => true,
+            Kind::Address if !is_found => !found.is_empty(),
+            kind => kind.accepts(found),
+        };
+        let behind = if !is_accepted {
+            None
+        } else if is_found {
+            let behind = &rest[next.as_str().len()..];
+            (!self.behind.is_end || behind.is_empty()).then_some(behind)
+        } else {
+            self.behind.strip(rest)
+        };
+        match behind {
+            Some(behind) => First::Fits(found, behind),
+            None if is_found || self.kind == Kind::Greedy => First::DoesNotFit,
+            None => First::NothingElse,
         }
     }
 }

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use super::Read;
 use super::civil::{Civil, month_named};
 use super::cursor::{Cursor, two_digits};
+use crate::bytes::clock_of;
 use crate::context::ParseContext;
 use crate::time::Timestamp;
 
@@ -185,8 +186,6 @@ pub(super) fn plain_bsd(text: &[u8]) -> Option<Civil> {
 pub(super) fn plain_bsd_clock(text: &[u8]) -> Option<Civil> {
     let text = text.first_chunk::<{ PLAIN_BSD_BYTES + 3 }>()?;
     let is_plain = text[6] == b' '
-        && text[9] == b':'
-        && text[12] == b':'
         && text[15] == b' '
         && text[16].is_ascii_alphabetic()
         // ` UTC`, ` ICT`
@@ -194,13 +193,15 @@ pub(super) fn plain_bsd_clock(text: &[u8]) -> Option<Civil> {
     if !is_plain {
         return None;
     }
+    let clock = text[7..].first_chunk().copied();
+    let [hour, minute, second] = clock.and_then(clock_of)?.map(u8::cast_signed);
     Some(Civil {
         year: 0,
         month: 0,
         day: 0,
-        hour: two_digits(text, 7)?,
-        minute: two_digits(text, 10)?,
-        second: two_digits(text, 13)?,
+        hour,
+        minute,
+        second,
         micros: 0,
     })
 }

@@ -36,10 +36,8 @@ const FULL_ISO_BYTES: usize = 32;
 struct Date {
     /// As RFC 3164 writes it: `Feb  9`.
     written: [u8; 6],
-    /// The day in which the latest time lay that was possible then, counted from 1970 in the zone.
-    latest_day: i64,
-    /// What the zone is ahead of UTC.
-    offset_micros: i64,
+    /// The day in the zone in which the latest time lay that was possible then: its midnight, which is another than the date's.
+    latest_day_micros: i64,
     midnight_micros: i64,
 }
 
@@ -127,7 +125,7 @@ impl Dates {
         let clock_micros = plain_bsd_clock(text)?.micros_of_day()?;
         let latest = latest_time(received_at, context);
         let time = date.midnight_micros + clock_micros;
-        let is_same = (latest + date.offset_micros).div_euclid(DAY_MICROS) == date.latest_day;
+        let is_same = (0..DAY_MICROS).contains(&(latest - date.latest_day_micros));
         (is_same && time <= latest).then_some(Timestamp(time))
     }
 
@@ -167,8 +165,7 @@ fn date_of(
     let offset_micros = i64::from(offset.seconds()) * 1_000_000;
     (midnight_micros + civil.micros_of_day()? == time.0).then_some(Date {
         written: *text.first_chunk()?,
-        latest_day: (latest + offset_micros).div_euclid(DAY_MICROS),
-        offset_micros,
+        latest_day_micros: latest - (latest + offset_micros).rem_euclid(DAY_MICROS),
         midnight_micros,
     })
 }
