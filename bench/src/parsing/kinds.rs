@@ -90,6 +90,17 @@ impl Kind {
         }
     }
 
+    /// A program in VRL that reads what we read, where its function for the format reads less.
+    pub(super) const fn vrl_program(self) -> Option<&'static str> {
+        match self {
+            Self::Syslog | Self::Syslog5424 => Some(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/peers/vrl/programs/syslog_messages.vrl"
+            )),
+            _ => None,
+        }
+    }
+
     /// Whether it is JSON.
     pub(super) const fn is_json(self) -> bool {
         matches!(self, Self::JsonSmall | Self::JsonLarge)

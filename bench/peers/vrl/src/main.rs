@@ -1,6 +1,7 @@
 //! Times one VRL function on each line of a file: what Vector's `remap` would do with it.
 //!
 //! `citywatch-peer-vrl FUNCTION RUNS FILE` prints one JSON object: records, parsed, seconds of CPU of the median run.
+//! A file that ends with `.vrl` is a whole program instead of a function.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -30,7 +31,11 @@ fn run() -> Result<()> {
         "parse_nginx_log" => ", format: \"combined\"",
         _ => "",
     };
-    let program = format!(". = {function}!(.message{arguments})");
+    let program = if function.ends_with(".vrl") {
+        std::fs::read_to_string(function).with_context(|| format!("reading {function}"))?
+    } else {
+        format!(". = {function}!(.message{arguments})")
+    };
     let program = compile(&program, &vrl::stdlib::all())
         .map_err(|problems| anyhow::anyhow!("{program}: {problems:?}"))?
         .program;
