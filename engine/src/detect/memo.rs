@@ -8,6 +8,7 @@
 use citywatch_parsers::bytes::same_bytes;
 
 use super::keys::{hash_bytes, index_u32};
+use super::names::FieldIndex;
 use super::predicate::{Indexed, PredicateId, Subject};
 
 /// Longest value that is remembered.
@@ -73,7 +74,27 @@ impl From<Subject> for Origin {
 
 /// How a value was searched: equal keys and bytes give equal findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MemoKey(pub(super) u64);
+pub(super) struct MemoKey(u64);
+
+impl MemoKey {
+    /// Of a text that is searched under a plan in the index of this field, and in no other.
+    pub(super) fn of_text(plan: u32, own: Option<FieldIndex>) -> Self {
+        let own = own.map_or(0, |own| u64::from(own.0) + 1);
+        Self(u64::from(plan) << 40 | own << 2)
+    }
+
+    /// The same, searched for keywords too or not.
+    #[inline]
+    pub(super) fn with_keywords(self, with_keywords: bool) -> Self {
+        Self(self.0 | u64::from(with_keywords) << 1)
+    }
+
+    /// The same of a whole number.
+    #[inline]
+    pub(super) fn of_number(self) -> Self {
+        Self(self.0 | 1)
+    }
+}
 
 /// A remembered value: its place in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,12 +174,15 @@ impl ValueMemo {
             reason = "a hash: any of its bits do"
         )]
         let (set, tag) = (hash as usize % SETS, (hash >> 32) as u32 | 1);
-        for (way, &other) in self.tags[set].iter().enumerate() {
-            if other == tag {
-                let found = Remembered(index_u32(set * WAYS + way));
-                if self.is(found, key, value) {
-                    return Ok(found);
-                }
+        // All are compared at once; mostly one is it, or none.
+        let is_same = self.tags[set].map(|other| other == tag);
+        let mut ways = (0..WAYS).fold(0_u32, |ways, way| ways | u32::from(is_same[way]) << way);
+        while ways != 0 {
+            let way = ways.trailing_zeros() as usize;
+            ways &= ways - 1;
+            let found = Remembered(index_u32(set * WAYS + way));
+            if self.is(found, key, value) {
+                return Ok(found);
             }
         }
         Err(Vacancy { set, tag })

@@ -86,13 +86,6 @@ struct Scope<'c> {
     position: usize,
 }
 
-/// How a value is told apart from others with the same bytes.
-#[derive(Clone, Copy)]
-enum Kind {
-    Text,
-    Int,
-}
-
 impl Searcher {
     /// Remembers nothing yet.
     pub(super) fn new() -> Self {
@@ -140,20 +133,31 @@ impl Searcher {
             if !step.searches || !step.searches_own() && keywords_ignore(keywords, field.value) {
                 continue;
             }
+            let keywords = if is_piece(field.value, text) {
+                in_text
+            } else {
+                keywords
+            };
+            if !step.searches_own() && keywords.is_none() {
+                continue;
+            }
+            // Most values are texts, and often the same as the last time.
+            if let Value::Str(text) = field.value {
+                let key = step.text_key(keywords.is_some());
+                let memo = &self.values.memo;
+                if memo.is(step.last, key, text.as_bytes()) {
+                    step.payoff.count(LookUp::Hit);
+                    view.memory.note(memo.findings(step.last), position);
+                    continue;
+                }
+            }
             let scope = Scope {
                 compiled,
                 plan,
                 own: step.own(),
-                keywords: if is_piece(field.value, text) {
-                    in_text
-                } else {
-                    keywords
-                },
+                keywords,
                 position,
             };
-            if scope.own.is_none() && scope.keywords.is_none() {
-                continue;
-            }
             self.values
                 .search_field(view.memory, step, &scope, field.value);
         }
@@ -169,7 +173,7 @@ impl Searcher {
 }
 
 impl ValueSearcher {
-    #[inline]
+    #[inline(never)]
     fn search_field(
         &mut self,
         memory: &mut Memory,
@@ -177,9 +181,9 @@ impl ValueSearcher {
         scope: &Scope<'_>,
         value: Value<'_>,
     ) {
-        // Most values are texts.
         if let Value::Str(text) = value {
-            return self.look_up(memory, step, scope, Kind::Text, text.as_bytes(), value);
+            let key = scope.text_key();
+            return self.look_up(memory, step, scope, key, text.as_bytes(), value);
         }
         if let Value::Null | Value::List(_) = value
             && let Some(index) = scope.own_index()
@@ -199,11 +203,17 @@ impl ValueSearcher {
         match value {
             Value::Null => {}
             Value::Str(text) => {
-                self.look_up(memory, step, scope, Kind::Text, text.as_bytes(), value)
+                let key = scope.text_key();
+                self.look_up(memory, step, scope, key, text.as_bytes(), value);
             }
             _ if scope.ignores(value) => {}
             Value::Int(number) => {
-                self.look_up(memory, step, scope, Kind::Int, &number.to_le_bytes(), value)
+                let (key, bytes) = (scope.text_key().of_number(), number.to_le_bytes());
+                if self.memo.is(step.last, key, &bytes) {
+                    step.payoff.count(LookUp::Hit);
+                    return memory.note(self.memo.findings(step.last), scope.position);
+                }
+                self.look_up(memory, step, scope, key, &bytes, value);
             }
             Value::List(values) => {
                 for &value in values {
@@ -218,22 +228,16 @@ impl ValueSearcher {
         }
     }
 
-    /// Notes what a value holds: from memory, or by searching it. `bytes` stand for the value.
-    #[inline]
+    /// Notes what a value holds that is not the last one: from memory, or by searching it. `bytes` stand for the value.
     fn look_up(
         &mut self,
         memory: &mut Memory,
         step: &mut Step,
         scope: &Scope<'_>,
-        kind: Kind,
+        key: MemoKey,
         bytes: &[u8],
         value: Value<'_>,
     ) {
-        let key = scope.memo_key(kind);
-        if self.memo.is(step.last, key, bytes) {
-            step.payoff.count(LookUp::Hit);
-            return memory.note(self.memo.findings(step.last), scope.position);
-        }
         let vacancy = if bytes.len() > VALUE_BYTES_MAX || !step.payoff.worthwhile() {
             None
         } else {
@@ -345,12 +349,10 @@ impl<'c> Scope<'c> {
             .and_then(|own| self.compiled.indexes[own.0 as usize].as_ref())
     }
 
-    /// What the findings in a value depend on besides its bytes: the indexes that are searched.
+    /// What the findings in a text depend on besides its bytes: the indexes that are searched.
     #[inline]
-    fn memo_key(&self, kind: Kind) -> MemoKey {
-        let own = self.own.map_or(0, |own| u64::from(own.0) + 1);
-        let keywords = u64::from(self.keywords.is_some());
-        MemoKey(u64::from(self.plan.number) << 40 | own << 2 | keywords << 1 | kind as u64)
+    fn text_key(&self) -> MemoKey {
+        MemoKey::of_text(self.plan.number, self.own).with_keywords(self.keywords.is_some())
     }
 
     /// Whether a value cannot hold a witness.

@@ -9,7 +9,7 @@ use citywatch_parsers::{Event, NameOrder};
 use super::compile::Compiled;
 use super::keys::mix;
 use super::matcher::Plan;
-use super::memo::Remembered;
+use super::memo::{MemoKey, Remembered};
 use super::names::FieldIndex;
 use super::payoff::{Payoff, Whole};
 
@@ -27,6 +27,8 @@ pub(super) struct Step {
     /// Whether the field's own index is searched, and whether any is.
     searches_own: bool,
     pub(super) searches: bool,
+    /// How its texts are searched, but for whether keywords are looked for.
+    key: MemoKey,
     /// Whether remembering its values pays.
     pub(super) payoff: Payoff,
     /// The value that it had last.
@@ -61,6 +63,12 @@ impl Step {
         (self.field != NO_FIELD).then_some(FieldIndex(self.field))
     }
 
+    /// How its texts are searched.
+    #[inline]
+    pub(super) fn text_key(&self, with_keywords: bool) -> MemoKey {
+        self.key.with_keywords(with_keywords)
+    }
+
     /// Whether the field's own index is searched.
     #[inline]
     pub(super) fn searches_own(&self) -> bool {
@@ -88,6 +96,7 @@ impl Steps {
             let searches_own = known.is_some_and(|known| plan.searched[known.0 as usize]);
             self.steps.push(Step {
                 field: known.map_or(NO_FIELD, |known| known.0),
+                key: MemoKey::of_text(plan.number, known.filter(|_| searches_own)),
                 searches_own,
                 searches: searches_own || keywords,
                 payoff: Payoff::default(),
