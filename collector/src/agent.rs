@@ -14,12 +14,13 @@ use crate::config::AgentConfig;
 use crate::forward;
 use crate::kafka::Producer;
 use crate::lock::{self, LockError};
+use crate::masking::{Masking, MaskingError};
 use crate::sink::{Sink, SinkMonitor};
 use crate::sources::files::lines::BatchLimits;
 use crate::sources::files::tailer::{Tailer, TailerSettings};
 use crate::sources::received::{BindError, Listeners};
 use crate::sources::receivers::Receivers;
-use crate::sources::resumed::{Identity, Reading, Resumed};
+use crate::sources::resumed::{Identity, OpenError, Reading, Resumed};
 use crate::sources::tls::ListenTlsError;
 use crate::spool::{Spool, SpoolError, SpoolMonitor, SpoolReader, SpoolWriter};
 use crate::status::AgentStatus;
@@ -58,6 +59,9 @@ pub enum AgentError {
     /// What senders must know cannot be read.
     #[error("http.sign_in: {0}")]
     SignIn(String),
+    /// What is to be masked cannot be.
+    #[error(transparent)]
+    Masking(#[from] MaskingError),
     /// The agent's own spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -126,15 +130,19 @@ impl Agent {
             records_max: config.batch_records_max,
             bytes_max: config.batch_bytes_max,
         };
+        let masking = Masking::load(&config.masking)?;
+        let maskers = config.files.iter();
+        let maskers = maskers.map(|group| masking.of_source(group.mask.as_deref()));
         let settings = TailerSettings {
+            maskers: maskers.collect::<Result<_, _>>()?,
             agent: config.name.clone(),
             unit: config.unit.clone(),
             host: config.host.clone(),
             groups: config.files.clone(),
             limits,
         };
-        let (receivers, mut listeners) = Receivers::bind(config, limits)?;
-        let resumed = Resumed::open(config, &dir, &mut listeners).map_err(state_dir_error)?;
+        let (receivers, mut listeners) = Receivers::bind(config, limits, &masking)?;
+        let resumed = Resumed::open(config, &dir, &masking, &mut listeners)?;
         let lock = Arc::new(lock);
         let mut ended = Vec::new();
         let mut spool = None;
@@ -256,11 +264,21 @@ fn run_thread(
     Ok(ended)
 }
 
+impl From<OpenError> for AgentError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::State(dir, source) => Self::StateDir { dir, source },
+            OpenError::Masking(error) => Self::Masking(error),
+        }
+    }
+}
+
 impl From<BindError> for AgentError {
     fn from(error: BindError) -> Self {
         match error {
             BindError::Address(address, source) => Self::Listen { address, source },
             BindError::Tls(error) => Self::ListenTls(error),
+            BindError::Masking(error) => Self::Masking(error),
             BindError::SignIn(reason) => Self::SignIn(reason),
         }
     }

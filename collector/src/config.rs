@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::kafka::ProducerConfig;
+use crate::masking::MaskingConfig;
 use crate::sources::command::{self, CommandConfig};
 use crate::sources::evtx::{self, EvtxConfig};
-use crate::sources::files::{self, FilesConfig};
+use crate::sources::files::FilesConfig;
 use crate::sources::http::HttpConfig;
 use crate::sources::journald::{self, JournaldConfig};
 use crate::sources::stdin::StdinConfig;
@@ -48,6 +49,8 @@ pub struct AgentConfig {
     pub command: Vec<CommandConfig>,
     /// How standard input is read; it is not if absent.
     pub stdin: Option<StdinConfig>,
+    /// Personal data that leaves the host as tokens only.
+    pub masking: MaskingConfig,
     /// Bounds of the spool that keeps what was received until Kafka has it.
     pub spool: SpoolLimits,
     /// The Kafka topic to send to.
@@ -71,6 +74,7 @@ impl Default for AgentConfig {
             http: Vec::new(),
             command: Vec::new(),
             stdin: None,
+            masking: MaskingConfig::default(),
             spool: SpoolLimits::default(),
             kafka: None,
         }
@@ -146,6 +150,38 @@ impl AgentConfig {
             && self.command.is_empty()
     }
 
+    /// Every source as the configuration names it (`files[0]`), with what is masked of it if it says so.
+    pub fn sources(&self) -> Vec<(String, Option<&[String]>)> {
+        fn named<'m>(
+            section: &str,
+            masks: impl Iterator<Item = &'m Option<Vec<String>>>,
+        ) -> Vec<(String, Option<&'m [String]>)> {
+            let name = |(index, mask): (usize, &'m Option<Vec<String>>)| {
+                (format!("{section}[{index}]"), mask.as_deref())
+            };
+            masks.enumerate().map(name).collect()
+        }
+        let mut sources = named("files", self.files.iter().map(|source| &source.mask));
+        sources.extend(named(
+            "journald",
+            self.journald.iter().map(|source| &source.mask),
+        ));
+        sources.extend(named("evtx", self.evtx.iter().map(|source| &source.mask)));
+        sources.extend(named(
+            "syslog",
+            self.syslog.iter().map(|source| &source.mask),
+        ));
+        sources.extend(named("http", self.http.iter().map(|source| &source.mask)));
+        sources.extend(named(
+            "command",
+            self.command.iter().map(|source| &source.mask),
+        ));
+        if let Some(stdin) = &self.stdin {
+            sources.push(("stdin".into(), stdin.mask.as_deref()));
+        }
+        sources
+    }
+
     /// What makes no sense, one sentence each, naming the key.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -163,12 +199,7 @@ impl AgentConfig {
             }
         }
         for (index, group) in self.files.iter().enumerate() {
-            problems.extend(files::pattern_problems(
-                "files",
-                index,
-                &group.paths,
-                &group.exclude,
-            ));
+            problems.extend(group.problems(index));
         }
         for (index, syslog) in self.syslog.iter().enumerate() {
             problems.extend(
@@ -185,6 +216,11 @@ impl AgentConfig {
         problems.extend(command::problems(&self.command));
         problems.extend(journald::problems(&self.journald));
         problems.extend(evtx::problems(&self.evtx));
+        let masked = self.sources();
+        let masked = masked
+            .iter()
+            .map(|(name, mask)| (format!("{name}.mask"), *mask));
+        problems.extend(self.masking.problems(masked));
         if let Some(kafka) = &self.kafka {
             problems.extend(
                 kafka

@@ -117,6 +117,60 @@ fn check_explains_the_configuration() {
 }
 
 #[test]
+fn mask_shows_what_would_be_masked_and_how_much() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&key, mode).unwrap();
+    let path = dir.path().join("agent.toml");
+    let text = format!(
+        "[masking]\nkey_file = '{}'\nkinds = ['email', 'phone']\n[[files]]\npaths = ['/x']\nmask = ['badge']\n\
+         [[files]]\npaths = ['/y']\nmask = []\n[masking.patterns]\nbadge = 'badge=([0-9]{{4}})'\n",
+        key.display()
+    );
+    fs::write(&path, text).unwrap();
+    let input = dir.path().join("input.log");
+    fs::write(
+        &input,
+        "an@example.vn 0901234567\nnothing\nbadge=1234 +84901234567\n",
+    )
+    .unwrap();
+    let mask = |source: Option<&str>| {
+        let mut command = agent(&path, "mask");
+        command.args(source.map(|source| format!("--source={source}")));
+        let output = command.arg(&input).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout.clone()).unwrap(),
+            stderr(&output),
+        )
+    };
+    let (code, out, counts) = mask(None);
+    assert_eq!(code, Some(0), "{counts}");
+    assert_eq!(counts, "masked: email 1, phone 2; 2 of 3 lines\n");
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines[1], "nothing");
+    let phone = lines[0].split_once(' ').unwrap().1;
+    assert!(
+        phone.starts_with("<phone:") && lines[2].ends_with(phone),
+        "{out}"
+    );
+    let (_, out, counts) = mask(Some("files[0]"));
+    assert_eq!(counts, "masked: badge 1; 1 of 3 lines\n");
+    assert!(out.starts_with("an@example.vn 0901234567\n"), "{out}");
+    assert!(mask(Some("files[1]")).2.contains("nothing is masked"));
+    let (code, _, told) = mask(Some("files[2]"));
+    assert_eq!(
+        (code, told.as_str()),
+        (
+            Some(2),
+            "citywatch-agent: there is no source `files[2]`; there are: files[0], files[1]\n"
+        )
+    );
+}
+
+#[test]
 fn an_unreachable_broker_and_an_unreadable_file_are_waited_for_and_shown() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.log"), "one\n").unwrap();

@@ -58,6 +58,9 @@ pub struct CommandConfig {
     /// How lines are joined into records.
     #[serde(default)]
     pub multiline: Joining,
+    /// What is masked of its records; as `[masking]` says if absent.
+    #[serde(default)]
+    pub mask: Option<Vec<String>>,
 }
 
 fn default_format() -> String {
@@ -298,6 +301,7 @@ mod tests {
             unit: None,
             log_source: LogSource::default(),
             multiline: Joining::None,
+            mask: None,
         }
     }
 

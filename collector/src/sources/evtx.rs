@@ -53,6 +53,8 @@ pub struct EvtxConfig {
     pub unit: Option<String>,
     /// What is known of the log source; the rest is found out by the parsers.
     pub log_source: LogSource<'static>,
+    /// What is masked of its records; as `[masking]` says if absent.
+    pub mask: Option<Vec<String>>,
 }
 
 impl Default for EvtxConfig {
@@ -65,6 +67,7 @@ impl Default for EvtxConfig {
             host: None,
             unit: None,
             log_source: LogSource::default(),
+            mask: None,
         }
     }
 }
@@ -347,7 +350,12 @@ impl Group {
                     let next = RecordBatch::new(Arc::clone(&origin));
                     let full = std::mem::replace(&mut batch, next);
                     self.counts.received([&full]);
-                    if self.reading.deliver(full, &self.counts).await == Delivered::NotKnown {
+                    if self
+                        .reading
+                        .deliver(self.counts.mask(full), &self.counts)
+                        .await
+                        == Delivered::NotKnown
+                    {
                         return Ok(false);
                     }
                     place.last = last;

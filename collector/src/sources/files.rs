@@ -6,6 +6,7 @@
 //! positions: the engine drops what it has.
 
 pub(crate) mod checkpoints;
+pub(crate) mod coding;
 pub(crate) mod discovery;
 pub(crate) mod header;
 pub(crate) mod identity;
@@ -44,9 +45,15 @@ pub struct FilesConfig {
     /// How lines are joined into records.
     #[serde(default)]
     pub multiline: Joining,
+    /// `auto` (UTF-16 by its mark, else UTF-8), or the name of an encoding: `utf-16le`, `windows-1258`, ...
+    #[serde(default = "default_encoding")]
+    pub encoding: String,
     /// Where reading begins in files that are there when the agent first sees this group.
     #[serde(default)]
     pub read_from: ReadFrom,
+    /// What is masked of its records; as `[masking]` says if absent.
+    #[serde(default)]
+    pub mask: Option<Vec<String>>,
 }
 
 /// How lines are joined into records.
@@ -81,6 +88,30 @@ pub enum ReadFrom {
     End,
 }
 
+/// How the bytes of a group's files become records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cutting {
+    pub(crate) joining: Joining,
+    pub(crate) encoding: coding::Expected,
+}
+
+impl FilesConfig {
+    pub(crate) fn cutting(&self) -> Cutting {
+        Cutting {
+            joining: self.multiline,
+            encoding: coding::Expected::of(&self.encoding),
+        }
+    }
+
+    /// What makes no sense, one sentence each; `index` is the group's number.
+    pub(crate) fn problems(&self, index: usize) -> Vec<String> {
+        let mut problems = pattern_problems("files", index, &self.paths, &self.exclude);
+        let encoding = coding::problem(&self.encoding, &self.format);
+        problems.extend(encoding.map(|problem| format!("files[{index}].{problem}")));
+        problems
+    }
+}
+
 impl Default for FilesConfig {
     fn default() -> Self {
         Self {
@@ -91,7 +122,9 @@ impl Default for FilesConfig {
             unit: None,
             log_source: LogSource::default(),
             multiline: Joining::None,
+            encoding: default_encoding(),
             read_from: ReadFrom::Beginning,
+            mask: None,
         }
     }
 }
@@ -162,6 +195,10 @@ fn default_exclude() -> Vec<String> {
     ["*.gz", "*.bz2", "*.xz", "*.zst"]
         .map(String::from)
         .to_vec()
+}
+
+fn default_encoding() -> String {
+    "auto".into()
 }
 
 fn default_format() -> String {

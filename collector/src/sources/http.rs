@@ -38,6 +38,9 @@ pub struct HttpConfig {
     /// Most bytes a request may have, unpacked.
     #[serde(default = "default_body_bytes_max")]
     pub body_bytes_max: usize,
+    /// What is masked of its records; as `[masking]` says if absent.
+    #[serde(default)]
+    pub mask: Option<Vec<String>>,
     /// Certificate and key; without them the address speaks plain HTTP.
     #[serde(default)]
     pub tls: Option<ListenTls>,

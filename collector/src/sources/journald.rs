@@ -6,6 +6,7 @@
 
 mod entries;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use super::received::{COLLECT_FOR, Counts};
 use super::resumed::{Delivered, Reading};
 use crate::clock;
 use crate::durable::Kept;
+use crate::masking::Masker;
 use entries::{Entries, Entry};
 
 const FORMAT: &str = "journald_export";
@@ -52,6 +54,8 @@ pub struct JournaldConfig {
     pub unit: Option<String>,
     /// What is known of the log source; the rest is found out by the parsers.
     pub log_source: LogSource<'static>,
+    /// What is masked of its records; as `[masking]` says if absent.
+    pub mask: Option<Vec<String>>,
 }
 
 impl Default for JournaldConfig {
@@ -65,6 +69,7 @@ impl Default for JournaldConfig {
             host: None,
             unit: None,
             log_source: LogSource::default(),
+            mask: None,
         }
     }
 }
@@ -214,7 +219,7 @@ async fn follow(
     let mut running = Running::start(&config.name, &run)?;
 
     let mut entries = Entries::default();
-    let mut batches = Batches::new(config, reading);
+    let mut batches = Batches::new(config, reading, counts);
     let mut buffer = vec![0; READ_BYTES];
     let mut ticks = interval(COLLECT_FOR);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -248,13 +253,16 @@ struct Batches<'a> {
     /// The last entry's.
     cursor: Option<String>,
     bytes: usize,
+    /// Values are masked one by one: some have their length before them.
+    masker: Option<Arc<Masker>>,
     /// The last position of each sequence, and how often it began anew.
     sequences: BTreeMap<String, (u64, u32)>,
 }
 
 impl<'a> Batches<'a> {
-    fn new(config: &'a JournaldConfig, reading: &'a Reading) -> Self {
+    fn new(config: &'a JournaldConfig, reading: &'a Reading, counts: &Counts) -> Self {
         Self {
+            masker: counts.masker.clone(),
             config,
             reading,
             ready: Vec::new(),
@@ -301,8 +309,12 @@ impl<'a> Batches<'a> {
             );
             self.ready.push(RecordBatch::new(Arc::new(origin)));
         }
+        let raw = match &self.masker {
+            Some(masker) => entries::map_values(entry.raw, |value| masker.mask(value)),
+            None => Cow::Borrowed(entry.raw),
+        };
         if let Some(batch) = self.ready.last_mut() {
-            batch.push(entry.raw, position, clock::now(), entry.truncated);
+            batch.push(&raw, position, clock::now(), entry.truncated);
         }
         self.bytes += entry.raw.len() + 64;
         self.cursor = Some(cursor.to_owned());

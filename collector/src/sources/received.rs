@@ -9,6 +9,7 @@ use std::time::Duration;
 use citywatch_parsers::RecordBatch;
 use citywatch_parsers::record::Truncated;
 
+use crate::masking::{Masker, MaskingError};
 use crate::sink::{Sink, SinkError};
 use crate::sources::tls::ListenTlsError;
 use crate::status::ListenerStatus;
@@ -20,7 +21,7 @@ pub(crate) const PENDING_BYTES_MAX: usize = 1 << 20;
 /// Pause before what failed is tried again.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What is counted of one source of received records.
+/// What is counted of one source of received records, and what all of it goes through.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) records: AtomicU64,
@@ -36,6 +37,8 @@ pub(crate) struct Counts {
     pub(crate) last_error: Mutex<Option<String>>,
     /// The port, for asking the kernel what it dropped.
     pub(crate) udp_port: Option<u16>,
+    /// What is masked of the records before anything keeps them.
+    pub(crate) masker: Option<Arc<Masker>>,
 }
 
 /// Why an address cannot be listened on.
@@ -47,6 +50,14 @@ pub(crate) enum BindError {
     Tls(ListenTlsError),
     /// What senders must know cannot be read.
     SignIn(String),
+    /// What is to be masked cannot be.
+    Masking(MaskingError),
+}
+
+impl From<MaskingError> for BindError {
+    fn from(error: MaskingError) -> Self {
+        Self::Masking(error)
+    }
 }
 
 impl From<ListenTlsError> for BindError {
@@ -70,6 +81,22 @@ pub(crate) enum Kept {
 pub(crate) struct Listeners(pub(crate) Vec<(String, Arc<Counts>)>);
 
 impl Counts {
+    /// Of a source that masks this.
+    pub(crate) fn masking(masker: Option<Arc<Masker>>) -> Self {
+        Self {
+            masker,
+            ..Self::default()
+        }
+    }
+
+    /// The batch as it may leave the host.
+    pub(crate) fn mask(&self, batch: RecordBatch) -> RecordBatch {
+        match &self.masker {
+            Some(masker) => masker.mask_batch(batch),
+            None => batch,
+        }
+    }
+
     /// Counts records as they come.
     pub(crate) fn received<'a>(&self, batches: impl IntoIterator<Item = &'a RecordBatch>) {
         let (mut records, mut truncated) = (0, 0);
@@ -115,12 +142,13 @@ impl Listeners {
     }
 }
 
-/// Hands batches over and waits until they are durable; what fails is tried again, since nobody else
-/// has it.
+/// Hands batches over, masked as their source asks, and waits until they are durable; what fails is tried
+/// again, since nobody else has it.
 pub(crate) async fn keep(sink: &Sink, batches: Vec<RecordBatch>, counts: &Counts) -> Kept {
     let mut kept = Kept::All;
     let mut tickets = Vec::new();
     for batch in batches {
+        let batch = counts.mask(batch);
         let mut submitted = sink.submit(batch.clone()).await;
         while let Err(error) = &submitted {
             if matches!(error, SinkError::Frame(_)) {

@@ -14,6 +14,7 @@ use super::stdin::{self, StdinConfig};
 use super::syslog::{self, Bound};
 use crate::clock;
 use crate::config::AgentConfig;
+use crate::masking::Masking;
 use crate::sink::Sink;
 
 /// Bound and ready to be served.
@@ -33,15 +34,27 @@ impl Receivers {
     pub(crate) fn bind(
         config: &AgentConfig,
         limits: BatchLimits,
+        masking: &Masking,
     ) -> Result<(Self, Listeners), BindError> {
-        let (syslog, mut listeners) = syslog::bind(&config.syslog)?;
-        let http = http::bind(&config.http, &mut listeners)?;
-        let mut counted = |name: String| {
-            let counts = Arc::new(Counts::default());
+        let (syslog, mut listeners) = syslog::bind(&config.syslog, masking)?;
+        let http = http::bind(&config.http, masking, &mut listeners)?;
+        let mut counted = |name: String, mask: Option<&[String]>| {
+            let counts = Arc::new(Counts::masking(masking.of_source(mask)?));
             listeners.0.push((name, Arc::clone(&counts)));
-            counts
+            Ok::<_, BindError>(counts)
         };
-        let commands = config.command.iter();
+        let mut commands = Vec::new();
+        for command in &config.command {
+            let name = format!("command:{}", command.name());
+            commands.push((command.clone(), counted(name, command.mask.as_deref())?));
+        }
+        let mut stdin = None;
+        if let Some(config) = &config.stdin {
+            stdin = Some((
+                config.clone(),
+                counted("stdin".into(), config.mask.as_deref())?,
+            ));
+        }
         let receivers = Self {
             agent: config.name.clone(),
             unit: config.unit.clone(),
@@ -49,18 +62,8 @@ impl Receivers {
             limits,
             syslog,
             http,
-            commands: commands
-                .map(|command| {
-                    (
-                        command.clone(),
-                        counted(format!("command:{}", command.name())),
-                    )
-                })
-                .collect(),
-            stdin: config
-                .stdin
-                .clone()
-                .map(|stdin| (stdin, counted("stdin".into()))),
+            commands,
+            stdin,
         };
         Ok((receivers, listeners))
     }

@@ -4,7 +4,7 @@
 //! at a crash is read again, with the same identity.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use super::files::lines::BatchLimits;
 use super::journald::{self, JournaldConfig};
 use super::received::{Counts, Listeners, RETRY_AFTER};
 use crate::config::AgentConfig;
+use crate::masking::{Masking, MaskingError};
 use crate::sink::{Sink, SinkError};
 
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
@@ -29,6 +30,20 @@ pub(crate) struct Reading {
     pub(crate) limits: BatchLimits,
     pub(crate) sink: Sink,
     pub(crate) shutdown: CancellationToken,
+}
+
+/// Why they cannot be read.
+pub(crate) enum OpenError {
+    /// Their positions cannot be read or kept in this directory.
+    State(PathBuf, io::Error),
+    /// What is to be masked cannot be.
+    Masking(MaskingError),
+}
+
+impl From<MaskingError> for OpenError {
+    fn from(error: MaskingError) -> Self {
+        Self::Masking(error)
+    }
 }
 
 /// Whose records they are, where a source does not say otherwise.
@@ -68,7 +83,7 @@ impl Identity {
 }
 
 impl Reading {
-    /// Hands a batch over until it is durable, or the agent stops.
+    /// Hands a batch over, masked as it is, until it is durable, or the agent stops.
     pub(crate) async fn deliver(&self, batch: RecordBatch, counts: &Counts) -> Delivered {
         let mut retry_after = RETRY_AFTER;
         let records = batch.len() as u64;
@@ -126,25 +141,28 @@ impl Resumed {
     pub(crate) fn open(
         config: &AgentConfig,
         state_dir: &Path,
+        masking: &Masking,
         listeners: &mut Listeners,
-    ) -> io::Result<Self> {
-        let mut counted = |name: String| {
-            let counts = Arc::new(Counts::default());
+    ) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::State(state_dir.to_owned(), source);
+        let mut counted = |name: String, mask: Option<&[String]>| {
+            let counts = Arc::new(Counts::masking(masking.of_source(mask)?));
             listeners.0.push((name, Arc::clone(&counts)));
-            counts
+            Ok::<_, OpenError>(counts)
         };
         let mut sources = Self {
             journald: Vec::new(),
             evtx: Vec::new(),
         };
         for journald in &config.journald {
-            let positions = journald::Positions::open(state_dir, &journald.name)?;
-            let counts = counted(format!("journald:{}", journald.name));
+            let positions = journald::Positions::open(state_dir, &journald.name).map_err(failed)?;
+            let name = format!("journald:{}", journald.name);
+            let counts = counted(name, journald.mask.as_deref())?;
             sources.journald.push((journald.clone(), positions, counts));
         }
         for evtx in &config.evtx {
-            let positions = evtx::Positions::open(state_dir, &evtx.name)?;
-            let counts = counted(format!("evtx:{}", evtx.name));
+            let positions = evtx::Positions::open(state_dir, &evtx.name).map_err(failed)?;
+            let counts = counted(format!("evtx:{}", evtx.name), evtx.mask.as_deref())?;
             sources.evtx.push((evtx.clone(), positions, counts));
         }
         Ok(sources)

@@ -36,6 +36,8 @@ pub struct StdinConfig {
     pub log_source: LogSource<'static>,
     /// How lines are joined into records.
     pub multiline: Joining,
+    /// What is masked of its records; as `[masking]` says if absent.
+    pub mask: Option<Vec<String>>,
 }
 
 impl Default for StdinConfig {
@@ -46,6 +48,7 @@ impl Default for StdinConfig {
             unit: None,
             log_source: LogSource::default(),
             multiline: Joining::None,
+            mask: None,
         }
     }
 }

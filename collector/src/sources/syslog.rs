@@ -35,6 +35,9 @@ pub struct SyslogConfig {
     /// The offices by the senders' networks, for example `"10.7.0.0/16" = "ward-7"`; the narrowest wins.
     #[serde(default)]
     pub units: BTreeMap<String, String>,
+    /// What is masked of its records; as `[masking]` says if absent.
+    #[serde(default)]
+    pub mask: Option<Vec<String>>,
     /// Certificate and key for the protocol `tls`.
     #[serde(default)]
     pub tls: Option<ListenTls>,

@@ -1,6 +1,7 @@
 //! `citywatch-agent`: reads log files and sends their records to Kafka.
 
 mod check;
+mod mask;
 mod run;
 
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ enum Command {
     Run(Common),
     /// Explain a configuration: which files it matches, whether they can be read, where records go
     Check(Common),
+    /// Show what would be masked of a text, and how much of each kind
+    Mask(mask::MaskArgs),
 }
 
 #[derive(Args)]
@@ -44,11 +47,17 @@ struct Common {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Run(cli.common));
-    let (Command::Run(common) | Command::Check(common)) = &command;
+    let common = match &command {
+        Command::Run(common) | Command::Check(common) => common,
+        Command::Mask(args) => &args.common,
+    };
     let config = match AgentConfig::load(&common.config) {
         Ok(config) => config,
         Err(error) => return refuse(&error.to_string()),
     };
+    if let Command::Mask(args) = &command {
+        return mask::mask(&config, args);
+    }
     let Some(kafka) = config.kafka.clone() else {
         let path = common.config.display();
         return refuse(&format!(
@@ -56,8 +65,8 @@ fn main() -> ExitCode {
         ));
     };
     match command {
-        Command::Run(_) => run::run(&config, &kafka),
         Command::Check(_) => check::check(&config, &kafka),
+        Command::Run(_) | Command::Mask(_) => run::run(&config, &kafka),
     }
 }
 

@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 
 use citywatch_parsers::header_of_file;
 
+use super::coding::Coding;
+
 /// Bytes at the top of a file that may hold such lines.
 const TOP_BYTES: usize = 8 << 10;
 /// Bytes before the place that is read from: a server that was configured anew writes such lines on the way.
@@ -22,15 +24,17 @@ pub(crate) struct Found {
 }
 
 /// Looks for the header of a file that is read on from `offset`.
-pub(crate) fn find(file: &File, format: &str, offset: u64) -> io::Result<Found> {
+pub(crate) fn find(file: &File, coding: Coding, format: &str, offset: u64) -> io::Result<Found> {
     let top = piece(file, 0, TOP_BYTES as u64)?;
+    let top_bytes = top.len();
     let start = offset.saturating_sub(BEFORE_BYTES_MAX);
     // Within the top there is nothing more to find.
-    let before = if offset > top.len() as u64 {
-        piece(file, start, offset - start)?
+    let before = if offset > top_bytes as u64 {
+        coding.text(piece(file, start, offset - start)?, start)
     } else {
         Vec::new()
     };
+    let top = coding.text(top, 0);
     // A piece from the middle begins with the rest of a line.
     let before = match memchr::memchr(b'\n', &before) {
         Some(newline) if start > 0 => &before[newline + 1..],
@@ -42,7 +46,7 @@ pub(crate) fn find(file: &File, format: &str, offset: u64) -> io::Result<Found> 
         String::from_utf8_lossy(before),
     );
     let found = header_of_file(format, &top_text, &before);
-    let is_written = top.len() == TOP_BYTES || has_line_of_its_own(&top);
+    let is_written = top_bytes == TOP_BYTES || has_line_of_its_own(&top);
     Ok(Found {
         is_final: is_written,
         format: found,

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use citywatch_parsers::record::Truncated;
 use citywatch_parsers::{Origin, RecordBatch, names_columns};
 
-use super::Joining;
 use super::checkpoints::Checkpoint;
+use super::coding::{Coding, Expected};
 use super::header;
 use super::identity::{Fingerprint, Identity};
 use super::lines::{self, BatchLimits, Chunk, RECORD_BYTES_MAX, Tail};
+use super::{Cutting, Joining};
 use crate::clock;
 
 /// A joined record is complete when nothing was added for this long.
@@ -88,7 +89,9 @@ pub(crate) struct TailedFile {
     pub(crate) records: u64,
     pub(crate) truncated_records: u64,
     pub(crate) retries: u64,
-    joining: Joining,
+    cutting: Cutting,
+    /// Known once the file has its first bytes.
+    coding: Option<Coding>,
     cuts: Vec<u64>,
     file: Option<File>,
     trouble: Option<Trouble>,
@@ -108,7 +111,7 @@ impl TailedFile {
     pub(crate) fn fresh(
         path: PathBuf,
         group: usize,
-        joining: Joining,
+        cutting: Cutting,
         identity: Identity,
         offset: u64,
         now: Instant,
@@ -127,7 +130,8 @@ impl TailedFile {
             records: 0,
             truncated_records: 0,
             retries: 0,
-            joining,
+            cutting,
+            coding: None,
             cuts: Vec::new(),
             file: None,
             trouble: None,
@@ -143,14 +147,14 @@ impl TailedFile {
     pub(crate) fn resumed(
         checkpoint: &Checkpoint,
         group: usize,
-        joining: Joining,
+        cutting: Cutting,
         origin: Arc<Origin>,
         now: Instant,
     ) -> Self {
         let mut file = Self::fresh(
             checkpoint.path.clone(),
             group,
-            joining,
+            cutting,
             checkpoint.identity,
             checkpoint.offset,
             now,
@@ -294,7 +298,7 @@ impl TailedFile {
         let quiet = now.duration_since(self.grown_at);
         if quiet >= PARTIAL_QUIET || (self.watch == Watch::Draining && quiet >= DRAIN_QUIET) {
             Tail::TakeAll
-        } else if self.joining != Joining::None && quiet >= JOINED_QUIET {
+        } else if self.cutting.joining != Joining::None && quiet >= JOINED_QUIET {
             Tail::TakeLines
         } else {
             Tail::Waits
@@ -311,6 +315,16 @@ impl TailedFile {
         }
     }
 
+    /// How the file's bytes are text; fixed once its first bytes are there.
+    fn coding(&mut self, file: &File) -> io::Result<Coding> {
+        if let Some(coding) = self.coding {
+            return Ok(coding);
+        }
+        let coding = self.cutting.encoding.in_file(file)?;
+        self.coding = (self.size >= 2).then_some(coding);
+        Ok(coding)
+    }
+
     /// Reads the next batch; nothing when all that is there must wait for more.
     pub(crate) fn read(
         &mut self,
@@ -319,9 +333,10 @@ impl TailedFile {
         now: Instant,
     ) -> Option<ReadBatch> {
         let file = self.file.take()?;
-        let result = self
-            .look_for_header(&file)
-            .and_then(|()| self.try_read(&file, buffer, limits, now));
+        let result = self.coding(&file).and_then(|coding| {
+            self.look_for_header(&file, coding)?;
+            self.try_read(&file, coding, buffer, limits, now)
+        });
         match result {
             Ok(batch) => {
                 self.file = Some(file);
@@ -335,14 +350,14 @@ impl TailedFile {
     }
 
     /// Records of a file of columns mean nothing to who has not seen the line that names them: it goes along with each batch.
-    fn look_for_header(&mut self, file: &File) -> io::Result<()> {
+    fn look_for_header(&mut self, file: &File, coding: Coding) -> io::Result<()> {
         let Some(origin) = self.origin.as_ref().filter(|_| !self.is_header_known) else {
             return Ok(());
         };
         let configured = self
             .format
             .get_or_insert_with(|| Arc::clone(&origin.format));
-        let found = header::find(file, configured, self.read)?;
+        let found = header::find(file, coding, configured, self.read)?;
         self.is_header_known = found.is_final;
         if let Some(format) = found.format.filter(|format| **format != *origin.format) {
             self.origin = Some(Arc::new(Origin {
@@ -356,6 +371,7 @@ impl TailedFile {
     fn try_read(
         &mut self,
         file: &File,
+        coding: Coding,
         buffer: &mut Vec<u8>,
         limits: BatchLimits,
         now: Instant,
@@ -366,7 +382,7 @@ impl TailedFile {
         let tail = self.tail(now);
         let mut batch = RecordBatch::new(origin);
         if let Some(scanned) = self.long_scanned {
-            return self.finish_long_line(file, batch, buffer, scanned, tail);
+            return self.finish_long_line(file, coding, batch, buffer, scanned, tail);
         }
         buffer.resize(buffer.len().max(BUFFER_BYTES), 0);
         loop {
@@ -381,7 +397,7 @@ impl TailedFile {
             };
             // Within the file the last record waits; only its end can be taken as one.
             let tail = if at_end { tail } else { Tail::Waits };
-            let taken = lines::split(chunk, self.joining, tail, limits, &mut batch);
+            let taken = coding.split(chunk, self.cutting.joining, tail, limits, &mut batch);
             if taken == 0 && !at_end {
                 if filled == 0 {
                     // It shrank since the last look; the next one finds out.
@@ -392,7 +408,7 @@ impl TailedFile {
                     buffer.resize(LONG_BUFFER_BYTES, 0);
                     continue;
                 }
-                self.long_scanned = Some(self.read + filled as u64);
+                self.long_scanned = Some(self.read + coding.whole(filled, self.read) as u64);
                 return Ok(None);
             }
             if at_end
@@ -413,6 +429,7 @@ impl TailedFile {
     fn finish_long_line(
         &mut self,
         file: &File,
+        coding: Coding,
         mut batch: RecordBatch,
         buffer: &mut Vec<u8>,
         scanned: u64,
@@ -421,12 +438,14 @@ impl TailedFile {
         buffer.resize(BUFFER_BYTES, 0);
         let wanted = self.size.saturating_sub(scanned).min(buffer.len() as u64) as usize;
         let filled = read_up_to(file, &mut buffer[..wanted], scanned)?;
-        let end = match memchr::memchr(b'\n', &buffer[..filled]) {
-            Some(newline) => scanned + newline as u64 + 1,
-            None if scanned + filled as u64 >= self.size && tail == Tail::TakeAll => self.size,
+        let at_end = scanned + filled as u64 >= self.size;
+        let whole = coding.whole(filled, scanned);
+        let end = match coding.line_end(&buffer[..filled], scanned) {
+            Some(end) => scanned + end as u64,
+            None if at_end && tail == Tail::TakeAll => self.size,
             None => {
-                self.long_scanned = Some(scanned + filled as u64);
-                if scanned + filled as u64 >= self.size {
+                self.long_scanned = Some(scanned + whole as u64);
+                if at_end {
                     self.exhausted_at = Some(self.size);
                 }
                 return Ok(None);
@@ -434,7 +453,9 @@ impl TailedFile {
         };
         buffer.resize(RECORD_BYTES_MAX, 0);
         let filled = read_up_to(file, buffer, self.read)?;
-        lines::push_long(&buffer[..filled], self.read, clock::now(), &mut batch);
+        let mut head = coding.text(buffer[..filled].to_vec(), self.read);
+        head.truncate(RECORD_BYTES_MAX);
+        lines::push_long(&head, self.read, clock::now(), &mut batch);
         buffer.truncate(BUFFER_BYTES);
         buffer.shrink_to_fit();
         self.long_scanned = None;
@@ -506,12 +527,13 @@ pub(crate) fn explain(error: &io::Error) -> String {
 }
 
 /// The offset from which a file is read that is to be read from its end: after the last complete line.
-pub(crate) fn end_offset(path: &Path) -> io::Result<u64> {
+pub(crate) fn end_offset(path: &Path, encoding: Expected) -> io::Result<u64> {
     let file = File::open(path)?;
     let size = fs::metadata(path)?.len();
     let mut buffer = vec![0; BUFFER_BYTES.min(usize::try_from(size).unwrap_or(usize::MAX))];
     let start = size - buffer.len() as u64;
     let filled = read_up_to(&file, &mut buffer, start)?;
-    Ok(memchr::memrchr(b'\n', &buffer[..filled])
-        .map_or(start, |newline| start + newline as u64 + 1))
+    let coding = encoding.in_file(&file)?;
+    let end = coding.last_line_end(&buffer[..filled], start);
+    Ok(end.map_or(start, |end| start + end as u64))
 }

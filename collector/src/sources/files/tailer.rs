@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use super::identity::Identity;
 use super::lines::BatchLimits;
 use super::tailed::{Look, TailedFile, Watch};
 use crate::agent::SharedStatus;
+use crate::masking::Masker;
 use crate::sink::{Sink, SinkError, SinkTicket};
 use crate::status::{SourceState, SourceStatus};
 
@@ -38,6 +40,8 @@ pub(crate) struct TailerSettings {
     pub(crate) unit: String,
     pub(crate) host: String,
     pub(crate) groups: Vec<FilesConfig>,
+    /// What is masked of each group.
+    pub(crate) maskers: Vec<Option<Arc<Masker>>>,
     pub(crate) limits: BatchLimits,
 }
 
@@ -181,14 +185,19 @@ impl Tailer {
         }
         let Some(read) = read else { return };
         file.in_flight += 1;
+        let masker = self.settings.maskers.get(file.group).cloned().flatten();
         metrics::counter!("citywatch_agent_records_total").increment(read.batch.len() as u64);
         metrics::counter!("citywatch_agent_bytes_total").increment(read.batch.bytes() as u64);
         if read.cut.is_some() {
             // The cut must be known after a crash before anyone can have the records it made.
             self.save();
         }
+        let batch = match masker {
+            Some(masker) => masker.mask_batch(read.batch),
+            None => read.batch,
+        };
         let sink = self.sink.clone();
-        let submission = Box::pin(async move { sink.submit(read.batch).await });
+        let submission = Box::pin(async move { sink.submit(batch).await });
         self.submission = Some((submission, Sent { key, end: read.end }));
     }
 

@@ -574,3 +574,65 @@ async fn other_files_keep_the_format_that_is_configured() {
     assert!(bench.formats.iter().all(|format| format == "syslog"));
     bench.stop().await;
 }
+
+/// In UTF-16 with the lower byte first, without a mark.
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+fn append_bytes(path: &Path, bytes: &[u8]) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+#[tokio::test]
+async fn lines_of_utf16_come_whole_and_as_utf8_over_restarts() {
+    let mut bench = Bench::new("*.log");
+    let path = bench.path("a.log");
+    append_bytes(&path, &utf16("\u{FEFF}một\r\n\u{A0D}hai\nb"));
+    // The first half of a unit: its writer is at work.
+    append_bytes(&path, &utf16("ố")[..1]);
+    bench.start();
+    bench.expect(&["một", "\u{A0D}hai"]).await;
+    append_bytes(&path, &utf16("ố")[1..]);
+    append_bytes(&path, &utf16("n\n"));
+    bench.expect(&["một", "\u{A0D}hai", "bốn"]).await;
+    bench.stop().await;
+    append_bytes(&path, &utf16("năm\n"));
+    bench.start();
+    bench.expect(&["một", "\u{A0D}hai", "bốn", "năm"]).await;
+    bench.stop().await;
+    let positions: Vec<u64> = bench.stored.keys().map(|(_, position)| *position).collect();
+    assert_eq!(positions, [0, 12, 22, 30], "offsets in the file");
+
+    // From the end on, and a line beyond the bound.
+    let mut bench = Bench::new("*.log").with(|group| {
+        group.read_from = ReadFrom::End;
+        group.encoding = "utf-16le".into();
+    });
+    let path = bench.path("a.log");
+    append_bytes(&path, &utf16("before\nbegun "));
+    bench.start();
+    bench.until_found().await;
+    append_bytes(
+        &path,
+        &utf16(&format!("then\n{}\nafter\n", "đ".repeat(1 << 20))),
+    );
+    let long = "đ".repeat(1 << 19);
+    bench.expect(&["begun then", &long, "after"]).await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn the_encoding_of_bytes_goes_along_in_the_format() {
+    let mut bench = Bench::new("*.log").with(|group| group.encoding = "windows-1258".into());
+    bench.append("a.log", "one\n");
+    bench.start();
+    bench.expect(&["one"]).await;
+    assert_eq!(bench.formats, ["auto; charset=windows-1258"]);
+    bench.stop().await;
+}

@@ -26,6 +26,7 @@ use super::bulk::{self, BulkError};
 use super::connections::{Connections, Sender};
 use super::sign_in::Gate;
 use super::{HttpConfig, SignIn};
+use crate::masking::Masking;
 use crate::sink::Sink;
 use crate::sources::connection::Terms;
 use crate::sources::files::lines::RECORD_BYTES_MAX;
@@ -55,6 +56,7 @@ pub(crate) struct Bound {
 /// Binds all addresses; the first that cannot be had is named.
 pub(crate) fn bind(
     configs: &[HttpConfig],
+    masking: &Masking,
     listeners: &mut Listeners,
 ) -> Result<Vec<Bound>, BindError> {
     let mut bound = Vec::new();
@@ -67,7 +69,8 @@ pub(crate) fn bind(
         let listener = TcpListener::bind(config.listen)
             .map_err(|error| BindError::Address(config.listen, error))?;
         let address = listener.local_addr().unwrap_or(config.listen);
-        let counts = Arc::new(Counts::default());
+        let masker = masking.of_source(config.mask.as_deref())?;
+        let counts = Arc::new(Counts::masking(masker));
         listeners.0.push((
             format!("{}://{address}", config.scheme()),
             Arc::clone(&counts),

@@ -44,11 +44,16 @@ fn start_with(change: impl FnOnce(&mut HttpConfig, &Path)) -> Running {
             unit: None,
             units: BTreeMap::from([("127.0.0.0/8".into(), "ward-4".into())]),
             body_bytes_max: BODY_BYTES,
+            mask: None,
             tls: None,
             sign_in: None,
         }],
         ..AgentConfig::default()
     };
+    let key = dir.path().join("masking.key");
+    fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    config.masking.key_file = Some(key);
     change(&mut config.http[0], dir.path());
     assert_eq!(config.problems(), Vec::<String>::new());
     let (writer, reader) = Spool::open(&dir.path().join("spool"), SpoolLimits::default()).unwrap();
@@ -294,4 +299,21 @@ async fn within_tls_and_signed_in() {
     let listener = running.agent.status().listeners[0].clone();
     assert_eq!((listener.records, listener.refused_requests), (2, 2));
     assert_eq!(running.spooled().await.len(), 2);
+}
+
+#[tokio::test]
+async fn records_are_masked_before_they_are_spooled() {
+    let running = start_with(|config, _| config.mask = Some(vec!["phone".into(), "email".into()]));
+    let body = b"{\"a\":\"0901234567\"}\n{\"b\":\"an@example.vn\"}\n{\"c\":1}\n";
+    assert_eq!(running.send(&request("POST", "/", "", body)).0, 200);
+    let found = running.spooled().await;
+    let texts: Vec<_> = found
+        .iter()
+        .map(|(_, raw)| String::from_utf8_lossy(raw))
+        .collect();
+    assert!(
+        texts[0].starts_with("{\"a\":\"<phone:") && texts[1].starts_with("{\"b\":\"<email:"),
+        "{texts:?}"
+    );
+    assert_eq!(texts[2], "{\"c\":1}");
 }

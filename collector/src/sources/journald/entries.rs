@@ -2,6 +2,8 @@
 //! value that is no plain text stands behind the line `KEY` as eight bytes of length, the lowest first, and
 //! its bytes. An empty line ends an entry.
 
+use std::borrow::Cow;
+
 use citywatch_parsers::record::Truncated;
 
 use crate::sources::files::lines::RECORD_BYTES_MAX;
@@ -146,6 +148,64 @@ impl Entries {
     }
 }
 
+/// The entry with each value changed by `change`; lengths before values are those of what it gives.
+pub(super) fn map_values<'r>(
+    raw: &'r [u8],
+    change: impl for<'v> Fn(&'v [u8]) -> Cow<'v, [u8]>,
+) -> Cow<'r, [u8]> {
+    let mut mapped = Vec::with_capacity(raw.len());
+    let (mut rest, mut is_changed) = (raw, false);
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let (line, behind) = rest.split_at(end);
+        let value = memchr::memchr(b'=', line).map(|equals| &line[equals + 1..]);
+        let with_length = behind
+            .strip_prefix(b"\n")
+            .and_then(<[u8]>::split_first_chunk::<8>);
+        rest = match (value, with_length) {
+            // What the journal itself says of the entry (its cursor, its times) is no one's.
+            (Some(value), _) if !line.starts_with(b"__") => {
+                let changed = change(value);
+                is_changed |= matches!(changed, Cow::Owned(_));
+                mapped.extend_from_slice(&line[..line.len() - value.len()]);
+                mapped.extend_from_slice(&changed);
+                behind
+            }
+            (None, Some((length, value))) if !line.is_empty() => {
+                let length = u64::from_le_bytes(*length);
+                // An entry that was cut ends within its value.
+                let here = usize::try_from(length)
+                    .unwrap_or(usize::MAX)
+                    .min(value.len());
+                let (value, behind) = value.split_at(here);
+                let changed = change(value);
+                is_changed |= matches!(changed, Cow::Owned(_));
+                let length = length
+                    .wrapping_sub(here as u64)
+                    .wrapping_add(changed.len() as u64);
+                mapped.extend_from_slice(line);
+                mapped.push(b'\n');
+                mapped.extend_from_slice(&length.to_le_bytes());
+                mapped.extend_from_slice(&changed);
+                behind
+            }
+            _ => {
+                mapped.extend_from_slice(line);
+                behind
+            }
+        };
+        if let Some(behind) = rest.strip_prefix(b"\n") {
+            mapped.push(b'\n');
+            rest = behind;
+        }
+    }
+    if is_changed {
+        Cow::Owned(mapped)
+    } else {
+        Cow::Borrowed(raw)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -209,6 +269,33 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].1, Truncated::Yes);
         assert_eq!(found[1], (b"__CURSOR=s=a;i=2".to_vec(), Truncated::No));
+    }
+
+    #[test]
+    fn values_are_changed_and_lengths_with_them() {
+        let entry = |c: &[u8], a: &str| {
+            [
+                b"__CURSOR=s=x\nA=",
+                a.as_bytes(),
+                b"\nB=\n",
+                &binary("C", c),
+                b"D=y",
+            ]
+            .concat()
+        };
+        let raw = entry(b"x\nx=\n", "x");
+        let same = map_values(&raw, |value| Cow::Borrowed(value));
+        assert!(matches!(same, Cow::Borrowed(_)));
+        assert_eq!(map_values(&raw, |value| Cow::Owned(value.to_vec())), raw);
+        let long = |value: &[u8]| {
+            String::from_utf8_lossy(value)
+                .replace('x', "long")
+                .into_bytes()
+        };
+        let changed = map_values(&raw, |value| Cow::Owned(long(value)));
+        assert_eq!(changed, entry(b"long\nlong=\n", "long"));
+        let cut = &raw[..raw.len() - 8];
+        assert_eq!(map_values(cut, |value| Cow::Owned(value.to_vec())), cut);
     }
 
     proptest! {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::framing::Framing;
 use super::{Protocol, SyslogConfig};
+use crate::masking::Masking;
 use crate::sink::Sink;
 use crate::sources::connection::{Connection, Terms};
 use crate::sources::received::{
@@ -80,7 +81,10 @@ impl Socket {
 }
 
 /// Binds all addresses; the first that cannot be had is named.
-pub(crate) fn bind(configs: &[SyslogConfig]) -> Result<(Vec<Bound>, Listeners), BindError> {
+pub(crate) fn bind(
+    configs: &[SyslogConfig],
+    masking: &Masking,
+) -> Result<(Vec<Bound>, Listeners), BindError> {
     let (mut bound, mut listeners) = (Vec::new(), Vec::new());
     for config in configs {
         for protocol in &config.protocols {
@@ -89,7 +93,7 @@ pub(crate) fn bind(configs: &[SyslogConfig]) -> Result<(Vec<Bound>, Listeners), 
             let is_udp = *protocol == Protocol::Udp;
             let counts = Arc::new(Counts {
                 udp_port: is_udp.then_some(address.port()),
-                ..Counts::default()
+                ..Counts::masking(masking.of_source(config.mask.as_deref())?)
             });
             listeners.push((
                 format!("syslog+{}://{address}", protocol.name()),

@@ -30,6 +30,7 @@ fn config(listen: &str) -> SyslogConfig {
             ("127.0.0.1/32".into(), "ward-2".into()),
             ("::1/128".into(), "ward-6".into()),
         ]),
+        mask: None,
         tls: None,
     }
 }

@@ -13,7 +13,7 @@ use super::{Key, Tailer};
 use crate::sources::files::checkpoints::Checkpoint;
 use crate::sources::files::identity::Identity;
 use crate::sources::files::tailed::{self, TailedFile, Watch};
-use crate::sources::files::{FilesConfig, ReadFrom, discovery};
+use crate::sources::files::{FilesConfig, ReadFrom, coding, discovery};
 
 /// How long a possible copy of a file is held back for its original to be truncated.
 const COPY_PATIENCE: Duration = Duration::from_secs(5);
@@ -83,11 +83,13 @@ impl Tailer {
             .iter()
             .all(|pattern| self.started.contains(pattern));
         let offset = match config.read_from {
-            ReadFrom::End if is_first_look => tailed::end_offset(&path).unwrap_or(0),
+            ReadFrom::End if is_first_look => {
+                tailed::end_offset(&path, config.cutting().encoding).unwrap_or(0)
+            }
             _ => 0,
         };
         tracing::info!(path = %path.display(), offset, "reading a new file");
-        let file = TailedFile::fresh(path, group, config.multiline, identity, offset, now);
+        let file = TailedFile::fresh(path, group, config.cutting(), identity, offset, now);
         Some(self.track(file))
     }
 
@@ -124,7 +126,7 @@ impl Tailer {
         TailedFile::resumed(
             checkpoint,
             group,
-            self.settings.groups[group].multiline,
+            self.settings.groups[group].cutting(),
             origin,
             now,
         )
@@ -255,7 +257,7 @@ impl Tailer {
         let fresh = TailedFile::fresh(
             path,
             group,
-            self.settings.groups[group].multiline,
+            self.settings.groups[group].cutting(),
             identity,
             0,
             now,
@@ -310,7 +312,9 @@ impl Tailer {
             agent: self.settings.agent.as_str().into(),
             stream: stream.into(),
             host: Some(config.host.as_deref().unwrap_or(&self.settings.host).into()),
-            format: config.format.as_str().into(),
+            format: coding::format_in(&config.encoding, &config.format)
+                .as_str()
+                .into(),
             log_source: config.log_source.clone(),
         })
     }
