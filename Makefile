@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each does its own set-up.
-.PHONY: demo test test-all setup-demo setup-test console console-demo lint fmt bench clean-demo help
+.PHONY: demo package test test-all setup-demo setup-test console console-demo lint fmt bench clean-demo help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
@@ -46,6 +46,10 @@ bench: ## the measurements of bench/, on the recordings in ../shared, written to
 	cargo build --release --bin citywatch -p citywatch -p citywatch-bench
 	cargo run --release -p citywatch-bench -- matching --save matching
 	cargo run --release -p citywatch-bench -- pipeline --rules rules/library --events ../shared/events/otrf/atomic/windows
+
+package: ## a Debian package of the agent, in target/package
+	cargo build --release --locked -p citywatch-collector --bin citywatch-agent
+	@deploy/package-agent.sh target/release/citywatch-agent target/package
 
 clean-demo: ## forget the demo's data
 	rm -rf demo-data

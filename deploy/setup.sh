@@ -51,6 +51,7 @@ packages_test="
 default-jre-headless:runs_the_Kafka_broker
 maven:fetches_the_Kafka_broker
 chromium:browser_test
+dpkg-dev:names_the_libraries_of_the_agents_package
 curl:asks_whether_the_server_under_test_is_ready
 procps:process_checks_in_end-to-end_tests
 systemd:the_agent_reads_journals_through_journalctl

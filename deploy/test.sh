@@ -17,7 +17,7 @@ step() {
 
 scripts_are_sound() {
   local script
-  for script in deploy/*.sh .ci/run; do bash -n "$script"; done
+  for script in deploy/*.sh bench/agent/*.sh .ci/run; do bash -n "$script"; done
 }
 
 units_are_sound() {
@@ -49,6 +49,7 @@ step "formatting" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "console: types, lints, unit tests" console
 step "build" cargo build --workspace --locked
+step "package" deploy/package-agent.sh --test target/debug/citywatch-agent
 step "tests" cargo test --workspace --locked
 step "browser" deploy/browser-test.sh
 printf '\nall of make test: %d s\n' $((SECONDS - started))

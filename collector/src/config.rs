@@ -1,5 +1,7 @@
 //! The agent's configuration, and errors that say where and what to do.
 
+mod places;
+
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -125,10 +127,17 @@ impl AgentConfig {
         let config: Self = parse_toml(&text, path)?;
         let problems = config.problems();
         if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError::Invalid { problems })
+            return Ok(config);
         }
+        let placed = problems
+            .iter()
+            .map(|problem| match places::line_of(&text, problem) {
+                Some(line) => format!("{}:{line}: {problem}", path.display()),
+                None => format!("{}: {problem}", path.display()),
+            });
+        Err(ConfigError::Invalid {
+            problems: placed.collect(),
+        })
     }
 
     /// Whether no source is configured.

@@ -58,7 +58,7 @@ fn a_wrong_configuration_is_one_clear_message_and_exit_2() {
         ("name = 'a'\n", "no [kafka] section"),
         (
             "[kafka]\nbrokers = 'nowhere'\n",
-            "kafka.brokers: `nowhere` is not `host:port`",
+            "agent.toml:2: kafka.brokers: `nowhere` is not `host:port`",
         ),
         (
             "batch_bytes_max = 0\n",
@@ -66,7 +66,7 @@ fn a_wrong_configuration_is_one_clear_message_and_exit_2() {
         ),
         (
             "[[command]]\nrun = []\n",
-            "command[0].run: empty; name the program",
+            "agent.toml:2: command[0].run: empty; name the program",
         ),
         ("name = \n", "agent.toml:1:8: "),
     ] {
@@ -100,6 +100,10 @@ fn check_explains_the_configuration() {
         report.contains("no broker answers: check `kafka.brokers`"),
         "{report}"
     );
+    assert!(
+        report.contains("masks nothing") && report.contains("positions in"),
+        "{report}"
+    );
     fs::write(
         &path,
         "[kafka]\nbrokers = '127.0.0.1:1'\n[stdin]\n[[command]]\nrun = ['sh', '-c', 'ls']\n[[command]]\nrun = ['no-such']\n",
@@ -111,6 +115,8 @@ fn check_explains_the_configuration() {
         "command sh: sh -c ls (format auto)",
         "no-such is in no folder of PATH",
         "standard input to its end",
+        "what cannot be read again in citywatch-data/agent/spool, until Kafka has it: 4096 MiB at most, then senders wait",
+        "Wrong\n  no-such is in no folder of PATH",
     ] {
         assert!(report.contains(line), "{report}");
     }
