@@ -15,14 +15,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Transport};
+use crate::faults::Backlog;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 
 /// Deliveries that the transport hands out ahead of the engine.
 const DELIVERIES_AHEAD: usize = 8;
-/// Frames in the spool, and messages in Kafka, beyond which the engine is behind.
-const FRAMES_BEHIND_MAX: u64 = 64;
-const MESSAGES_BEHIND_MAX: u64 = 10_000;
 /// How often the register's word on the agent is brought up to date.
 const AGENT_ASKED_EVERY: Duration = Duration::from_secs(1);
 
@@ -163,11 +161,18 @@ impl Input {
     }
 }
 
-/// Whether the engine has taken nearly all of the messages in its partitions, and Kafka answers.
-pub fn kafka_has_caught_up(monitor: &ConsumerMonitor) -> bool {
+/// How far the engine is behind its partitions; as far as can be while Kafka does not answer.
+pub fn kafka_backlog(monitor: &ConsumerMonitor) -> Backlog {
     let connection = monitor.status().connection;
-    let lag: u64 = connection.lag_records.values().sum();
-    connection.state == ConnectionState::Connected && lag <= MESSAGES_BEHIND_MAX
+    let waiting: u64 = match connection.state {
+        ConnectionState::Connected => connection.lag_records.values().sum(),
+        // The part `kafka` tells of it; what nobody can read is not known.
+        _ => return Backlog::default(),
+    };
+    Backlog {
+        waiting: Some(waiting),
+        spool_percent: None,
+    }
 }
 
 /// Starts taking records from Kafka, shown in the register as part `kafka`.
@@ -179,6 +184,10 @@ pub fn start_consumer(
     let kafka = config.kafka.as_ref().ok_or_else(|| {
         UsageError("records are to come from Kafka, but there is no [kafka] section: set brokers and topics there".to_owned())
     })?;
+    let problems = kafka.problems();
+    if !problems.is_empty() {
+        return Err(UsageError(format!("[kafka] {}", problems.join("; [kafka] "))).into());
+    }
     let (deliveries, task) =
         Consumer::start(kafka, DELIVERIES_AHEAD, shutdown.clone()).context("[kafka]")?;
     parts.set("kafka", PartState::Starting, kafka.brokers.clone());
@@ -272,14 +281,17 @@ impl InputMonitor {
         value
     }
 
-    /// Whether the engine has taken nearly all that the transport has.
-    pub fn has_caught_up(&self) -> bool {
+    /// How far the engine is behind the transport.
+    pub fn backlog(&self) -> Backlog {
         match &self.transport {
             TransportMonitor::Spool(monitor) => {
                 let status = monitor.status();
-                status.appended.saturating_sub(status.acknowledged) <= FRAMES_BEHIND_MAX
+                Backlog {
+                    waiting: Some(status.appended.saturating_sub(status.acknowledged)),
+                    spool_percent: Some(status.bytes * 100 / status.bytes_max.max(1)),
+                }
             }
-            TransportMonitor::Kafka(monitor) => kafka_has_caught_up(monitor),
+            TransportMonitor::Kafka(monitor) => kafka_backlog(monitor),
         }
     }
 

@@ -6,12 +6,15 @@
     reason = "nothing is reachable in a binary: `pub` here means the module's interface"
 )]
 
+mod certificate_end;
 mod commands;
 mod config;
 mod definition_files;
+mod faults;
 mod input;
 mod logging;
 mod monitor;
+mod monitor_token;
 mod parts;
 mod placeholders;
 mod report;
@@ -21,6 +24,7 @@ mod shutdown;
 mod store_access;
 mod store_process;
 mod system;
+mod visible;
 mod watching;
 
 use std::path::PathBuf;
@@ -40,6 +44,8 @@ const EXAMPLES: &str = "Examples:
   citywatch up                          run the whole system on this machine, data in ./citywatch-data
   citywatch up --config citywatch.toml  the same with your own settings
   citywatch status                      what runs, how fast, how far behind
+  citywatch tap events --filter host=web01 --limit 100
+                                        events of one host as they flow
   citywatch parse --explain /var/log/auth.log
                                         what each record becomes, and why it is taken for what it is
   citywatch rules eval --rules rules/library events.ndjson
@@ -60,6 +66,10 @@ enum Command {
     Store(commands::store::StoreArgs),
     /// Show what runs, how fast, how far behind, and what is being retried
     Status(commands::status::StatusArgs),
+    /// Watch what flows, what waits and what is slow, as it changes
+    Top(commands::top::TopArgs),
+    /// Look at samples of records, events or matches as they flow
+    Tap(commands::tap::TapArgs),
     /// Look at the records that could not be processed or stored, and replay them
     #[command(subcommand)]
     DeadLetters(commands::dead_letters::DeadLettersCommand),
@@ -91,6 +101,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => commands::serve::run(&args),
         Command::Store(args) => commands::store::run(&args),
         Command::Status(args) => commands::status::run(&args),
+        Command::Top(args) => commands::top::run(&args),
+        Command::Tap(args) => commands::tap::run(&args),
         Command::DeadLetters(command) => commands::dead_letters::run(&command),
         Command::Parse(args) => commands::parse::run(&args),
         Command::Rules(command) => commands::rules::run(command),

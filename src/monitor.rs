@@ -5,27 +5,33 @@
 //! - `GET /health/live`: 200 while the process answers.
 //! - `GET /health/ready`: 200 when every part runs, otherwise 503 with the parts that do not.
 //! - `GET /status`: the [`Status`] as JSON.
+//! - `GET /tap`: samples of what flows, a line of JSON each; they hold log content, so that only who has the
+//!   token of [`crate::monitor_token`] gets them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use citywatch_engine::pipeline::{TapFilter, TapHandle, TapKind};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::monitor_token;
 use crate::parts::{Part, PartState, Parts};
 
 /// Rates are taken over this span.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
+/// Longest time without a line to who watches samples.
+const TAP_SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// All that `citywatch status` shows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,6 +70,7 @@ struct Inner {
     prometheus: PrometheusHandle,
     reporter: Mutex<Option<Box<dyn Reporter>>>,
     samples: Mutex<VecDeque<(Instant, BTreeMap<String, u64>)>>,
+    taps: OnceLock<(TapHandle, String)>,
 }
 
 impl Monitor {
@@ -82,12 +89,19 @@ impl Monitor {
             prometheus,
             reporter: Mutex::new(None),
             samples: Mutex::new(VecDeque::new()),
+            taps: OnceLock::new(),
         })))
     }
 
     /// Sets who reports totals and details, once the parts are up.
     pub fn report_from(&self, reporter: impl Reporter) {
         *lock(&self.0.reporter) = Some(Box::new(reporter));
+    }
+
+    /// Gives samples to who has the token.
+    pub fn give_samples(&self, taps: TapHandle, token: String) {
+        // The first stays: there is one pipeline.
+        let _ = self.0.taps.set((taps, token));
     }
 
     /// The status now.
@@ -154,6 +168,7 @@ impl Monitor {
         let address = listener.local_addr().context("monitor address")?;
         let router = Router::new()
             .route("/metrics", get(metrics_text))
+            .route("/tap", get(tap))
             .route("/health/live", get(|| async { "live\n" }))
             .route("/health/ready", get(ready))
             .route(
@@ -190,6 +205,63 @@ async fn metrics_text(State(monitor): State<Monitor>) -> Response {
         monitor.0.prometheus.render(),
     )
         .into_response()
+}
+
+/// Samples until the caller or the pipeline ends; each second without one tells how many were skipped.
+async fn tap(
+    State(monitor): State<Monitor>,
+    Query(asked): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Response {
+    let refuse = |status: StatusCode, words: String| (status, words + "\n").into_response();
+    let Some((taps, token)) = monitor.0.taps.get() else {
+        let words = "nothing flows through this process, or it is just starting";
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, words.to_owned());
+    };
+    let sent = headers.get(header::AUTHORIZATION);
+    let sent = sent.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if !sent.is_some_and(|sent| monitor_token::is_right(token, sent)) {
+        let words =
+            "samples hold log content: send the token of the file monitor-token in the data folder";
+        return refuse(StatusCode::UNAUTHORIZED, words.to_owned());
+    }
+    let kind = asked.iter().find(|(name, _)| name == "kind");
+    let kind = match kind.map(|(_, kind)| kind.as_str()) {
+        Some("records") => TapKind::Records,
+        Some("events") | None => TapKind::Events,
+        Some("matches") => TapKind::Matches,
+        Some(_) => {
+            let words = "kind is records, events or matches";
+            return refuse(StatusCode::BAD_REQUEST, words.to_owned());
+        }
+    };
+    let conditions = asked.iter().filter(|(name, _)| name == "filter");
+    let filter = match TapFilter::parse(conditions.map(|(_, text)| text.as_str())) {
+        Ok(filter) => filter,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
+    };
+    let samples = match taps.watch(kind, filter) {
+        Ok(samples) => samples,
+        Err(error) => return refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+    };
+    let lines = futures::stream::unfold((samples, 0), |(mut samples, told)| async move {
+        let skipped = samples.skipped();
+        if skipped > told {
+            let line = format!("{{\"skipped\":{skipped}}}\n");
+            return Some((Ok::<_, std::convert::Infallible>(line), (samples, skipped)));
+        }
+        match tokio::time::timeout(TAP_SILENCE_MAX, samples.next()).await {
+            Ok(None) => None,
+            Ok(Some(sample)) => Some((Ok(sample + "\n"), (samples, told))),
+            // A caller that went away is noticed by writing.
+            Err(_) => Some((
+                Ok(format!("{{\"skipped\":{skipped}}}\n")),
+                (samples, skipped),
+            )),
+        }
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (kind, axum::body::Body::from_stream(lines)).into_response()
 }
 
 async fn ready(State(monitor): State<Monitor>) -> Response {

@@ -271,6 +271,10 @@ impl Reporter for SystemReporter {
         if let Some(paused) = pipeline.intake_paused {
             details.insert("intake_paused".to_owned(), paused.into());
         }
+        let queues = serde_json::to_value(pipeline.queues).unwrap_or_default();
+        details.insert("queues".to_owned(), queues);
+        let slow = serde_json::to_value(pipeline.slow_rules).unwrap_or_default();
+        details.insert("slow_rules".to_owned(), slow);
         let held = serde_json::to_value(pipeline.held).unwrap_or_default();
         details.insert("held".to_owned(), held);
         if !pipeline.dear_rules.is_empty() {

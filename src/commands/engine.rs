@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ConfigArgs;
 use crate::config::Config;
-use crate::input::{kafka_has_caught_up, start_consumer};
+use crate::input::{kafka_backlog, start_consumer};
 use crate::monitor::Monitor;
+use crate::monitor_token;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 use crate::rules_keeper::{HangUp, RulesKeeper};
 use crate::system::{self, SystemReporter};
-use crate::watching;
+use crate::watching::{self, Watched};
 
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
@@ -73,15 +74,18 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
         PartState::Running,
         "parses, matches, correlates, stores",
     );
-    let caught_up = consumer.monitor();
-    let room = watching::start(
-        &config.watch,
-        &store,
-        &alerting,
+    let backlog = consumer.monitor();
+    let watched = Watched {
+        config: &config,
+        parts: &parts,
+        store: &store,
+        alerting: &alerting,
         gate,
-        Arc::new(move || kafka_has_caught_up(&caught_up)),
-        &signal,
-    );
+        backlog: Arc::new(move || kafka_backlog(&backlog)),
+    };
+    let room = watching::start(watched, &signal);
+    let token = monitor_token::leave(&config.data.dir)?;
+    monitor.give_samples(pipeline.taps(), token);
     system::watch_store(
         store,
         config.store.url.clone(),

@@ -8,5 +8,7 @@ pub mod rules;
 pub mod serve;
 pub mod status;
 pub mod store;
+pub mod tap;
+pub mod top;
 pub mod up;
 pub mod user;

@@ -38,22 +38,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         Some(address) => address,
         None => Config::load(args.config.config.as_deref())?.monitor.listen,
     };
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(30)))
-        .build()
-        .into();
-    let body = match agent.get(format!("http://{address}/status")).call() {
-        Ok(mut response) => response
-            .body_mut()
-            .read_to_string()
-            .context("the answer broke off")?,
-        Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-            anyhow::bail!(
-                "nothing answers on {address}: Citywatch is not running there; start it with 'citywatch up'"
-            )
-        }
-        Err(error) => return Err(error).context(format!("cannot ask {address} for its status")),
-    };
+    let body = ask(address)?;
     let mut out = std::io::stdout().lock();
     let status: Status =
         serde_json::from_str(&body).context("the answer is not a status of Citywatch")?;
@@ -66,6 +51,26 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The status of the process behind `address`, as JSON.
+pub(super) fn ask(address: SocketAddr) -> anyhow::Result<String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build()
+        .into();
+    match agent.get(format!("http://{address}/status")).call() {
+        Ok(mut response) => response
+            .body_mut()
+            .read_to_string()
+            .context("the answer broke off"),
+        Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+            anyhow::bail!(
+                "nothing answers on {address}: Citywatch is not running there; start it with 'citywatch up'"
+            )
+        }
+        Err(error) => Err(error).context(format!("cannot ask {address} for its status")),
+    }
 }
 
 fn print(out: &mut impl Write, status: &Status) -> std::io::Result<()> {

@@ -15,13 +15,14 @@ use crate::ConfigArgs;
 use crate::config::Config;
 use crate::input::Input;
 use crate::monitor::Monitor;
+use crate::monitor_token;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 use crate::rules_keeper::{HangUp, RulesKeeper};
 use crate::store_access::StoreAccess;
 use crate::store_process::{self, StoreProcess};
 use crate::system::{self, SystemReporter};
-use crate::watching;
+use crate::watching::{self, Watched};
 
 /// Options of `citywatch up`.
 #[derive(Debug, Args)]
@@ -165,15 +166,18 @@ async fn run_parts(
         PartState::Running,
         "parses, matches, correlates, stores",
     );
-    let caught_up = input.monitor();
-    let room = watching::start(
-        &config.watch,
-        &store,
-        &alerting,
+    let backlog = input.monitor();
+    let watched = Watched {
+        config,
+        parts,
+        store: &store,
+        alerting: &alerting,
         gate,
-        Arc::new(move || caught_up.has_caught_up()),
-        signal,
-    );
+        backlog: Arc::new(move || backlog.backlog()),
+    };
+    let room = watching::start(watched, signal);
+    let token = monitor_token::leave(&config.data.dir)?;
+    monitor.give_samples(pipeline.taps(), token);
     system::watch_store(
         store,
         config.store.url.clone(),

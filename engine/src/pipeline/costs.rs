@@ -48,6 +48,7 @@ struct Costs {
     events: u64,
     told: HashSet<String>,
     dear: Vec<DearRule>,
+    slowest: Vec<DearRule>,
 }
 
 /// One worker's sample of a batch.
@@ -126,6 +127,14 @@ impl RuleCosts {
             .get(dearest.len() / 2)
             .map_or(0, |(_, nanos)| *nanos);
         let mut dear = Vec::new();
+        let shown = dearest.iter().take(TOLD_AT_ONCE);
+        costs.slowest = shown
+            .map(|(rule_id, nanos)| DearRule {
+                rule_id: rule_id.clone(),
+                share: *nanos as f64 / all_nanos.max(1) as f64,
+                seconds: *nanos as f64 / 1e9 * f64::from(SAMPLE_EVERY),
+            })
+            .collect();
         for (place, (rule_id, nanos)) in dearest.into_iter().enumerate() {
             let is_told = costs.told.contains(&rule_id);
             if !is_told && (place >= TOLD_AT_ONCE || costs.told.len() >= TOLD_MAX) {
@@ -162,6 +171,11 @@ impl RuleCosts {
     /// The rules that take far more than their share.
     pub(super) fn dear(&self) -> Vec<DearRule> {
         self.lock().dear.clone()
+    }
+
+    /// The rules that take the most, whatever their share.
+    pub(super) fn slowest(&self) -> Vec<DearRule> {
+        self.lock().slowest.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Costs> {

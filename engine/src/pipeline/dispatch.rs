@@ -111,6 +111,8 @@ impl Dispatcher {
             if now.saturating_duration_since(self.held_told) >= HELD_TOLD_EVERY || turn.is_none() {
                 self.held_told = now;
                 self.status.held(self.waiting.held());
+                self.status
+                    .transport_queue(deliveries.len(), deliveries.max_capacity());
             }
             if turn.is_some() {
                 return turn;

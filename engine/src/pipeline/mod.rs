@@ -23,6 +23,7 @@ mod positions;
 mod replay;
 mod rules;
 mod status;
+mod tap;
 mod worker;
 mod writer;
 
@@ -41,7 +42,8 @@ pub use costs::DearRule;
 pub use fair::{Beyond, Held, HeldUnit, QuotaConfig, UnitQuota};
 pub use replay::{Replay, ReplayParts, Standing, standings};
 pub use rules::{LoadedRules, RulesError, RulesHandle};
-pub use status::{PipelineStatus, StatusHandle};
+pub use status::{PipelineStatus, QueueStatus, StatusHandle};
+pub use tap::{FilterError, TapFilter, TapHandle, TapKind, TapSamples, TooManyWatchers};
 
 use crate::matches::MatchDelivery;
 use crate::store::Store;
@@ -115,6 +117,7 @@ impl Pipeline {
                 parts.definitions.clone(),
                 status.clone(),
             );
+            status.watch_queue(format!("worker {number}"), &work);
             let processed = processed.clone();
             std::thread::Builder::new()
                 .name(format!("engine-{number}"))
@@ -122,6 +125,8 @@ impl Pipeline {
                 .map_err(PipelineError::Thread)?;
             workers.push(work);
         }
+        status.watch_queue("writer".to_owned(), &processed);
+        status.watch_queue("alerting".to_owned(), &parts.alerts);
         drop(processed);
         let dispatcher = dispatch::Dispatcher::new(
             parts.store.clone(),
@@ -151,6 +156,11 @@ impl Pipeline {
     /// Its counters.
     pub fn status(&self) -> StatusHandle {
         self.status.clone()
+    }
+
+    /// Where samples of what flows come from.
+    pub fn taps(&self) -> TapHandle {
+        self.status.taps().clone()
     }
 
     /// Where it takes other rules.

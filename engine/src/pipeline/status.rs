@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use super::costs::{DearRule, RuleCosts};
 use super::fair::Held;
+use super::tap::TapHandle;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident => $metric:literal),* $(,)?) => {
@@ -18,6 +20,10 @@ macro_rules! counters {
             pub waiting_for: Option<String>,
             /// Rules that take far more than their share of the time.
             pub dear_rules: Vec<DearRule>,
+            /// The rules that take the most time.
+            pub slow_rules: Vec<DearRule>,
+            /// What waits between the stages.
+            pub queues: Vec<QueueStatus>,
             /// Why nothing is taken in, if so.
             pub intake_paused: Option<String>,
             /// What waits for its unit's turn.
@@ -29,7 +35,9 @@ macro_rules! counters {
             $($name: AtomicU64,)*
             waiting_for: Mutex<Option<String>>,
             intake: Mutex<Intake>,
+            queues: Mutex<Vec<Queue>>,
             costs: RuleCosts,
+            taps: TapHandle,
         }
 
         impl StatusHandle {
@@ -48,6 +56,8 @@ macro_rules! counters {
                     $($name: self.0.$name.load(Ordering::Relaxed),)*
                     waiting_for: self.lock_waiting().clone(),
                     dear_rules: self.costs().dear(),
+                    slow_rules: self.costs().slowest(),
+                    queues: self.queues(),
                     intake_paused: intake.paused,
                     held: intake.held,
                 }
@@ -87,11 +97,36 @@ counters! {
     retries => "citywatch_engine_retries_total",
 }
 
+/// A queue between two stages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QueueStatus {
+    /// Who takes from it.
+    pub name: String,
+    /// What waits in it.
+    pub waiting: usize,
+    /// What may wait in it.
+    pub capacity: usize,
+}
+
+/// Tells how a queue stands; none when it has ended.
+struct Queue {
+    name: String,
+    stands: Box<dyn Fn() -> Option<(usize, usize)> + Send>,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 /// What holds up the intake.
 #[derive(Clone, Debug, Default)]
 struct Intake {
     paused: Option<String>,
     held: Held,
+    /// Waiting and capacity of the transport's queue.
+    transport: (usize, usize),
 }
 
 /// The pipeline's counters; clones share them.
@@ -102,6 +137,64 @@ impl StatusHandle {
     /// Notes what the pipeline waits for, or that it no longer does.
     pub(super) fn waiting_for(&self, what: Option<String>) {
         *self.lock_waiting() = what;
+    }
+
+    /// Where samples of what flows are taken.
+    pub(super) fn taps(&self) -> &TapHandle {
+        &self.0.taps
+    }
+
+    /// Tells of a queue from now on, as long as it has another sender.
+    pub(super) fn watch_queue<T: Send + 'static>(&self, name: String, sender: &mpsc::Sender<T>) {
+        let sender = sender.downgrade();
+        let stands = Box::new(move || {
+            let sender = sender.upgrade()?;
+            let capacity = sender.max_capacity();
+            Some((capacity - sender.capacity(), capacity))
+        });
+        self.lock_queues().push(Queue { name, stands });
+    }
+
+    /// Notes how the transport's queue stands.
+    pub(super) fn transport_queue(&self, waiting: usize, capacity: usize) {
+        self.lock_intake().transport = (waiting, capacity);
+    }
+
+    /// How the queues stand, in the order in which records go through them.
+    fn queues(&self) -> Vec<QueueStatus> {
+        let (waiting, capacity) = self.lock_intake().transport;
+        let transport = QueueStatus {
+            name: "transport".to_owned(),
+            waiting,
+            capacity,
+        };
+        let queues = self.lock_queues();
+        let others = queues.iter().filter_map(|queue| {
+            let (waiting, capacity) = (queue.stands)()?;
+            Some(QueueStatus {
+                name: queue.name.clone(),
+                waiting,
+                capacity,
+            })
+        });
+        std::iter::once(transport).chain(others).collect()
+    }
+
+    /// Brings the metrics of the queues up to date.
+    pub(super) fn report_queues(&self) {
+        for queue in self.queues() {
+            metrics::gauge!("citywatch_queue_waiting", "queue" => queue.name.clone())
+                .set(queue.waiting as f64);
+            metrics::gauge!("citywatch_queue_capacity", "queue" => queue.name)
+                .set(queue.capacity as f64);
+        }
+    }
+
+    fn lock_queues(&self) -> std::sync::MutexGuard<'_, Vec<Queue>> {
+        self.0
+            .queues
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Notes why nothing is taken in, or that it is again.

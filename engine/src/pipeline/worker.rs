@@ -141,6 +141,7 @@ impl Worker {
         };
         let known_count = batch.iter().filter(|record| !fresh(record)).count();
         self.status.records_known(known_count);
+        self.status.taps().records(&batch);
         if &*batch.origin.format == frame::UNDECODABLE {
             bury(&batch, known_count, &mut processed);
         } else {
@@ -149,6 +150,9 @@ impl Worker {
         self.status.events(processed.events.len());
         self.status.dead_letters(processed.dead_letters.len());
         self.status.matches(processed.matches.len());
+        self.status
+            .taps()
+            .matches(processed.matches.iter().map(|found| &found.found));
         processed
     }
 
@@ -224,6 +228,7 @@ impl Worker {
         for record in records.filter_map(|index| batch.get(index)) {
             parser.parse_record(record, arena, &mut events);
         }
+        status.taps().events(&events);
         let mut hits = Vec::new();
         for event in &events {
             let origin = event.record.origin;

@@ -102,6 +102,7 @@ impl Writer {
                     self.take_correlated(correlated).await;
                     self.report_correlation();
                     self.status.costs().report();
+                    self.status.report_queues();
                 }
             }
         }
@@ -221,6 +222,7 @@ impl Writer {
             return;
         }
         self.status.correlation_matches(correlated.len());
+        self.status.taps().matches(correlated.iter());
         for found in &correlated {
             self.block.add_match(MatchRow::from_match(found));
         }
