@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use citywatch_parsers::{Event, LogSource, RecordId, Timestamp, UnitId, Value};
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -69,13 +68,26 @@ hash_id! {
 
 /// Hashes parts with their lengths, so that ("ab","c") and ("a","bc") differ.
 fn hash_parts(kind: &str, parts: &[&[u8]]) -> u128 {
-    let mut bytes: SmallVec<[u8; 256]> = SmallVec::new();
-    bytes.reserve(parts.iter().map(|part| part.len() + 8).sum::<usize>() + kind.len() + 8);
-    for part in std::iter::once(&kind.as_bytes()).chain(parts) {
-        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(part);
+    let all = || std::iter::once(kind.as_bytes()).chain(parts.iter().copied());
+    let length = all().map(|part| 8 + part.len()).sum();
+    let mut few = [0; 256];
+    let mut many = Vec::new();
+    // Most are short: an id is made for each event that a rule matches.
+    let bytes = match few.get_mut(..length) {
+        Some(few) => few,
+        None => {
+            many.resize(length, 0);
+            &mut many[..]
+        }
+    };
+    let mut begin = 0;
+    for part in all() {
+        let text = begin + 8;
+        bytes[begin..text].copy_from_slice(&(part.len() as u64).to_le_bytes());
+        begin = text + part.len();
+        bytes[text..begin].copy_from_slice(part);
     }
-    xxh3_128(&bytes)
+    xxh3_128(bytes)
 }
 
 impl EventId {

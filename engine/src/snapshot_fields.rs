@@ -162,8 +162,19 @@ impl SnapshotFields {
 
     /// The value of the first field of this name.
     pub fn get(&self, name: &str) -> Option<FieldValue<'_>> {
-        let found = self.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value)
+        let bytes = self.text.as_bytes();
+        let mut begin = 0;
+        for place in &self.places {
+            let (name_end, value_end) = (place.name_end as usize, place.value_end as usize);
+            // The length tells most names apart.
+            if name_end - begin == name.len() && bytes[begin..name_end] == *name.as_bytes() {
+                let text = &self.text[name_end..value_end];
+                let kind = place.kind;
+                return Some(FieldValue { kind, text });
+            }
+            begin = value_end;
+        }
+        None
     }
 
     /// Bytes that it takes beside itself.

@@ -11,26 +11,45 @@ impl Correlator {
     pub fn adopt(&mut self, before: Correlator) {
         let counted = before.status();
         let state = before.into_state();
-        let nodes = state.nodes.into_iter().enumerate();
-        let mut kept: HashMap<(String, String), (usize, Node)> = nodes
-            .map(|(index, node)| (identity(&node), (index, node)))
+        // Where each correlation was: its shelf and the place there.
+        let mut known: HashMap<(String, String), (usize, usize)> = HashMap::new();
+        for (shelf, place, node) in state.shelves.iter().enumerate().flat_map(|(index, shelf)| {
+            let nodes = shelf.nodes(&state.nodes).enumerate();
+            nodes.map(move |(place, node)| (index, place, node))
+        }) {
+            known.insert(identity(node), (shelf, place));
+        }
+        let kept: Vec<Option<(usize, usize)>> = self
+            .nodes
+            .iter()
+            .map(|node| known.remove(&identity(node)))
             .collect();
+        let origins: Vec<Option<usize>> = kept.iter().map(|kept| Some(kept.as_ref()?.0)).collect();
+        self.arrange(&origins);
         let mut places: HashMap<usize, usize> = HashMap::new();
-        for (index, node) in self.nodes_mut().iter_mut().enumerate() {
-            if let Some((old, before)) = kept.remove(&identity(node)) {
-                node.open_streams = before.open_streams;
-                places.insert(old, index);
+        for (index, shelf) in self.shelves.iter_mut().enumerate() {
+            if let Some(origin) = origins[shelf.nodes[0]]
+                && !places.contains_key(&origin)
+            {
+                places.insert(origin, index);
+                shelf.open_streams = state.shelves[origin].open_streams.clone();
             }
         }
         let place = |index: usize| places.get(&index).copied();
         let pending: HashSet<_> = state
             .pending
             .into_groups()
-            .filter_map(|(node, group)| Some((place(node)?, group)))
+            .filter_map(|(shelf, group)| Some((place(shelf)?, group)))
             .collect();
+        let shelves = &self.shelves;
+        let clusters = state.clusters.with_places(place, |shelf, group| {
+            let nodes = shelves[shelf].nodes.iter();
+            let views = nodes.filter_map(|&node| kept[node]).map(|(_, place)| place);
+            group.rearrange(views);
+        });
         self.take_state(
             state.streams.with_places(place),
-            state.clusters.with_places(place),
+            clusters,
             pending,
             state.held,
             counted,

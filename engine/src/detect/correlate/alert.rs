@@ -5,11 +5,14 @@ use std::sync::Arc;
 use citywatch_parsers::{Timestamp, UnitId};
 use citywatch_rules::Correlation;
 
+use super::entries::Entries;
 use super::evidence::{Kept, Witness, Witnesses, fetch};
-use super::group::Group;
+use super::group::Gathered;
 use super::raised::Told;
 use crate::matches::{Evidence, Match, MatchId, RuleInfo};
 
+/// Events kept as evidence per bin and group: all that a match shows can come from one.
+pub(super) const BIN_EVENTS_MAX: usize = EVIDENCE_EVENTS_MAX;
 /// Events that a match carries as evidence; the first and the last ones where there are more.
 const EVIDENCE_EVENTS_MAX: usize = 100;
 
@@ -18,12 +21,14 @@ const EVIDENCE_EVENTS_MAX: usize = 100;
 pub(super) struct Named<'c> {
     pub(super) correlation: &'c Correlation,
     pub(super) info: &'c Arc<RuleInfo>,
+    /// How long the bins are of which it shows the first events only; `None` where nothing else is shown anyway.
+    pub(super) bin_us: Option<i64>,
 }
 
 /// What there is to tell of an alert.
 #[derive(Debug)]
 pub(super) struct Telling<'g> {
-    group: &'g Group,
+    group: Gathered<'g>,
     cell: i64,
     witnesses: Vec<Witness<'g>>,
     /// A hash of its events.
@@ -42,15 +47,15 @@ impl Telling<'_> {
 
 impl Named<'_> {
     /// The id of the alert of a group in a cell.
-    pub(super) fn alert_id(self, group: &Group, cell: i64) -> MatchId {
+    pub(super) fn alert_id(self, group: Gathered<'_>, cell: i64) -> MatchId {
         MatchId::of_group(&self.info.id, &self.group_of(group), self.cell_start(cell))
     }
 
     /// The group-by names with the group's values.
-    pub(super) fn group_of(self, group: &Group) -> Vec<(String, String)> {
+    pub(super) fn group_of(self, group: Gathered<'_>) -> Vec<(String, String)> {
         let names = self.correlation.group_by.iter();
         names
-            .zip(&group.values)
+            .zip(group.values)
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect()
     }
@@ -58,11 +63,11 @@ impl Named<'_> {
     /// What there is to tell of a group in a cell, for the windows from and to these times.
     pub(super) fn gather<'g>(
         self,
-        group: &'g Group,
+        group: Gathered<'g>,
         cell: i64,
         windows: &[(i64, i64)],
     ) -> Telling<'g> {
-        let witnesses = witnesses_in(group, windows);
+        let witnesses = self.witnesses_in(group.entries, windows);
         Telling {
             events: told_hash(&witnesses),
             group,
@@ -92,48 +97,50 @@ impl Named<'_> {
     fn cell_start(self, cell: i64) -> Timestamp {
         Timestamp(cell.saturating_mul(self.correlation.timespan_us))
     }
-}
 
-/// The different events in these windows, by time and id.
-fn witnesses_in<'g>(group: &'g Group, windows: &[(i64, i64)]) -> Vec<Witness<'g>> {
-    let mut witnesses = Witnesses::default();
-    for &(from_us, to_us) in windows {
-        let range =
-            group.entries.first_at(from_us)..group.entries.first_at(to_us.saturating_add(1));
-        witnesses.reserve(range.len());
-        group
-            .entries
-            .range(range)
-            .for_each(|entry| entry.witnesses(&mut witnesses));
+    /// The different events in these windows, by time and id.
+    fn witnesses_in<'g>(self, entries: &'g Entries, windows: &[(i64, i64)]) -> Vec<Witness<'g>> {
+        let mut witnesses = Witnesses::default();
+        for &(from_us, to_us) in windows {
+            let range = entries.first_at(from_us)..entries.first_at(to_us.saturating_add(1));
+            witnesses.reserve(range.len());
+            match self.bin_us {
+                None => entries.range(range).for_each(|entry| witnesses.add(entry)),
+                Some(bin_us) => {
+                    entries
+                        .ranked(range, bin_us, BIN_EVENTS_MAX)
+                        .for_each(|(entry, is_first)| match is_first {
+                            true => witnesses.add(entry),
+                            false => witnesses.add_hidden(entry),
+                        })
+                }
+            }
+        }
+        witnesses.finish()
     }
-    witnesses.finish()
 }
 
 /// The evidence of these events: all, or the first and the last ones. The bound is on how many are
 /// copied; `Match::event_count` counts all.
 fn evidence_of(witnesses: &[Witness<'_>]) -> Vec<Evidence> {
-    let kept: Vec<&Witness<'_>> = witnesses
-        .iter()
-        .filter(|witness| witness.is_shown)
-        .collect();
+    let shown = || witnesses.iter().filter(|witness| witness.is_shown);
+    let count = shown().count();
     let half = EVIDENCE_EVENTS_MAX / 2;
-    let chosen: Vec<&Witness<'_>> = match kept.len().checked_sub(EVIDENCE_EVENTS_MAX) {
-        None | Some(0) => kept,
-        Some(_) => kept[..half]
-            .iter()
-            .chain(&kept[kept.len() - half..])
-            .copied()
-            .collect(),
-    };
-    let chosen = chosen.into_iter().filter_map(Witness::kept);
+    let is_chosen =
+        |place: usize| count <= EVIDENCE_EVENTS_MAX || place < half || place >= count - half;
+    let chosen = shown().enumerate().filter(|(place, _)| is_chosen(*place));
+    let chosen = chosen.filter_map(|(_, witness)| witness.kept());
     fetch(chosen.clone());
-    chosen.filter_map(Kept::evidence).collect()
+    let mut evidence = Vec::with_capacity(count.min(EVIDENCE_EVENTS_MAX));
+    evidence.extend(chosen.filter_map(Kept::evidence));
+    evidence
 }
 
+/// A hash of the events in their order, whose ids are hashes themselves.
 fn told_hash(witnesses: &[Witness<'_>]) -> u128 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    witnesses
-        .iter()
-        .for_each(|witness| hasher.update(&witness.event.to_le_bytes()));
-    hasher.digest128()
+    const ODD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let events = witnesses.iter().map(|witness| witness.event);
+    events.fold(ODD, |hash, event| {
+        (hash.rotate_left(64) ^ event).wrapping_mul(ODD)
+    })
 }

@@ -4,8 +4,6 @@
 //! What is known of a key is therefore kept together: one look-up finds it, and in a flood most keys are
 //! seen once.
 
-use std::sync::Arc;
-
 use super::evidence::fetch;
 use super::first::First;
 use super::group::Group;
@@ -16,24 +14,18 @@ use super::tally::IdMap;
 pub(super) struct Cluster {
     /// The only match so far for correlations that cannot hold with one: they have no group yet.
     pub(super) first: Option<First>,
-    /// Groups with the index of their correlation, in no order.
+    /// Groups with the index of their shelf, in no order.
     groups: Vec<(usize, Box<Group>)>,
 }
 
 impl Cluster {
-    /// Whether one of these correlations has a group.
-    pub(super) fn has_group_of(&self, mut nodes: impl Iterator<Item = usize>) -> bool {
-        !self.groups.is_empty() && nodes.any(|node| self.place(node).is_some())
+    /// Whether one of these shelves has a group.
+    pub(super) fn has_group_of(&self, mut shelves: impl Iterator<Item = usize>) -> bool {
+        !self.groups.is_empty() && shelves.any(|shelf| self.place(shelf).is_some())
     }
 
-    /// Has the processor fetch all groups at once. See [`Group::touch`].
-    pub(super) fn fetch_groups(&self) {
-        let touched = self.groups.iter().map(|(_, group)| group.touch());
-        std::hint::black_box(touched.fold(0, |all, one| all ^ one));
-    }
-
-    fn place(&self, node: usize) -> Option<usize> {
-        self.groups.iter().position(|(known, _)| *known == node)
+    fn place(&self, shelf: usize) -> Option<usize> {
+        self.groups.iter().position(|(known, _)| *known == shelf)
     }
 
     fn is_empty(&self) -> bool {
@@ -73,11 +65,11 @@ impl Clusters {
         first
     }
 
-    /// Has the processor fetch a correlation's groups of many keys at once. See [`Group::touch`].
-    pub(super) fn fetch_groups(&self, node: usize, keys: &[u128]) {
+    /// Has the processor fetch a shelf's groups of many keys at once. See [`Group::touch`].
+    pub(super) fn fetch_groups(&self, shelf: usize, keys: &[u128]) {
         let groups = keys.iter().filter_map(|key| {
             let cluster = self.by_key.get(key)?;
-            let place = cluster.place(node)?;
+            let place = cluster.place(shelf)?;
             Some(cluster.groups[place].1.touch())
         });
         std::hint::black_box(groups.fold(0, |all, one| all ^ one));
@@ -94,9 +86,7 @@ impl Clusters {
                 .map(|first| first.time_us as usize)
                 .fold(0, usize::wrapping_add),
         );
-        let holders = firsts().map(|first| Arc::strong_count(&first.kept));
-        std::hint::black_box(holders.sum::<usize>());
-        fetch(firsts().map(|first| &*first.kept));
+        fetch(firsts().map(|first| &first.kept));
     }
 
     /// The keys of which there is only one match for some correlations.
@@ -115,35 +105,35 @@ impl Clusters {
         }
     }
 
-    /// The group of a correlation.
-    pub(super) fn group(&mut self, node: usize, key: u128) -> Option<&mut Group> {
+    /// The group of a shelf.
+    pub(super) fn group(&mut self, shelf: usize, key: u128) -> Option<&mut Group> {
         let cluster = self.by_key.get_mut(&key)?;
-        let place = cluster.place(node)?;
+        let place = cluster.place(shelf)?;
         Some(&mut cluster.groups[place].1)
     }
 
-    /// The group of a correlation, made where there is none.
+    /// The group of a shelf, made where there is none.
     pub(super) fn group_or_insert(
         &mut self,
-        node: usize,
+        shelf: usize,
         key: u128,
         make: impl FnOnce() -> Group,
     ) -> &mut Group {
         let cluster = self.by_key.entry(key).or_default();
-        let place = cluster.place(node).unwrap_or_else(|| {
+        let place = cluster.place(shelf).unwrap_or_else(|| {
             self.groups += 1;
-            cluster.groups.push((node, Box::new(make())));
+            cluster.groups.push((shelf, Box::new(make())));
             cluster.groups.len() - 1
         });
         &mut cluster.groups[place].1
     }
 
-    /// Drops a correlation's group.
-    pub(super) fn remove_group(&mut self, node: usize, key: u128) {
+    /// Drops a shelf's group.
+    pub(super) fn remove_group(&mut self, shelf: usize, key: u128) {
         let Some(cluster) = self.by_key.get_mut(&key) else {
             return;
         };
-        if let Some(place) = cluster.place(node) {
+        if let Some(place) = cluster.place(shelf) {
             cluster.groups.swap_remove(place);
             self.groups -= 1;
         }
@@ -152,16 +142,23 @@ impl Clusters {
         }
     }
 
-    /// The same for other correlations: groups of those that have no place among them are dropped.
-    pub(super) fn with_places(mut self, place: impl Fn(usize) -> Option<usize>) -> Self {
+    /// The same for other shelves: groups of those that have no place among them are dropped, the others changed.
+    pub(super) fn with_places(
+        mut self,
+        place: impl Fn(usize) -> Option<usize>,
+        change: impl Fn(usize, &mut Group),
+    ) -> Self {
         self.by_key.retain(|_, cluster| {
-            cluster.groups.retain_mut(|(node, _)| match place(*node) {
-                Some(other) => {
-                    *node = other;
-                    true
-                }
-                None => false,
-            });
+            cluster
+                .groups
+                .retain_mut(|(shelf, group)| match place(*shelf) {
+                    Some(other) => {
+                        *shelf = other;
+                        change(other, group);
+                        true
+                    }
+                    None => false,
+                });
             !cluster.is_empty()
         });
         self.groups = self

@@ -1,6 +1,5 @@
 //! The correlator: matches in, matches of correlations out.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use citywatch_parsers::{AgentId, StreamId, Timestamp};
@@ -8,66 +7,39 @@ use citywatch_rules::Correlation;
 use citywatch_rules::correlation::RuleTarget;
 
 use super::clusters::Clusters;
-use super::entries::Entry;
-use super::evidence::{Charge, Held, Kept, Shown};
+use super::evidence::Held;
 use super::fields::{FieldLists, FieldNames};
-use super::first::{Family, First};
-use super::group::Group;
+use super::first::{Family, families_of};
 use super::input::{CorrelationInput, CorrelationLimits, CorrelationStatus};
 use super::node::{Arrived, Arriving, Node};
+use super::pending::Pending;
+use super::shelf::{Shelf, shelves_of};
 use super::watermark::{FIRST_MATCH, StreamIndex, Streams, Waiting};
 use crate::detect::RuleIndex;
 use crate::matches::Match;
 
-/// Bins of evidence per timespan.
-const BINS: i64 = 16;
-/// Events kept as evidence per bin and group: all that a match shows can come from one.
-const BIN_EVENTS_MAX: usize = 100;
 /// Groups or first matches that are fetched from memory together.
 const FETCHED_AT_ONCE: usize = 16;
-/// Of the bytes that may be held, evidence is no longer kept beyond this share: the rest is for groups.
-const EVIDENCE_BYTES_SHARE: usize = 2;
 
 /// Correlates matches. A pure function of what it is told: no clock, no I/O.
 #[derive(Debug)]
 pub struct Correlator {
-    nodes: Vec<Node>,
-    clusters: Clusters,
+    pub(super) nodes: Vec<Node>,
+    /// Correlations that share their groups: those that refer to others come after these.
+    pub(super) shelves: Vec<Shelf>,
+    /// By correlation its shelf.
+    pub(super) shelf_of: Vec<usize>,
+    pub(super) clusters: Clusters,
     /// Per rule the correlations that refer to it.
-    by_rule: Vec<Vec<Family>>,
-    lists: FieldLists,
-    streams: Streams,
-    limits: CorrelationLimits,
-    status: CorrelationStatus,
+    pub(super) by_rule: Vec<Vec<Family>>,
+    pub(super) lists: FieldLists,
+    pub(super) streams: Streams,
+    pub(super) limits: CorrelationLimits,
+    pub(super) status: CorrelationStatus,
     /// Groups that the first matches of their keys would have.
-    groups_of_firsts: usize,
-    held: Arc<Held>,
-    pending: Pending,
-}
-
-/// Groups to be looked at.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    /// By node.
-    groups: Vec<Vec<u128>>,
-    /// Nodes that have some: those that others refer to come first.
-    nodes: BTreeSet<usize>,
-}
-
-impl Pending {
-    fn add(&mut self, (node, key): Waiting) {
-        let groups = &mut self.groups[node];
-        if groups.is_empty() {
-            self.nodes.insert(node);
-        }
-        groups.push(key);
-    }
-
-    /// All of them.
-    pub(super) fn into_groups(self) -> impl Iterator<Item = Waiting> {
-        let nodes = self.groups.into_iter().enumerate();
-        nodes.flat_map(|(node, keys)| keys.into_iter().map(move |key| (node, key)))
-    }
+    pub(super) groups_of_firsts: usize,
+    pub(super) held: Arc<Held>,
+    pub(super) pending: Pending,
 }
 
 /// What a correlator holds, for another that goes on with it.
@@ -75,6 +47,7 @@ pub(super) struct State {
     pub(super) streams: Streams,
     pub(super) pending: Pending,
     pub(super) nodes: Vec<Node>,
+    pub(super) shelves: Vec<Shelf>,
     pub(super) clusters: Clusters,
     pub(super) held: Arc<Held>,
 }
@@ -83,44 +56,58 @@ impl Correlator {
     /// A correlator for the correlations of a rule set, which has `rules` rules.
     pub fn new(correlations: &[Arc<Correlation>], rules: usize, limits: CorrelationLimits) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
-        let mut by_rule: Vec<Vec<(usize, u16)>> = vec![Vec::new(); rules];
         let mut lists = FieldLists::default();
         for (index, correlation) in correlations.iter().enumerate() {
             let mut node = Node::new(correlation, &mut lists);
             for (place, reference) in (0u16..).zip(&correlation.rules) {
-                match reference.target {
-                    RuleTarget::Rule { index: rule, .. } => by_rule[rule].push((index, place)),
-                    RuleTarget::Correlation { index: other, .. } => {
-                        nodes[other].referred_by.push((index, place));
-                        node.refers_to.insert(other);
-                        node.refers_to.extend(&nodes[other].refers_to);
-                        node.delay_us = node.delay_us.max(nodes[other].moment_delay_us());
-                        let reach_us = nodes[other].reach_us;
-                        let reach_us = reach_us.saturating_add(correlation.timespan_us);
-                        node.reach_us = node.reach_us.max(reach_us);
-                    }
+                if let RuleTarget::Correlation { index: other, .. } = reference.target {
+                    nodes[other].referred_by.push((index, place));
+                    node.refers_to.insert(other);
+                    node.refers_to.extend(&nodes[other].refers_to);
+                    node.delay_us = node.delay_us.max(nodes[other].moment_delay_us());
+                    let reach_us = nodes[other].reach_us;
+                    let reach_us = reach_us.saturating_add(correlation.timespan_us);
+                    node.reach_us = node.reach_us.max(reach_us);
                 }
             }
             nodes.push(node);
         }
-        Self {
+        let origins = vec![None; nodes.len()];
+        let mut all = Self {
             clusters: Clusters::default(),
-            by_rule: by_rule
-                .into_iter()
-                .map(|referred| families_of(&nodes, &referred))
-                .collect(),
-            pending: Pending {
-                groups: vec![Vec::new(); nodes.len()],
-                nodes: BTreeSet::new(),
-            },
+            by_rule: (0..rules).map(|_| Vec::new()).collect(),
+            pending: Pending::default(),
             nodes,
+            shelves: Vec::new(),
+            shelf_of: Vec::new(),
             lists,
             streams: Streams::default(),
             limits,
             status: CorrelationStatus::default(),
             groups_of_firsts: 0,
             held: Arc::default(),
+        };
+        all.arrange(&origins);
+        all
+    }
+
+    /// Puts correlations that gather the same on one shelf, unless they come from different ones of the rules before.
+    pub(super) fn arrange(&mut self, origins: &[Option<usize>]) {
+        (self.shelves, self.shelf_of) = shelves_of(&mut self.nodes, origins);
+        let mut by_rule: Vec<Vec<(usize, u16)>> = vec![Vec::new(); self.by_rule.len()];
+        for (index, shelf) in self.shelves.iter().enumerate() {
+            let first = &self.nodes[shelf.nodes[0]].correlation;
+            for (place, reference) in (0u16..).zip(&first.rules) {
+                if let RuleTarget::Rule { index: rule, .. } = reference.target {
+                    by_rule[rule].push((index, place));
+                }
+            }
         }
+        let families = by_rule
+            .iter()
+            .map(|referred| families_of(&self.nodes, &self.shelves, referred));
+        self.by_rule = families.collect();
+        self.pending = Pending::new(self.shelves.len());
     }
 
     /// Whether some correlation refers to the rule: matches of others need not be told.
@@ -219,32 +206,28 @@ impl Correlator {
     /// the same id, when nothing can change it any more, if its events have changed since.
     pub fn drain(&mut self, matches: &mut Vec<Match>) {
         let mut firsts = Vec::new();
-        for (node, key) in self.streams.take_ready() {
-            match node {
+        for (shelf, key) in self.streams.take_ready() {
+            match shelf {
                 FIRST_MATCH => firsts.push(key),
-                _ => self.pending.add((node, key)),
+                _ => self.pending.add((shelf, key)),
             }
         }
         for keys in firsts.chunks(FETCHED_AT_ONCE) {
             self.clusters.fetch_firsts(keys);
             keys.iter().for_each(|key| self.drop_first(*key));
         }
-        while let Some(node) = self.pending.nodes.pop_first() {
+        while let Some((shelf, keys)) = self.pending.pop_first() {
             // A correlation passes moments on only to those that come after it.
-            let mut keys = std::mem::take(&mut self.pending.groups[node]);
-            let below = self.nodes[node]
-                .refers_to
-                .iter()
-                .flat_map(|&other| self.nodes[other].open_streams.keys().copied());
+            let below = self.shelves[shelf].refers_to.iter();
+            let below = below.flat_map(|&other| self.shelves[other].open_streams.keys().copied());
             let below = self.streams.slowest(below);
             for keys in keys.chunks(FETCHED_AT_ONCE) {
-                self.clusters.fetch_groups(node, keys);
+                self.clusters.fetch_groups(shelf, keys);
                 for &key in keys {
-                    self.look_at(node, key, below, matches);
+                    self.look_at(shelf, key, below, matches);
                 }
             }
-            keys.clear();
-            self.pending.groups[node] = keys;
+            self.pending.give_back(shelf, keys);
         }
     }
 
@@ -253,23 +236,20 @@ impl Correlator {
         // Which correlations wait for a second match is another question with other rules.
         for key in self.clusters.keys_with_first() {
             if let Some(first) = self.clusters.take_first(key, |_| true) {
-                self.take_in(key, &first);
+                self.take_in(key, first);
             }
         }
         State {
             streams: self.streams,
             pending: self.pending,
             nodes: self.nodes,
+            shelves: self.shelves,
             clusters: self.clusters,
             held: self.held,
         }
     }
 
-    pub(super) fn nodes_mut(&mut self) -> &mut [Node] {
-        &mut self.nodes
-    }
-
-    /// Goes on with these streams and groups to be looked at, and with the groups that its nodes have got.
+    /// Goes on with these streams, groups, and groups to be looked at.
     pub(super) fn take_state(
         &mut self,
         streams: Streams,
@@ -293,14 +273,14 @@ impl Correlator {
 
     fn stream(&mut self, agent: &AgentId, stream: &StreamId) -> StreamIndex {
         if self.streams.is_full() {
-            let nodes = &self.nodes;
+            let shelves = &self.shelves;
             let is_needed = |index| {
-                nodes
+                shelves
                     .iter()
-                    .any(|node| node.open_streams.contains_key(&index))
+                    .any(|shelf| shelf.open_streams.contains_key(&index))
             };
-            for (node, key) in self.streams.forget(is_needed) {
-                let Some(group) = self.clusters.group(node, key) else {
+            for (shelf, key) in self.streams.forget(is_needed) {
+                let Some(group) = self.clusters.group(shelf, key) else {
                     continue;
                 };
                 let is_lost = |&(stream, _): &(StreamIndex, i64)| !is_needed(stream);
@@ -308,374 +288,11 @@ impl Correlator {
                 if group.waiting.as_ref().is_some_and(is_lost) {
                     group.waiting = None;
                     if !std::mem::replace(&mut group.is_pending, true) {
-                        self.pending.add((node, key));
+                        self.pending.add((shelf, key));
                     }
                 }
             }
         }
         self.streams.index(agent, stream)
     }
-
-    /// Takes the match of a rule in for a family of correlations.
-    fn arrive(
-        &mut self,
-        (rule, place): (RuleIndex, usize),
-        arriving: &mut Arriving<'_>,
-        stream: StreamIndex,
-    ) {
-        let family = &self.by_rule[rule.as_usize()][place];
-        let (patient, eager) = (family.patient.len(), family.eager.len());
-        let refused_before = self.status.entries_refused;
-        let Some(key) = self.lists.hash(family.group_by, arriving.fields()) else {
-            return;
-        };
-        if patient > 0 && !self.is_first(key, (rule, place), arriving, stream) {
-            for member in 0..patient {
-                let (node, position) = self.by_rule[rule.as_usize()][place].patient[member];
-                self.admit((node, key), position, arriving, &[stream]);
-            }
-        }
-        for member in 0..eager {
-            let (node, position) = self.by_rule[rule.as_usize()][place].eager[member];
-            self.admit((node, key), position, arriving, &[stream]);
-        }
-        if self.status.entries_refused > refused_before {
-            self.clusters.tidy(key);
-        }
-    }
-
-    /// Keeps a match as the first of its key, if it is, or was already. Otherwise the one that was the first so far
-    /// goes into its groups, and this one shall as well.
-    fn is_first(
-        &mut self,
-        key: u128,
-        (rule, place): (RuleIndex, usize),
-        arriving: &mut Arriving<'_>,
-        stream: StreamIndex,
-    ) -> bool {
-        let family = &self.by_rule[rule.as_usize()][place];
-        let cluster = self.clusters.at(key);
-        if let Some(first) = &cluster.first {
-            let is_same = (first.rule, first.time_us) == (rule.0, arriving.time_us)
-                && first.kept.event.id.0 == arriving.origin;
-            if !is_same && let Some(first) = cluster.first.take() {
-                self.take_in(key, &first);
-            }
-            return is_same;
-        }
-        let nodes = || family.patient.iter().map(|&(node, _)| node);
-        let leaves_us = nodes().map(|node| self.nodes[node].leaves_us(arriving.time_us));
-        let (soonest_us, due_us) = leaves_us.fold((i64::MAX, i64::MIN), |(soonest, latest), at| {
-            (soonest.min(at), latest.max(at))
-        });
-        let is_late = self.streams.watermark_us(stream) >= soonest_us;
-        if is_late || cluster.has_group_of(nodes()) {
-            cluster.fetch_groups();
-            return false;
-        }
-        let groups = family.patient.len();
-        let has_room = self.status.entries + groups <= self.limits.entries_max;
-        let kept = has_room
-            .then(|| keep_for_others(arriving, &self.held, &self.lists, self.limits))
-            .flatten();
-        let Some(Shown { kept, .. }) = kept else {
-            self.status.entries_refused += groups as u64;
-            return true;
-        };
-        let is_whole = kept.is_whole();
-        cluster.first = Some(First {
-            kept,
-            time_us: arriving.time_us,
-            due_us,
-            stream,
-            rule: rule.0,
-            family: u32::try_from(place).expect("a rule has far fewer than 4 billion correlations"),
-        });
-        for (node, _) in &family.patient {
-            let node = &mut self.nodes[*node];
-            node.open(stream);
-            let is_hidden = !is_whole && node.referred_by.is_empty();
-            self.status.evidence_dropped += u64::from(is_hidden);
-        }
-        self.status.entries += groups;
-        self.groups_of_firsts += groups;
-        self.streams.wait(stream, due_us, (FIRST_MATCH, key));
-        true
-    }
-
-    /// Puts a match that was the first of its key into its groups.
-    fn take_in(&mut self, key: u128, first: &First) {
-        self.let_go(first);
-        let watermark_us = self.streams.watermark_us(first.stream);
-        // What was read of the fields so far is another match's.
-        self.lists.next_match();
-        let mut arriving = Arriving {
-            time_us: first.time_us,
-            origin: first.kept.event.id.0,
-            source: first.kept.event.id.0,
-            what: Arrived::First(&first.kept),
-        };
-        for member in 0..self.family_of(first).patient.len() {
-            let (node, position) = self.family_of(first).patient[member];
-            if watermark_us < self.nodes[node].leaves_us(first.time_us) {
-                self.admit((node, key), position, &mut arriving, &[first.stream]);
-            }
-        }
-        self.lists.next_match();
-    }
-
-    /// Drops a match that was the only one of its key, if it is old.
-    fn drop_first(&mut self, key: u128) {
-        let streams = &self.streams;
-        let is_old = |first: &First| streams.watermark_us(first.stream) >= first.due_us;
-        if let Some(first) = self.clusters.take_first(key, is_old) {
-            self.let_go(&first);
-        }
-    }
-
-    fn let_go(&mut self, first: &First) {
-        let family = &self.by_rule[first.rule as usize][first.family as usize];
-        for (node, _) in &family.patient {
-            self.nodes[*node].close(first.stream);
-        }
-        self.status.entries -= family.patient.len();
-        self.groups_of_firsts -= family.patient.len();
-    }
-
-    fn family_of(&self, first: &First) -> &Family {
-        &self.by_rule[first.rule as usize][first.family as usize]
-    }
-
-    /// Puts a match into a group.
-    fn admit(
-        &mut self,
-        (index, key): Waiting,
-        position: u16,
-        arriving: &mut Arriving<'_>,
-        streams: &[StreamIndex],
-    ) {
-        let node = &mut self.nodes[index];
-        let fields = &node.fields[usize::from(position)];
-        let is_referred_to = !node.referred_by.is_empty();
-        // Correlations of this one read the fields of its events, so it holds all of them.
-        let mut shown = None;
-        if is_referred_to {
-            shown = keep_for_others(arriving, &self.held, &self.lists, self.limits);
-        }
-        let has_room = self.status.entries < self.limits.entries_max
-            && self.held.bytes() < self.limits.bytes_max;
-        if !has_room || is_referred_to && shown.is_none() {
-            self.status.entries_refused += 1;
-            return;
-        }
-        let value = fields.value(&mut self.lists, arriving.fields());
-        let group = self.clusters.group_or_insert(index, key, || {
-            let values = fields.group_values(&self.lists, arriving.fields());
-            let bytes = values.iter().map(|value| value.len());
-            let charge = Charge::new(&self.held, size_of::<Group>() + bytes.sum::<usize>());
-            Group::new(values, charge)
-        });
-        let Some(at) = group.insert(Entry {
-            time_us: arriving.time_us,
-            position,
-            origin: arriving.origin,
-            source: arriving.source,
-            value,
-            shown,
-        }) else {
-            return;
-        };
-        for &stream in streams {
-            if group.add_stream(stream, arriving.time_us) {
-                node.open(stream);
-            }
-        }
-        self.status.entries += 1;
-        if is_referred_to {
-            node.log(group, at);
-        } else {
-            let bin_us = (node.correlation.timespan_us / BINS).max(1);
-            let shown = group
-                .entries
-                .is_shown(at, bin_us, BIN_EVENTS_MAX)
-                .then(|| keep_as_evidence(arriving, &self.held, self.limits))
-                .flatten();
-            let is_hidden = match shown {
-                Some(shown) => group.entries.show(at, shown, bin_us, BIN_EVENTS_MAX),
-                None => true,
-            };
-            // That of a first match was counted when it came.
-            let is_counted = matches!(arriving.what, Arrived::First(_));
-            self.status.evidence_dropped += u64::from(is_hidden && !is_counted);
-        }
-        if node.is_told(group, at, arriving.time_us) {
-            let due_us = node.due_us(group).saturating_add(node.delay_us);
-            let is_woken = |&stream| is_woken(group, &self.streams, stream, due_us);
-            if group.is_pending || streams.iter().any(is_woken) {
-                return;
-            }
-        }
-        group.mark(arriving.time_us);
-        if group.is_pending {
-            return;
-        }
-        if node.is_quiet(group)
-            && let [stream] = *streams
-        {
-            // All that is to be done is to drop its matches once they are old.
-            let due_us = node.due_us(group).saturating_add(node.delay_us);
-            if is_woken(group, &self.streams, stream, due_us) {
-                return;
-            }
-            if self.streams.watermark_us(stream) < due_us {
-                group.waiting = Some((stream, due_us));
-                self.streams.wait(stream, due_us, (index, key));
-                return;
-            }
-        }
-        group.is_pending = true;
-        self.pending.add((index, key));
-    }
-
-    /// Looks at what is new in a group: raises and settles alerts, passes moments on, lets go what is over.
-    /// `below` is the slowest stream of the correlations that its own refers to.
-    fn look_at(
-        &mut self,
-        index: usize,
-        key: u128,
-        below: Option<(StreamIndex, i64)>,
-        matches: &mut Vec<Match>,
-    ) {
-        let node = &self.nodes[index];
-        let Some(group) = self.clusters.group(index, key) else {
-            return;
-        };
-        group.is_pending = false;
-        let below = below.map(|(stream, _)| stream);
-        let slowest = self.streams.slowest(group.streams().chain(below));
-        let watermark_us = slowest
-            .map_or(i64::MIN, |(_, watermark_us)| watermark_us)
-            .saturating_sub(node.delay_us);
-        let moments = node.new_moments(group, watermark_us);
-        node.raise(group, &moments, matches);
-        let passed_on = node.pass_on(group, &moments, &self.held);
-        node.settle(group, watermark_us, matches);
-        let streams: Vec<StreamIndex> = match passed_on.is_empty() {
-            true => Vec::new(),
-            false => group.streams().collect(),
-        };
-        let needed_from_us = node.needed_from_us(watermark_us);
-        let dropped = group.drop_before(needed_from_us);
-        node.drop_logs_before(group, needed_from_us);
-        node.forget_alerts(group, needed_from_us);
-        self.status.entries -= dropped.entries;
-        if group.entries.is_empty() {
-            if group.raised.first_unsettled().is_none() {
-                self.clusters.remove_group(index, key);
-            }
-        } else if let Some((stream, _)) = slowest {
-            let due_us = node.due_us(group).saturating_add(node.delay_us);
-            if !is_woken(group, &self.streams, stream, due_us) {
-                group.waiting = Some((stream, due_us));
-                self.streams.wait(stream, due_us, (index, key));
-            }
-        }
-        for stream in dropped.streams {
-            self.nodes[index].close(stream);
-        }
-        for mut arriving in passed_on {
-            for place in 0..self.nodes[index].referred_by.len() {
-                let (other, position) = self.nodes[index].referred_by[place];
-                let fields = &self.nodes[other].fields[usize::from(position)];
-                if let Some(key) = fields.group(&mut self.lists, arriving.fields()) {
-                    self.admit((other, key), position, &mut arriving, &streams);
-                }
-            }
-        }
-    }
-}
-
-/// Whether a group that must be looked at when `slowest` has come to `due_us` will be anyway: it waits for that
-/// stream, or for another that it has matches from, to come there or less far.
-fn is_woken(group: &Group, streams: &Streams, slowest: StreamIndex, due_us: i64) -> bool {
-    group.waiting.is_some_and(|(stream, waits_for_us)| {
-        waits_for_us <= due_us
-            && streams.watermark_us(stream) < waits_for_us
-            && (stream == slowest || group.streams().any(|other| other == stream))
-    })
-}
-
-/// Holds a match's event as evidence, if there is room.
-fn keep_as_evidence(
-    arriving: &mut Arriving<'_>,
-    held: &Arc<Held>,
-    limits: CorrelationLimits,
-) -> Option<Shown> {
-    match &mut arriving.what {
-        Arrived::Moment(shown) => Some(shown.clone()),
-        Arrived::First(kept) => kept.is_whole().then(|| Shown::new(kept, None)),
-        Arrived::Rule {
-            event,
-            matched,
-            kept,
-        } => {
-            let has_room = held.events() < limits.evidence_events_max
-                && held.bytes() < limits.bytes_max / EVIDENCE_BYTES_SHARE;
-            if kept.is_none() && has_room {
-                *kept = Some(Arc::new(Kept::whole(held, event, matched)));
-            }
-            kept.as_ref().map(|kept| Shown::new(kept, None))
-        }
-    }
-}
-
-/// Holds a match's event for the correlations of a correlation: as evidence, or only the fields that correlations
-/// read. `None` when there is no room even for these.
-fn keep_for_others(
-    arriving: &mut Arriving<'_>,
-    held: &Arc<Held>,
-    lists: &FieldLists,
-    limits: CorrelationLimits,
-) -> Option<Shown> {
-    if let Some(shown) = keep_as_evidence(arriving, held, limits) {
-        return Some(shown);
-    }
-    let (event, kept) = match &mut arriving.what {
-        Arrived::Rule { event, kept, .. } => (event, kept),
-        Arrived::First(kept) => return Some(Shown::new(kept, None)),
-        Arrived::Moment(_) => return None,
-    };
-    if held.bytes() < limits.bytes_max {
-        let fields_only = Kept::fields_only(held, event, |name| lists.reads(name));
-        *kept = Some(Arc::new(fields_only));
-    }
-    kept.as_ref().map(|kept| Shown::new(kept, None))
-}
-
-/// The correlations that refer to a rule, by the fields that they group its matches by. One that an alias says nothing
-/// to about the rule has no groups for them.
-fn families_of(nodes: &[Node], referred: &[(usize, u16)]) -> Vec<Family> {
-    let mut families: Vec<Family> = Vec::new();
-    for &(node, position) in referred {
-        let Some(group_by) = nodes[node].fields[usize::from(position)].group_by() else {
-            continue;
-        };
-        let known = families
-            .iter()
-            .position(|family| family.group_by == group_by);
-        let place = known.unwrap_or_else(|| {
-            families.push(Family {
-                group_by,
-                patient: Vec::new(),
-                eager: Vec::new(),
-            });
-            families.len() - 1
-        });
-        let family = &mut families[place];
-        match nodes[node].is_patient() {
-            true => family.patient.push((node, position)),
-            false => family.eager.push((node, position)),
-        }
-    }
-    families
 }

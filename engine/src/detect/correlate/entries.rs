@@ -8,7 +8,9 @@ use std::num::NonZeroU128;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::evidence::{Shown, Witnesses, fetch};
+use smallvec::SmallVec;
+
+use super::evidence::{Shown, fetch};
 
 /// A match of one of a correlation's rules, as a group keeps it.
 #[derive(Clone, Debug)]
@@ -70,11 +72,6 @@ impl Entry {
     fn key(&self) -> (i64, u16, u128) {
         (self.time_us, self.position, self.origin)
     }
-
-    /// Adds the events that it stands for.
-    pub(super) fn witnesses<'g>(&'g self, all: &mut Witnesses<'g>) {
-        all.add(self.time_us, self.origin, self.shown.as_ref());
-    }
 }
 
 /// Entries sorted by time, rule, match.
@@ -85,8 +82,8 @@ pub(super) struct Entries {
     first_us: i64,
     /// The time of the last one.
     last_us: i64,
-    /// The beginning of the last one's bin and how many are in it, where that is known.
-    newest_bin: Option<(i64, u32)>,
+    /// For each length of bins the beginning of the last one's bin and how many are in it, where that is known.
+    newest_bins: SmallVec<[Option<(i64, u32)>; 3]>,
 }
 
 impl Entries {
@@ -96,7 +93,7 @@ impl Entries {
             list: VecDeque::with_capacity(2),
             first_us: i64::MAX,
             last_us: i64::MIN,
-            newest_bin: None,
+            newest_bins: SmallVec::new(),
         }
     }
 
@@ -163,9 +160,14 @@ impl Entries {
             self.last_us = entry.time_us;
             self.list.push_back(entry);
         } else {
-            self.newest_bin = None;
+            self.newest_bins.clear();
             self.list.insert(at, entry);
         }
+    }
+
+    /// From now on other bins are asked for.
+    pub(super) fn forget_bins(&mut self) {
+        self.newest_bins.clear();
     }
 
     /// The place of the first one at or after a time.
@@ -219,53 +221,94 @@ impl Entries {
         if self.is_empty() {
             self.last_us = i64::MIN;
         }
-        if self
-            .newest_bin
-            .is_some_and(|(start_us, _)| start_us < time_us)
-        {
-            self.newest_bin = None;
+        for bin in &mut self.newest_bins {
+            bin.take_if(|(start_us, _)| *start_us < time_us);
         }
         count
     }
 
-    /// Whether the entry that was just added at a place is among the first `limit` ones of its bin, of those that
-    /// time is divided into. As the first ones of each bin are shown, which ones does not depend on the order in
-    /// which they came.
-    pub(super) fn is_shown(&mut self, at: usize, bin_us: i64, limit: usize) -> bool {
+    /// Whether the entry that was just added at a place is among the first ones of its bin, of those that time is
+    /// divided into, in one of several ways. As the first ones of each bin are shown, which ones does not depend on
+    /// the order in which they came.
+    pub(super) fn is_shown(&mut self, at: usize, bins: &Bins) -> bool {
         if at + 1 < self.len() {
-            let bin_start_us = bin_start_us(self.list[at].time_us, bin_us);
-            let before = at.checked_sub(limit).map(|before| &self.list[before]);
-            return before.is_none_or(|before| before.time_us < bin_start_us);
+            return self.is_first_of_a_bin(at, bins);
         }
-        let bin_start_us = bin_start_us(self.last_us, bin_us);
-        let count = match self.newest_bin {
-            Some((start_us, count)) if start_us == bin_start_us => count.saturating_add(1),
-            Some(_) => 1,
-            None => {
-                let count = self.len() - self.first_at(bin_start_us);
-                u32::try_from(count).unwrap_or(u32::MAX)
-            }
-        };
-        self.newest_bin = Some((bin_start_us, count));
-        count as usize <= limit
+        self.newest_bins.resize(bins.lengths_us.len(), None);
+        let mut is_shown = false;
+        for (way, &bin_us) in bins.lengths_us.iter().enumerate() {
+            let bin_start_us = bin_start_us(self.last_us, bin_us);
+            let count = match self.newest_bins[way] {
+                Some((start_us, count)) if start_us == bin_start_us => count.saturating_add(1),
+                Some(_) => 1,
+                None => {
+                    let count = self.len() - self.first_at(bin_start_us);
+                    u32::try_from(count).unwrap_or(u32::MAX)
+                }
+            };
+            self.newest_bins[way] = Some((bin_start_us, count));
+            is_shown |= count as usize <= bins.limit;
+        }
+        is_shown
     }
 
-    /// Shows an entry, and no longer the one that it pushed beyond the limit of its bin. Returns whether
-    /// there was one.
-    pub(super) fn show(&mut self, at: usize, shown: Shown, bin_us: i64, limit: usize) -> bool {
-        self.list[at].shown = Some(shown);
-        if at + 1 == self.len() || self.len() <= limit {
-            return false;
-        }
-        let bin_start_us = bin_start_us(self.list[at].time_us, bin_us);
-        let beyond = self.first_at(bin_start_us) + limit;
-        match self.list.get_mut(beyond) {
-            Some(entry) if entry.time_us < bin_start_us.saturating_add(bin_us) => {
-                entry.shown.take().is_some()
-            }
-            _ => false,
-        }
+    fn is_first_of_a_bin(&self, at: usize, bins: &Bins) -> bool {
+        let Some(before) = at.checked_sub(bins.limit).map(|before| &self.list[before]) else {
+            return true;
+        };
+        let time_us = self.list[at].time_us;
+        let mut lengths_us = bins.lengths_us.iter();
+        lengths_us.any(|&bin_us| before.time_us < bin_start_us(time_us, bin_us))
     }
+
+    /// Shows an entry, and no longer those that it pushed beyond the limit of all of their bins. Returns how many
+    /// these are.
+    pub(super) fn show(&mut self, at: usize, shown: Shown, bins: &Bins) -> u64 {
+        self.list[at].shown = Some(shown);
+        let mut hidden = 0;
+        if at + 1 == self.len() || self.len() <= bins.limit {
+            return hidden;
+        }
+        for &bin_us in &bins.lengths_us {
+            let bin_start_us = bin_start_us(self.list[at].time_us, bin_us);
+            let beyond = self.first_at(bin_start_us) + bins.limit;
+            let is_in_bin = |entry: &Entry| entry.time_us < bin_start_us.saturating_add(bin_us);
+            if self.get(beyond).is_some_and(is_in_bin) && !self.is_first_of_a_bin(beyond, bins) {
+                hidden += u64::from(self.list[beyond].shown.take().is_some());
+            }
+        }
+        hidden
+    }
+
+    /// The entries at these places, each with whether it is among the first ones of its bin.
+    pub(super) fn ranked(
+        &self,
+        places: Range<usize>,
+        bin_us: i64,
+        limit: usize,
+    ) -> impl Iterator<Item = (&Entry, bool)> {
+        let first = self.get(places.start).filter(|_| !places.is_empty());
+        let mut bin = first.map_or((i64::MIN, 0), |first| {
+            let start_us = bin_start_us(first.time_us, bin_us);
+            (start_us, places.start - self.first_at(start_us))
+        });
+        self.range(places).map(move |entry| {
+            if entry.time_us >= bin.0.saturating_add(bin_us) {
+                bin = (bin_start_us(entry.time_us, bin_us), 0);
+            }
+            bin.1 += 1;
+            (entry, bin.1 <= limit)
+        })
+    }
+}
+
+/// The ways in which time is divided into bins, of which the first entries are shown.
+#[derive(Debug)]
+pub(super) struct Bins {
+    /// How long a bin is, each way once.
+    pub(super) lengths_us: SmallVec<[i64; 3]>,
+    /// How many entries of a bin are shown.
+    pub(super) limit: usize,
 }
 
 fn bin_start_us(time_us: i64, bin_us: i64) -> i64 {
@@ -291,6 +334,10 @@ mod tests {
     fn entries_are_as_in_a_sorted_list_whatever_order_they_come_in() {
         const BIN_US: i64 = 10;
         const LIMIT: usize = 3;
+        let bins = Bins {
+            lengths_us: SmallVec::from_slice(&[BIN_US, 7]),
+            limit: LIMIT,
+        };
         let mut state = 11u64;
         let mut next = |below: u64| {
             state = state
@@ -316,9 +363,18 @@ mod tests {
                 if let Err(at) = place {
                     known.insert(at, new.key());
                     entries.insert(at, new);
-                    let bin_us = time_us.div_euclid(BIN_US) * BIN_US;
-                    let in_bin = known[..at].iter().filter(|key| key.0 >= bin_us).count();
-                    assert_eq!(entries.is_shown(at, BIN_US, LIMIT), in_bin < LIMIT);
+                    let is_first = |bin_us: i64| {
+                        let start_us = time_us.div_euclid(bin_us) * bin_us;
+                        let in_bin = known[..at].iter().filter(|key| key.0 >= start_us);
+                        in_bin.count() < LIMIT
+                    };
+                    let is_shown = is_first(BIN_US) || is_first(7);
+                    assert_eq!(entries.is_shown(at, &bins), is_shown);
+                    let mut ranked = entries.ranked(at..at + 1, BIN_US, LIMIT);
+                    assert_eq!(
+                        ranked.next().map(|(_, first)| first),
+                        Some(is_first(BIN_US))
+                    );
                 }
                 let asked_us = next(170) as i64;
                 assert_eq!(

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
+use super::entries::Entry;
 use crate::SnapshotFields;
 use crate::matches::{EventSnapshot, Evidence, MatchedField};
 
@@ -201,19 +202,31 @@ impl Shown {
 pub(super) struct Chain {
     /// The names and values that correlations add to the event's fields.
     pub(super) extra: Arc<[(String, String)]>,
-    /// The events that it holds because of.
-    pub(super) window: Window,
+    /// Where the window begins that ends with the match.
+    pub(super) begin: Begin,
+    /// The logs that hold the events of its window. They are shared and grow: what comes later and belongs to the
+    /// window is in them.
+    pub(super) logs: Arc<[Arc<Log>]>,
     /// What `extra` costs, where it is not shared with the group.
     pub(super) _charge: Option<Charge>,
 }
 
-/// A stretch of time in the logs of a group, both ends included. Logs are shared and grow: what comes later
-/// and belongs to the window is in it.
-#[derive(Clone, Debug)]
-pub(super) struct Window {
-    pub(super) from_us: i64,
-    pub(super) to_us: i64,
-    pub(super) logs: SmallVec<[Arc<Log>; 2]>,
+/// Where a window begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin {
+    /// So long before its end.
+    Before(i64),
+    /// At this time.
+    At(i64),
+}
+
+impl Begin {
+    fn of_window_to(self, to_us: i64) -> i64 {
+        match self {
+            Self::Before(span_us) => to_us.saturating_sub(span_us),
+            Self::At(from_us) => from_us,
+        }
+    }
 }
 
 /// The matches of a group in one cell, in no order.
@@ -272,7 +285,7 @@ impl Witness<'_> {
 }
 
 /// From when and to when.
-type Stretches = Vec<(i64, i64)>;
+pub(super) type Stretches = SmallVec<[(i64, i64); 2]>;
 
 /// Gathers the different events of matches, those of the windows of correlations included.
 #[derive(Debug, Default)]
@@ -289,18 +302,29 @@ impl<'g> Witnesses<'g> {
     }
 
     /// Adds a match: its event, or those in its window.
-    pub(super) fn add(&mut self, time_us: i64, event: u128, shown: Option<&'g Shown>) {
+    pub(super) fn add(&mut self, entry: &'g Entry) {
+        let shown = entry.shown.as_ref();
         match shown {
             Some(Shown {
                 chain: Some(chain), ..
-            }) => self.add_window(&chain.window),
+            }) => self.add_window(chain, entry.time_us),
             _ => self.found.push(Witness {
-                time_us,
-                event,
+                time_us: entry.time_us,
+                event: entry.origin,
                 is_shown: shown.is_some_and(|shown| shown.is_whole),
                 kept: shown.map(|shown| Source::Group(&shown.kept)),
             }),
         }
+    }
+
+    /// Adds a match of which nothing is shown.
+    pub(super) fn add_hidden(&mut self, entry: &Entry) {
+        self.found.push(Witness {
+            time_us: entry.time_us,
+            event: entry.origin,
+            is_shown: false,
+            kept: None,
+        });
     }
 
     fn add_logged(&mut self, logged: &Logged) {
@@ -308,7 +332,7 @@ impl<'g> Witnesses<'g> {
         match shown {
             Some(Shown {
                 chain: Some(chain), ..
-            }) => self.add_window(&chain.window),
+            }) => self.add_window(chain, logged.time_us),
             _ => self.found.push(Witness {
                 time_us: logged.time_us,
                 event: logged.event,
@@ -318,17 +342,18 @@ impl<'g> Witnesses<'g> {
         }
     }
 
-    fn add_window(&mut self, window: &Window) {
-        for log in &window.logs {
+    fn add_window(&mut self, chain: &Chain, to_us: i64) {
+        let from_us = chain.begin.of_window_to(to_us);
+        for log in chain.logs.iter() {
             let (_, stretches) = self
                 .windows
                 .entry(Arc::as_ptr(log) as usize)
-                .or_insert_with(|| (Arc::clone(log), Vec::new()));
+                .or_insert_with(|| (Arc::clone(log), Stretches::new()));
             match stretches.last_mut() {
-                Some(last) if last.0 <= window.from_us && window.from_us <= last.1 => {
-                    last.1 = last.1.max(window.to_us);
+                Some(last) if last.0 <= from_us && from_us <= last.1 => {
+                    last.1 = last.1.max(to_us);
                 }
-                _ => stretches.push((window.from_us, window.to_us)),
+                _ => stretches.push((from_us, to_us)),
             }
         }
     }
@@ -338,7 +363,10 @@ impl<'g> Witnesses<'g> {
         while !self.windows.is_empty() {
             for (_, (log, mut stretches)) in std::mem::take(&mut self.windows) {
                 stretches.sort_unstable();
-                let stretches = merge(stretches);
+                let mut merged = Stretches::new();
+                let all = stretches.into_iter();
+                all.for_each(|stretch| add_stretch(&mut merged, stretch));
+                let stretches = merged;
                 for logged in log.lock().iter() {
                     let before = stretches.partition_point(|stretch| stretch.0 <= logged.time_us);
                     let is_within = before > 0 && logged.time_us <= stretches[before - 1].1;
@@ -349,21 +377,19 @@ impl<'g> Witnesses<'g> {
             }
         }
         // What is kept as evidence comes first among those of the same event, and stays.
-        self.found
-            .sort_unstable_by_key(|witness| (witness.time_us, witness.event, !witness.is_shown));
+        let order = |witness: &Witness<'_>| (witness.time_us, witness.event, !witness.is_shown);
+        if !self.found.is_sorted_by_key(order) {
+            self.found.sort_unstable_by_key(order);
+        }
         self.found.dedup_by_key(|witness| witness.event);
         self.found
     }
 }
 
-/// Windows that overlap as one. They come in the order of their beginnings.
-pub(super) fn merge(windows: Stretches) -> Stretches {
-    let mut merged = Stretches::new();
-    for (from_us, to_us) in windows {
-        match merged.last_mut() {
-            Some(last) if from_us <= last.1 => last.1 = last.1.max(to_us),
-            _ => merged.push((from_us, to_us)),
-        }
+/// Adds a window to others, those that overlap as one. They come in the order of their beginnings.
+pub(super) fn add_stretch(stretches: &mut Stretches, (from_us, to_us): (i64, i64)) {
+    match stretches.last_mut() {
+        Some(last) if from_us <= last.1 => last.1 = last.1.max(to_us),
+        _ => stretches.push((from_us, to_us)),
     }
-    merged
 }

@@ -80,6 +80,11 @@ impl FieldLists {
         self.lists.iter().flatten().map(String::as_str)
     }
 
+    /// The names of a list.
+    pub(super) fn names_of(&self, ListIndex(list): ListIndex) -> impl Iterator<Item = &str> {
+        self.lists[list].iter().map(String::as_str)
+    }
+
     /// Whether a correlation reads the field.
     pub(super) fn reads(&self, name: &str) -> bool {
         self.names().any(|known| known == name)
@@ -118,7 +123,7 @@ impl FieldLists {
 
 /// The fields that a correlation reads, for one of its rules. `None` where an alias says nothing
 /// about the rule.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FieldsOfRule {
     group_by: Option<ListIndex>,
     values: Option<ListIndex>,
@@ -197,7 +202,7 @@ impl<'m> Fields<'m> {
 }
 
 /// The condition's fields.
-fn value_fields(kind: &CorrelationKind) -> Vec<&str> {
+pub(super) fn value_fields(kind: &CorrelationKind) -> Vec<&str> {
     match kind {
         CorrelationKind::ValueCount { fields, .. } => fields.iter().map(AsRef::as_ref).collect(),
         CorrelationKind::ValueSum { field, .. }

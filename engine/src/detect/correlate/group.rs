@@ -1,4 +1,4 @@
-//! The matches of one group, with what is known of their windows.
+//! The matches of one group, with what each of its correlations knows of their windows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::entries::{Entries, Entry};
-use super::evidence::{Charge, Log};
+use super::evidence::{Begin, Chain, Charge, Log};
 use super::raised::Raised;
 use super::watermark::StreamIndex;
 use super::windows::Cursor;
@@ -17,26 +17,54 @@ pub(super) struct Group {
     /// Values of the group-by fields, in their order.
     pub(super) values: Box<[Box<str>]>,
     pub(super) entries: Entries,
+    /// What each correlation of its shelf knows of it, in the shelf's order.
+    pub(super) views: Box<[View]>,
     /// The streams that its entries came from, each with the time of its latest.
     streams: SmallVec<[(StreamIndex, i64); 1]>,
-    /// Cells with an alert, as long as there are entries of theirs.
-    pub(super) raised: Raised,
     /// Times of the earliest and the latest entry that came since the group was looked at.
     pub(super) dirty_us: Option<(i64, i64)>,
-    /// Full windows that begin before this time are judged.
-    pub(super) judged_until_us: i64,
-    /// How far the windows of a monotone condition were slid.
-    pub(super) cursor: Option<Box<Cursor>>,
     /// The stream and the watermark that it waits for.
     pub(super) waiting: Option<(StreamIndex, i64)>,
-    /// The rules that it had matches of: bit n for the one at place n of the correlation's list, the last one for all
+    /// The rules that it had matches of: bit n for the one at place n of the correlations' lists, the last one for all
     /// further ones.
     rules_seen: u64,
     /// Whether it is among the groups to be looked at.
     pub(super) is_pending: bool,
+    _charge: Charge,
+}
+
+/// What one correlation knows of a group.
+#[derive(Debug)]
+pub(super) struct View {
+    /// Cells with an alert, as long as there are entries of theirs.
+    pub(super) raised: Raised,
+    /// Full windows that begin before this time are judged.
+    pub(super) judged_until_us: i64,
+    /// How far the windows of a monotone condition were slid.
+    pub(super) cursor: Option<Box<Cursor>>,
     /// What it needs to pass its moments on to other correlations.
     pub(super) passing: Option<Box<Passing>>,
-    _charge: Charge,
+}
+
+/// What all correlations of a group see of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gathered<'g> {
+    /// Values of the group-by fields, in their order.
+    pub(super) values: &'g [Box<str>],
+    pub(super) entries: &'g Entries,
+    /// How many rules it had matches of, at least 64 counting as 64.
+    pub(super) rules_seen: u32,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            raised: Raised::default(),
+            judged_until_us: i64::MIN,
+            cursor: None,
+            passing: None,
+        }
+    }
 }
 
 /// What a group keeps for the correlations that refer to its own.
@@ -50,6 +78,38 @@ pub(super) struct Passing {
     pub(super) added: Arc<[(String, String)]>,
     /// The last cell that moments were passed on of, with its alert.
     pub(super) alert: Option<(i64, u128)>,
+    /// The first and the last cell of the last window that was passed on, with what moments of such windows share.
+    pub(super) window: Option<(i64, i64, Arc<Chain>)>,
+}
+
+impl Passing {
+    /// What a moment has besides its event, whose window is in these cells, both included.
+    pub(super) fn chain(&mut self, first: i64, last: i64, begin: Begin) -> Arc<Chain> {
+        let known = self.window.as_ref();
+        let known = known.filter(|(from, to, _)| (*from, *to) == (first, last));
+        match (known, begin) {
+            (Some((_, _, chain)), Begin::Before(_)) => return Arc::clone(chain),
+            (Some((_, _, chain)), Begin::At(_)) => {
+                return Arc::new(Chain {
+                    extra: Arc::clone(&self.added),
+                    begin,
+                    logs: Arc::clone(&chain.logs),
+                    _charge: None,
+                });
+            }
+            (None, _) => {}
+        }
+        // Also the log of a cell without a match so far: one may come.
+        let logs = (first..=last).map(|cell| Arc::clone(self.logs.entry(cell).or_default()));
+        let chain = Arc::new(Chain {
+            extra: Arc::clone(&self.added),
+            begin,
+            logs: logs.collect(),
+            _charge: None,
+        });
+        self.window = Some((first, last, Arc::clone(&chain)));
+        chain
+    }
 }
 
 /// What a group let go.
@@ -60,21 +120,44 @@ pub(super) struct Dropped {
 }
 
 impl Group {
-    /// An empty group.
-    pub(super) fn new(values: Box<[Box<str>]>, charge: Charge) -> Self {
+    /// An empty group for so many correlations.
+    pub(super) fn new(values: Box<[Box<str>]>, correlations: usize, charge: Charge) -> Self {
         Self {
             values,
             entries: Entries::new(),
+            views: (0..correlations).map(|_| View::default()).collect(),
             streams: SmallVec::new(),
-            raised: Raised::default(),
             dirty_us: None,
-            judged_until_us: i64::MIN,
-            cursor: None,
             waiting: None,
             rules_seen: 0,
             is_pending: false,
-            passing: None,
             _charge: charge,
+        }
+    }
+
+    /// Goes on with other correlations: those that had these places so far, in this order.
+    pub(super) fn rearrange(&mut self, places: impl Iterator<Item = usize>) {
+        let views = places.map(|place| std::mem::take(&mut self.views[place]));
+        self.views = views.collect();
+        self.entries.forget_bins();
+    }
+
+    /// What all of its correlations see, and what each of them knows.
+    pub(super) fn split(&mut self) -> (Gathered<'_>, &mut [View]) {
+        let gathered = Gathered {
+            values: &self.values,
+            entries: &self.entries,
+            rules_seen: self.rules_seen.count_ones(),
+        };
+        (gathered, &mut self.views)
+    }
+
+    /// What all of its correlations see.
+    pub(super) fn gathered(&self) -> Gathered<'_> {
+        Gathered {
+            values: &self.values,
+            entries: &self.entries,
+            rules_seen: self.rules_seen.count_ones(),
         }
     }
 
@@ -82,32 +165,24 @@ impl Group {
     /// processor fetches them from memory together, not one after the other.
     pub(super) fn touch(&self) -> u64 {
         let last_us = self.entries.last().map_or(0, |last| last.time_us);
-        let left = self.cursor.as_ref().map_or(0, |cursor| cursor.left());
-        let last_log = self.passing.as_ref().and_then(|passing| {
-            let (cell, _) = passing.last_log.as_ref()?;
-            Some(*cell)
-        });
         let dirty_us = self.dirty_us.map_or(0, |(from_us, _)| from_us);
         let waits_us = self.waiting.map_or(0, |(_, until_us)| until_us);
-        let raised = self.raised.first_unsettled().unwrap_or(0);
-        let numbers = last_us ^ dirty_us ^ waits_us ^ raised ^ last_log.unwrap_or(0);
-        numbers as u64 ^ left as u64 ^ self.rules_seen ^ self.values.len() as u64
+        let numbers = last_us ^ dirty_us ^ waits_us;
+        let views = self.views.iter().map(View::touch);
+        numbers as u64 ^ views.fold(self.rules_seen, |all, one| all ^ one)
     }
 
     /// Adds an entry at its place and returns that; `None` for a match that it has already.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<usize> {
         let at = self.entries.place_of(&entry)?;
         self.rules_seen |= 1 << entry.position.min(63);
-        if let Some(cursor) = &mut self.cursor {
-            cursor.insert(at, &entry);
-        }
+        let cursors = self
+            .views
+            .iter_mut()
+            .filter_map(|view| view.cursor.as_mut());
+        cursors.for_each(|cursor| cursor.insert(at, &entry));
         self.entries.insert(at, entry);
         Some(at)
-    }
-
-    /// How many rules it had matches of, at least 64 counting as 64.
-    pub(super) fn rules_seen(&self) -> u32 {
-        self.rules_seen.count_ones()
     }
 
     /// Notes that windows with an entry of this time must be looked at.
@@ -150,11 +225,21 @@ impl Group {
                 .map(|stream| stream.0),
         );
         self.streams.retain(|stream| stream.1 >= time_us);
-        if let Some(cursor) = &mut self.cursor
-            && !cursor.drop_front(count)
-        {
-            self.cursor = None;
+        for view in &mut self.views {
+            view.cursor.take_if(|cursor| !cursor.drop_front(count));
         }
         dropped
+    }
+}
+
+impl View {
+    fn touch(&self) -> u64 {
+        let left = self.cursor.as_ref().map_or(0, |cursor| cursor.left());
+        let last_log = self.passing.as_ref().and_then(|passing| {
+            let (cell, _) = passing.last_log.as_ref()?;
+            Some(*cell)
+        });
+        let raised = self.raised.first_unsettled().unwrap_or(0);
+        (raised ^ last_log.unwrap_or(0)) as u64 ^ left as u64
     }
 }

@@ -10,6 +10,7 @@
 //!
 //! Memory is bounded by [`CorrelationLimits`]; what does not fit is counted in [`CorrelationStatus`].
 
+mod admit;
 mod adopt;
 mod alert;
 mod bag;
@@ -21,10 +22,14 @@ mod fields;
 mod first;
 mod group;
 mod input;
+mod keep;
+mod look;
 mod node;
 mod numbers;
+mod pending;
 mod raised;
 mod ranked;
+mod shelf;
 mod tally;
 mod watermark;
 mod windows;

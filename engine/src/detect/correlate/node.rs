@@ -1,4 +1,4 @@
-//! One correlation with its groups: what is new in a group, what is settled, when to look again.
+//! One correlation: what is new for it in a group, what is settled, when to look again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,18 +8,20 @@ use citywatch_rules::Correlation;
 use citywatch_rules::correlation::CorrelationKind;
 
 use super::alert::Named;
-use super::entries::Entry;
-use super::evidence::{Chain, Charge, Held, Kept, Shown, Window, merge};
-use super::fields::{FieldLists, Fields, FieldsOfRule};
-use super::group::{Group, Passing};
+use super::entries::{Entries, Entry};
+use super::evidence::{Begin, Chain, Charge, Held, Kept, Shown, Stretches, add_stretch};
+use super::fields::{FieldLists, Fields, FieldsOfRule, ListIndex, value_fields};
+use super::group::{Gathered, Passing, View};
 use super::raised::Told;
 use super::tally::{Judged, matches_needed};
-use super::watermark::StreamIndex;
 use super::windows::{self, Moment, Step};
 use crate::detect::compile::info_of;
 use crate::matches::{EventSnapshot, Match, MatchedField, RuleInfo};
 
-/// A correlation with its groups.
+/// Bins of evidence per timespan.
+const BINS: i64 = 16;
+
+/// A correlation.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) correlation: Arc<Correlation>,
@@ -27,6 +29,8 @@ pub(super) struct Node {
     info: Arc<RuleInfo>,
     /// By place in its list of rules.
     pub(super) fields: Vec<FieldsOfRule>,
+    /// How long the bins are of which it shows the first events only, where its entries are shown to others as well.
+    pub(super) own_bin_us: Option<i64>,
     /// Correlations that refer to this one, with the place in their lists.
     pub(super) referred_by: Vec<(usize, u16)>,
     /// Correlations whose matches it is made of, directly and through others.
@@ -36,8 +40,6 @@ pub(super) struct Node {
     /// How far before its moments the events of their windows may lie, those of correlations that it refers to
     /// included.
     pub(super) reach_us: i64,
-    /// The streams that its groups wait for, with the number of groups.
-    pub(super) open_streams: BTreeMap<StreamIndex, usize>,
     /// With fewer matches in a group a monotone condition cannot hold.
     matches_needed: usize,
     /// With matches of fewer rules neither.
@@ -97,7 +99,7 @@ impl Node {
             refers_to: BTreeSet::new(),
             delay_us: 0,
             reach_us: correlation.timespan_us,
-            open_streams: BTreeMap::new(),
+            own_bin_us: None,
             matches_needed: matches_needed(&correlation.kind),
             rules_needed: match &correlation.kind {
                 CorrelationKind::Temporal { .. } | CorrelationKind::TemporalOrdered { .. } => {
@@ -111,26 +113,17 @@ impl Node {
         }
     }
 
-    /// A group waits for a stream.
-    pub(super) fn open(&mut self, stream: StreamIndex) {
-        *self.open_streams.entry(stream).or_insert(0) += 1;
-    }
-
-    /// A group waits for a stream no longer.
-    pub(super) fn close(&mut self, stream: StreamIndex) {
-        if let Some(groups) = self.open_streams.get_mut(&stream) {
-            *groups -= 1;
-            if *groups == 0 {
-                self.open_streams.remove(&stream);
-            }
-        }
-    }
-
     fn named(&self) -> Named<'_> {
         Named {
             correlation: &self.correlation,
             info: &self.info,
+            bin_us: self.own_bin_us,
         }
+    }
+
+    /// How long the bins are of which the first events are shown.
+    pub(super) fn bin_us(&self) -> i64 {
+        (self.correlation.timespan_us / BINS).max(1)
     }
 
     fn is_monotone(&self) -> bool {
@@ -156,15 +149,21 @@ impl Node {
     }
 
     /// The moments that are new, or may be. Of a cell that has raised its alert only those that others ask for.
-    pub(super) fn new_moments(&self, group: &mut Group, watermark_us: i64) -> Vec<Moment> {
+    /// `dirty_us`: times of the earliest and the latest entry that came since the group was looked at.
+    pub(super) fn new_moments(
+        &self,
+        group: Gathered<'_>,
+        view: &mut View,
+        dirty_us: Option<(i64, i64)>,
+        watermark_us: i64,
+    ) -> Vec<Moment> {
         let mut moments = Vec::new();
-        let dirty_us = group.dirty_us.take();
         let timespan_us = self.correlation.timespan_us;
         if !self.is_monotone() {
-            let judged_us = group.judged_until_us;
+            let judged_us = view.judged_until_us;
             let until_us = watermark_us.saturating_sub(timespan_us);
             let mut judge = |starts_us| {
-                windows::full(&self.judged, group, starts_us, |moment| {
+                windows::full(&self.judged, group.entries, starts_us, |moment| {
                     moments.push(moment);
                     Step::Next
                 });
@@ -184,7 +183,7 @@ impl Node {
                 }
                 None => judge(judged_us..until_us),
             }
-            group.judged_until_us = match dirty_us {
+            view.judged_until_us = match dirty_us {
                 // The watermark went back: what is new there is judged once it has come so far again.
                 Some((from_us, _)) if until_us < judged_us => until_us.max(from_us).min(judged_us),
                 _ => until_us.max(judged_us),
@@ -199,15 +198,16 @@ impl Node {
         if self.is_quiet(group) {
             return moments;
         }
-        let mut cursor = group.cursor.take();
+        let mut cursor = view.cursor.take();
+        let raised = &view.raised;
         let passes_on = !self.referred_by.is_empty();
         let skip = |time_us: i64| {
             let cell = self.cell_of(time_us);
-            (!passes_on && group.raised.contains(cell)).then(|| self.cell_start_us(cell + 1))
+            (!passes_on && raised.contains(cell)).then(|| self.cell_start_us(cell + 1))
         };
         windows::monotone(
             &self.judged,
-            group,
+            group.entries,
             from_us..until_us,
             &mut cursor,
             skip,
@@ -221,64 +221,75 @@ impl Node {
                 }
             },
         );
-        group.cursor = cursor;
+        view.cursor = cursor;
         moments
     }
 
     /// Raises the alerts of cells that have none.
-    pub(super) fn raise(&self, group: &mut Group, moments: &[Moment], matches: &mut Vec<Match>) {
+    pub(super) fn raise(
+        &self,
+        group: Gathered<'_>,
+        view: &mut View,
+        moments: &[Moment],
+        matches: &mut Vec<Match>,
+    ) {
         for moment in moments {
             let cell = self.cell_of(moment.time_us);
-            if !group.raised.contains(cell) {
+            if !view.raised.contains(cell) {
                 let window = [(moment.from_us, moment.time_us)];
                 let telling = self.named().gather(group, cell, &window);
                 matches.push(self.named().tell(&telling));
-                let told = telling.told();
-                group.raised.tell(cell, told);
+                view.raised.tell(cell, telling.told());
             }
         }
     }
 
     /// Tells once more of alerts that nothing can change any more, where their events have changed.
-    pub(super) fn settle(&self, group: &mut Group, watermark_us: i64, matches: &mut Vec<Match>) {
+    pub(super) fn settle(
+        &self,
+        group: Gathered<'_>,
+        view: &mut View,
+        watermark_us: i64,
+        matches: &mut Vec<Match>,
+    ) {
         let settled_before = self.settled_before(watermark_us);
-        while let Some(cell) = group.raised.first_unsettled()
+        while let Some(cell) = view.raised.first_unsettled()
             && cell < settled_before
         {
-            let windows = self.windows_of(group, cell);
+            let windows = self.windows_of(group.entries, cell);
             let telling = self.named().gather(group, cell, &windows);
             let now = telling.told();
             let is_known = |told: Told| told.events == now.events;
-            if !group.raised.told(cell).is_none_or(is_known) {
+            if !view.raised.told(cell).is_none_or(is_known) {
                 matches.push(self.named().tell(&telling));
             }
             let settled = Told {
                 is_settled: true,
                 ..now
             };
-            group.raised.tell(cell, settled);
+            view.raised.tell(cell, settled);
         }
     }
 
     /// Forgets alerts of cells that have no entries any more.
-    pub(super) fn forget_alerts(&self, group: &mut Group, needed_from_us: i64) {
-        group.raised.forget_before(self.cell_of(needed_from_us));
+    pub(super) fn forget_alerts(&self, view: &mut View, needed_from_us: i64) {
+        view.raised.forget_before(self.cell_of(needed_from_us));
     }
 
     /// The windows of the moments in a cell.
-    fn windows_of(&self, group: &Group, cell: i64) -> Vec<(i64, i64)> {
+    fn windows_of(&self, entries: &Entries, cell: i64) -> Stretches {
         let times_us = self.cell_start_us(cell)..self.cell_start_us(cell + 1);
-        let mut found = Vec::new();
+        let mut found = Stretches::new();
         let mut note = |moment: Moment| {
             if times_us.contains(&moment.time_us) {
-                found.push((moment.from_us, moment.time_us));
+                add_stretch(&mut found, (moment.from_us, moment.time_us));
             }
             Step::Next
         };
         if self.is_monotone() {
             windows::monotone(
                 &self.judged,
-                group,
+                entries,
                 times_us.clone(),
                 &mut None,
                 |_| None,
@@ -286,24 +297,35 @@ impl Node {
             );
         } else {
             let starts_us = self.cell_start_us(cell - 1)..times_us.end;
-            windows::full(&self.judged, group, starts_us, &mut note);
+            windows::full(&self.judged, entries, starts_us, &mut note);
         }
-        merge(found)
+        found
     }
 
     /// Whether nothing can hold in a group yet: what has come need not be looked at.
-    pub(super) fn is_quiet(&self, group: &Group) -> bool {
+    pub(super) fn is_quiet(&self, group: Gathered<'_>) -> bool {
         self.is_monotone()
-            && (group.entries.len() < self.matches_needed || group.rules_seen() < self.rules_needed)
+            && (group.entries.len() < self.matches_needed || group.rules_seen < self.rules_needed)
     }
 
     /// Whether the entry at a place changes nothing but what is told of its cell's alert once that settles: the cell
     /// has its alert, no moment is passed on, and no window begins after the entry.
-    pub(super) fn is_told(&self, group: &Group, at: usize, time_us: i64) -> bool {
-        group.raised.is_latest(self.cell_of(time_us))
+    pub(super) fn is_told(
+        &self,
+        group: Gathered<'_>,
+        view: &View,
+        at: usize,
+        time_us: i64,
+    ) -> bool {
+        view.raised.is_latest(self.cell_of(time_us))
             && self.is_monotone()
             && self.referred_by.is_empty()
             && at + 1 == group.entries.len()
+    }
+
+    /// Whether its condition is on values of fields.
+    pub(super) fn reads_values(&self) -> bool {
+        !value_fields(&self.correlation.kind).is_empty()
     }
 
     /// Whether one match means nothing for it, so that the first of a key needs no group.
@@ -311,18 +333,14 @@ impl Node {
         self.is_monotone() && self.matches_needed > 1 && self.refers_to.is_empty()
     }
 
-    /// The watermark at which a match takes part in no open window any more, where its group is quiet.
-    pub(super) fn leaves_us(&self, time_us: i64) -> i64 {
-        self.cell_start_us(self.cell_of(time_us).saturating_add(2))
-    }
-
     /// What a group needs to pass its moments on. It is made for the first of them: most groups have none.
-    fn new_passing(&self, group: &Group) -> Box<Passing> {
+    fn new_passing(&self, group: Gathered<'_>) -> Box<Passing> {
         let mut passing = Passing {
             logs: BTreeMap::new(),
             last_log: None,
             added: self.named().group_of(group).into(),
             alert: None,
+            window: None,
         };
         for entry in group.entries.iter() {
             self.add_to_log(&mut passing, entry);
@@ -343,17 +361,18 @@ impl Node {
     }
 
     /// Logs an entry for the windows of moments that were passed on or will be.
-    pub(super) fn log(&self, group: &mut Group, at: usize) {
-        if let Some(passing) = &mut group.passing {
-            self.add_to_log(passing, group.entries.at(at));
+    pub(super) fn log(&self, view: &mut View, entry: &Entry) {
+        if let Some(passing) = &mut view.passing {
+            self.add_to_log(passing, entry);
         }
     }
 
     /// Drops the logs that no window needs that is not passed on yet.
-    pub(super) fn drop_logs_before(&self, group: &mut Group, time_us: i64) {
+    pub(super) fn drop_logs_before(&self, view: &mut View, time_us: i64) {
         let cell = self.cell_of(time_us);
-        if let Some(passing) = &mut group.passing {
+        if let Some(passing) = &mut view.passing {
             passing.last_log.take_if(|(last, _)| *last < cell);
+            passing.window.take_if(|(first, _, _)| *first < cell);
             while let Some(first) = passing.logs.first_entry()
                 && *first.key() < cell
             {
@@ -362,10 +381,18 @@ impl Node {
         }
     }
 
+    /// Whether its own group-by names, which it adds to the fields of what it passes on, are all that these are.
+    pub(super) fn adds(&self, fields: Option<ListIndex>, lists: &FieldLists) -> bool {
+        let group_by = &self.correlation.group_by;
+        let is_added = |name: &str| group_by.iter().any(|known| **known == *name);
+        fields.is_some_and(|fields| lists.names_of(fields).all(is_added))
+    }
+
     /// Moments as matches of this correlation, for those that refer to it.
     pub(super) fn pass_on(
         &self,
-        group: &mut Group,
+        group: Gathered<'_>,
+        view: &mut View,
         moments: &[Moment],
         held: &Arc<Held>,
     ) -> Vec<Arriving<'static>> {
@@ -373,8 +400,10 @@ impl Node {
         if moments.is_empty() || self.referred_by.is_empty() {
             return passed_on;
         }
-        let passing = group.passing.take();
+        let passing = view.passing.take();
         let mut passing = passing.unwrap_or_else(|| self.new_passing(group));
+        passed_on.reserve(moments.len());
+        let mut at = 0;
         for moment in moments {
             let cell = self.cell_of(moment.time_us);
             let alert = match passing.alert {
@@ -382,33 +411,33 @@ impl Node {
                 _ => self.named().alert_id(group, cell).0,
             };
             passing.alert = Some((cell, alert));
-            let cells = self.cell_of(moment.from_us)..=cell;
-            // Also that of a cell without a match so far: one may come.
-            let logs = cells.map(|cell| Arc::clone(passing.logs.entry(cell).or_default()));
-            let window = Window {
-                from_us: moment.from_us,
-                to_us: moment.time_us,
-                logs: logs.collect(),
+            let begin = match self.is_monotone() {
+                true => Begin::Before(self.correlation.timespan_us),
+                false => Begin::At(moment.from_us),
             };
-            let at_moment = group.entries.first_at(moment.time_us)
-                ..group.entries.first_at(moment.time_us.saturating_add(1));
-            for entry in group.entries.range(at_moment) {
+            let chain = passing.chain(self.cell_of(moment.from_us), cell, begin);
+            // Moments mostly follow each other entry by entry.
+            if group.entries.get(at).map(|entry| entry.time_us) != Some(moment.time_us) {
+                at = group.entries.first_at(moment.time_us);
+            }
+            while let Some(entry) = group.entries.get(at)
+                && entry.time_us == moment.time_us
+            {
+                at += 1;
                 let Some(shown) = &entry.shown else { continue };
-                let (extra, charge) = added_to(shown, &passing.added, held);
-                let chain = Chain {
-                    extra,
-                    window: window.clone(),
-                    _charge: charge,
+                let chain = match &shown.chain {
+                    None => Arc::clone(&chain),
+                    Some(earlier) => Arc::new(chained(earlier, &chain, held)),
                 };
                 passed_on.push(Arriving {
                     time_us: moment.time_us,
                     origin: origin_of(entry, alert),
                     source: alert,
-                    what: Arrived::Moment(Shown::new(&shown.kept, Some(Arc::new(chain)))),
+                    what: Arrived::Moment(Shown::new(&shown.kept, Some(chain))),
                 });
             }
         }
-        group.passing = Some(passing);
+        view.passing = Some(passing);
         passed_on
     }
 
@@ -427,31 +456,28 @@ impl Node {
         self.cell_start_us(self.settled_before(watermark_us).saturating_sub(1))
     }
 
-    /// The watermark at which the group must be looked at again.
-    pub(super) fn due_us(&self, group: &Group) -> i64 {
-        let settles_us =
-            |cell: i64| self.cell_start_us(cell + if self.is_monotone() { 1 } else { 2 });
-        let settling = group.raised.first_unsettled().map(settles_us);
-        let leaving = group
-            .entries
-            .first_us()
-            .map(|time_us| settles_us(self.cell_of(time_us) + 1));
-        let judged = (!self.is_monotone()).then(|| {
-            group
-                .entries
-                .get(group.entries.first_at(group.judged_until_us))
+    /// The watermark at which it has something to settle or to judge in a group.
+    pub(super) fn acts_at_us(&self, group: Gathered<'_>, view: &View) -> Option<i64> {
+        let settling = view.raised.first_unsettled();
+        let settling = settling.map(|cell| self.settles_us(cell));
+        if self.is_monotone() {
+            return settling;
+        }
+        let next = group.entries.first_at(view.judged_until_us);
+        let judging = group.entries.get(next).map(|entry| {
+            let end_us = entry.time_us.saturating_add(self.correlation.timespan_us);
+            end_us.saturating_add(1)
         });
-        let judging = judged.flatten().map(|entry| {
-            entry
-                .time_us
-                .saturating_add(self.correlation.timespan_us)
-                .saturating_add(1)
-        });
-        [settling, leaving, judging]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(i64::MAX)
+        settling.into_iter().chain(judging).min()
+    }
+
+    /// The watermark at which it needs an entry of this time no longer.
+    pub(super) fn lets_go_us(&self, time_us: i64) -> i64 {
+        self.settles_us(self.cell_of(time_us).saturating_add(1))
+    }
+
+    fn settles_us(&self, cell: i64) -> i64 {
+        self.cell_start_us(cell.saturating_add(if self.is_monotone() { 1 } else { 2 }))
     }
 }
 
@@ -462,23 +488,19 @@ fn origin_of(entry: &Entry, alert: u128) -> u128 {
     entry.origin.rotate_left(1) ^ alert.rotate_left(64) ^ place.wrapping_mul(ODD)
 }
 
-/// What earlier correlations of a chain added, and this one's group-by names with their values, which win.
-fn added_to(
-    shown: &Shown,
-    group: &Arc<[(String, String)]>,
-    held: &Arc<Held>,
-) -> (Arc<[(String, String)]>, Option<Charge>) {
-    let Some(chain) = &shown.chain else {
-        return (Arc::clone(group), None);
-    };
-    let kept = chain
-        .extra
-        .iter()
-        .filter(|(name, _)| group.iter().all(|(other, _)| other != name));
-    let all: Arc<[(String, String)]> = kept.chain(group.iter()).cloned().collect();
-    let bytes = all
+/// What a moment has that is itself made of moments: what earlier correlations of the chain added, and what this one
+/// adds, which wins.
+fn chained(earlier: &Chain, own: &Chain, held: &Arc<Held>) -> Chain {
+    let is_hidden = |name: &String| own.extra.iter().any(|(other, _)| other == name);
+    let kept = earlier.extra.iter().filter(|(name, _)| !is_hidden(name));
+    let extra: Arc<[(String, String)]> = kept.chain(own.extra.iter()).cloned().collect();
+    let bytes = extra
         .iter()
         .map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len());
-    let charge = Charge::new(held, bytes.sum());
-    (all, Some(charge))
+    Chain {
+        begin: own.begin,
+        logs: Arc::clone(&own.logs),
+        _charge: Some(Charge::new(held, bytes.sum())),
+        extra,
+    }
 }

@@ -17,10 +17,10 @@ const STREAMS_MAX: usize = 200_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct StreamIndex(u32);
 
-/// A group that waits: the correlation's index and the group's key.
+/// A group that waits: the index of its shelf, and its key.
 pub(super) type Waiting = (usize, u128);
 
-/// Stands for a correlation's index where not a group waits, but the first match of a key.
+/// Stands for a shelf's index where not a group waits, but the first match of a key.
 pub(super) const FIRST_MATCH: usize = usize::MAX;
 
 /// Whether texts are the same, which those of one batch are in memory, too.
@@ -193,13 +193,13 @@ impl Streams {
         }
     }
 
-    /// The same with the groups of the correlations that have a place among others; the rest waits no longer.
+    /// The same with the groups of the shelves that have a place among others; the rest waits no longer.
     pub(super) fn with_places(mut self, place: impl Fn(usize) -> Option<usize>) -> Self {
         for state in &mut self.states {
             state.waiting.retain(|_, waiting| {
-                waiting.retain_mut(|(node, _)| match place(*node) {
+                waiting.retain_mut(|(shelf, _)| match place(*shelf) {
                     Some(other) => {
-                        *node = other;
+                        *shelf = other;
                         true
                     }
                     None => false,

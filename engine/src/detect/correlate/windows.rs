@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use super::entries::Entry;
-use super::group::Group;
+use super::entries::{Entries, Entry};
 use super::tally::{Judged, Tally};
 
 /// The condition held.
@@ -42,22 +41,20 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    fn at(judged: &Judged, group: &Group, next: usize) -> Self {
+    fn at(judged: &Judged, entries: &Entries, next: usize) -> Self {
         let mut cursor = Self {
             tally: Tally::new(&judged.correlation),
             left: next,
             left_us: i64::MAX,
             next,
         };
-        if let Some(entry) = group.entries.get(next) {
-            cursor.left = group
-                .entries
-                .first_at(entry.time_us.saturating_sub(judged.correlation.timespan_us));
-            group
-                .entries
+        if let Some(entry) = entries.get(next) {
+            cursor.left =
+                entries.first_at(entry.time_us.saturating_sub(judged.correlation.timespan_us));
+            entries
                 .range(cursor.left..next)
                 .for_each(|entry| cursor.tally.add(entry));
-            cursor.left_us = group.entries.at(cursor.left).time_us;
+            cursor.left_us = entries.at(cursor.left).time_us;
         }
         cursor
     }
@@ -68,38 +65,37 @@ impl Cursor {
     }
 
     /// The same before entry `next`; anew where it is too far away.
-    fn moved_to(mut self: Box<Self>, judged: &Judged, group: &Group, next: usize) -> Box<Self> {
+    fn moved_to(mut self: Box<Self>, judged: &Judged, entries: &Entries, next: usize) -> Box<Self> {
         let is_near = next.abs_diff(self.next) <= self.next - self.left;
         let is_back = next < self.next;
         if !is_near || is_back && next <= self.left {
-            return Box::new(Self::at(judged, group, next));
+            return Box::new(Self::at(judged, entries, next));
         }
         while self.next < next {
-            self.tally.add(group.entries.at(self.next));
+            self.tally.add(entries.at(self.next));
             self.next += 1;
         }
         if is_back {
             while self.next > next {
                 self.next -= 1;
-                self.tally.remove(group.entries.at(self.next));
+                self.tally.remove(entries.at(self.next));
             }
-            let Some(entry) = group.entries.get(next) else {
+            let Some(entry) = entries.get(next) else {
                 return self;
             };
             let from_us = entry.time_us.saturating_sub(judged.correlation.timespan_us);
-            while self.left > 0 && group.entries.at(self.left - 1).time_us >= from_us {
+            while self.left > 0 && entries.at(self.left - 1).time_us >= from_us {
                 self.left -= 1;
-                self.tally.add(group.entries.at(self.left));
+                self.tally.add(entries.at(self.left));
             }
-            self.left_us = group.entries.at(self.left).time_us;
+            self.left_us = entries.at(self.left).time_us;
         }
         self
     }
 
     /// Moves the window on to the matches at `time_us` and returns whether the condition holds.
-    fn slide(&mut self, judged: &Judged, group: &Group, time_us: i64, from_us: i64) -> bool {
-        while let Some(entry) = group
-            .entries
+    fn slide(&mut self, judged: &Judged, entries: &Entries, time_us: i64, from_us: i64) -> bool {
+        while let Some(entry) = entries
             .get(self.next)
             .filter(|entry| entry.time_us == time_us)
         {
@@ -107,9 +103,9 @@ impl Cursor {
             self.next += 1;
         }
         while self.left_us < from_us {
-            self.tally.remove(group.entries.at(self.left));
+            self.tally.remove(entries.at(self.left));
             self.left += 1;
-            self.left_us = group.entries.at(self.left).time_us;
+            self.left_us = entries.at(self.left).time_us;
         }
         self.tally.holds(judged)
     }
@@ -143,32 +139,31 @@ impl Cursor {
 /// where an earlier call ended. `skip` says for a match's time until when matches need not be looked at.
 pub(super) fn monotone(
     judged: &Judged,
-    group: &Group,
+    entries: &Entries,
     times_us: Range<i64>,
     cursor: &mut Option<Box<Cursor>>,
     skip: impl Fn(i64) -> Option<i64>,
     mut on: impl FnMut(Moment) -> Step,
 ) {
-    let mut next = group.entries.first_at(times_us.start);
+    let mut next = entries.first_at(times_us.start);
     let mut sliding = cursor
         .take()
-        .map(|cursor| cursor.moved_to(judged, group, next));
-    while let Some(entry) = group
-        .entries
+        .map(|cursor| cursor.moved_to(judged, entries, next));
+    while let Some(entry) = entries
         .get(next)
         .filter(|entry| entry.time_us < times_us.end)
     {
         let time_us = entry.time_us;
         if let Some(later_us) = skip(time_us) {
-            next = group.entries.first_at(later_us);
+            next = entries.first_at(later_us);
             sliding = None;
             continue;
         }
         let mut now = sliding
             .take()
-            .unwrap_or_else(|| Box::new(Cursor::at(judged, group, next)));
+            .unwrap_or_else(|| Box::new(Cursor::at(judged, entries, next)));
         let from_us = time_us.saturating_sub(judged.correlation.timespan_us);
-        let holds = now.slide(judged, group, time_us, from_us);
+        let holds = now.slide(judged, entries, time_us, from_us);
         next = now.next;
         match if holds {
             on(Moment { time_us, from_us })
@@ -176,7 +171,7 @@ pub(super) fn monotone(
             Step::Next
         } {
             Step::Next => sliding = Some(now),
-            Step::SkipTo(later_us) => next = next.max(group.entries.first_at(later_us)),
+            Step::SkipTo(later_us) => next = next.max(entries.first_at(later_us)),
             Step::Stop => return,
         }
     }
@@ -187,34 +182,29 @@ pub(super) fn monotone(
 /// that no earlier match's window contains.
 pub(super) fn full(
     judged: &Judged,
-    group: &Group,
+    entries: &Entries,
     starts_us: Range<i64>,
     mut on: impl FnMut(Moment) -> Step,
 ) {
     let timespan_us = judged.correlation.timespan_us;
-    let mut left = group.entries.first_at(starts_us.start);
+    let mut left = entries.first_at(starts_us.start);
     let mut right = left;
     let mut tally = Tally::new(&judged.correlation);
     let mut reached_us = match left.checked_sub(1) {
-        Some(before) => group.entries.at(before).time_us.saturating_add(timespan_us),
+        Some(before) => entries.at(before).time_us.saturating_add(timespan_us),
         None => i64::MIN,
     };
-    while let Some(entry) = group
-        .entries
+    while let Some(entry) = entries
         .get(left)
         .filter(|entry| entry.time_us < starts_us.end)
     {
         let from_us = entry.time_us;
         let to_us = from_us.saturating_add(timespan_us);
-        while let Some(entry) = group
-            .entries
-            .get(right)
-            .filter(|entry| entry.time_us <= to_us)
-        {
+        while let Some(entry) = entries.get(right).filter(|entry| entry.time_us <= to_us) {
             tally.add(entry);
             right += 1;
         }
-        let last_us = group.entries.at(right - 1).time_us;
+        let last_us = entries.at(right - 1).time_us;
         let is_maximal = last_us > reached_us || reached_us == i64::MIN;
         if is_maximal
             && tally.holds(judged)
@@ -225,11 +215,7 @@ pub(super) fn full(
         {
             return;
         }
-        while let Some(entry) = group
-            .entries
-            .get(left)
-            .filter(|entry| entry.time_us == from_us)
-        {
+        while let Some(entry) = entries.get(left).filter(|entry| entry.time_us == from_us) {
             tally.remove(entry);
             left += 1;
         }
