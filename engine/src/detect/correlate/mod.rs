@@ -8,6 +8,8 @@
 //! - any other is judged when the watermark has passed its window;
 //! - an alert is told again when it is settled, if more events belong to it by then; its id stays.
 //!
+//! Correlations that gather the same matches share the groups that hold them ([`shelf`]).
+//!
 //! Memory is bounded by [`CorrelationLimits`]; what does not fit is counted in [`CorrelationStatus`].
 
 mod admit;

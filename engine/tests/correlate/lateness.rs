@@ -1,0 +1,184 @@
+//! Streams that are behind, quiet, late or forgotten.
+
+use std::sync::Arc;
+
+use citywatch_engine::Match;
+use citywatch_engine::detect::{CorrelationInput, CorrelationLimits, Correlator, RuleIndex};
+use citywatch_parsers::Timestamp;
+use citywatch_rules::RuleId;
+use citywatch_rules::correlation::{Bound, Correlation, CorrelationKind, RuleTarget};
+use citywatch_rules::rule::{CompareOp, Number};
+
+use super::arrivals::Arrival;
+use super::generate;
+use super::sign_ins::{TIMESPAN_S, generate_correlation, observe, sign_in, three_in_a_minute};
+
+#[test]
+fn an_office_that_was_cut_off_for_hours_correlates_by_its_own_watermark() {
+    let set = three_in_a_minute();
+    let mut correlator = Correlator::new(&set.correlations, 1, CorrelationLimits::default());
+    // One office goes on for six hours while the other is silent.
+    for hour in 0..6 {
+        observe(
+            &mut correlator,
+            &sign_in(100 + hour as u128, hour * 3_600, "s"),
+        );
+    }
+    let told: Vec<Match> = (0..3)
+        .flat_map(|number| observe(&mut correlator, &sign_in(number as u128, 600 + number, "t")))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].event_count, 3);
+    assert_eq!(
+        correlator.status().late,
+        0,
+        "it is not late by its own watermark"
+    );
+}
+
+/// It spoke before, and while it was cut off its windows were closed by the clock. What it held back comes bit by
+/// bit, and each bit is looked at before the next one comes.
+#[test]
+fn an_office_that_was_taken_for_quiet_correlates_what_it_held_back() {
+    let exactly_three = CorrelationKind::EventCount {
+        condition: vec![Bound {
+            op: CompareOp::Equal,
+            number: Number::Int(3),
+        }],
+    };
+    for kind in [generate_correlation().kind, exactly_three] {
+        let is_monotone = kind.is_monotone();
+        let correlation = Correlation {
+            kind,
+            group_by: vec!["g".into()],
+            ..generate_correlation()
+        };
+        let set = [Arc::new(correlation)];
+        let mut correlator = Correlator::new(&set, 1, CorrelationLimits::default());
+        let at = |second: i64| Timestamp::from_seconds(1_767_225_600 + second);
+        let mut told = observe(&mut correlator, &sign_in(1, 0, "t"));
+        // Another stream's matches are of the same group, at the time of the clock.
+        for minute in (10..360).step_by(10) {
+            let event = 1_000 + minute as u128;
+            told.extend(observe(&mut correlator, &sign_in(event, minute * 60, "s")));
+            correlator.advance_quiet(&"a".into(), &"t".into(), at(minute * 60));
+            correlator.drain(&mut told);
+        }
+        assert!(told.is_empty(), "{told:?}");
+        for number in 0..3 {
+            let arrival = sign_in(2 + number as u128, 3_605 + 10 * number, "t");
+            told.extend(observe(&mut correlator, &arrival));
+        }
+        // More matches cannot make "at least" wrong, so it is said at once; "exactly" must wait for them.
+        assert_eq!(told.len(), usize::from(is_monotone), "{told:?}");
+        assert_eq!(
+            correlator.status().late,
+            0,
+            "it is not late by its own watermark"
+        );
+        // It goes on, and then is quiet once more.
+        told.extend(observe(&mut correlator, &sign_in(9, 3_900, "t")));
+        correlator.advance_quiet(&"a".into(), &"t".into(), at(40_000));
+        correlator.advance_quiet(&"a".into(), &"s".into(), at(40_000));
+        correlator.drain(&mut told);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].event_count, 3);
+        assert_eq!(correlator.status().groups, 0);
+    }
+}
+
+#[test]
+fn what_comes_later_than_the_bound_is_counted() {
+    let set = three_in_a_minute();
+    let mut correlator = Correlator::new(&set.correlations, 1, CorrelationLimits::default());
+    observe(&mut correlator, &sign_in(1, 3_600, "s"));
+    observe(&mut correlator, &sign_in(2, 3_600 - 299, "s"));
+    assert_eq!(correlator.status().late, 0);
+    observe(&mut correlator, &sign_in(3, 3_600 - 301, "s"));
+    assert_eq!(correlator.status().late, 1);
+}
+
+#[test]
+fn a_match_that_comes_too_late_has_nothing_settled_told_again() {
+    let set = three_in_a_minute();
+    let mut correlator = Correlator::new(&set.correlations, 1, CorrelationLimits::default());
+    let mut told = Vec::new();
+    let begin = 1_000 * TIMESPAN_S;
+    for number in 0..5 {
+        told.extend(observe(
+            &mut correlator,
+            &sign_in(number as u128, begin + number, "s"),
+        ));
+    }
+    // The watermark passes the window's cell: it is settled, and told with all of its events.
+    told.extend(observe(
+        &mut correlator,
+        &sign_in(9, begin + TIMESPAN_S + 310, "s"),
+    ));
+    assert_eq!(told.last().map(|found| found.event_count), Some(5));
+    let told_before = told.len();
+    for number in 10..20 {
+        told.extend(observe(
+            &mut correlator,
+            &sign_in(number as u128, begin + number, "s"),
+        ));
+        told.extend(observe(
+            &mut correlator,
+            &sign_in(100 + number as u128, number, "s"),
+        ));
+    }
+    assert_eq!(told.len(), told_before, "{:?}", &told[told_before..]);
+    assert_eq!(correlator.status().late, 20);
+}
+
+#[test]
+fn a_group_that_waits_for_a_stream_that_is_forgotten_is_looked_at_all_the_same() {
+    let mut below = generate_correlation();
+    below.meta = generate::meta("below");
+    let mut above = generate_correlation();
+    above.meta = generate::meta("above");
+    above.kind = CorrelationKind::EventCount {
+        condition: vec![Bound {
+            op: CompareOp::GreaterOrEqual,
+            number: Number::Int(1),
+        }],
+    };
+    above.rules[0].target = RuleTarget::Rule {
+        index: 1,
+        id: RuleId("".into()),
+    };
+    let mut reference = above.rules[0].clone();
+    reference.target = RuleTarget::Correlation {
+        index: 0,
+        id: RuleId("".into()),
+    };
+    above.rules.push(reference);
+    let correlations = [Arc::new(below), Arc::new(above)];
+    let mut correlator = Correlator::new(&correlations, 2, CorrelationLimits::default());
+    let mut told = Vec::new();
+    let mut take = |correlator: &mut Correlator, rule: u32, arrival: &Arrival| {
+        correlator.observe(CorrelationInput {
+            rule: RuleIndex(rule),
+            event: &arrival.snapshot(),
+            matched: &Arc::from([]),
+        });
+        correlator.drain(&mut told);
+    };
+    // The correlation above waits for the stream "t", of which the one below has a match.
+    take(&mut correlator, 0, &sign_in(1, 0, "t"));
+    take(&mut correlator, 1, &sign_in(2, 600, "s"));
+    take(&mut correlator, 1, &sign_in(3, 610, "s"));
+    let at = |second: i64| Timestamp::from_seconds(1_767_225_600 + second);
+    let agent = "a".into();
+    // It is dropped there: nobody has a match of "t" any more, and it is forgotten among very many others.
+    correlator.advance(&agent, &"t".into(), at(480));
+    correlator.drain(&mut told);
+    assert_eq!((told.len(), correlator.status().groups), (1, 1));
+    for number in 0..250_000 {
+        correlator.advance(&agent, &format!("other {number}").as_str().into(), at(0));
+    }
+    correlator.advance(&agent, &"s".into(), at(2_000));
+    correlator.drain(&mut told);
+    assert_eq!(correlator.status().groups, 0, "its window is over");
+    assert_eq!(told.last().map(|found| found.event_count), Some(2));
+}
