@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use citywatch_alerting::AlertingConfig;
 use citywatch_collector::AgentConfig;
+use citywatch_collector::IntakeConfig;
 use citywatch_collector::SpoolLimits;
 use citywatch_collector::config::parse_toml;
 use citywatch_collector::kafka::ConsumerConfig;
@@ -46,6 +47,18 @@ pub struct Config {
     pub watch: WatchConfig,
     /// Metrics, health and status.
     pub monitor: MonitorConfig,
+    /// The authority that vouches for agents.
+    pub ca: CaConfig,
+    /// The HTTPS door at which agents enrol and, without Kafka, hand in their batches.
+    pub intake: IntakeConfig,
+}
+
+/// The authority that vouches for agents.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaConfig {
+    /// Its folder; unset: `ca` in the data folder.
+    pub dir: PathBuf,
 }
 
 /// Where data rests.
@@ -154,6 +167,9 @@ impl Config {
                 *path = folder.join(&path).to_string_lossy().into_owned();
             }
         }
+        if self.ca.dir != Path::new("") {
+            self.ca.dir = folder.join(&self.ca.dir);
+        }
         let tls = &mut self.alerting.tls;
         for path in [
             &mut tls.certificate,
@@ -176,6 +192,9 @@ impl Config {
         }
         if self.agent.state_dir == defaults.agent.state_dir {
             self.agent.state_dir = self.data.dir.join("agent");
+        }
+        if self.ca.dir == defaults.ca.dir {
+            self.ca.dir = self.data.dir.join("ca");
         }
     }
 }

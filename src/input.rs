@@ -1,5 +1,6 @@
 //! How records reach the engine within `citywatch up`: an agent on one side, a transport in the middle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use citywatch_collector::kafka::{
 };
 use citywatch_collector::spool::{SpoolMonitor, SpoolTask};
 use citywatch_collector::status::AgentStatus;
-use citywatch_collector::{Agent, AgentHandle, Delivery, Sink, Spool};
+use citywatch_collector::{Agent, AgentHandle, Delivery, Sink, Spool, SpoolWriter, Verifier};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,7 @@ const AGENT_ASKED_EVERY: Duration = Duration::from_secs(1);
 pub struct Input {
     agent: Option<AgentHandle>,
     transport: TransportTask,
+    spool: Option<SpoolWriter>,
 }
 
 enum TransportTask {
@@ -57,18 +59,24 @@ impl Input {
     /// `stop_transport`.
     pub fn open(
         config: &Config,
+        verifier: Option<Arc<Verifier>>,
         parts: &Parts,
         stop_agent: &CancellationToken,
         stop_transport: &CancellationToken,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
         match config.input.from {
-            Transport::Spool => Self::over_spool(config, parts, stop_agent, stop_transport),
-            Transport::Kafka => Self::over_kafka(config, parts, stop_agent, stop_transport),
+            Transport::Spool => {
+                Self::over_spool(config, verifier, parts, stop_agent, stop_transport)
+            }
+            Transport::Kafka => {
+                Self::over_kafka(config, verifier, parts, stop_agent, stop_transport)
+            }
         }
     }
 
     fn over_spool(
         config: &Config,
+        verifier: Option<Arc<Verifier>>,
         parts: &Parts,
         stop_agent: &CancellationToken,
         stop_transport: &CancellationToken,
@@ -81,6 +89,7 @@ impl Input {
             .context("the spool")?;
         let monitor = reader.monitor();
         let (deliveries, task) = reader
+            .verifying(verifier)
             .start(DELIVERIES_AHEAD, stop_transport.clone())
             .context("the spool's reader")?;
         parts.set(
@@ -88,11 +97,13 @@ impl Input {
             PartState::Running,
             config.data.dir.join("spool").display().to_string(),
         );
-        let agent = start_agent(config, Sink::Spool(writer), parts, stop_agent)?;
+        let sink = Sink::Spool(writer.clone());
+        let agent = start_agent(config, sink, parts, stop_agent)?;
         Ok((
             Self {
                 agent: Some(agent),
                 transport: TransportTask::Spool { task, monitor },
+                spool: Some(writer),
             },
             deliveries,
         ))
@@ -100,6 +111,7 @@ impl Input {
 
     fn over_kafka(
         config: &Config,
+        verifier: Option<Arc<Verifier>>,
         parts: &Parts,
         stop_agent: &CancellationToken,
         stop_transport: &CancellationToken,
@@ -123,15 +135,21 @@ impl Input {
                 )?)
             }
         };
-        let (task, deliveries) = start_consumer(config, parts, stop_transport)?;
+        let (task, deliveries) = start_consumer(config, verifier, parts, stop_transport)?;
         let monitor = task.monitor();
         Ok((
             Self {
                 agent,
                 transport: TransportTask::Kafka { task, monitor },
+                spool: None,
             },
             deliveries,
         ))
+    }
+
+    /// Where batches from elsewhere can be appended; once. The spool ends when all who append have gone.
+    pub fn spool(&mut self) -> Option<Sink> {
+        self.spool.take().map(Sink::Spool)
     }
 
     /// For asking how agent and transport stand.
@@ -178,6 +196,7 @@ pub fn kafka_backlog(monitor: &ConsumerMonitor) -> Backlog {
 /// Starts taking records from Kafka, shown in the register as part `kafka`.
 pub fn start_consumer(
     config: &Config,
+    verifier: Option<Arc<Verifier>>,
     parts: &Parts,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<(ConsumerTask, mpsc::Receiver<Delivery>)> {
@@ -189,7 +208,8 @@ pub fn start_consumer(
         return Err(UsageError(format!("[kafka] {}", problems.join("; [kafka] "))).into());
     }
     let (deliveries, task) =
-        Consumer::start(kafka, DELIVERIES_AHEAD, shutdown.clone()).context("[kafka]")?;
+        Consumer::start_verifying(kafka, verifier, DELIVERIES_AHEAD, shutdown.clone())
+            .context("[kafka]")?;
     parts.set("kafka", PartState::Starting, kafka.brokers.clone());
     let (monitor, parts, shutdown) = (task.monitor(), parts.clone(), shutdown.clone());
     let brokers = kafka.brokers.clone();

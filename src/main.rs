@@ -12,6 +12,7 @@ mod config;
 mod definition_files;
 mod faults;
 mod input;
+mod intake;
 mod logging;
 mod monitor;
 mod monitor_token;
@@ -83,6 +84,9 @@ enum Command {
     /// Work with people's accounts
     #[command(subcommand)]
     User(commands::user::UserCommand),
+    /// Let agents enrol themselves, and revoke their certificates
+    #[command(subcommand)]
+    Ca(commands::ca::CaCommand),
 }
 
 /// Where the settings come from.
@@ -108,6 +112,7 @@ fn main() -> ExitCode {
         Command::Rules(command) => commands::rules::run(command),
         Command::Completion(args) => commands::completion::run(&args, Cli::command()),
         Command::User(command) => commands::user::run(&command),
+        Command::Ca(command) => commands::ca::run(&command),
     };
     match outcome {
         Ok(code) => code,

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::AgentConfig;
 use crate::forward;
-use crate::kafka::Producer;
 use crate::lock::{self, LockError};
 use crate::masking::{Masking, MaskingError};
 use crate::sink::{Sink, SinkMonitor};
@@ -196,35 +195,35 @@ enum Route {
     Spooled {
         writer: SpoolWriter,
         reader: SpoolReader,
-        producer: Producer,
+        sink: Sink,
     },
 }
 
 impl Route {
     fn new(sink: &Sink, config: &AgentConfig) -> Result<(Self, Option<SpoolMonitor>), AgentError> {
-        let Sink::Kafka(producer) = sink else {
+        if matches!(sink, Sink::Spool(_)) {
             return Ok((Self::Direct(sink.clone()), None));
-        };
+        }
         let (writer, reader) = Spool::open(&config.state_dir.join("spool"), config.spool.clone())?;
         let monitor = writer.monitor();
         Ok((
             Self::Spooled {
                 writer,
                 reader,
-                producer: producer.clone(),
+                sink: sink.clone(),
             },
             Some(monitor),
         ))
     }
 
     async fn serve(self, receivers: Receivers, shutdown: &CancellationToken) {
-        let (writer, reader, producer) = match self {
+        let (writer, reader, onward) = match self {
             Self::Direct(sink) => return receivers.serve(&sink, shutdown).await,
             Self::Spooled {
                 writer,
                 reader,
-                producer,
-            } => (writer, reader, producer),
+                sink,
+            } => (writer, reader, sink),
         };
         let sink = Sink::Spool(writer);
         let stop_reading = CancellationToken::new();
@@ -236,7 +235,7 @@ impl Route {
             }
         };
         let serve = receivers.serve(&sink, shutdown);
-        tokio::join!(serve, forward::forward(deliveries, &producer, shutdown));
+        tokio::join!(serve, forward::forward(deliveries, &onward, shutdown));
         stop_reading.cancel();
         task.ended().await;
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::identity::{Identity, IdentityError};
 use crate::kafka::ProducerConfig;
 use crate::masking::MaskingConfig;
 use crate::sources::command::{self, CommandConfig};
@@ -19,6 +20,7 @@ use crate::sources::journald::{self, JournaldConfig};
 use crate::sources::stdin::StdinConfig;
 use crate::sources::syslog::SyslogConfig;
 use crate::spool::SpoolLimits;
+use crate::uplink::UplinkConfig;
 
 /// What an agent reads and where it sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,10 @@ pub struct AgentConfig {
     pub spool: SpoolLimits,
     /// The Kafka topic to send to.
     pub kafka: Option<ProducerConfig>,
+    /// The engine's HTTPS intake to send to, where no Kafka is to be had.
+    pub https: Option<UplinkConfig>,
+    /// Where the agent's identity is kept; `identity` in the state directory if absent.
+    pub identity_dir: Option<PathBuf>,
 }
 
 impl Default for AgentConfig {
@@ -79,6 +85,8 @@ impl Default for AgentConfig {
             masking: MaskingConfig::default(),
             spool: SpoolLimits::default(),
             kafka: None,
+            https: None,
+            identity_dir: None,
         }
     }
 }
@@ -106,6 +114,9 @@ pub enum ConfigError {
         /// What is wrong, and what was meant.
         message: String,
     },
+    /// The agent's identity cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// Values that make no sense, all of them.
     #[error("{}", .problems.join("\n"))]
     Invalid {
@@ -138,6 +149,54 @@ impl AgentConfig {
         Err(ConfigError::Invalid {
             problems: placed.collect(),
         })
+    }
+
+    /// Where the agent's identity is kept.
+    pub fn identity_dir(&self) -> PathBuf {
+        self.identity_dir
+            .clone()
+            .unwrap_or_else(|| self.state_dir.join("identity"))
+    }
+
+    /// Looks whether the agent was enrolled, and takes its name and unit from its certificate: others would
+    /// be refused.
+    ///
+    /// # Errors
+    /// [`ConfigError::Identity`] when the identity cannot be used; [`ConfigError::Invalid`] when the
+    /// configuration names another agent or unit.
+    pub fn adopt_identity(&mut self) -> Result<Option<Identity>, ConfigError> {
+        let Some(identity) = Identity::open(&self.identity_dir())? else {
+            return Ok(None);
+        };
+        let holder = identity.current().holder.clone();
+        let defaults = Self::default();
+        let mut problems = Vec::new();
+        for (key, value, default, own) in [
+            (
+                "name",
+                &mut self.name,
+                defaults.name,
+                holder.agent().as_str(),
+            ),
+            (
+                "unit",
+                &mut self.unit,
+                defaults.unit,
+                holder.unit().as_str(),
+            ),
+        ] {
+            if *value != default && value != own {
+                problems.push(format!(
+                    "{key}: \"{value}\", but this agent was enrolled as {holder}; remove the key, or enrol it anew"
+                ));
+            }
+            own.clone_into(value);
+        }
+        if problems.is_empty() {
+            Ok(Some(identity))
+        } else {
+            Err(ConfigError::Invalid { problems })
+        }
     }
 
     /// Whether no source is configured.
@@ -230,6 +289,11 @@ impl AgentConfig {
             .iter()
             .map(|(name, mask)| (format!("{name}.mask"), *mask));
         problems.extend(self.masking.problems(masked));
+        if self.kafka.is_some() && self.https.is_some() {
+            problems.push(
+                "https: [kafka] is set too; records go to one of them: remove the other".into(),
+            );
+        }
         if let Some(kafka) = &self.kafka {
             problems.extend(
                 kafka
@@ -293,7 +357,7 @@ fn with_nearest(message: &str) -> String {
     }
 }
 
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() {

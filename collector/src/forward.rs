@@ -1,4 +1,4 @@
-//! From a spool on to Kafka: for records that cannot be read again from where they came.
+//! From a spool on to Kafka or an intake: for records that cannot be read again from where they came.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::{Delivery, Receipt};
-use crate::kafka::{ProduceError, Producer, Ticket};
+use crate::sink::{Sink, SinkError, SinkTicket};
 
 /// Batches on their way.
 const IN_FLIGHT_MAX: usize = 16;
@@ -18,14 +18,14 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 struct Sent {
     batch: RecordBatch,
     receipt: Receipt,
-    ticket: Option<Ticket>,
+    ticket: Option<SinkTicket>,
 }
 
-/// Sends what is delivered, in order, and acknowledges what Kafka has, until `shutdown`.
+/// Sends what is delivered, in order, and acknowledges what has arrived, until `shutdown`.
 /// What is not acknowledged by then stays in the spool.
 pub(crate) async fn forward(
     mut deliveries: mpsc::Receiver<Delivery>,
-    producer: &Producer,
+    sink: &Sink,
     shutdown: &CancellationToken,
 ) {
     let mut sent: VecDeque<Sent> = VecDeque::new();
@@ -37,7 +37,7 @@ pub(crate) async fn forward(
             result = settle_first(&mut sent), if !sent.is_empty() => result,
             delivery = deliveries.recv(), if sent.len() < IN_FLIGHT_MAX => {
                 let Some(Delivery { batch, receipt }) = delivery else { return };
-                let ticket = producer.submit(&batch).await;
+                let ticket = sink.submit(&batch).await;
                 let (ticket, result) = ticket.map_or_else(|error| (None, Err(error)), |ticket| (Some(ticket), Ok(())));
                 sent.push_back(Sent { batch, receipt, ticket });
                 result
@@ -54,18 +54,18 @@ pub(crate) async fn forward(
             () = tokio::time::sleep(retry_after) => {}
         }
         retry_after = (retry_after * 2).min(RETRY_AFTER_MAX);
-        send_again(&mut sent, producer).await;
+        send_again(&mut sent, sink).await;
     }
 }
 
 /// Waits for the first batch on its way.
-async fn settle_first(sent: &mut VecDeque<Sent>) -> Result<(), ProduceError> {
+async fn settle_first(sent: &mut VecDeque<Sent>) -> Result<(), SinkError> {
     let Some(first) = sent.front_mut() else {
         return Ok(());
     };
     match &mut first.ticket {
         Some(ticket) => ticket.settled().await?,
-        None => return Err(ProduceError::Ended),
+        None => return Err(SinkError::Ended),
     }
     if let Some(first) = sent.pop_front() {
         first.receipt.acknowledge();
@@ -74,7 +74,7 @@ async fn settle_first(sent: &mut VecDeque<Sent>) -> Result<(), ProduceError> {
 }
 
 /// After a failure nothing that was sent later has arrived: all of it goes again, in order.
-async fn send_again(sent: &mut VecDeque<Sent>, producer: &Producer) {
+async fn send_again(sent: &mut VecDeque<Sent>, sink: &Sink) {
     for batch in sent.iter_mut() {
         // Answered by now, or about to be: the failure ended the producer it went to.
         if let Some(ticket) = &mut batch.ticket {
@@ -83,7 +83,7 @@ async fn send_again(sent: &mut VecDeque<Sent>, producer: &Producer) {
         batch.ticket = None;
     }
     for batch in sent {
-        batch.ticket = producer.submit(&batch.batch).await.ok();
+        batch.ticket = sink.submit(&batch.batch).await.ok();
         if batch.ticket.is_none() {
             return;
         }

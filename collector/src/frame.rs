@@ -13,6 +13,7 @@
 //! Numbers are little-endian; the checksum covers the header before it and the packed body. The raw
 //! bytes come first in the body so that the unpacked body becomes the batch's buffer without a copy.
 
+pub mod sealed;
 mod varint;
 
 use std::sync::Arc;
@@ -25,6 +26,10 @@ use varint::{Reader, push_text, push_varint, unzigzag, zigzag};
 /// The origin's format of a batch that carries what could not be decoded: one record whose raw bytes
 /// are the broken frame. [`decode`] of these bytes tells the reason again.
 pub const UNDECODABLE: &str = "undecodable";
+
+/// The beginning of the origin's format of a batch that carries what was refused: one record whose raw
+/// bytes are the sealed batch; the reason follows in the same name, after a line end.
+pub const REFUSED: &str = "refused\n";
 
 /// Value of the Kafka header `framing` for a message that is a frame.
 pub const FRAMING_PACKED: &str = "citywatch-1";
@@ -209,10 +214,39 @@ pub fn undecodable(
     frame: &[u8],
     received_at: Timestamp,
 ) -> RecordBatch {
+    kept(agent, stream, position, frame, received_at, UNDECODABLE)
+}
+
+/// The batch that carries a frame that nobody vouches for onwards, with the reason. See [`REFUSED`].
+pub fn refused(
+    agent: &str,
+    stream: &str,
+    position: u64,
+    frame: &[u8],
+    received_at: Timestamp,
+    reason: &str,
+) -> RecordBatch {
+    let format = format!("{REFUSED}{reason}");
+    kept(agent, stream, position, frame, received_at, &format)
+}
+
+/// Whether an origin's format is one of those that only a transport may give.
+pub fn is_transports_own(format: &str) -> bool {
+    format == UNDECODABLE || format.starts_with(REFUSED)
+}
+
+fn kept(
+    agent: &str,
+    stream: &str,
+    position: u64,
+    frame: &[u8],
+    received_at: Timestamp,
+    format: &str,
+) -> RecordBatch {
     let origin = Origin {
         agent: agent.into(),
         stream: stream.into(),
-        format: UNDECODABLE.into(),
+        format: format.into(),
         ..Origin::default()
     };
     let mut batch = RecordBatch::new(Arc::new(origin));

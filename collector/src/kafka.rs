@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use connection::{Connection, ConnectionState};
 pub use consumer::{ConsumeError, Consumer, ConsumerMonitor, ConsumerStatus, ConsumerTask};
+pub(crate) use producer::pack;
 pub use producer::{ProduceError, Producer, ProducerMonitor, ProducerStatus, Ticket};
 
 /// Message header: how the payload is packed; see [`crate::frame::FRAMING_PACKED`].
@@ -80,6 +81,8 @@ pub struct TopicConfig {
     pub unit: String,
     /// Their format, unless the message's header `format` names it.
     pub format: String,
+    /// Whether only batches signed by our agents are taken; everything else becomes a dead letter.
+    pub require_signed: bool,
 }
 
 impl Default for TopicConfig {
@@ -87,6 +90,7 @@ impl Default for TopicConfig {
         Self {
             unit: "local".into(),
             format: "auto".into(),
+            require_signed: false,
         }
     }
 }

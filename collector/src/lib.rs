@@ -7,25 +7,34 @@
 //! - Everything that is dropped, cut or tried again is counted.
 
 pub mod agent;
+pub mod authority;
 mod clock;
 pub mod config;
 pub mod delivery;
 mod durable;
 mod forward;
 pub mod frame;
+mod hex;
+pub mod https;
+pub mod identity;
+pub mod intake;
 pub mod kafka;
 mod lock;
 pub mod masking;
 mod prefix;
+mod private_file;
 pub mod sink;
 pub mod sources;
 pub mod spool;
 pub mod status;
+pub mod uplink;
 
 pub use agent::{Agent, AgentHandle, AgentMonitor};
 pub use config::{AgentConfig, ConfigError};
 pub use delivery::{Delivery, Receipt};
 pub use masking::{Masker, Masking, MaskingConfig};
+pub use identity::{Identity, Verifier};
+pub use intake::IntakeConfig;
 pub use sink::Sink;
 pub use sources::command::CommandConfig;
 pub use sources::evtx::EvtxConfig;

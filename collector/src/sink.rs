@@ -6,6 +6,7 @@ use crate::frame::{self, FrameError};
 use crate::kafka::{self, ProduceError};
 use crate::spool::{self, SpoolError, SpoolMonitor, SpoolWriter};
 use crate::status::SinkStatus;
+use crate::uplink::{self, Uplink, UplinkError};
 
 /// Takes batches and tells when they are durable.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub enum Sink {
     Spool(SpoolWriter),
     /// A Kafka topic.
     Kafka(kafka::Producer),
+    /// An engine's HTTPS intake.
+    Https(Uplink),
 }
 
 /// Why a batch did not become durable. Batches of the same stream that were submitted after it are
@@ -26,6 +29,12 @@ pub enum SinkError {
     /// Kafka's fault.
     #[error(transparent)]
     Kafka(#[from] ProduceError),
+    /// The intake's, or the way's to it.
+    #[error(transparent)]
+    Https(#[from] UplinkError),
+    /// Nothing was sent.
+    #[error("the batch could not be handed on")]
+    Ended,
     /// The batch cannot be packed.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -38,6 +47,18 @@ pub enum SinkTicket {
     Spool(spool::Ticket),
     /// From Kafka.
     Kafka(kafka::Ticket),
+    /// From the intake.
+    Https(uplink::Ticket),
+}
+
+impl SinkError {
+    /// The most bytes that a message may have, if this one had more.
+    pub(crate) fn message_bytes_max(&self) -> Option<usize> {
+        match self {
+            Self::Kafka(ProduceError::TooLarge { bytes_max, .. }) => Some(*bytes_max),
+            _ => None,
+        }
+    }
 }
 
 impl Sink {
@@ -45,12 +66,31 @@ impl Sink {
     ///
     /// # Errors
     /// When the batch cannot be taken at all.
-    pub async fn submit(&self, batch: RecordBatch) -> Result<SinkTicket, SinkError> {
+    pub async fn submit(&self, batch: &RecordBatch) -> Result<SinkTicket, SinkError> {
         match self {
             Self::Spool(writer) => Ok(SinkTicket::Spool(
-                writer.submit(frame::encode(&batch)?).await?,
+                writer.submit(frame::encode(batch)?).await?,
             )),
-            Self::Kafka(producer) => Ok(SinkTicket::Kafka(producer.submit(&batch).await?)),
+            Self::Kafka(producer) => Ok(SinkTicket::Kafka(producer.submit(batch).await?)),
+            Self::Https(uplink) => Ok(SinkTicket::Https(uplink.submit(batch).await?)),
+        }
+    }
+
+    /// Takes the bytes of a batch that another agent packed and sealed.
+    ///
+    /// # Errors
+    /// As [`Self::submit`]; a message that is too large is not divided, because that would break its seal.
+    pub(crate) async fn submit_sealed(
+        &self,
+        batch: &RecordBatch,
+        bytes: Vec<u8>,
+    ) -> Result<SinkTicket, SinkError> {
+        match self {
+            Self::Spool(writer) => Ok(SinkTicket::Spool(writer.submit(bytes).await?)),
+            Self::Kafka(producer) => Ok(SinkTicket::Kafka(
+                producer.submit_sealed(batch, bytes).await?,
+            )),
+            Self::Https(uplink) => Ok(SinkTicket::Https(uplink.submit_sealed(bytes).await?)),
         }
     }
 
@@ -59,6 +99,7 @@ impl Sink {
         match self {
             Self::Spool(writer) => SinkMonitor::Spool(writer.monitor()),
             Self::Kafka(producer) => SinkMonitor::Kafka(producer.monitor()),
+            Self::Https(uplink) => SinkMonitor::Https(uplink.monitor()),
         }
     }
 }
@@ -70,6 +111,8 @@ pub enum SinkMonitor {
     Spool(SpoolMonitor),
     /// Of Kafka.
     Kafka(kafka::ProducerMonitor),
+    /// Of the uplink.
+    Https(uplink::UplinkMonitor),
 }
 
 impl SinkMonitor {
@@ -78,6 +121,7 @@ impl SinkMonitor {
         match self {
             Self::Spool(monitor) => SinkStatus::Spool(monitor.status()),
             Self::Kafka(monitor) => SinkStatus::Kafka(monitor.status()),
+            Self::Https(monitor) => SinkStatus::Https(monitor.status()),
         }
     }
 }
@@ -95,6 +139,7 @@ impl SinkTicket {
                 .map(drop)
                 .map_err(SinkError::from),
             Self::Kafka(ticket) => ticket.settled().await.map_err(SinkError::from),
+            Self::Https(ticket) => ticket.settled().await.map_err(SinkError::from),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::kafka::ProducerStatus;
 use crate::spool::SpoolStatus;
+use crate::uplink::UplinkStatus;
 
 /// How an agent stands.
 #[derive(Clone, Debug, Serialize)]
@@ -108,4 +109,6 @@ pub enum SinkStatus {
     Spool(SpoolStatus),
     /// Kafka.
     Kafka(ProducerStatus),
+    /// An engine's HTTPS intake.
+    Https(UplinkStatus),
 }

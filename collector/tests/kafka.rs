@@ -43,6 +43,7 @@ fn consumer_config(broker: &str, topic: &str) -> ConsumerConfig {
     let settings = TopicConfig {
         unit: "ward-7".into(),
         format: "syslog".into(),
+        ..TopicConfig::default()
     };
     ConsumerConfig {
         brokers: broker.into(),

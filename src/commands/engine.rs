@@ -56,7 +56,8 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
     let alerting = Arc::new(
         system::open_alerting(&config.alerting, Some(store.clone()), &config.data.dir).await?,
     );
-    let (consumer, deliveries) = start_consumer(&config, &parts, &signal)?;
+    let verifier = crate::intake::verifier(&config)?;
+    let (consumer, deliveries) = start_consumer(&config, verifier, &parts, &signal)?;
     let kafka = consumer.monitor();
     let gate = IntakeGate::default();
     let inputs = PipelineParts {

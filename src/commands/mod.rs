@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+pub mod ca;
 pub mod completion;
 pub mod dead_letters;
 pub mod engine;

@@ -64,8 +64,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     });
     let status = monitor.clone();
     alerting.provide_status(move || serde_json::to_value(status.status()).unwrap_or_default());
+    let verifier = crate::intake::verifier(&config)?;
+    let intake = crate::intake::open(&config, verifier.as_ref(), None, &parts, &signal).await?;
     system::print_welcome(&address, &config.data.dir, monitor_address)?;
     console.run(signal).await?;
+    if let Some(intake) = intake {
+        intake.ended().await;
+    }
     alerting.close().await;
     stop_monitor.cancel();
     Ok(())

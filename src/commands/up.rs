@@ -148,7 +148,17 @@ async fn run_parts(
     let served = tokio::spawn(console.run(stops.console.clone()));
     parts.set("console", PartState::Running, address.clone());
 
-    let (mut input, deliveries) = Input::open(config, parts, &stops.agent, &stops.engine)?;
+    let verifier = crate::intake::verifier(config)?;
+    let (mut input, deliveries) =
+        Input::open(config, verifier.clone(), parts, &stops.agent, &stops.engine)?;
+    let intake = crate::intake::open(
+        config,
+        verifier.as_ref(),
+        input.spool(),
+        parts,
+        &stops.agent,
+    )
+    .await?;
     let gate = IntakeGate::default();
     let engine = PipelineParts {
         deliveries,
@@ -204,6 +214,9 @@ async fn run_parts(
     signal.cancelled().await;
     stops.agent.cancel();
     input.agent_ended().await;
+    if let Some(intake) = intake {
+        intake.ended().await;
+    }
     stops.engine.cancel();
     pipeline.ended().await;
     input.transport_ended().await;

@@ -28,7 +28,8 @@ use super::lanes::{Collected, Lanes, Partition, position_of};
 use super::{ConsumerConfig, HEADER_FORMAT, HEADER_FRAMING, HEADERS_LOG_SOURCE, client_config};
 use crate::clock;
 use crate::delivery::{Acknowledged, Delivery, Receipt};
-use crate::frame::{self, DecodeLimits, FRAMING_PACKED};
+use crate::frame::{self, FRAMING_PACKED, sealed};
+use crate::identity::{Door, Refusal, Refused, Unsigned, Verifier};
 
 /// How long others' records are collected into a batch.
 const COLLECT_FOR: Duration = Duration::from_millis(100);
@@ -63,6 +64,8 @@ pub struct ConsumerStatus {
     pub records: u64,
     /// Messages that could not be decoded since this start.
     pub undecodable: u64,
+    /// Messages that nobody vouches for since this start: unsigned, wrongly signed, revoked.
+    pub refused: u64,
     /// How often the engine was so busy that partitions were paused since this start.
     pub pauses: u64,
 }
@@ -88,6 +91,7 @@ struct Counts {
     partitions: AtomicU64,
     records: AtomicU64,
     undecodable: AtomicU64,
+    refused: AtomicU64,
     pauses: AtomicU64,
 }
 
@@ -100,6 +104,19 @@ impl Consumer {
     /// [`ConsumeError`]; brokers that are not there are no error, they are waited for.
     pub fn start(
         config: &ConsumerConfig,
+        deliveries_max: usize,
+        shutdown: CancellationToken,
+    ) -> Result<(mpsc::Receiver<Delivery>, ConsumerTask), ConsumeError> {
+        Self::start_verifying(config, None, deliveries_max, shutdown)
+    }
+
+    /// The same, with signatures checked. What is refused comes as batches of the format [`frame::REFUSED`].
+    ///
+    /// # Errors
+    /// As [`Consumer::start`].
+    pub fn start_verifying(
+        config: &ConsumerConfig,
+        verifier: Option<Arc<Verifier>>,
         deliveries_max: usize,
         shutdown: CancellationToken,
     ) -> Result<(mpsc::Receiver<Delivery>, ConsumerTask), ConsumeError> {
@@ -126,7 +143,7 @@ impl Consumer {
             answers,
             counts: Arc::clone(&counts),
             overflow: VecDeque::new(),
-            limits: DecodeLimits::default(),
+            door: Door::new(verifier),
         };
         thread::Builder::new()
             .name("kafka-consumer".into())
@@ -169,6 +186,7 @@ impl ConsumerMonitor {
             partitions: counts.partitions.load(Ordering::Relaxed) as usize,
             records: counts.records.load(Ordering::Relaxed),
             undecodable: counts.undecodable.load(Ordering::Relaxed),
+            refused: counts.refused.load(Ordering::Relaxed),
             pauses: counts.pauses.load(Ordering::Relaxed),
         }
     }
@@ -201,7 +219,7 @@ struct Poller {
     counts: Arc<Counts>,
     /// Messages that came while the partitions were being paused.
     overflow: VecDeque<OwnedMessage>,
-    limits: DecodeLimits,
+    door: Door,
 }
 
 /// The engine has gone, or the shutdown has come: nothing more is delivered.
@@ -262,15 +280,16 @@ impl Poller {
             // A tombstone: nothing to store, so it is answered as soon as it is read.
             return self.deliver(&partition, None, message.offset() + 1, shutdown);
         };
-        if is_packed(message, payload) {
+        let unsigned = self.unsigned(message.topic());
+        let packed = is_packed(message, payload);
+        if packed || unsigned == Unsigned::Refused {
             self.deliver_collected(&partition, shutdown)?;
-            let batch = frame::decode(payload, &self.limits).unwrap_or_else(|error| {
-                self.counts.undecodable.fetch_add(1, Ordering::Relaxed);
-                metrics::counter!("citywatch_undecodable_frames_total").increment(1);
-                tracing::warn!(%error, topic = message.topic(), partition = message.partition(), offset = message.offset(), "a message cannot be decoded, it goes to the dead letters");
-                let stream = message.partition().to_string();
-                frame::undecodable(&agent_of(message.topic()), &stream, position_of(message.offset()), payload, clock::now())
-            });
+            let opened = if packed {
+                self.door.open(payload, unsigned)
+            } else {
+                self.door.refuse(Refusal::Unsigned)
+            };
+            let batch = opened.unwrap_or_else(|refused| self.dead(message, payload, &refused));
             return self.deliver(&partition, Some(batch), message.offset() + 1, shutdown);
         }
         let origin = self.foreign_origin(message);
@@ -292,6 +311,33 @@ impl Poller {
         Ok(())
     }
 
+    fn unsigned(&self, topic: &str) -> Unsigned {
+        match self.config.topics.get(topic) {
+            Some(topic) if topic.require_signed => Unsigned::Refused,
+            _ => Unsigned::Taken,
+        }
+    }
+
+    /// What cannot be taken, on its way to the dead letters.
+    fn dead(&self, message: &OwnedMessage, payload: &[u8], refused: &Refused) -> RecordBatch {
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        tracing::warn!(%refused, topic, partition, offset, "a message cannot be taken, it goes to the dead letters");
+        let (agent, stream) = (agent_of(topic), partition.to_string());
+        let (position, now) = (position_of(offset), clock::now());
+        match refused {
+            Refused::Frame(_) => {
+                self.counts.undecodable.fetch_add(1, Ordering::Relaxed);
+                metrics::counter!("citywatch_undecodable_frames_total").increment(1);
+                frame::undecodable(&agent, &stream, position, payload, now)
+            }
+            Refused::Identity(refusal) => {
+                self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                let reason = refusal.to_string();
+                frame::refused(&agent, &stream, position, payload, now, &reason)
+            }
+        }
+    }
+
     fn foreign_origin(&self, message: &OwnedMessage) -> Origin {
         let topic = self
             .config
@@ -303,7 +349,7 @@ impl Poller {
             header(message, HEADER_FORMAT).and_then(|format| std::str::from_utf8(format).ok());
         // A name that only the transport may give.
         let format = named
-            .filter(|format| *format != frame::UNDECODABLE)
+            .filter(|format| !frame::is_transports_own(format))
             .unwrap_or(&topic.format);
         Origin {
             unit: topic.unit.as_str().into(),
@@ -470,6 +516,7 @@ fn log_source(message: &OwnedMessage) -> LogSource<'static> {
 fn is_packed(message: &OwnedMessage, payload: &[u8]) -> bool {
     header(message, HEADER_FRAMING).is_some_and(|framing| framing == FRAMING_PACKED.as_bytes())
         || frame::peek(payload).is_ok()
+        || sealed::is_sealed(payload)
 }
 
 /// The broker's time where the topic has it; a producer's own claim is not believed.

@@ -22,6 +22,7 @@ use super::{
     HEADER_AGENT, HEADER_FORMAT, HEADER_FRAMING, HEADER_STREAM, ProducerConfig, client_config,
 };
 use crate::frame::{self, FRAMING_PACKED, FrameError};
+use crate::identity::Identity;
 
 /// What headers and key add to a message's size at most; a format may carry 4 KiB of a file's top.
 const OVERHEAD_BYTES: usize = 8192;
@@ -47,6 +48,14 @@ pub enum ProduceError {
         error: KafkaError,
         /// What to do, with a separator before it; empty if there is nothing to say.
         remedy: &'static str,
+    },
+    /// A sealed batch does not fit into a message.
+    #[error("a sealed batch of {bytes} bytes does not fit into a message of {bytes_max}")]
+    TooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// How many it may have.
+        bytes_max: usize,
     },
     /// The producer ended before an answer came.
     #[error("the Kafka producer ended before the brokers answered")]
@@ -85,6 +94,7 @@ pub struct ProducerMonitor {
 #[derive(Debug)]
 struct Inner {
     config: ProducerConfig,
+    identity: Option<Arc<Identity>>,
     counts: Arc<Counts>,
     live: Mutex<Live>,
     message_bytes_max: AtomicUsize,
@@ -132,10 +142,22 @@ impl Producer {
     /// # Errors
     /// [`ProduceError::Config`] for properties that librdkafka does not accept.
     pub fn new(config: &ProducerConfig) -> Result<Self, ProduceError> {
+        Self::signing(config, None)
+    }
+
+    /// Makes a producer that signs each batch with the agent's key, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn signing(
+        config: &ProducerConfig,
+        identity: Option<Arc<Identity>>,
+    ) -> Result<Self, ProduceError> {
         let counts = Arc::new(Counts::default());
         let producer = create(config, config.message_bytes_max, &counts)?;
         let inner = Inner {
             config: config.clone(),
+            identity,
             counts,
             live: Mutex::new(Live {
                 generation: 0,
@@ -175,15 +197,59 @@ impl Producer {
     /// # Errors
     /// [`ProduceError`]; then nothing submitted later will arrive before it is submitted again.
     pub async fn submit(&self, batch: &RecordBatch) -> Result<Ticket, ProduceError> {
-        let (generation, producer) = self.inner.live()?;
+        let signer = self.inner.identity.as_ref().map(|own| own.current());
+        let seal_bytes = signer.as_ref().map_or(0, |signer| signer.seal_bytes());
+        let mut frames = pack(batch, self.frame_bytes_max().saturating_sub(seal_bytes))?;
+        if let Some(signer) = signer {
+            frames = frames.iter().map(|frame| signer.seal(frame)).collect();
+        }
+        self.send_all(batch, frames).await
+    }
+
+    /// Hands the bytes of a batch over that another agent packed and sealed.
+    ///
+    /// # Errors
+    /// [`ProduceError::TooLarge`] for what does not fit into a message; otherwise as [`Self::submit`].
+    pub(crate) async fn submit_sealed(
+        &self,
+        batch: &RecordBatch,
+        bytes: Vec<u8>,
+    ) -> Result<Ticket, ProduceError> {
+        let bytes_max = self.frame_bytes_max();
+        if bytes.len() > bytes_max {
+            let bytes = bytes.len();
+            return Err(ProduceError::TooLarge { bytes, bytes_max });
+        }
+        self.send_all(batch, vec![bytes]).await
+    }
+
+    fn frame_bytes_max(&self) -> usize {
         let message_bytes_max = self.inner.message_bytes_max.load(Ordering::Relaxed);
+        message_bytes_max
+            .saturating_sub(OVERHEAD_BYTES)
+            .max(MESSAGE_BYTES_MIN)
+    }
+
+    /// Ends the connection and begins another one: with what its files hold now, after a certificate was
+    /// renewed. What is on its way is sent again.
+    pub fn reconnect(&self) {
+        let generation = self
+            .inner
+            .live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .generation;
+        self.inner.replace(generation);
+    }
+
+    async fn send_all(
+        &self,
+        batch: &RecordBatch,
+        frames: Vec<Vec<u8>>,
+    ) -> Result<Ticket, ProduceError> {
+        let (generation, producer) = self.inner.live()?;
         let mut messages = Vec::new();
-        for frame in pack(
-            batch,
-            message_bytes_max
-                .saturating_sub(OVERHEAD_BYTES)
-                .max(MESSAGE_BYTES_MIN),
-        )? {
+        for frame in frames {
             match self.send(&producer, batch, &frame).await {
                 Ok(receiver) => messages.push(Answer {
                     bytes: frame.len(),
@@ -435,7 +501,10 @@ impl ProducerContext for Context {
 }
 
 /// Packs a batch into frames of at most `frame_bytes_max`; a single record that does not fit is cut.
-fn pack(batch: &RecordBatch, frame_bytes_max: usize) -> Result<Vec<Vec<u8>>, FrameError> {
+pub(crate) fn pack(
+    batch: &RecordBatch,
+    frame_bytes_max: usize,
+) -> Result<Vec<Vec<u8>>, FrameError> {
     let frame = frame::encode(batch)?;
     if frame.len() <= frame_bytes_max {
         return Ok(vec![frame]);

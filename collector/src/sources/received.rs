@@ -149,7 +149,7 @@ pub(crate) async fn keep(sink: &Sink, batches: Vec<RecordBatch>, counts: &Counts
     let mut tickets = Vec::new();
     for batch in batches {
         let batch = counts.mask(batch);
-        let mut submitted = sink.submit(batch.clone()).await;
+        let mut submitted = sink.submit(&batch).await;
         while let Err(error) = &submitted {
             if matches!(error, SinkError::Frame(_)) {
                 tracing::error!(%error, "received records cannot be packed");
@@ -160,7 +160,7 @@ pub(crate) async fn keep(sink: &Sink, batches: Vec<RecordBatch>, counts: &Counts
             counts.send_retries.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%error, "received records cannot be kept, trying again");
             tokio::time::sleep(RETRY_AFTER).await;
-            submitted = sink.submit(batch.clone()).await;
+            submitted = sink.submit(&batch).await;
         }
         tickets.extend(submitted.map(|ticket| (ticket, batch.len() as u64)));
     }

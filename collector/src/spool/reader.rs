@@ -14,7 +14,8 @@ use super::segment::{SegmentReader, Step};
 use super::state::{Shared, SpoolMonitor};
 use crate::clock;
 use crate::delivery::{Acknowledged, Delivery, Receipt};
-use crate::frame::{self, DecodeLimits};
+use crate::frame;
+use crate::identity::{Door, Refused, Unsigned, Verifier};
 use crate::prefix::Prefix;
 
 /// The spool is one lane.
@@ -27,6 +28,7 @@ const ANSWERS_AT_ONCE: usize = 256;
 pub struct SpoolReader {
     shared: Arc<Shared>,
     position: PositionFile,
+    door: Door,
 }
 
 /// A reader at work; see [`SpoolReader::start`].
@@ -46,7 +48,19 @@ impl SpoolTask {
 
 impl SpoolReader {
     pub(super) fn new(shared: Arc<Shared>, position: PositionFile) -> Self {
-        Self { shared, position }
+        Self {
+            shared,
+            position,
+            door: Door::default(),
+        }
+    }
+
+    /// Checks the signatures of sealed frames, which agents elsewhere sent; what this machine's own agent
+    /// appends is not signed and taken as it is.
+    #[must_use]
+    pub fn verifying(mut self, verifier: Option<Arc<Verifier>>) -> Self {
+        self.door = Door::new(verifier);
+        self
     }
 
     /// For asking how the spool stands.
@@ -76,7 +90,7 @@ impl SpoolReader {
             position: self.position,
             segment: None,
             prefix: Prefix::new(),
-            limits: DecodeLimits::default(),
+            door: self.door,
         };
         thread::Builder::new()
             .name("spool-reader".into())
@@ -99,7 +113,7 @@ struct ReaderThread {
     next: u64,
     /// Deliveries on their way; the mark is the sequence after the delivered entry.
     prefix: Prefix<u64>,
-    limits: DecodeLimits,
+    door: Door,
 }
 
 impl ReaderThread {
@@ -179,10 +193,17 @@ impl ReaderThread {
             }
         };
         let sequence = self.next - 1;
-        Some(frame::decode(&bytes, &self.limits).unwrap_or_else(|error| {
-            tracing::error!(%error, sequence, "an entry of the spool is not a packed batch, it goes to the dead letters");
-            metrics::counter!("citywatch_undecodable_frames_total").increment(1);
-            frame::undecodable("spool", "spool", sequence, &bytes, clock::now())
+        Some(self.door.open(&bytes, Unsigned::Taken).unwrap_or_else(|refused| match refused {
+            Refused::Frame(error) => {
+                tracing::error!(%error, sequence, "an entry of the spool is not a packed batch, it goes to the dead letters");
+                metrics::counter!("citywatch_undecodable_frames_total").increment(1);
+                frame::undecodable("spool", "spool", sequence, &bytes, clock::now())
+            }
+            Refused::Identity(refusal) => {
+                tracing::warn!(%refusal, sequence, "an entry of the spool is refused, it goes to the dead letters");
+                let reason = refusal.to_string();
+                frame::refused("spool", "spool", sequence, &bytes, clock::now(), &reason)
+            }
         }))
     }
 

@@ -142,7 +142,7 @@ impl Worker {
         let known_count = batch.iter().filter(|record| !fresh(record)).count();
         self.status.records_known(known_count);
         self.status.taps().records(&batch);
-        if &*batch.origin.format == frame::UNDECODABLE {
+        if frame::is_transports_own(&batch.origin.format) {
             bury(&batch, known_count, &mut processed);
         } else {
             self.read_batch(&batch, known_count, &mut processed);
@@ -273,15 +273,21 @@ fn at_once(batch: &RecordBatch, next: usize) -> usize {
     next + fitting.count().max(1)
 }
 
-/// Frames that the transport could not decode are kept as they came.
+/// Frames that the transport could not decode or that nobody vouches for are kept as they came.
 fn bury(batch: &RecordBatch, skip: usize, processed: &mut Processed) {
-    let reason =
-        "the transport delivered a frame that cannot be decoded: damaged, or not one of ours";
-    let rows = batch
-        .iter()
-        .skip(skip)
-        .map(|record| DeadLetterRow::from_record(&record, "undecodable", reason));
-    processed.dead_letters.extend(rows);
+    let (kind, reason) = match batch.origin.format.strip_prefix(frame::REFUSED) {
+        Some(reason) => ("refused", reason),
+        None => (
+            "undecodable",
+            "the transport delivered a frame that cannot be decoded: damaged, or not one of ours",
+        ),
+    };
+    for record in batch.iter().skip(skip) {
+        let mut row = DeadLetterRow::from_record(&record, kind, reason);
+        // The reason has a column of its own.
+        kind.clone_into(&mut row.format);
+        processed.dead_letters.push(row);
+    }
 }
 
 fn add_matches(

@@ -3,25 +3,26 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use citywatch_collector::AgentConfig;
 use citywatch_collector::kafka::{Producer, ProducerConfig};
 use citywatch_collector::sources::command;
 use citywatch_collector::sources::files::{self, FilesConfig, MatchedFile, ReadFrom};
 use citywatch_collector::sources::tls::ListenTls;
 use citywatch_collector::spool::WhenFull;
+use citywatch_collector::{AgentConfig, Identity};
 
 /// More files of a group than this are counted only.
 const FILES_SHOWN_MAX: usize = 20;
 
 /// 0 when all is well, 1 when something cannot be read or Kafka does not answer.
-pub(crate) fn check(config: &AgentConfig, kafka: &ProducerConfig) -> ExitCode {
+pub(crate) fn check(config: &AgentConfig, identity: Option<&Identity>) -> ExitCode {
     let mut report = Report {
         config,
         out: Vec::new(),
         faults: Vec::new(),
     };
-    let explained = report.explain(kafka);
+    let explained = report.explain(identity);
     let told = explained.and_then(|()| io::stdout().write_all(&report.out));
     match told {
         Ok(()) if report.faults.is_empty() => ExitCode::SUCCESS,
@@ -38,13 +39,14 @@ struct Report<'c> {
 }
 
 impl Report<'_> {
-    fn explain(&mut self, kafka: &ProducerConfig) -> io::Result<()> {
+    fn explain(&mut self, identity: Option<&Identity>) -> io::Result<()> {
         let config = self.config;
         writeln!(
             self.out,
             "agent {}, unit {}, host {}",
             config.name, config.unit, config.host
         )?;
+        self.identity(identity)?;
         writeln!(self.out, "\nReads")?;
         self.files()?;
         self.journals()?;
@@ -58,12 +60,42 @@ impl Report<'_> {
         writeln!(self.out, "\nKeeps")?;
         self.keeps()?;
         writeln!(self.out, "\nSends")?;
-        self.sends(kafka)?;
+        if let Some(https) = &config.https {
+            let enrolled = identity.map(|identity| identity.current().note.server.clone());
+            let url = https.url.clone().or(enrolled).unwrap_or_default();
+            writeln!(self.out, "  to the intake {url}, within TLS")?;
+        }
+        if let Some(kafka) = &config.kafka {
+            self.sends(kafka)?;
+        }
         if !self.faults.is_empty() {
             writeln!(self.out, "\nWrong")?;
             for fault in &self.faults {
                 writeln!(self.out, "  {fault}")?;
             }
+        }
+        Ok(())
+    }
+
+    fn identity(&mut self, identity: Option<&Identity>) -> io::Result<()> {
+        let Some(identity) = identity else {
+            return writeln!(
+                self.out,
+                "not enrolled: batches are not signed; see `citywatch-agent enroll --help`"
+            );
+        };
+        let current = identity.current();
+        let left = current.left(SystemTime::now());
+        writeln!(
+            self.out,
+            "enrolled as {} at {}, certificate {} for another {} days",
+            current.holder,
+            current.note.server,
+            current.note.serial,
+            left.as_secs() / 86_400
+        )?;
+        if left.is_zero() {
+            self.fault("the certificate has expired: enrol this agent anew with `citywatch-agent enroll --replace`")?;
         }
         Ok(())
     }

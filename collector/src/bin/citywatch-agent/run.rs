@@ -3,10 +3,13 @@
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use citywatch_collector::kafka::{Producer, ProducerConfig};
-use citywatch_collector::{Agent, AgentConfig, AgentHandle, AgentMonitor, Sink};
+use std::sync::Arc;
+
+use citywatch_collector::kafka::Producer;
+use citywatch_collector::uplink::Uplink;
+use citywatch_collector::{Agent, AgentConfig, AgentHandle, AgentMonitor, Identity, Sink};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -17,7 +20,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 const FINISH_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until a signal, or the end of standard input if nothing else is read; 0 after a clean end, 1 when something the agent needs fails.
-pub(crate) fn run(config: &AgentConfig, kafka: &ProducerConfig) -> ExitCode {
+pub(crate) fn run(config: &AgentConfig, identity: Option<Arc<Identity>>) -> ExitCode {
     let filter =
         EnvFilter::try_from_env("CITYWATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -36,17 +39,38 @@ pub(crate) fn run(config: &AgentConfig, kafka: &ProducerConfig) -> ExitCode {
         let shutdown = CancellationToken::new();
         let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         let (Ok(interrupt), Ok(terminate)) = signals else { return failed("cannot listen for signals") };
-        let producer = match Producer::new(kafka) {
-            Ok(producer) => producer,
-            Err(error) => return super::refuse(&error.to_string()),
+        let sink = match open_sink(config, identity.clone()) {
+            Ok(sink) => sink,
+            Err(error) => return super::refuse(&error),
         };
-        let agent = match Agent::start(config, Sink::Kafka(producer), shutdown.clone()) {
+        let agent = match Agent::start(config, sink, shutdown.clone()) {
             Ok(agent) => agent,
             Err(error) => return failed(&error.to_string()),
         };
-        tracing::info!(agent = %config.name, brokers = %kafka.brokers, topic = %kafka.topic, version = env!("CARGO_PKG_VERSION"), "the agent runs");
+        match &identity {
+            Some(identity) => {
+                let current = identity.current();
+                tracing::info!(holder = %current.holder, serial = current.note.serial, days_left = current.left(SystemTime::now()).as_secs() / 86_400, "batches are signed");
+            }
+            None => tracing::warn!("this agent was not enrolled: its batches are not signed"),
+        }
+        tracing::info!(agent = %config.name, unit = %config.unit, version = env!("CARGO_PKG_VERSION"), "the agent runs");
         live(agent, &config.state_dir.join("status.json"), &shutdown, interrupt, terminate).await
     })
+}
+
+/// Where records go: to Kafka, or to an intake.
+fn open_sink(config: &AgentConfig, identity: Option<Arc<Identity>>) -> Result<Sink, String> {
+    let words = |error: &dyn std::fmt::Display| error.to_string();
+    match (&config.kafka, &config.https, identity) {
+        (Some(kafka), _, identity) => Producer::signing(kafka, identity)
+            .map(Sink::Kafka)
+            .map_err(|error| words(&error)),
+        (None, Some(https), Some(identity)) => Uplink::start(https, identity)
+            .map(Sink::Https)
+            .map_err(|error| words(&error)),
+        _ => Err("nothing says where records go".into()),
+    }
 }
 
 async fn live(

@@ -197,7 +197,7 @@ impl Tailer {
             None => read.batch,
         };
         let sink = self.sink.clone();
-        let submission = Box::pin(async move { sink.submit(batch).await });
+        let submission = Box::pin(async move { sink.submit(&batch).await });
         self.submission = Some((submission, Sent { key, end: read.end }));
     }
 
