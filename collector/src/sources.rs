@@ -1,7 +1,7 @@
 //! Where records come from.
 
 pub mod command;
-mod connection;
+pub(crate) mod connection;
 pub mod evtx;
 pub mod files;
 pub mod http;

@@ -89,7 +89,7 @@ impl Reading {
         let records = batch.len() as u64;
         loop {
             let attempt = async {
-                let mut ticket = self.sink.submit(batch.clone()).await?;
+                let mut ticket = self.sink.submit(&batch).await?;
                 ticket.settled().await
             };
             let result = tokio::select! {

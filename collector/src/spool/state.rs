@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::SpoolLimits;
 use super::segment::{SegmentInfo, SegmentReader, Step};
-use crate::frame;
+use crate::frame::{self, sealed};
 
 /// Shared by the two halves of a spool.
 #[derive(Debug)]
@@ -276,7 +276,8 @@ fn records_above(segment: &SegmentInfo, acknowledged: u64) -> u64 {
         let sequence = reader.next;
         match reader.step() {
             Ok(Step::Entry(bytes)) if sequence >= acknowledged => {
-                records += frame::peek(&bytes).map_or(1, |header| u64::from(header.records));
+                let frame = sealed::split(&bytes).map_or(&bytes[..], |sealed| sealed.frame);
+                records += frame::peek(frame).map_or(1, |header| u64::from(header.records));
             }
             Ok(Step::Entry(_) | Step::Damaged) => {}
             Ok(Step::End) | Err(_) => return records,
