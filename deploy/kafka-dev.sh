@@ -5,6 +5,8 @@
 #   deploy/kafka-dev.sh fetch             puts it there, from Maven Central (53 MB)
 #   deploy/kafka-dev.sh start DIR PORT    starts a broker on 127.0.0.1:PORT with its data in DIR,
 #                                         returns when it answers; PORT+1 must be free too
+#                                         with CITYWATCH_KAFKA_KEYS=FILE (key and certificates, PEM) and
+#                                         CITYWATCH_KAFKA_CA=FILE also mutual TLS on PORT+2
 #   deploy/kafka-dev.sh stop DIR          stops it
 #   deploy/kafka-dev.sh topic DIR NAME PARTITIONS [KEY=VALUE ...]   makes a topic
 #
@@ -24,7 +26,7 @@ fail() {
 }
 
 usage() {
-  sed -n '4,9s/^# *//p' "$0" >&2
+  sed -n '4,11s/^# *//p' "$0" >&2
   exit 2
 }
 
@@ -104,6 +106,19 @@ num.network.threads=2
 num.io.threads=4
 log.cleaner.enable=false
 PROPERTIES
+  if [ -n "${CITYWATCH_KAFKA_KEYS:-}" ]; then
+    sed -i -e "s|^listeners=.*|&,TLS://127.0.0.1:$((port + 2))|" \
+      -e "s|^advertised.listeners=.*|&,TLS://127.0.0.1:$((port + 2))|" \
+      -e "s|^listener.security.protocol.map=.*|&,TLS:SSL|" "$dir/server.properties"
+    cat >>"$dir/server.properties" <<PROPERTIES
+inter.broker.listener.name=PLAINTEXT
+ssl.keystore.type=PEM
+ssl.keystore.location=$CITYWATCH_KAFKA_KEYS
+ssl.truststore.type=PEM
+ssl.truststore.location=$CITYWATCH_KAFKA_CA
+ssl.client.auth=required
+PROPERTIES
+  fi
   cat >"$dir/log4j2.properties" <<LOG
 rootLogger.level=INFO
 rootLogger.appenderRef.out.ref=out
@@ -156,7 +171,7 @@ topic() {
   local dir=$1 name=$2 partitions=$3
   shift 3
   local address settings=()
-  address=$(sed -n 's/^advertised.listeners=PLAINTEXT:\/\///p' "$dir/server.properties")
+  address=$(sed -n 's/^advertised.listeners=PLAINTEXT:\/\/\([^,]*\).*/\1/p' "$dir/server.properties")
   for setting in "$@"; do settings+=(--config "$setting"); done
   java_kafka -Xmx128m -XX:TieredStopAtLevel=1 org.apache.kafka.tools.TopicCommand --bootstrap-server "$address" \
     --create --if-not-exists --topic "$name" --partitions "$partitions" --replication-factor 1 "${settings[@]}"

@@ -228,6 +228,24 @@ pub fn alerting_details(alerting: &Arc<Alerting>, shutdown: &CancellationToken) 
     Box::new(move || lock(&latest).clone())
 }
 
+/// Agents that a status names; the silent ones come first.
+const AGENTS_SHOWN: usize = 500;
+
+/// The agents that send heartbeats to this engine, and which of them have fallen silent.
+pub fn agents_details(pipeline: &StatusHandle, silent_after_s: u64) -> Details {
+    let pipeline = pipeline.clone();
+    let silent_after = Duration::from_secs(silent_after_s.max(1));
+    Box::new(move || {
+        let mut agents = pipeline.agents_seen(silent_after);
+        let (heard, silent) = (
+            agents.len(),
+            agents.iter().filter(|agent| agent.silent).count(),
+        );
+        agents.truncate(AGENTS_SHOWN);
+        serde_json::json!({ "heard_since_start": heard, "silent": silent, "agents": agents })
+    })
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()

@@ -145,6 +145,20 @@ fn an_agent_lives_from_its_token_to_its_revocation() {
         (up.total("events_stored") >= 100).then_some(())
     });
 
+    let heard = wait_for("the agent's heartbeat", || {
+        let agents = up.status()?["details"]["agents"]["agents"].clone();
+        agents.as_array()?.first().cloned()
+    });
+    assert_eq!(
+        (&heard["agent"], &heard["unit"], &heard["silent"]),
+        (&"web01".into(), &"hcmc/linh-xuan".into(), &false.into()),
+        "{heard}"
+    );
+    // One clock on one machine.
+    let offset_us = heard["clock_offset_us"].as_i64().unwrap();
+    assert!(offset_us.abs() < 60_000_000, "{heard}");
+    assert!(heard["certificate_until"].as_i64().unwrap() > 1_700_000_000, "{heard}");
+
     let listed = ca(dir.path(), &["list"]);
     assert!(
         text(&listed).contains("web01 of hcmc/linh-xuan"),

@@ -30,7 +30,7 @@ use crate::identity::Verifier;
 use crate::kafka::ProducerConfig;
 use crate::sink::Sink;
 
-pub(crate) use server::{BATCHES_PATH, Taken};
+pub(crate) use server::{BATCHES_PATH, TIME_PATH, Taken};
 
 /// Section `[intake]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ mod lanes;
 mod producer;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rdkafka::ClientConfig;
 use serde::{Deserialize, Serialize};
@@ -121,6 +121,15 @@ impl ProducerConfig {
             ));
         }
         problems
+    }
+}
+
+impl ProducerConfig {
+    /// Whether its certificate or key is in this file.
+    pub(crate) fn uses_file(&self, path: &Path) -> bool {
+        let tls = self.tls.iter();
+        tls.flat_map(|tls| [&tls.certificate, &tls.key])
+            .any(|file| file == path)
     }
 }
 

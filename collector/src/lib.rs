@@ -14,6 +14,7 @@ pub mod delivery;
 mod durable;
 mod forward;
 pub mod frame;
+pub mod heartbeat;
 mod hex;
 pub mod https;
 pub mod identity;

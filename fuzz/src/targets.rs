@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use citywatch_collector::frame::{self, DecodeLimits, FrameError};
+use citywatch_collector::frame::{self, DecodeLimits, FrameError, sealed};
 use citywatch_engine::detect::{Compiled, LogSourceMode};
 use citywatch_parsers::evtx::EvtxFile;
 use citywatch_parsers::record::Truncated;
@@ -557,6 +557,9 @@ fn frame(bytes: &[u8]) {
     if bytes.starts_with(b"CWF1") {
         return unpack(bytes.to_vec());
     }
+    if sealed::is_sealed(bytes) {
+        return unseal(bytes);
+    }
     let [high, low, lines @ ..] = bytes else {
         return;
     };
@@ -570,6 +573,19 @@ fn frame(bytes: &[u8]) {
         *byte = byte.wrapping_add(*low | 1);
     }
     unpack(packed);
+}
+
+/// Takes a sealed frame apart: what comes apart is the same again when it is put together.
+fn unseal(bytes: &[u8]) {
+    let Ok(parts) = sealed::split(bytes) else {
+        return;
+    };
+    let again = sealed::join(&parts);
+    // The reserved byte is written as zero.
+    assert!(again.len() == bytes.len() && again[6..] == bytes[6..]);
+    if parts.frame.starts_with(b"CWF1") {
+        unpack(parts.frame.to_vec());
+    }
 }
 
 /// Unpacks a frame, also with the checksum that it should have: the one that it has is rarely right.

@@ -102,6 +102,10 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
                 "kafka",
                 Box::new(move || serde_json::to_value(kafka.status()).unwrap_or_default()),
             ),
+            (
+                "agents",
+                system::agents_details(&pipeline.status(), config.engine.agent_silent_after_s),
+            ),
             ("alerting", system::alerting_details(&alerting, &signal)),
             ("room", room),
             ("rules", rules_details),

@@ -202,6 +202,10 @@ async fn run_parts(
         details: vec![
             ("agent", Box::new(move || agent.agent())),
             ("transport", Box::new(move || transport.transport())),
+            (
+                "agents",
+                system::agents_details(&pipeline.status(), config.engine.agent_silent_after_s),
+            ),
             ("alerting", system::alerting_details(&alerting, signal)),
             ("room", room),
             ("rules", rules_details),

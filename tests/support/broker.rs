@@ -48,6 +48,32 @@ impl Broker {
         Some(Self(process))
     }
 
+    /// Starts one of its own that speaks mutual TLS, too: with the key and certificates in one PEM file, and
+    /// the authority that clients must be certified by in another. None where it has not been fetched.
+    pub fn start_with_tls(keys: &Path, ca: &Path) -> Option<Self> {
+        if !script(&["check"]).status.success() {
+            eprintln!(
+                "skipped: the Kafka broker is not fetched; deploy/setup.sh --for test does it"
+            );
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let port = free_ports_in_a_row(3);
+        let files = [("CITYWATCH_KAFKA_KEYS", keys), ("CITYWATCH_KAFKA_CA", ca)];
+        must(&script_with(
+            &["start", folder(&dir), &port.to_string()],
+            &files,
+        ));
+        let address = format!("127.0.0.1:{port}");
+        Some(Self(Arc::new(Process { dir, address })))
+    }
+
+    /// `host:port` of its TLS.
+    pub fn tls_address(&self) -> String {
+        let port: u16 = self.0.address.rsplit_once(':').unwrap().1.parse().unwrap();
+        format!("127.0.0.1:{}", port + 2)
+    }
+
     /// `host:port`.
     pub fn address(&self) -> &str {
         &self.0.address
@@ -77,12 +103,20 @@ fn must(output: &Output) {
 }
 
 fn script(arguments: &[&str]) -> Output {
+    script_with(arguments, &[])
+}
+
+fn script_with(arguments: &[&str], files: &[(&str, &Path)]) -> Output {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let found = package
         .ancestors()
         .map(|folder| folder.join("deploy/kafka-dev.sh"))
         .find(|path| path.exists())
         .expect("deploy/kafka-dev.sh is above each package");
-    let output = Command::new("bash").arg(found).args(arguments).output();
+    let output = Command::new("bash")
+        .arg(found)
+        .args(arguments)
+        .envs(files.iter().copied())
+        .output();
     output.expect("bash runs the script")
 }

@@ -99,16 +99,21 @@ impl Door {
         let (origin, holder) = (&*batch.origin, &vouched.holder);
         if origin.agent != *holder.agent() {
             return Err(Refused::Identity(Refusal::Agent {
-                claimed: origin.agent.to_string(),
+                claimed: shown(origin.agent.as_str()),
                 own: holder.to_string(),
             }));
         }
         if !holder.vouches_for(origin.unit.as_str()) {
             return Err(Refused::Identity(Refusal::Unit {
-                claimed: origin.unit.to_string(),
+                claimed: shown(origin.unit.as_str()),
                 own: holder.unit().to_string(),
             }));
         }
         Ok(batch)
     }
+}
+
+/// What a batch claims may be of any length; a reason is not.
+fn shown(claimed: &str) -> String {
+    claimed.chars().take(200).collect()
 }

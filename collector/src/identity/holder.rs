@@ -65,11 +65,11 @@ impl Holder {
     /// For names that cannot be ones.
     pub fn new(unit: &str, agent: &str, reach: Reach) -> Result<Self, HolderError> {
         if !is_name(unit) || unit.split('/').any(str::is_empty) {
-            return Err(HolderError::Unit { unit: unit.into() });
+            return Err(HolderError::Unit { unit: shown(unit) });
         }
         if !is_name(agent) {
             return Err(HolderError::Agent {
-                agent: agent.into(),
+                agent: shown(agent),
             });
         }
         Ok(Self {
@@ -84,7 +84,7 @@ impl Holder {
     /// # Errors
     /// [`HolderError`]; what a certificate says is checked as strictly as what people type.
     pub fn from_uri(uri: &str) -> Result<Self, HolderError> {
-        let wrong = || HolderError::Uri { uri: uri.into() };
+        let wrong = || HolderError::Uri { uri: shown(uri) };
         let rest = uri.strip_prefix(SCHEME).ok_or_else(wrong)?;
         let (rest, agent) = rest.rsplit_once('/').ok_or_else(wrong)?;
         let (unit, kind) = rest.rsplit_once('/').ok_or_else(wrong)?;
@@ -146,6 +146,11 @@ impl fmt::Display for Holder {
 
 fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains(char::is_control)
+}
+
+/// What is wrong may be of any length; a message is not.
+fn shown(name: &str) -> String {
+    name.chars().take(NAME_BYTES_MAX + 1).collect()
 }
 
 fn encode(text: &str) -> String {

@@ -92,6 +92,29 @@ struct PartitionStatistics {
     consumer_lag: i64,
 }
 
+/// What librdkafka says of TLS, with what it means.
+fn with_remedy(reason: &str) -> String {
+    let meanings = [
+        (
+            "alert certificate expired",
+            "this side's certificate has expired: an agent renews it by itself while it can reach its server; otherwise enrol it anew",
+        ),
+        (
+            "certificate verify failed",
+            "the broker's certificate is not of the authority in `tls.ca`, has expired, or is for another name",
+        ),
+        ("broker certificate could not be verified", "the broker's certificate is not of the authority in `tls.ca`, has expired, or is for another name"),
+        ("alert", "the broker does not take this side's certificate: is it of the authority that the broker trusts?"),
+        ("SSL", "TLS could not be agreed on: are address and `tls` right?"),
+    ];
+    let is_tls = reason.contains("SSL");
+    let meaning = meanings.iter().find(|(part, _)| reason.contains(part));
+    match meaning.filter(|_| is_tls) {
+        Some((_, meaning)) => format!("{meaning} ({reason})"),
+        None => reason.to_owned(),
+    }
+}
+
 impl ClientContext for ConnectionWatch {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // Faults come through `error` too, once; its log repeats them at each attempt.
@@ -130,8 +153,12 @@ impl ClientContext for ConnectionWatch {
 
     fn error(&self, error: KafkaError, reason: &str) {
         metrics::counter!("citywatch_kafka_errors_total").increment(1);
-        self.failed(reason);
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+        let all_down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        // That all brokers are down follows from what was said of the last one, which says why.
+        if !all_down || self.lock().last_error.is_none() {
+            self.failed(&with_remedy(reason));
+        }
+        if all_down {
             let mut connection = self.lock();
             if connection.state != ConnectionState::Unreachable {
                 tracing::warn!(

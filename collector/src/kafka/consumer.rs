@@ -29,6 +29,7 @@ use super::{ConsumerConfig, HEADER_FORMAT, HEADER_FRAMING, HEADERS_LOG_SOURCE, c
 use crate::clock;
 use crate::delivery::{Acknowledged, Delivery, Receipt};
 use crate::frame::{self, FRAMING_PACKED, sealed};
+use crate::heartbeat::HEARTBEAT;
 use crate::identity::{Door, Refusal, Refused, Unsigned, Verifier};
 
 /// How long others' records are collected into a batch.
@@ -349,7 +350,7 @@ impl Poller {
             header(message, HEADER_FORMAT).and_then(|format| std::str::from_utf8(format).ok());
         // A name that only the transport may give.
         let format = named
-            .filter(|format| !frame::is_transports_own(format))
+            .filter(|format| !frame::is_transports_own(format) && *format != HEARTBEAT)
             .unwrap_or(&topic.format);
         Origin {
             unit: topic.unit.as_str().into(),

@@ -34,6 +34,8 @@ pub struct PipelineConfig {
     pub flush_interval_ms: u64,
     /// How late an event may come behind the newest of its stream and still be correlated in order, in seconds.
     pub lateness_s: u64,
+    /// An agent that sends no heartbeat for so long is shown as silent, in seconds.
+    pub agent_silent_after_s: u64,
     /// Time zone of records that name none (IANA name).
     pub time_zone: String,
     /// What each unit may send before others.
@@ -63,6 +65,7 @@ impl Default for PipelineConfig {
             block_bytes_max: 64 * 1024 * 1024,
             flush_interval_ms: 1_000,
             lateness_s: 300,
+            agent_silent_after_s: 300,
             time_zone: "Asia/Ho_Chi_Minh".to_owned(),
             quota: QuotaConfig::default(),
         }

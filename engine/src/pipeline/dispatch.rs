@@ -2,9 +2,10 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use citywatch_collector::Delivery;
+use citywatch_collector::heartbeat::HEARTBEAT;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +69,13 @@ impl Dispatcher {
             let Some(delivery) = self.next(&mut deliveries, &shutdown).await else {
                 return;
             };
+            if &*delivery.batch.origin.format == HEARTBEAT {
+                // Of an agent itself: kept for the status, not stored.
+                let agents = self.status.agents();
+                agents.hear(&delivery.batch, Instant::now(), SystemTime::now());
+                delivery.receipt.acknowledge();
+                continue;
+            }
             self.status.records_in(delivery.batch.len());
             self.status.bytes_in(delivery.batch.bytes());
             let key = StreamKey::of(&delivery.batch.origin);

@@ -12,6 +12,7 @@
 //! below a stream's highest stored position are dropped, and matches that were stored ahead of
 //! their events are not stored again.
 
+mod agents;
 mod block;
 mod config;
 mod correlate;
@@ -37,6 +38,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use agents::AgentSeen;
 pub use config::{LogSourceRouting, PipelineConfig};
 pub use costs::DearRule;
 pub use fair::{Beyond, Held, HeldUnit, QuotaConfig, UnitQuota};

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::agents::{AgentSeen, Agents};
 use super::costs::{DearRule, RuleCosts};
 use super::fair::Held;
 use super::tap::TapHandle;
@@ -38,6 +40,7 @@ macro_rules! counters {
             queues: Mutex<Vec<Queue>>,
             costs: RuleCosts,
             taps: TapHandle,
+            agents: Agents,
         }
 
         impl StatusHandle {
@@ -217,6 +220,16 @@ impl StatusHandle {
             .intake
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Agents by their heartbeats.
+    pub(super) fn agents(&self) -> &Agents {
+        &self.0.agents
+    }
+
+    /// Agents that were heard since the start; one that was not heard for `silent_after` is silent.
+    pub fn agents_seen(&self, silent_after: Duration) -> Vec<AgentSeen> {
+        self.agents().seen(Instant::now(), silent_after)
     }
 
     /// What single rules cost.

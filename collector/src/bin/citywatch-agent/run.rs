@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use std::sync::Arc;
 
+use citywatch_collector::heartbeat::Caretaker;
 use citywatch_collector::kafka::Producer;
 use citywatch_collector::uplink::Uplink;
 use citywatch_collector::{Agent, AgentConfig, AgentHandle, AgentMonitor, Identity, Sink};
@@ -43,10 +44,12 @@ pub(crate) fn run(config: &AgentConfig, identity: Option<Arc<Identity>>) -> Exit
             Ok(sink) => sink,
             Err(error) => return super::refuse(&error),
         };
-        let agent = match Agent::start(config, sink, shutdown.clone()) {
+        let agent = match Agent::start(config, sink.clone(), shutdown.clone()) {
             Ok(agent) => agent,
             Err(error) => return failed(&error.to_string()),
         };
+        let caretaker = Caretaker::new(config, identity.clone(), agent.monitor(), sink);
+        tokio::spawn(caretaker.run(shutdown.clone()));
         match &identity {
             Some(identity) => {
                 let current = identity.current();
