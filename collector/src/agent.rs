@@ -17,9 +17,10 @@ use crate::masking::{Masking, MaskingError};
 use crate::sink::{Sink, SinkMonitor};
 use crate::sources::files::lines::BatchLimits;
 use crate::sources::files::tailer::{Tailer, TailerSettings};
+use crate::sources::host::Host;
 use crate::sources::received::{BindError, Listeners};
 use crate::sources::receivers::Receivers;
-use crate::sources::resumed::{Identity, OpenError, Reading, Resumed};
+use crate::sources::resumed::{OpenError, Reading, Resumed};
 use crate::sources::tls::ListenTlsError;
 use crate::spool::{Spool, SpoolError, SpoolMonitor, SpoolReader, SpoolWriter};
 use crate::status::AgentStatus;
@@ -130,13 +131,12 @@ impl Agent {
             bytes_max: config.batch_bytes_max,
         };
         let masking = Masking::load(&config.masking)?;
+        let host = Host::of(config);
         let maskers = config.files.iter();
         let maskers = maskers.map(|group| masking.of_source(group.mask.as_deref()));
         let settings = TailerSettings {
             maskers: maskers.collect::<Result<_, _>>()?,
-            agent: config.name.clone(),
-            unit: config.unit.clone(),
-            host: config.host.clone(),
+            host: host.clone(),
             groups: config.files.clone(),
             limits,
         };
@@ -154,11 +154,7 @@ impl Agent {
         }
         if !resumed.is_empty() {
             let reading = Reading {
-                identity: Identity {
-                    agent: config.name.clone(),
-                    unit: config.unit.clone(),
-                    host: config.host.clone(),
-                },
+                host: host.clone(),
                 limits,
                 sink: sink.clone(),
                 shutdown: shutdown.clone(),

@@ -4,6 +4,7 @@ pub mod command;
 pub(crate) mod connection;
 pub mod evtx;
 pub mod files;
+pub(crate) mod host;
 pub mod http;
 pub mod journald;
 mod once;
@@ -14,6 +15,11 @@ pub(crate) mod senders;
 pub mod stdin;
 pub mod syslog;
 pub mod tls;
+
+/// The format, or encoding, of a source that names none: found out.
+fn auto() -> String {
+    "auto".into()
+}
 
 /// What is wrong with the name of a source, which stands in streams and in the name of a file.
 fn name_problem<'a>(

@@ -44,7 +44,7 @@ pub struct CommandConfig {
     /// The program and its arguments; no shell reads them.
     pub run: Vec<String>,
     /// Name of the format in the parsers' table, or `auto`; with the encoding where it is not UTF-8.
-    #[serde(default = "default_format")]
+    #[serde(default = "super::auto")]
     pub format: String,
     /// The host the records speak of; the agent's own if absent.
     #[serde(default)]
@@ -61,10 +61,6 @@ pub struct CommandConfig {
     /// What is masked of its records; as `[masking]` says if absent.
     #[serde(default)]
     pub mask: Option<Vec<String>>,
-}
-
-fn default_format() -> String {
-    "auto".into()
 }
 
 impl CommandConfig {
@@ -296,7 +292,7 @@ mod tests {
         CommandConfig {
             name: name.map(String::from),
             run: run.iter().map(ToString::to_string).collect(),
-            format: default_format(),
+            format: "auto".into(),
             host: None,
             unit: None,
             log_source: LogSource::default(),

@@ -288,7 +288,7 @@ impl Group {
         };
         place.seen_at_s = clock::now().as_micros() / 1_000_000;
         self.positions.set(path, place.clone())?;
-        let origin = self.reading.identity.origin(
+        let origin = self.reading.host.origin(
             &place.stream,
             (self.config.unit.as_deref(), self.config.host.as_deref()),
             (FORMAT, &self.config.log_source),

@@ -31,7 +31,7 @@ pub struct FilesConfig {
     #[serde(default = "default_exclude")]
     pub exclude: Vec<String>,
     /// Name of the format in the parsers' table, or `auto`.
-    #[serde(default = "default_format")]
+    #[serde(default = "super::auto")]
     pub format: String,
     /// The host the files speak of; the agent's own if absent.
     #[serde(default)]
@@ -46,7 +46,7 @@ pub struct FilesConfig {
     #[serde(default)]
     pub multiline: Joining,
     /// `auto` (UTF-16 by its mark, else UTF-8), or the name of an encoding: `utf-16le`, `windows-1258`, ...
-    #[serde(default = "default_encoding")]
+    #[serde(default = "super::auto")]
     pub encoding: String,
     /// Where reading begins in files that are there when the agent first sees this group.
     #[serde(default)]
@@ -117,12 +117,12 @@ impl Default for FilesConfig {
         Self {
             paths: Vec::new(),
             exclude: default_exclude(),
-            format: default_format(),
+            format: super::auto(),
             host: None,
             unit: None,
             log_source: LogSource::default(),
             multiline: Joining::None,
-            encoding: default_encoding(),
+            encoding: super::auto(),
             read_from: ReadFrom::Beginning,
             mask: None,
         }
@@ -195,14 +195,6 @@ fn default_exclude() -> Vec<String> {
     ["*.gz", "*.bz2", "*.xz", "*.zst"]
         .map(String::from)
         .to_vec()
-}
-
-fn default_encoding() -> String {
-    "auto".into()
-}
-
-fn default_format() -> String {
-    "auto".into()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub struct HttpConfig {
     /// Address and port, for example `127.0.0.1:9200`.
     pub listen: SocketAddr,
     /// Name of the format in the parsers' table, or `auto`.
-    #[serde(default = "default_format")]
+    #[serde(default = "super::auto")]
     pub format: String,
     /// The office of all senders that `units` does not name; the agent's own if absent.
     #[serde(default)]
@@ -80,10 +80,6 @@ impl HttpConfig {
             units: self.units.clone(),
         }
     }
-}
-
-fn default_format() -> String {
-    "auto".into()
 }
 
 fn default_body_bytes_max() -> usize {

@@ -302,7 +302,7 @@ impl<'a> Batches<'a> {
                 && batch.bytes() < self.reading.limits.bytes_max
         });
         if !goes_on {
-            let origin = self.reading.identity.origin(
+            let origin = self.reading.host.origin(
                 &stream,
                 (self.config.unit.as_deref(), self.config.host.as_deref()),
                 (FORMAT, &self.config.log_source),

@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 
-use citywatch_parsers::{LogSource, Origin};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{self, CommandConfig};
 use super::files::lines::BatchLimits;
+use super::host::{Host, stream_from_now};
 use super::http;
 use super::received::{BindError, Counts, Listeners};
 use super::stdin::{self, StdinConfig};
 use super::syslog::{self, Bound};
-use crate::clock;
 use crate::config::AgentConfig;
 use crate::masking::Masking;
 use crate::sink::Sink;
 
 /// Bound and ready to be served.
 pub(crate) struct Receivers {
-    agent: String,
-    unit: String,
-    host: String,
+    host: Host,
     limits: BatchLimits,
     syslog: Vec<Bound>,
     http: Vec<http::Bound>,
@@ -56,9 +53,7 @@ impl Receivers {
             ));
         }
         let receivers = Self {
-            agent: config.name.clone(),
-            unit: config.unit.clone(),
-            host: config.host.clone(),
+            host: Host::of(config),
             limits,
             syslog,
             http,
@@ -76,64 +71,36 @@ impl Receivers {
     }
 
     /// Serves all of them until `shutdown`; what was received by then is handed to the sink.
-    pub(crate) async fn serve(mut self, sink: &Sink, shutdown: &CancellationToken) {
+    pub(crate) async fn serve(self, sink: &Sink, shutdown: &CancellationToken) {
         let mut tasks = JoinSet::new();
-        for (config, counts) in std::mem::take(&mut self.commands) {
-            let origin = self.origin(
-                &format!("command:{}", config.name()),
+        let (host, limits) = (self.host, self.limits);
+        let both = || (sink.clone(), shutdown.clone());
+        for (config, counts) in self.commands {
+            let origin = host.origin(
+                &stream_from_now(&format!("command:{}", config.name())),
                 (config.unit.as_deref(), config.host.as_deref()),
                 (&config.format, &config.log_source),
             );
-            let (sink, shutdown) = (sink.clone(), shutdown.clone());
+            let (sink, shutdown) = both();
             tasks.spawn(command::serve(
-                config,
-                origin,
-                self.limits,
-                sink,
-                counts,
-                shutdown,
+                config, origin, limits, sink, counts, shutdown,
             ));
         }
-        if let Some((config, counts)) = self.stdin.take() {
-            let origin = self.origin(
-                "stdin",
+        if let Some((config, counts)) = self.stdin {
+            let origin = host.origin(
+                &stream_from_now("stdin"),
                 (config.unit.as_deref(), config.host.as_deref()),
                 (&config.format, &config.log_source),
             );
-            let (sink, shutdown) = (sink.clone(), shutdown.clone());
-            tasks.spawn(stdin::serve(
-                config,
-                origin,
-                self.limits,
-                sink,
-                counts,
-                shutdown,
-            ));
+            let (sink, shutdown) = both();
+            tasks.spawn(stdin::serve(config, origin, limits, sink, counts, shutdown));
         }
-        for bound in std::mem::take(&mut self.http) {
-            let (agent, unit) = (self.agent.clone(), self.unit.clone());
-            let (sink, shutdown) = (sink.clone(), shutdown.clone());
+        for bound in self.http {
+            let (sink, shutdown) = both();
+            let (agent, unit) = (host.agent.clone(), host.unit.clone());
             tasks.spawn(http::serve(bound, agent, unit, sink, shutdown));
         }
-        syslog::serve(self.syslog, &self.agent, &self.unit, sink, shutdown).await;
+        syslog::serve(self.syslog, &host.agent, &host.unit, sink, shutdown).await;
         while tasks.join_next().await.is_some() {}
-    }
-
-    /// The stream's name carries the time of the start, from which its positions count.
-    fn origin(
-        &self,
-        name: &str,
-        (unit, host): (Option<&str>, Option<&str>),
-        (format, log_source): (&str, &LogSource<'static>),
-    ) -> Origin {
-        let stream = format!("{name}#{:x}", clock::now().as_micros());
-        Origin {
-            unit: unit.unwrap_or(&self.unit).into(),
-            agent: self.agent.as_str().into(),
-            stream: stream.as_str().into(),
-            host: Some(host.unwrap_or(&self.host).into()),
-            format: format.into(),
-            log_source: log_source.clone(),
-        }
     }
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use citywatch_parsers::{LogSource, Origin, RecordBatch};
+use citywatch_parsers::RecordBatch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::evtx::{self, EvtxConfig};
 use super::files::lines::BatchLimits;
+use super::host::Host;
 use super::journald::{self, JournaldConfig};
 use super::received::{Counts, Listeners, RETRY_AFTER};
 use crate::config::AgentConfig;
@@ -26,7 +27,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 /// What each of these sources is given.
 #[derive(Clone)]
 pub(crate) struct Reading {
-    pub(crate) identity: Identity,
+    pub(crate) host: Host,
     pub(crate) limits: BatchLimits,
     pub(crate) sink: Sink,
     pub(crate) shutdown: CancellationToken,
@@ -46,14 +47,6 @@ impl From<MaskingError> for OpenError {
     }
 }
 
-/// Whose records they are, where a source does not say otherwise.
-#[derive(Clone)]
-pub(crate) struct Identity {
-    pub(crate) agent: String,
-    pub(crate) unit: String,
-    pub(crate) host: String,
-}
-
 /// Whether a batch is where it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a position moves only over what is durable"]
@@ -61,25 +54,6 @@ pub(crate) enum Delivered {
     Durable,
     /// The agent stops: it may or may not have arrived.
     NotKnown,
-}
-
-impl Identity {
-    /// The origin of a stream's records.
-    pub(crate) fn origin(
-        &self,
-        stream: &str,
-        (unit, host): (Option<&str>, Option<&str>),
-        (format, log_source): (&str, &LogSource<'static>),
-    ) -> Origin {
-        Origin {
-            unit: unit.unwrap_or(&self.unit).into(),
-            agent: self.agent.as_str().into(),
-            stream: stream.into(),
-            host: Some(host.unwrap_or(&self.host).into()),
-            format: format.into(),
-            log_source: log_source.clone(),
-        }
-    }
 }
 
 impl Reading {

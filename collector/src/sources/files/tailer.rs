@@ -22,6 +22,7 @@ use super::tailed::{Look, TailedFile, Watch};
 use crate::agent::SharedStatus;
 use crate::masking::Masker;
 use crate::sink::{Sink, SinkError, SinkTicket};
+use crate::sources::host::Host;
 use crate::status::{SourceState, SourceStatus};
 
 /// How often sizes are looked at: also how long records are collected into a batch.
@@ -36,9 +37,7 @@ const RESEND_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// What the thread is given.
 pub(crate) struct TailerSettings {
-    pub(crate) agent: String,
-    pub(crate) unit: String,
-    pub(crate) host: String,
+    pub(crate) host: Host,
     pub(crate) groups: Vec<FilesConfig>,
     /// What is masked of each group.
     pub(crate) maskers: Vec<Option<Arc<Masker>>>,

@@ -40,7 +40,7 @@ fn start_with(change: impl FnOnce(&mut HttpConfig, &Path)) -> Running {
         state_dir: dir.path().join("state"),
         http: vec![HttpConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
-            format: default_format(),
+            format: "auto".into(),
             unit: None,
             units: BTreeMap::from([("127.0.0.0/8".into(), "ward-4".into())]),
             body_bytes_max: BODY_BYTES,

@@ -307,16 +307,12 @@ impl Tailer {
 
     fn origin(&self, group: usize, stream: &str) -> Arc<Origin> {
         let config = &self.settings.groups[group];
-        Arc::new(Origin {
-            unit: config.unit.as_deref().unwrap_or(&self.settings.unit).into(),
-            agent: self.settings.agent.as_str().into(),
-            stream: stream.into(),
-            host: Some(config.host.as_deref().unwrap_or(&self.settings.host).into()),
-            format: coding::format_in(&config.encoding, &config.format)
-                .as_str()
-                .into(),
-            log_source: config.log_source.clone(),
-        })
+        let format = coding::format_in(&config.encoding, &config.format);
+        Arc::new(self.settings.host.origin(
+            stream,
+            (config.unit.as_deref(), config.host.as_deref()),
+            (&format, &config.log_source),
+        ))
     }
 }
 
