@@ -1,6 +1,7 @@
 //! `citywatch rules`: work with Sigma rules.
 
 pub(super) mod blocks;
+mod check;
 mod correlated;
 mod eval;
 mod evaluator;
@@ -26,6 +27,8 @@ use clap::Subcommand;
 pub enum RulesCommand {
     /// Match files of records against rules: one JSON line per match
     Eval(eval::EvalArgs),
+    /// Check rules: form, conventions, and what can never match
+    Check(check::CheckArgs),
     /// Run the tests that lie beside rules
     Test(test::TestArgs),
     /// Show why a rule matches an event, or why not and what came nearest
@@ -36,6 +39,7 @@ pub enum RulesCommand {
 pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
     match command {
         RulesCommand::Eval(args) => eval::run(args),
+        RulesCommand::Check(args) => check::run(&args),
         RulesCommand::Test(args) => test::run(&args),
         RulesCommand::Explain(args) => explain::run(&args),
     }
