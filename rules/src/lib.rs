@@ -13,6 +13,7 @@ pub mod correlation;
 pub mod error;
 pub mod explain;
 pub mod fold;
+pub mod format;
 mod load;
 pub mod millionths;
 mod number;
@@ -21,6 +22,7 @@ mod pcre;
 pub mod reference;
 pub mod rule;
 pub mod rule_tests;
+pub mod survey;
 #[doc(hidden)]
 pub mod vectors;
 pub mod ways;

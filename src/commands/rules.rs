@@ -1,18 +1,25 @@
 //! `citywatch rules`: work with Sigma rules.
 
+mod bench;
 pub(super) mod blocks;
 mod check;
 mod correlated;
+mod diff;
 mod eval;
 mod evaluator;
 mod explain;
 mod exports;
+mod fetch;
+mod fmt;
 pub(super) mod inputs;
 mod joining;
 mod lanes;
 mod line_buffer;
 mod lines;
+mod loaded;
+mod new;
 mod records;
+mod stats;
 mod style;
 mod test;
 mod words;
@@ -33,6 +40,22 @@ pub enum RulesCommand {
     Test(test::TestArgs),
     /// Show why a rule matches an event, or why not and what came nearest
     Explain(explain::ExplainArgs),
+    /// Write rule files in their canonical form; comments are kept
+    Fmt(fmt::FmtArgs),
+    /// Write a rule to begin with, from questions or from an event
+    New(new::NewArgs),
+    /// Show what changes when one rule set takes another's place, over the same events
+    Diff(diff::DiffArgs),
+    /// Measure what each rule costs, the dearest first
+    Bench(bench::BenchArgs),
+    /// Take rules from an archive or a git directory, pinned by a hash
+    Fetch(fetch::FetchArgs),
+    /// Count rules by level, status, log source and kinds of tests
+    Stats(stats::StatsArgs),
+    /// List the fields that rules ask, and those that events do not have
+    Fields(stats::FieldsArgs),
+    /// Show which techniques of ATT&CK rules cover, also as a layer of the Navigator
+    Coverage(stats::CoverageArgs),
 }
 
 /// Runs one of them.
@@ -42,5 +65,13 @@ pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
         RulesCommand::Check(args) => check::run(&args),
         RulesCommand::Test(args) => test::run(&args),
         RulesCommand::Explain(args) => explain::run(&args),
+        RulesCommand::Fmt(args) => fmt::run(&args),
+        RulesCommand::New(args) => new::run(&args),
+        RulesCommand::Diff(args) => diff::run(&args),
+        RulesCommand::Bench(args) => bench::run(&args),
+        RulesCommand::Fetch(args) => fetch::run(&args),
+        RulesCommand::Stats(args) => stats::stats(&args),
+        RulesCommand::Fields(args) => stats::fields(&args),
+        RulesCommand::Coverage(args) => stats::coverage(&args),
     }
 }

@@ -211,7 +211,7 @@ pub const CATALOGUE: &[Kind] = &[
     kind("CW312", "invalid-regex", Error, "A regular expression cannot be read.", "Mend it."),
     kind("CW313", "backtracking-regex", Error, "A regular expression needs backtracking (look-around, backreference), which hostile text could make run for ever.", "Write a second search and join the two in the condition."),
     kind("CW314", "large-regex", Error, "A regular expression is too large.", "Split it, or use smaller counts."),
-    kind("CW315", "dear-regex", Warning, "A regular expression requires no three characters in a row, so it runs over every value.", "Add a literal part, or a search that is cheap beside it."),
+    kind("CW315", "dear-regex", Warning, "A regular expression requires no two characters in a row, so it runs over every value.", "Add a literal part, or a search that is cheap beside it."),
     kind("CW316", "idle-regex-ends", Info, "`.*` at an end of a regular expression says nothing.", "Remove it."),
     kind("CW317", "plain-regex", Info, "A regular expression has nothing of one.", "Write `|contains`."),
     kind("CW318", "dot-in-regex", Warning, "An unescaped dot stands in a file's name.", "Write `\\.`."),

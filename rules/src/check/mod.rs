@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub use catalogue::{CATALOGUE, Kind, Severity, kind_by_code};
 pub use fields::fields_of;
 pub use fix::{Fix, apply};
+pub(crate) use metadata::KEY_ORDER;
+pub(crate) use tags::{TACTICS, is_technique};
 
 use crate::load::{LoadOptions, RuleSet, RuleSource};
 use crate::rule::Position;

@@ -5,7 +5,7 @@ use super::searches::Item;
 use crate::rule::Position;
 
 /// Characters in a row that must stand in a text for the search to be cheap.
-const LITERAL_CHARS_MIN: usize = 3;
+const LITERAL_CHARS_MIN: usize = 2;
 
 pub(super) fn check(item: &Item<'_>, text: &str, at: Position, notes: &mut Notes<'_>) {
     let special = |c: char| {

@@ -28,6 +28,17 @@ pub(super) fn check(document: &Document<'_>, item: &Item<'_>, notes: &mut Notes<
     ]
     .iter()
     .any(|modifier| item.has(modifier));
+    // Once for all values: some lists are about such characters.
+    if let Some((_, at)) = values
+        .iter()
+        .find(|(value, _)| value.text.chars().any(is_invisible))
+    {
+        notes.add(
+            "CW337",
+            *at,
+            "the value holds characters that cannot be seen",
+        );
+    }
     for (value, at) in &values {
         if item.has("re") {
             regexes::check(item, &value.text, *at, notes);
@@ -240,7 +251,9 @@ fn wildcards(
     }
     if relation == Some("contains") && !item.has("all") {
         let length = text.chars().filter(|c| !matches!(c, '*' | '?')).count();
-        if length < CONTAINED_CHARS_MIN && length > 0 && !text.chars().all(|c| c.is_numeric()) {
+        // A letter beyond ASCII is rare by itself.
+        let is_common = text.is_ascii() && !text.chars().all(|c| c.is_numeric());
+        if length < CONTAINED_CHARS_MIN && length > 0 && is_common {
             notes.add(
                 "CW332",
                 at,
@@ -250,7 +263,8 @@ fn wildcards(
             );
         }
     }
-    if text.ends_with("\\*") && !text.ends_with("\\\\*") && relation.is_none() {
+    let has_path = text[..text.len().saturating_sub(2)].contains('\\');
+    if text.ends_with("\\*") && !text.ends_with("\\\\*") && relation.is_none() && has_path {
         notes.add("CW331", at, format!("{text:?} ends with an escaped star, a real `*`; write `\\\\*` for a backslash and anything"));
     }
 }

@@ -13,6 +13,8 @@ use citywatch_rules::rule::Position;
 use citywatch_rules::{LoadOptions, RuleSource};
 use clap::{Args, ValueEnum};
 
+pub(super) use fixing::replace;
+
 use crate::config::Config;
 use crate::report::UsageError;
 use crate::rule_files;
