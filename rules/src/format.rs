@@ -160,6 +160,7 @@ fn write_section(lines: &[&str], made: &mut String) {
     let mut open: Vec<(usize, bool, usize)> = vec![(0, false, 0)];
     // Within `|` or `>`: the indentation of its key, and the shift of its lines once the first is known.
     let mut block: Option<(usize, usize, Option<isize>)> = None;
+    let mut comments: Vec<&str> = Vec::new();
     for (number, line) in lines.iter().enumerate() {
         let trimmed = line.trim_start_matches(' ');
         let indent = line.len() - trimmed.len();
@@ -181,8 +182,12 @@ fn write_section(lines: &[&str], made: &mut String) {
         if trimmed.trim().is_empty() {
             continue;
         }
+        if trimmed.starts_with('#') {
+            comments.push(trimmed.trim_end());
+            continue;
+        }
         let is_item = trimmed.starts_with("- ") || trimmed == "-";
-        if number > 0 && !trimmed.starts_with('#') {
+        if number > 0 {
             while open.len() > 1
                 && open
                     .last()
@@ -201,6 +206,8 @@ fn write_section(lines: &[&str], made: &mut String) {
         }
         let new = open.last().map_or(0, |level| level.2);
         let new = if number == 0 { 0 } else { new };
+        // Comments stand where what they speak of stands.
+        write_comments(&mut comments, new, made);
         made.push_str(&" ".repeat(new));
         made.push_str(trimmed.trim_end());
         made.push('\n');
@@ -220,13 +227,18 @@ fn write_section(lines: &[&str], made: &mut String) {
                     .trim_end()
                     .ends_with([':', '-']));
         if is_block {
-            let (key_indent, key_new) = if is_item {
-                (indent, new)
-            } else {
-                (indent, new)
-            };
-            block = Some((key_indent, key_new, None));
+            block = Some((indent, new, None));
         }
+    }
+    let new = open.last().map_or(0, |level| level.2);
+    write_comments(&mut comments, new, made);
+}
+
+fn write_comments(comments: &mut Vec<&str>, indent: usize, made: &mut String) {
+    for comment in comments.drain(..) {
+        made.push_str(&" ".repeat(indent));
+        made.push_str(comment);
+        made.push('\n');
     }
 }
 
