@@ -11,7 +11,7 @@ mod document;
 mod filter;
 mod item;
 mod keys;
-pub(crate) mod modifiers;
+mod modifiers;
 mod placeholders;
 mod values;
 
@@ -73,15 +73,6 @@ pub struct RuleSet {
 impl RuleSet {
     /// Reads all sources. What is wrong with one rule is a problem of that rule alone.
     pub fn load(sources: impl IntoIterator<Item = RuleSource>, options: &LoadOptions) -> RuleSet {
-        Self::load_visiting(sources, options, &mut |_, _| {})
-    }
-
-    /// The same; `visit` sees each document before it is read as a rule.
-    pub(crate) fn load_visiting(
-        sources: impl IntoIterator<Item = RuleSource>,
-        options: &LoadOptions,
-        visit: &mut dyn FnMut(&RuleSource, &crate::yaml::Document<'_>),
-    ) -> RuleSet {
         let allowance = Allowance::new(options);
         let mut loader = bind::Binder::new(&allowance);
         for source in sources {
@@ -113,7 +104,6 @@ impl RuleSet {
                     });
                     break;
                 }
-                visit(&source, &yaml);
                 let left = allowance.left();
                 let added = match document::read(&source.path, &yaml, &allowance) {
                     Ok(document) => loader.add(document),

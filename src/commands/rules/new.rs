@@ -239,6 +239,15 @@ fn telling_fields(event: &Event<'_>, draft: &mut Draft) {
         let Some(value) = telling_value(field.value) else {
             continue;
         };
+        // The log source says these already.
+        let is_said = !draft.log_source.category.is_empty()
+            && matches!(
+                name.as_str(),
+                "eventid" | "channel" | "provider_name" | "sourcename"
+            );
+        if is_said {
+            continue;
+        }
         let is_passing = PASSING.iter().any(|part| name.contains(part))
             || value.chars().count() > VALUE_CHARS_MAX
             || value.contains('\n');
