@@ -147,7 +147,7 @@ fn attack(name: &str, at: Position, notes: &mut Notes<'_>) {
         );
         return;
     }
-    let looks_numbered = name.starts_with(|c| matches!(c, 't' | 'g' | 's' | 'm' | 'a' | 'd'))
+    let looks_numbered = name.starts_with(['t', 'g', 's', 'm', 'a', 'd'])
         && name.chars().skip(1).any(|c| c.is_ascii_digit());
     if looks_numbered {
         notes.add(

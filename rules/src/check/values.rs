@@ -222,14 +222,12 @@ fn wildcards(
                 }
             }
         }
-        None if item.field.is_empty() => {
-            if begins || ends {
-                notes.add(
-                    "CW309",
-                    at,
-                    "a keyword is found anywhere; wildcards at its ends say nothing",
-                );
-            }
+        None if item.field.is_empty() && (begins || ends) => {
+            notes.add(
+                "CW309",
+                at,
+                "a keyword is found anywhere; wildcards at its ends say nothing",
+            );
         }
         None if begins || ends => {
             let better = match (begins, ends) {

@@ -214,16 +214,10 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let old = load(&args.old, args.config.as_deref())?;
     let new = load(&args.new, args.config.as_deref())?;
     let format = InputFormat::of_name(&args.format, &new.context.definitions)?;
-    for path in args
-        .files
-        .iter()
-        .filter(|path| path.as_os_str() != "-" && !path.exists())
-    {
-        return Err(crate::report::UsageError(format!(
-            "{}: there is no such file",
-            path.display()
-        ))
-        .into());
+    let is_missing = |path: &&PathBuf| path.as_os_str() != "-" && !path.exists();
+    if let Some(path) = args.files.iter().find(is_missing) {
+        let words = format!("{}: there is no such file", path.display());
+        return Err(crate::report::UsageError(words).into());
     }
     let mut left_out = old.left_out + new.left_out;
     let mut comparing = Comparing {

@@ -203,7 +203,7 @@ fn junit(checked: &Checked, out: &mut impl Write) -> std::io::Result<()> {
                         remark.message
                     )
                 };
-                let lines: Vec<String> = remarks.iter().map(|remark| line(remark)).collect();
+                let lines: Vec<String> = remarks.iter().map(line).collect();
                 writeln!(
                     out,
                     "><failure message=\"{} remarks\">{}</failure></testcase>",
