@@ -157,7 +157,10 @@ fn an_agent_lives_from_its_token_to_its_revocation() {
     // One clock on one machine.
     let offset_us = heard["clock_offset_us"].as_i64().unwrap();
     assert!(offset_us.abs() < 60_000_000, "{heard}");
-    assert!(heard["certificate_until"].as_i64().unwrap() > 1_700_000_000, "{heard}");
+    assert!(
+        heard["certificate_until"].as_i64().unwrap() > 1_700_000_000,
+        "{heard}"
+    );
 
     let listed = ca(dir.path(), &["list"]);
     assert!(

@@ -103,9 +103,18 @@ fn with_remedy(reason: &str) -> String {
             "certificate verify failed",
             "the broker's certificate is not of the authority in `tls.ca`, has expired, or is for another name",
         ),
-        ("broker certificate could not be verified", "the broker's certificate is not of the authority in `tls.ca`, has expired, or is for another name"),
-        ("alert", "the broker does not take this side's certificate: is it of the authority that the broker trusts?"),
-        ("SSL", "TLS could not be agreed on: are address and `tls` right?"),
+        (
+            "broker certificate could not be verified",
+            "the broker's certificate is not of the authority in `tls.ca`, has expired, or is for another name",
+        ),
+        (
+            "alert",
+            "the broker does not take this side's certificate: it has expired, or is not of an authority that the broker trusts",
+        ),
+        (
+            "SSL",
+            "TLS could not be agreed on: are address and `tls` right?",
+        ),
     ];
     let is_tls = reason.contains("SSL");
     let meaning = meanings.iter().find(|(part, _)| reason.contains(part));
