@@ -102,10 +102,10 @@ struct No {
 }
 
 impl No {
-    fn new(status: StatusCode, reason: impl ToString) -> Self {
+    fn new(status: StatusCode, reason: impl Into<String>) -> Self {
         Self {
             status,
-            reason: reason.to_string(),
+            reason: reason.into(),
             retry_after: None,
         }
     }
@@ -140,7 +140,7 @@ impl From<AuthorityError> for No {
                 "the authority cannot work at the moment; its log says why",
             );
         }
-        Self::new(status, error)
+        Self::new(status, error.to_string())
     }
 }
 
@@ -221,7 +221,7 @@ async fn issue(
     let (valid, now) = (server.parts.valid, SystemTime::now());
     let signed = tokio::task::spawn_blocking(move || sign(&authority, valid, now)).await;
     let issued = signed
-        .map_err(|error| No::new(StatusCode::INTERNAL_SERVER_ERROR, error))?
+        .map_err(|error| No::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
         .map_err(No::from)?;
     let seconds = |time: SystemTime| {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -241,7 +241,7 @@ fn known(server: &Server, peer: &Peer) -> Result<Arc<Vouched>, No> {
     let verifier = &server.parts.verifier;
     verifier
         .certificate(shown, SystemTime::now())
-        .map_err(|refusal| No::new(StatusCode::FORBIDDEN, refusal))
+        .map_err(|refusal| No::new(StatusCode::FORBIDDEN, refusal.to_string()))
 }
 
 async fn batch(

@@ -1,7 +1,7 @@
 //! `citywatch-agent enroll`: the key is made here, its certificate comes from the system's authority.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use citywatch_collector::authority::Token;
@@ -68,7 +68,7 @@ pub(crate) fn enroll(args: &EnrollArgs) -> ExitCode {
 }
 
 /// The configuration, or its defaults while there is none.
-fn config(path: &PathBuf) -> Result<AgentConfig, String> {
+fn config(path: &Path) -> Result<AgentConfig, String> {
     if path.exists() {
         AgentConfig::load(path).map_err(|error| error.to_string())
     } else {

@@ -101,7 +101,7 @@ fn main() -> ExitCode {
     }
     match command {
         Command::Check(_) => check::check(&config, identity.as_deref()),
-        _ => run::run(&config, identity),
+        _ => run::run(&config, identity.as_ref()),
     }
 }
 

@@ -21,7 +21,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 const FINISH_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until a signal, or the end of standard input if nothing else is read; 0 after a clean end, 1 when something the agent needs fails.
-pub(crate) fn run(config: &AgentConfig, identity: Option<Arc<Identity>>) -> ExitCode {
+pub(crate) fn run(config: &AgentConfig, identity: Option<&Arc<Identity>>) -> ExitCode {
     let filter =
         EnvFilter::try_from_env("CITYWATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -40,7 +40,7 @@ pub(crate) fn run(config: &AgentConfig, identity: Option<Arc<Identity>>) -> Exit
         let shutdown = CancellationToken::new();
         let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         let (Ok(interrupt), Ok(terminate)) = signals else { return failed("cannot listen for signals") };
-        let sink = match open_sink(config, identity.clone()) {
+        let sink = match open_sink(config, identity.cloned()) {
             Ok(sink) => sink,
             Err(error) => return super::refuse(&error),
         };
@@ -48,9 +48,9 @@ pub(crate) fn run(config: &AgentConfig, identity: Option<Arc<Identity>>) -> Exit
             Ok(agent) => agent,
             Err(error) => return failed(&error.to_string()),
         };
-        let caretaker = Caretaker::new(config, identity.clone(), agent.monitor(), sink);
+        let caretaker = Caretaker::new(config, identity.cloned(), agent.monitor(), sink);
         tokio::spawn(caretaker.run(shutdown.clone()));
-        match &identity {
+        match identity {
             Some(identity) => {
                 let current = identity.current();
                 tracing::info!(holder = %current.holder, serial = current.note.serial, days_left = current.left(SystemTime::now()).as_secs() / 86_400, "batches are signed");
