@@ -3,7 +3,7 @@
 #
 # usage: deploy/setup.sh [--for demo|test] [--check]
 #   --for demo   what `make demo` needs (default): compiler tools, the ClickHouse engine as a library
-#   --for test   the same, and a Kafka broker, a Java runtime for it, and a browser
+#   --for test   the same, and a Kafka broker, a Java runtime for it, rsyslog and syslog-ng as producers, and a browser
 #   --check      only says what is missing; exit 1 if anything is
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,6 +54,7 @@ chromium:browser_test
 dpkg-dev:names_the_libraries_of_the_agents_package
 curl:asks_whether_the_server_under_test_is_ready
 procps:process_checks_in_end-to-end_tests
+rsyslog-kafka:the_test_that_runs_rsyslog_as_a_producer
 systemd:the_agent_reads_journals_through_journalctl
 systemd-journal-remote:writes_the_journals_of_those_tests
 "
@@ -104,6 +105,7 @@ done
 deploy/chdb-fetch.sh --check >/dev/null 2>&1 || steps+=("fetch the ClickHouse engine as a library (chDB, 178 MB packed, into the cache)")
 if [ "$profile" = test ]; then
   deploy/kafka-dev.sh check >/dev/null 2>&1 || steps+=("fetch the Kafka broker (Apache Kafka 4.0, 53 MB, into the cache)")
+  deploy/syslog-ng-fetch.sh --check || steps+=("fetch syslog-ng (Debian's packages, 2 MB, into the cache: installed they would exclude rsyslog)")
 fi
 
 if [ ${#steps[@]} -eq 0 ]; then
@@ -142,5 +144,6 @@ fi
 deploy/chdb-fetch.sh
 if [ "$profile" = test ]; then
   deploy/kafka-dev.sh fetch
+  deploy/syslog-ng-fetch.sh
 fi
 echo "setup: done"

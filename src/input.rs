@@ -179,6 +179,16 @@ impl Input {
     }
 }
 
+/// What there is to say of topics that are not there.
+fn missing(topics: &[String]) -> Option<String> {
+    (!topics.is_empty()).then(|| {
+        format!(
+            "not there: topic {}; make it, or take it out of [kafka.topics]",
+            topics.join(", ")
+        )
+    })
+}
+
 /// How far the engine is behind its partitions; as far as can be while Kafka does not answer.
 pub fn kafka_backlog(monitor: &ConsumerMonitor) -> Backlog {
     let connection = monitor.status().connection;
@@ -216,7 +226,11 @@ pub fn start_consumer(
     tokio::spawn(async move {
         let mut shown = None;
         while !shutdown.is_cancelled() {
-            let error = monitor.status().connection.last_error;
+            let status = monitor.status();
+            let error = status
+                .connection
+                .last_error
+                .or_else(|| missing(&status.missing_topics));
             if shown.as_ref() != Some(&error) {
                 match &error {
                     None => parts.set("kafka", PartState::Running, brokers.clone()),

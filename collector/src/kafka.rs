@@ -10,6 +10,7 @@ mod connection;
 mod consumer;
 mod lanes;
 mod producer;
+mod senders;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,14 @@ pub struct TopicConfig {
     pub format: String,
     /// Whether only batches signed by our agents are taken; everything else becomes a dead letter.
     pub require_signed: bool,
+    /// Time zone of times that name none (IANA name); without it, the engine's.
+    pub time_zone: Option<String>,
+    /// Offices of devices that send through a relay, by their address: `"10.20.7.0/24" = "ward-7"`. The narrowest
+    /// range decides; who is of none is of `unit`.
+    pub units_by_address: BTreeMap<String, String>,
+    /// The member of JSON messages that holds the device's address. Without it: `fromhost-ip`, `source_ip`, `SOURCEIP`,
+    /// `MessageSourceAddress`, the message's key, or the host in a syslog header.
+    pub address_field: Option<String>,
 }
 
 impl Default for TopicConfig {
@@ -91,6 +100,9 @@ impl Default for TopicConfig {
             unit: "local".into(),
             format: "auto".into(),
             require_signed: false,
+            time_zone: None,
+            units_by_address: BTreeMap::new(),
+            address_field: None,
         }
     }
 }
@@ -139,6 +151,22 @@ impl ConsumerConfig {
         let mut problems = connection_problems(&self.brokers, self.tls.as_ref());
         if self.topics.is_empty() {
             problems.push("topics: empty; name at least one topic to read".into());
+        }
+        for (name, topic) in &self.topics {
+            for range in topic.units_by_address.keys() {
+                if senders::AddressRange::parse(range).is_none() {
+                    problems.push(format!(
+                        "topics.\"{name}\".units_by_address: \"{range}\" is no range of addresses; write it as 10.20.0.0/16, without bits beyond its length"
+                    ));
+                }
+            }
+            if let Some(zone) = &topic.time_zone
+                && !citywatch_parsers::is_time_zone(zone)
+            {
+                problems.push(format!(
+                    "topics.\"{name}\".time_zone: \"{zone}\" is not known; use a name such as Asia/Ho_Chi_Minh"
+                ));
+            }
         }
         if self.group.is_empty() {
             problems.push("group: empty; name the engines' consumer group".into());

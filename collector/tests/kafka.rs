@@ -445,6 +445,64 @@ async fn a_second_engine_takes_over_without_repetition_of_what_is_stored() {
     second.stop().await;
 }
 
+/// Writes a message as others' agents do.
+fn write(broker: &Broker, topic: &str, payload: &str) {
+    let producer: BaseProducer = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", broker.address())
+        .create()
+        .unwrap();
+    let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).payload(payload.as_bytes());
+    producer.send(record).unwrap();
+    producer.flush(PATIENCE).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_vanishes_is_told_and_the_others_go_on() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    for topic in ["vanishes", "stays"] {
+        broker.topic(topic, 1, &[]);
+        write(&broker, topic, "before");
+    }
+    let mut config = consumer_config(broker.address(), "vanishes");
+    let settings = config.topics["vanishes"].clone();
+    config.topics.insert("stays".to_owned(), settings);
+    let mut reading = Reading::start(&config);
+    for _ in 0..2 {
+        reading.next().await.receipt.acknowledge();
+    }
+
+    let admin: rdkafka::admin::AdminClient<_> = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", broker.address())
+        .create()
+        .unwrap();
+    let options = rdkafka::admin::AdminOptions::new();
+    admin.delete_topics(&["vanishes"], &options).await.unwrap();
+    reading
+        .until("the missing topic to be told", |status| {
+            status.missing_topics == ["vanishes"]
+        })
+        .await;
+    write(&broker, "stays", "after");
+    let delivery = reading.next().await;
+    assert_eq!(delivery.batch.get(0).unwrap().raw, b"after");
+    delivery.receipt.acknowledge();
+
+    // Made anew, it is read again.
+    broker.topic("vanishes", 1, &[]);
+    write(&broker, "vanishes", "anew");
+    let delivery = reading.next().await;
+    assert_eq!(&*delivery.batch.origin.agent.0, "kafka/vanishes");
+    delivery.receipt.acknowledge();
+    reading
+        .until("no topic to be missing", |status| {
+            status.missing_topics.is_empty()
+        })
+        .await;
+    reading.stop().await;
+}
+
 fn note(seen: &mut BTreeMap<(String, u64), u32>, delivery: Delivery) {
     for record in delivery.batch.iter() {
         *seen

@@ -8,6 +8,8 @@ pub struct FormatName<'f> {
     pub name: &'f str,
     /// The encoding of records that are no UTF-8.
     pub charset: Option<&'f str>,
+    /// The time zone of records that name none.
+    pub zone: Option<&'f str>,
     /// The lines at the top of the file that say what columns there are. It comes last, for it may hold anything.
     pub header: Option<&'f str>,
     /// A parameter that there is not.
@@ -41,6 +43,8 @@ impl<'f> FormatName<'f> {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             if key.trim().eq_ignore_ascii_case("charset") {
                 found.charset = Some(value.trim());
+            } else if key.trim().eq_ignore_ascii_case("zone") {
+                found.zone = Some(value.trim());
             } else if !parameter.trim().is_empty() {
                 found.unknown = Some(parameter.trim());
             }
@@ -58,10 +62,13 @@ impl<'f> FormatName<'f> {
         } else {
             self.name
         };
-        match self.charset {
-            Some(charset) => format!("{name}; charset={charset}; header={header}"),
-            None => format!("{name}; header={header}"),
+        let mut text = name.to_owned();
+        for (key, value) in [("charset", self.charset), ("zone", self.zone)] {
+            if let Some(value) = value {
+                text += &format!("; {key}={value}");
+            }
         }
+        text + &format!("; header={header}")
     }
 }
 

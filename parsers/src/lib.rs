@@ -46,5 +46,5 @@ pub use layouts::{Layouts, NameOrder};
 pub use parse::{Parser, parse_batch, parse_record};
 pub use pivots::{Pivots, pivots};
 pub use record::{AgentId, Origin, Record, RecordBatch, RecordId, StreamId, UnitId};
-pub use time::Timestamp;
+pub use time::{Timestamp, is_time_zone};
 pub use view::EventJson;

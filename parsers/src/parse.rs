@@ -1,6 +1,7 @@
 //! From a batch to its events: picks the grammar, falls back when it does not fit, keeps the bounds.
 
 use bumpalo::Bump;
+use jiff::tz::TimeZone;
 
 use crate::classify;
 use crate::context::ParseContext;
@@ -39,20 +40,52 @@ pub(crate) struct Scratch {
 pub struct Parser {
     context: ParseContext,
     scratch: Scratch,
+    zone: Zone,
+}
+
+/// The zone of times that name none: that of the context, unless a source's format names another.
+struct Zone {
+    of_context: TimeZone,
+    /// The name that is in force instead.
+    named: Option<Box<str>>,
 }
 
 impl Parser {
     /// A parser with these settings.
     pub fn new(context: ParseContext) -> Self {
+        let zone = Zone {
+            of_context: context.default_zone.clone(),
+            named: None,
+        };
         Self {
             context,
             scratch: Scratch::default(),
+            zone,
         }
     }
 
     /// Reads with these definitions from the next record on.
     pub fn set_definitions(&mut self, definitions: Definitions) {
         self.context.definitions = definitions;
+    }
+
+    /// Takes times without a zone as the source's format says from now on.
+    #[inline]
+    fn follow_zone(&mut self, format: &str) {
+        if self.zone.named.is_some() || format.as_bytes().contains(&b';') {
+            self.change_zone(FormatName::of(format).zone);
+        }
+    }
+
+    fn change_zone(&mut self, named: Option<&str>) {
+        if self.zone.named.as_deref() == named {
+            return;
+        }
+        self.zone.named = named.map(Box::from);
+        let known = named.and_then(|name| TimeZone::get(name).ok());
+        self.context.default_zone = known.unwrap_or_else(|| self.zone.of_context.clone());
+        // What was worked out for a date holds for its zone only.
+        self.scratch.dates = when::Dates::default();
     }
 
     /// The events of all records of `batch`, in order, appended to `events`.
@@ -63,7 +96,10 @@ impl Parser {
         events: &mut Vec<Event<'a>>,
     ) {
         events.reserve(batch.len());
-        let Self { context, scratch } = self;
+        self.follow_zone(&batch.origin.format);
+        let Self {
+            context, scratch, ..
+        } = self;
         let named = Named::of(&batch.origin.format, context);
         tell_header(&batch.origin, named, context, scratch);
         let mut checked = Checked::default();
@@ -83,7 +119,10 @@ impl Parser {
         arena: &'a Bump,
         events: &mut Vec<Event<'a>>,
     ) {
-        let Self { context, scratch } = self;
+        self.follow_zone(&record.origin.format);
+        let Self {
+            context, scratch, ..
+        } = self;
         let named = Named::of(&record.origin.format, context);
         tell_header(record.origin, named, context, scratch);
         read_record(record, None, named, context, scratch, arena, events);
@@ -235,6 +274,8 @@ struct Named<'a> {
     encoding: Option<Charset>,
     /// What the top of the file says about its columns.
     header: Option<&'a str>,
+    /// A zone that there is not.
+    unknown_zone: Option<&'a str>,
     /// A parameter that there is not.
     unknown: Option<&'a str>,
 }
@@ -252,6 +293,7 @@ impl<'n> Named<'n> {
             name,
             charset,
             header,
+            zone,
             unknown,
         } = FormatName::of(named);
         let format = match name {
@@ -264,6 +306,7 @@ impl<'n> Named<'n> {
             charset,
             encoding: charset.and_then(encoding),
             header,
+            unknown_zone: zone.filter(|name| TimeZone::get(name).is_err()),
             unknown,
         }
     }
@@ -300,7 +343,13 @@ fn text_of<'a>(draft: &mut Draft<'a, '_>, utf8: Option<&'a str>, named: Named<'_
     if let Some(unknown) = named.unknown {
         draft.note(
             ProblemKind::FormatMismatch,
-            format!("a format has no parameter `{unknown}`; charset and header are known"),
+            format!("a format has no parameter `{unknown}`; charset, zone and header are known"),
+        );
+    }
+    if let Some(zone) = named.unknown_zone {
+        draft.note(
+            ProblemKind::FormatMismatch,
+            format!("there is no time zone `{zone}`; the engine's is taken"),
         );
     }
     let utf8 = utf8.filter(|text| text.len() == raw.len());

@@ -42,3 +42,7 @@ impl fmt::Display for Timestamp {
         }
     }
 }
+/// Whether there is a time zone of this name.
+pub fn is_time_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}

@@ -6,9 +6,9 @@
 
 mod assignment;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,10 @@ use assignment::{Context, SharedState};
 
 use super::connection::{Connection, ConnectionWatch};
 use super::lanes::{Collected, Lanes, Partition, position_of};
-use super::{ConsumerConfig, HEADER_FORMAT, HEADER_FRAMING, HEADERS_LOG_SOURCE, client_config};
+use super::senders::UnitsByAddress;
+use super::{
+    ConsumerConfig, HEADER_FORMAT, HEADER_FRAMING, HEADERS_LOG_SOURCE, TopicConfig, client_config,
+};
 use crate::clock;
 use crate::delivery::{Acknowledged, Delivery, Receipt};
 use crate::frame::{self, FRAMING_PACKED, sealed};
@@ -42,6 +45,9 @@ const END_PATIENCE: Duration = Duration::from_secs(30);
 /// A longer value of a header names no log source.
 const LOG_SOURCE_BYTES_MAX: usize = 64;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How often it is asked whether the topics are there, and how long that may hold up the records.
+const TOPICS_EVERY: Duration = Duration::from_secs(10);
+const TOPICS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a consumer cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +67,8 @@ pub struct ConsumerStatus {
     pub connection: Connection,
     /// Partitions assigned to this engine.
     pub partitions: usize,
+    /// Topics that are to be read and are not there; they are waited for.
+    pub missing_topics: Vec<String>,
     /// Records delivered since this start.
     pub records: u64,
     /// Messages that could not be decoded since this start.
@@ -94,6 +102,14 @@ struct Counts {
     undecodable: AtomicU64,
     refused: AtomicU64,
     pauses: AtomicU64,
+    missing_topics: Mutex<Vec<String>>,
+}
+
+impl Counts {
+    fn missing_topics(&self) -> Vec<String> {
+        let missing = self.missing_topics.lock();
+        missing.unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Consumer {
@@ -139,12 +155,13 @@ impl Consumer {
         let (end, ended) = oneshot::channel();
         let poller = Poller {
             consumer,
-            config: config.clone(),
+            topics: topics_of(config),
             deliveries,
             answers,
             counts: Arc::clone(&counts),
             overflow: VecDeque::new(),
             door: Door::new(verifier),
+            topics_looked_for: Instant::now(),
         };
         thread::Builder::new()
             .name("kafka-consumer".into())
@@ -185,6 +202,7 @@ impl ConsumerMonitor {
         ConsumerStatus {
             connection: counts.connection.get(),
             partitions: counts.partitions.load(Ordering::Relaxed) as usize,
+            missing_topics: counts.missing_topics(),
             records: counts.records.load(Ordering::Relaxed),
             undecodable: counts.undecodable.load(Ordering::Relaxed),
             refused: counts.refused.load(Ordering::Relaxed),
@@ -197,6 +215,8 @@ fn native_config(config: &ConsumerConfig) -> rdkafka::ClientConfig {
     let mut client = client_config(&config.brokers, config.tls.as_ref());
     client.set("group.id", &config.group);
     client.set("auto.offset.reset", "earliest");
+    // A topic that is made, or made anew, is noticed within this time.
+    client.set("topic.metadata.refresh.interval.ms", "10000");
     client.set("enable.auto.commit", "true");
     client.set("auto.commit.interval.ms", "1000");
     client.set("enable.auto.offset.store", "false");
@@ -211,16 +231,53 @@ fn native_config(config: &ConsumerConfig) -> rdkafka::ClientConfig {
     client
 }
 
+/// A topic's settings, ready for each message.
+struct Topic {
+    unit: String,
+    /// With the zone, if the topic has one.
+    format: String,
+    units: UnitsByAddress,
+    require_signed: bool,
+}
+
+fn topics_of(config: &ConsumerConfig) -> HashMap<String, Topic> {
+    let topic = |settings: &TopicConfig| Topic {
+        unit: settings.unit.clone(),
+        require_signed: settings.require_signed,
+        format: match &settings.time_zone {
+            Some(zone) => with_zone(&settings.format, zone),
+            None => settings.format.clone(),
+        },
+        units: UnitsByAddress::new(
+            settings.units_by_address.iter(),
+            settings.address_field.clone(),
+        ),
+    };
+    let topics = config.topics.iter();
+    topics
+        .map(|(name, settings)| (name.clone(), topic(settings)))
+        .collect()
+}
+
+/// A header comes last in a format's name, for it may hold anything.
+fn with_zone(format: &str, zone: &str) -> String {
+    match format.split_once(';') {
+        Some((name, parameters)) => format!("{name}; zone={zone};{parameters}"),
+        None => format!("{format}; zone={zone}"),
+    }
+}
+
 /// The polling thread.
 struct Poller {
     consumer: BaseConsumer<Context>,
-    config: ConsumerConfig,
+    topics: HashMap<String, Topic>,
     deliveries: mpsc::Sender<Delivery>,
     answers: UnboundedSender<Acknowledged>,
     counts: Arc<Counts>,
     /// Messages that came while the partitions were being paused.
     overflow: VecDeque<OwnedMessage>,
     door: Door,
+    topics_looked_for: Instant,
 }
 
 /// The engine has gone, or the shutdown has come: nothing more is delivered.
@@ -245,7 +302,41 @@ impl Poller {
         } else if let Some(polled) = self.poll(POLL_FOR) {
             self.take(&polled, shutdown)?;
         }
+        self.look_for_topics();
         self.deliver_due(shutdown)
+    }
+
+    /// Asks now and then whether the topics are there: librdkafka tells once of one that is not, if at all.
+    fn look_for_topics(&mut self) {
+        if self.topics_looked_for.elapsed() < TOPICS_EVERY {
+            return;
+        }
+        self.topics_looked_for = Instant::now();
+        let Ok(metadata) = self.consumer.fetch_metadata(None, TOPICS_PATIENCE) else {
+            // The connection tells of it.
+            return;
+        };
+        let is_there = |name: &str| {
+            let mut topics = metadata.topics().iter();
+            topics.any(|topic| topic.name() == name && !topic.partitions().is_empty())
+        };
+        let mut missing: Vec<String> = self
+            .topics
+            .keys()
+            .filter(|name| !is_there(name))
+            .cloned()
+            .collect();
+        missing.sort();
+        metrics::gauge!("citywatch_kafka_topics_missing").set(missing.len() as f64);
+        let told = self.counts.missing_topics.lock();
+        let mut told = told.unwrap_or_else(PoisonError::into_inner);
+        for topic in missing.iter().filter(|topic| !told.contains(topic)) {
+            tracing::warn!(%topic, "a topic is not there: make it, or take it out of [kafka.topics]; until then it is waited for");
+        }
+        for topic in told.iter().filter(|topic| !missing.contains(topic)) {
+            tracing::info!(%topic, "the topic is there");
+        }
+        *told = missing;
     }
 
     /// Lets go of what was kept of partitions that went away: whoever has them now reads it again.
@@ -313,7 +404,7 @@ impl Poller {
     }
 
     fn unsigned(&self, topic: &str) -> Unsigned {
-        match self.config.topics.get(topic) {
+        match self.topics.get(topic) {
             Some(topic) if topic.require_signed => Unsigned::Refused,
             _ => Unsigned::Taken,
         }
@@ -340,20 +431,21 @@ impl Poller {
     }
 
     fn foreign_origin(&self, message: &OwnedMessage) -> Origin {
-        let topic = self
-            .config
-            .topics
-            .get(message.topic())
-            .cloned()
-            .unwrap_or_default();
+        let topic = self.topics.get(message.topic());
         let named =
             header(message, HEADER_FORMAT).and_then(|format| std::str::from_utf8(format).ok());
         // A name that only the transport may give.
         let format = named
             .filter(|format| !frame::is_transports_own(format) && *format != HEARTBEAT)
-            .unwrap_or(&topic.format);
+            .unwrap_or_else(|| topic.map_or("auto", |topic| &topic.format));
+        let by_address = topic.and_then(|topic| {
+            topic
+                .units
+                .unit_of(message.key(), message.payload().unwrap_or_default())
+        });
+        let unit = by_address.unwrap_or_else(|| topic.map_or("local", |topic| &topic.unit));
         Origin {
-            unit: topic.unit.as_str().into(),
+            unit: unit.into(),
             agent: agent_of(message.topic()).as_str().into(),
             stream: message.partition().to_string().as_str().into(),
             format: format.into(),

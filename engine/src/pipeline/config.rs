@@ -38,6 +38,10 @@ pub struct PipelineConfig {
     pub agent_silent_after_s: u64,
     /// Time zone of records that name none (IANA name).
     pub time_zone: String,
+    /// How far ahead of its receipt an event may lie, in hours; beyond, the time of receipt stands in.
+    pub clock_ahead_max_hours: u32,
+    /// How far behind it, in days; 0: any time is believed.
+    pub clock_behind_max_days: u32,
     /// What each unit may send before others.
     pub quota: QuotaConfig,
 }
@@ -67,6 +71,8 @@ impl Default for PipelineConfig {
             lateness_s: 300,
             agent_silent_after_s: 300,
             time_zone: "Asia/Ho_Chi_Minh".to_owned(),
+            clock_ahead_max_hours: 48,
+            clock_behind_max_days: 3_650,
             quota: QuotaConfig::default(),
         }
     }
@@ -94,6 +100,8 @@ impl PipelineConfig {
         })?;
         Ok(ParseContext {
             default_zone,
+            clock_ahead_max_hours: self.clock_ahead_max_hours,
+            clock_behind_max_days: self.clock_behind_max_days,
             ..ParseContext::default()
         })
     }

@@ -14,6 +14,7 @@
 
 mod agents;
 mod block;
+mod clock;
 mod config;
 mod correlate;
 mod costs;

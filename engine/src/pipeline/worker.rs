@@ -13,6 +13,7 @@ use citywatch_parsers::{
 use tokio::sync::{mpsc, watch};
 
 use super::block::day_of;
+use super::clock::ClockBounds;
 use super::costs::Sample;
 use super::dispatch::Assigned;
 use super::positions::StreamKey;
@@ -76,6 +77,7 @@ pub(super) struct Worker {
     definitions: watch::Receiver<Definitions>,
     arena: Bump,
     sample: Sample,
+    clock: ClockBounds,
     status: StatusHandle,
 }
 
@@ -95,6 +97,7 @@ impl Worker {
             definitions,
             arena: Bump::new(),
             sample: Sample::default(),
+            clock: ClockBounds::of(context),
             status,
         }
     }
@@ -221,12 +224,16 @@ impl Worker {
             parser,
             arena,
             sample,
+            clock,
             status,
             definitions: _,
         } = self;
         let mut events: Vec<Event<'_>> = Vec::with_capacity(records.len());
         for record in records.filter_map(|index| batch.get(index)) {
             parser.parse_record(record, arena, &mut events);
+        }
+        for event in &mut events {
+            clock.apply(event);
         }
         status.taps().events(&events);
         let mut hits = Vec::new();

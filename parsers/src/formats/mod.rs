@@ -25,6 +25,7 @@ mod oracle_trail;
 mod otlp;
 mod service_shapes;
 mod shapes;
+mod shipper_shapes;
 mod snare;
 mod sockaddr;
 mod syscalls;

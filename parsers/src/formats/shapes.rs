@@ -2,7 +2,7 @@
 
 use super::{
     Fit, Format, NotThisFormat, auditd, cloud_shapes, docker, gelf, json, modsecurity,
-    service_shapes, target_fields, windows,
+    service_shapes, shipper_shapes, target_fields, windows,
 };
 use crate::classify;
 use crate::context::Taxonomy;
@@ -12,14 +12,14 @@ use crate::messages::{self, Syslog};
 use crate::time::Timestamp;
 
 /// A kind of JSON log.
-struct Shape {
+pub(super) struct Shape {
     name: &'static str,
     /// Of each of these lists one name must be there.
     needs: &'static [&'static [&'static str]],
     finish: for<'a> fn(&mut Draft<'a, '_>),
 }
 
-const fn shape(
+pub(super) const fn shape(
     name: &'static str,
     needs: &'static [&'static [&'static str]],
     finish: for<'a> fn(&mut Draft<'a, '_>),
@@ -383,9 +383,12 @@ fn shape_of(draft: &mut Draft<'_, '_>) -> Option<&'static Shape> {
         " shape"
     };
     let place = draft.follows_from_names(key, |draft| {
-        SHAPES.iter().position(|shape| fits(draft, shape))
+        let mut all = SHAPES.iter().chain(&shipper_shapes::SHAPES);
+        all.position(|shape| fits(draft, shape))
     })?;
-    SHAPES.get(place)
+    SHAPES
+        .get(place)
+        .or_else(|| shipper_shapes::SHAPES.get(place - SHAPES.len()))
 }
 
 fn fits(draft: &mut Draft<'_, '_>, shape: &Shape) -> bool {

@@ -231,10 +231,12 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: u8) -> Fit {
     Ok(())
 }
 
-/// The text behind structured data, without the mark that may stand before it.
+/// The text behind structured data, without the mark that may stand before it. rsyslog writes the space that stood behind
+/// an older header's tag as part of the message.
 fn message_of_5424(text: &str) -> &str {
     let message = scan::after(text, " ").unwrap_or(text);
-    scan::after(message, "\u{FEFF}").unwrap_or(message)
+    let message = scan::after(message, "\u{FEFF}").unwrap_or(message);
+    scan::after(message, " ").unwrap_or(message)
 }
 
 /// As many words, each behind spaces but the first.

@@ -50,10 +50,11 @@ impl InputFormat {
             charset,
             header,
             unknown,
+            ..
         } = FormatName::of(format);
         if let Some(unknown) = unknown {
             return Err(UsageError(format!(
-                "--format {format}: a format has no parameter `{unknown}`; charset=NAME and header=COLUMNS are known"
+                "--format {format}: a format has no parameter `{unknown}`; charset=NAME, zone=NAME and header=COLUMNS are known"
             )));
         }
         let parameters = charset.or(header);
