@@ -84,6 +84,8 @@ mod tests {
         };
         assert_eq!(FormatName::of("syslog"), plain);
         assert_eq!(FormatName::of(" syslog ; "), plain);
+        let zoned = FormatName::of("syslog; zone=Asia/Tokyo");
+        assert_eq!((zoned.name, zoned.zone), ("syslog", Some("Asia/Tokyo")));
         let both = FormatName::of("csv; Charset = windows-1258 ; header=a;b=c;d");
         assert_eq!(
             (both.name, both.charset, both.header, both.unknown),
@@ -102,7 +104,8 @@ mod tests {
                 name: "auto",
                 charset: Some("y"),
                 unknown: Some("charst=x"),
-                header: None
+                header: None,
+                zone: None
             }
         );
         let long = format!("csv; header={}", "x".repeat(HEADER_BYTES_MAX + 1));

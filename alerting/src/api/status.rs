@@ -8,6 +8,8 @@ use axum::extract::State;
 use serde_json::Value;
 
 use super::App;
+use super::caller::Caller;
+use crate::accounts::Scope;
 
 type Source = dyn Fn() -> Value + Send + Sync;
 
@@ -31,11 +33,54 @@ impl fmt::Debug for StatusSource {
 }
 
 /// `GET /api/v1/status`
-pub(super) async fn show(State(app): State<App>) -> Json<Value> {
-    Json(
-        app.status
-            .0
-            .get()
-            .map_or_else(|| serde_json::json!({}), |source| source()),
-    )
+pub(super) async fn show(State(app): State<App>, caller: Caller) -> Json<Value> {
+    let mut status = app
+        .status
+        .0
+        .get()
+        .map_or_else(|| serde_json::json!({}), |source| source());
+    if *caller.scope() != Scope::City {
+        hide_units(&mut status);
+    }
+    Json(status)
+}
+
+/// What a status says unit by unit: the agents and what of them waits.
+const BY_UNIT: [&str; 2] = ["agents", "held"];
+
+/// Takes out what names units, for who may see only some of them: how the whole system stands is everybody's to know.
+fn hide_units(status: &mut Value) {
+    match status {
+        Value::Object(parts) => {
+            parts.retain(|name, _| !BY_UNIT.contains(&name.as_str()));
+            parts.values_mut().for_each(hide_units);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(hide_units),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sees_a_part_of_the_city_is_told_of_no_unit() {
+        let mut status = serde_json::json!({
+            "events": 7,
+            "details": {
+                "agents": {"silent": 1, "agents": [{"agent": "web01", "unit": "hcmc/a"}]},
+                "held": {"memory_bytes": 3, "units": ["hcmc/b"]},
+                "queues": [{"name": "parse", "length": 4}],
+            },
+        });
+        hide_units(&mut status);
+        assert_eq!(
+            status,
+            serde_json::json!({
+                "events": 7,
+                "details": {"queues": [{"name": "parse", "length": 4}]},
+            })
+        );
+    }
 }

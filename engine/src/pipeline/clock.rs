@@ -81,7 +81,10 @@ mod tests {
         event.event_time = Timestamp::from_seconds(RECEIVED_S + hours * 3_600);
         ClockBounds::of(context).apply(&mut event);
         let hours = (event.event_time.as_micros() - received_at.as_micros()) / HOUR_US;
-        let problems = event.problems.iter().map(|problem| problem.detail.to_string());
+        let problems = event
+            .problems
+            .iter()
+            .map(|problem| problem.detail.to_string());
         (hours, problems.collect())
     }
 
@@ -91,7 +94,10 @@ mod tests {
         let (hours, problems) = looked_at(&context, 365 * 24);
         assert_eq!(hours, 0);
         assert_eq!(problems.len(), 1);
-        assert!(problems[0].contains("8760 hours ahead of its receipt"), "{problems:?}");
+        assert!(
+            problems[0].contains("8760 hours ahead of its receipt"),
+            "{problems:?}"
+        );
         // A wrong time zone is no wrong clock.
         assert_eq!(looked_at(&context, 7), (7, Vec::new()));
     }

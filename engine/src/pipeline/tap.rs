@@ -132,7 +132,7 @@ impl TapHandle {
     }
 
     /// Shows matches to who watches matches.
-    pub(super) fn matches<'m>(&self, matches: impl Iterator<Item = &'m Match> + Clone) {
+    pub(super) fn matches<'m>(&self, matches: &(impl Iterator<Item = &'m Match> + Clone)) {
         for watcher in self.watchers(TapKind::Matches) {
             for found in matches.clone() {
                 if watcher.filter.holds_for_match(found) {
@@ -266,7 +266,7 @@ mod tests {
         let mut samples = taps.watch(TapKind::Records, filter("host=web01")).unwrap();
         taps.records(&batch("web01", 1_000));
         taps.records(&batch("db01", 1_000));
-        taps.matches(std::iter::empty());
+        taps.matches(&std::iter::empty());
         let first = samples.samples.try_recv().unwrap();
         let value: serde_json::Value = serde_json::from_str(&first).unwrap();
         assert_eq!(value["host"], "web01");

@@ -155,7 +155,7 @@ impl Worker {
         self.status.matches(processed.matches.len());
         self.status
             .taps()
-            .matches(processed.matches.iter().map(|found| &found.found));
+            .matches(&processed.matches.iter().map(|found| &found.found));
         processed
     }
 

@@ -222,7 +222,7 @@ impl Writer {
             return;
         }
         self.status.correlation_matches(correlated.len());
-        self.status.taps().matches(correlated.iter());
+        self.status.taps().matches(&correlated.iter());
         for found in &correlated {
             self.block.add_match(MatchRow::from_match(found));
         }
