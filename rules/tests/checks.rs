@@ -266,6 +266,8 @@ fn comments_take_remarks_away() {
 #[test]
 fn hostile_texts_are_checked_to_the_end() {
     let texts = [
+        // Letters of several bytes at every end of a value.
+        ["\u{202E}", "*ế", "ế*", "*ế*", "ế\\\\*", "ế?", "*"].map(|value| format!("title: x\nlogsource: {{product: windows}}\ndetection:\n  a: {{Image: '{value}', B|contains: '{value}', C|endswith: '{value}', D|re: '{value}.exe'}}\n  condition: a\n---\n")).concat(),
         "\u{0}".to_owned(),
         "title: [".repeat(10_000),
         "detection: {condition: [a, b, {c: d}], x: [[[]]]}".to_owned(),

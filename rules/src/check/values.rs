@@ -235,9 +235,9 @@ fn wildcards(
                 (true, false) => "endswith",
                 _ => "startswith",
             };
-            if !text[1..text.len() - 1].contains(['*', '?'])
-                && matches!(item.value.kind, Kind::Scalar(_))
-            {
+            let inner = text.strip_prefix('*').unwrap_or(text);
+            let inner = inner.strip_suffix('*').unwrap_or(inner);
+            if !inner.contains(['*', '?']) && matches!(item.value.kind, Kind::Scalar(_)) {
                 notes.add(
                     "CW310",
                     at,
@@ -261,7 +261,9 @@ fn wildcards(
             );
         }
     }
-    let has_path = text[..text.len().saturating_sub(2)].contains('\\');
+    let has_path = text
+        .strip_suffix("\\*")
+        .is_some_and(|before| before.contains('\\'));
     if text.ends_with("\\*") && !text.ends_with("\\\\*") && relation.is_none() && has_path {
         notes.add("CW331", at, format!("{text:?} ends with an escaped star, a real `*`; write `\\\\*` for a backslash and anything"));
     }
