@@ -320,7 +320,7 @@ mod tests {
             "kafka t/1                                             9 messages",
             "worker 0                     2         4  ##########",
             "u1                                        5             50  beyond its quota",
-            "r1                                           50.0%        1.250",
+            "r1                                          50.0%        1.250",
         ] {
             assert!(page.contains(words), "{words:?} is missing in\n{page}");
         }
