@@ -1,4 +1,4 @@
-//! Every kind of remark has an example in `testdata/checks` that it is made of at the expected place, and a page in `checks/`.
+//! Every kind of remark has an example in `tests/checks` that it is made of at the expected place, and a page in `checks/`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -35,7 +35,7 @@ struct Example {
 }
 
 fn examples() -> Vec<Example> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder("testdata/checks"))
+    let mut files: Vec<PathBuf> = fs::read_dir(folder("tests/checks"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
@@ -156,7 +156,7 @@ fn every_kind_has_an_example_and_a_page() {
     );
     for kind in CATALOGUE {
         if !by_code.contains_key(kind.code) && !LARGE.contains(&kind.code) {
-            failures.push(format!("{}: no example in testdata/checks", kind.code));
+            failures.push(format!("{}: no example in tests/checks", kind.code));
         }
         let cell = kind.what.replace('|', "\\|");
         let _ = writeln!(
@@ -211,7 +211,7 @@ fn page(kind: &Kind, example: Option<&String>) -> String {
     if let Some(example) = example {
         let _ = write!(
             page,
-            "\nAn example, with the place where it is remarked in its first line: [{example}](../testdata/checks/{example}).\n"
+            "\nAn example, with the place where it is remarked in its first line: [{example}](../tests/checks/{example}).\n"
         );
     }
     let _ = write!(
