@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::bytes::{number_of_digits, put_short, same_bytes};
 use crate::context::{ParseContext, Taxonomy};
-use crate::event::{Event, Field, ProblemKind, Value};
+use crate::event::{Event, Field, LogSource, ProblemKind, Value};
 use crate::layouts::{self, Group, Layout, Places, Table};
 use crate::names::{Lists, Names};
 use crate::parse::Scratch;
@@ -528,13 +528,23 @@ impl<'a, 'c> Draft<'a, 'c> {
             sources.reserve(1);
         }
         let place = sources.len();
+        // All fields by name, so that one that is added later cannot be forgotten below.
+        let LogSource {
+            product,
+            category,
+            service,
+        } = LogSource {
+            product: Cow::Borrowed(product),
+            category: Cow::Borrowed(category),
+            service: Cow::Borrowed(service),
+        };
         // SAFETY: there is room behind the last one, and all of it is written before it counts. Made elsewhere it would be
         // copied in larger pieces than it was just written in, for which a processor waits.
         unsafe {
             let source = sources.as_mut_ptr().add(place);
-            (&raw mut (*source).product).write(Cow::Borrowed(product));
-            (&raw mut (*source).category).write(Cow::Borrowed(category));
-            (&raw mut (*source).service).write(Cow::Borrowed(service));
+            (&raw mut (*source).product).write(product);
+            (&raw mut (*source).category).write(category);
+            (&raw mut (*source).service).write(service);
             sources.set_len(place + 1);
         }
     }

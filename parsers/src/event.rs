@@ -143,15 +143,17 @@ impl<'a> Event<'a> {
         format: &'static str,
         arena: &'a Bump,
     ) {
+        // All fields by name, so that one that is added later cannot be forgotten here.
         let Self {
+            record,
             sub_index,
+            format,
             event_time,
             host,
             log_sources,
             fields,
             order,
             problems,
-            ..
         } = Self::new(record, format, arena);
         let event = room.as_mut_ptr();
         // SAFETY: each field is written once, within the room for an event.
