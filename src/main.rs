@@ -18,6 +18,7 @@ mod monitor;
 mod monitor_token;
 mod parts;
 mod placeholders;
+mod private_file;
 mod report;
 mod rule_files;
 mod rules_keeper;

@@ -1,14 +1,11 @@
 //! The token that lets commands of the same user look at log content through the monitor. Metrics and
 //! status show none of it; samples do.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::Context;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::private_file;
 use crate::report::UsageError;
 
 /// Its file in the data folder, readable by its owner alone.
@@ -25,21 +22,7 @@ pub fn leave(data_dir: &Path) -> anyhow::Result<String> {
         .map_err(|_| anyhow::anyhow!("the system gives no randomness"))?;
     let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let path = data_dir.join(NAME);
-    // Made anew, so that it is nobody else's, and moved into place whole.
-    let fresh = path.with_extension("new");
-    let write = || -> std::io::Result<()> {
-        if fresh.exists() {
-            std::fs::remove_file(&fresh)?;
-        }
-        let mut file = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&fresh)?;
-        file.write_all(token.as_bytes())?;
-        std::fs::rename(&fresh, &path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
+    private_file::write(&path, token.as_bytes())?;
     Ok(token)
 }
 

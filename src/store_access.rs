@@ -2,10 +2,7 @@
 //! `citywatch up` that runs on the same data, or, when none runs, the embedded one started for as long
 //! as the command takes.
 
-use std::fs::OpenOptions;
 use std::future::Future;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::parts::Parts;
+use crate::private_file;
 use crate::report::UsageError;
 use crate::store_process::{self, StoreProcess};
 use crate::system;
@@ -51,21 +49,7 @@ impl StoreAccess {
             user: store.user.clone(),
             password: store.password.expose().to_owned(),
         };
-        // Made anew, so that it is nobody else's, and moved into place whole.
-        let fresh = path.with_extension("new");
-        let write = || -> std::io::Result<()> {
-            if fresh.exists() {
-                std::fs::remove_file(&fresh)?;
-            }
-            let mut file = OpenOptions::new()
-                .create_new(true)
-                .write(true)
-                .mode(0o600)
-                .open(&fresh)?;
-            file.write_all(serde_json::to_string(&access)?.as_bytes())?;
-            std::fs::rename(&fresh, &path)
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))?;
+        private_file::write(&path, serde_json::to_string(&access)?.as_bytes())?;
         Ok(Self { path })
     }
 }
