@@ -140,6 +140,12 @@ pub async fn people_see_their_subtree(place: Place) {
             .len(),
         1
     );
+    site.alerting.provide_status(
+        || json!({ "events": 7, "agents": { "silent": 1, "agents": [{ "unit": "ward-2" }] } }),
+    );
+    assert_eq!(client.get("/api/v1/status").body, json!({ "events": 7 }));
+    let all = admin.get("/api/v1/status").body;
+    assert_eq!(all["agents"]["agents"][0]["unit"], "ward-2");
     let similar = client.get("/api/v1/incidents").body["items"][0]["id"]
         .as_str()
         .unwrap()
