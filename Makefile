@@ -15,6 +15,7 @@ test: setup-test console ## what decides: formatting, lints, all tests, the real
 	deploy/test.sh
 
 test-all: test ## the same and the heavy checks
+	-@deploy/otel-collector-build.sh
 	CITYWATCH_ALL=1 cargo test --release --workspace --locked
 
 setup-demo:
@@ -45,6 +46,7 @@ fmt: ## format the Rust code
 bench: ## the measurements of bench/, on the recordings in ../shared, written to bench/results/
 	cargo build --release --bin citywatch -p citywatch -p citywatch-bench
 	cargo run --release -p citywatch-bench -- matching --save matching
+	cargo run --release -p citywatch-bench -- streaming --save streaming
 	cargo run --release -p citywatch-bench -- pipeline --rules rules/library --events ../shared/events/otrf/atomic/windows
 
 package: ## a Debian package of the agent, in target/package

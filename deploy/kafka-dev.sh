@@ -71,6 +71,7 @@ fetch_jars() {
 
 # Fails with the end of the log, which names the reason.
 fail_with_log() {
+  grep -E " (ERROR|FATAL) " "$1" | head -n 5 >&2 || true
   tail -n 20 "$1" >&2
   fail "$2; its log is $1"
 }
@@ -137,7 +138,7 @@ LOG
   nohup java "-Xmx$heap" "-Xms$heap" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$dir/log4j2.properties" \
     -cp "$home/*" kafka.Kafka "$dir/server.properties" >"$log" 2>&1 </dev/null &
   echo $! >"$dir/pid"
-  for _ in $(seq 900); do
+  for _ in $(seq 1500); do
     if grep -q "Kafka Server started" "$log"; then
       echo "kafka-dev: 127.0.0.1:$port, pid $(cat "$dir/pid")"
       return
@@ -146,7 +147,7 @@ LOG
     sleep 0.2
   done
   stop "$dir"
-  fail_with_log "$log" "the broker did not answer within 180 s"
+  fail_with_log "$log" "the broker did not answer within 300 s"
 }
 
 running() {

@@ -154,7 +154,8 @@ impl Config {
     /// Makes the paths in the file relative to the file's folder, so that a configuration means the
     /// same wherever the command is run. The data folder stays relative to where it is run.
     fn resolve(&mut self, folder: &Path) {
-        for path in &mut self.engine.rules {
+        let engine = &mut self.engine;
+        for path in engine.rules.iter_mut().chain(&mut engine.pipelines) {
             *path = folder.join(&path);
         }
         for group in &mut self.agent.files {
@@ -169,6 +170,10 @@ impl Config {
         }
         if self.ca.dir != Path::new("") {
             self.ca.dir = folder.join(&self.ca.dir);
+        }
+        let smtp = self.alerting.notifications.smtp.as_mut();
+        if let Some(file) = smtp.and_then(|smtp| smtp.password_file.as_mut()) {
+            *file = folder.join(&file);
         }
         let tls = &mut self.alerting.tls;
         for path in [

@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use citywatch_collector::agent::AgentMonitor;
-use citywatch_collector::kafka::{
-    ConnectionState, Consumer, ConsumerMonitor, ConsumerTask, Producer,
-};
+use citywatch_collector::kafka::{ConnectionState, Consumer, ConsumerMonitor, ConsumerTask};
 use citywatch_collector::spool::{SpoolMonitor, SpoolTask};
 use citywatch_collector::status::AgentStatus;
-use citywatch_collector::{Agent, AgentHandle, Delivery, Sink, Spool, SpoolWriter, Verifier};
+use citywatch_collector::{AgentHandle, Delivery, Plans, Sink, Spool, SpoolWriter, Verifier};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Transport};
 use crate::faults::Backlog;
+use crate::own_agent::OwnAgent;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 
@@ -36,6 +35,7 @@ enum TransportTask {
     Spool {
         task: SpoolTask,
         monitor: SpoolMonitor,
+        plans: Plans,
     },
     Kafka {
         task: ConsumerTask,
@@ -81,13 +81,11 @@ impl Input {
         stop_agent: &CancellationToken,
         stop_transport: &CancellationToken,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
-        if config.agent.kafka.is_some() {
-            let words = "[agent.kafka] is set, but the engine takes records from the spool: set [input] from = \"kafka\", or remove [agent.kafka]";
-            return Err(UsageError(words.to_owned()).into());
-        }
+        let agent = OwnAgent::of_spool(config)?;
         let (writer, reader) = Spool::open(&config.data.dir.join("spool"), config.spool.clone())
             .context("the spool")?;
         let monitor = reader.monitor();
+        let plans = reader.plans().context("the spool's plans")?;
         let (deliveries, task) = reader
             .verifying(verifier)
             .start(DELIVERIES_AHEAD, stop_transport.clone())
@@ -98,11 +96,15 @@ impl Input {
             config.data.dir.join("spool").display().to_string(),
         );
         let sink = Sink::Spool(writer.clone());
-        let agent = start_agent(config, sink, parts, stop_agent)?;
+        let agent = start_agent(config, agent, sink, parts, stop_agent)?;
         Ok((
             Self {
                 agent: Some(agent),
-                transport: TransportTask::Spool { task, monitor },
+                transport: TransportTask::Spool {
+                    task,
+                    monitor,
+                    plans,
+                },
                 spool: Some(writer),
             },
             deliveries,
@@ -116,23 +118,15 @@ impl Input {
         stop_agent: &CancellationToken,
         stop_transport: &CancellationToken,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
-        let agent = match &config.agent.kafka {
+        let agent = match OwnAgent::of_network(config)? {
             None => {
-                parts.set(
-                    "agent",
-                    PartState::Running,
-                    "none here: [agent.kafka] is not set",
-                );
+                let words = "none here: neither [agent.kafka] nor [agent.https] is set";
+                parts.set("agent", PartState::Running, words);
                 None
             }
-            Some(kafka) => {
-                let producer = Producer::new(kafka).context("[agent.kafka]")?;
-                Some(start_agent(
-                    config,
-                    Sink::Kafka(producer),
-                    parts,
-                    stop_agent,
-                )?)
+            Some(agent) => {
+                let sink = agent.network_sink()?;
+                Some(start_agent(config, agent, sink, parts, stop_agent)?)
             }
         };
         let (task, deliveries) = start_consumer(config, verifier, parts, stop_transport)?;
@@ -150,6 +144,14 @@ impl Input {
     /// Where batches from elsewhere can be appended; once. The spool ends when all who append have gone.
     pub fn spool(&mut self) -> Option<Sink> {
         self.spool.take().map(Sink::Spool)
+    }
+
+    /// Where the transport keeps what is about to be stored.
+    pub fn plans(&self) -> Plans {
+        match &self.transport {
+            TransportTask::Spool { plans, .. } => plans.clone(),
+            TransportTask::Kafka { task, .. } => task.plans(),
+        }
     }
 
     /// For asking how agent and transport stand.
@@ -246,11 +248,12 @@ pub fn start_consumer(
 
 fn start_agent(
     config: &Config,
+    agent: OwnAgent,
     sink: Sink,
     parts: &Parts,
     stop: &CancellationToken,
 ) -> anyhow::Result<AgentHandle> {
-    let agent = Agent::start(&config.agent, sink, stop.clone()).context("the agent")?;
+    let agent = agent.start(sink, stop)?;
     if config.agent.reads_nothing() {
         parts.set(
             "agent",

@@ -15,12 +15,17 @@ use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 
 /// What checks signatures, if there is an authority in the configured folder.
+pub fn authority(config: &Config) -> Option<Arc<Verifier>> {
+    Authority::is_in(&config.ca.dir).then(|| Arc::new(Verifier::new(config.ca.dir.clone())))
+}
+
+/// The same; it must be there if a topic takes signed batches only.
 ///
 /// # Errors
 /// [`UsageError`] when a topic takes signed batches only and there is none.
 pub fn verifier(config: &Config) -> anyhow::Result<Option<Arc<Verifier>>> {
-    if Authority::is_in(&config.ca.dir) {
-        return Ok(Some(Arc::new(Verifier::new(config.ca.dir.clone()))));
+    if let Some(verifier) = authority(config) {
+        return Ok(Some(verifier));
     }
     let mut topics = config.kafka.iter().flat_map(|kafka| &kafka.topics);
     match topics.find(|(_, topic)| topic.require_signed) {
@@ -31,6 +36,11 @@ pub fn verifier(config: &Config) -> anyhow::Result<Option<Arc<Verifier>>> {
         ))
         .into()),
     }
+}
+
+/// For how long agents' certificates are made.
+pub fn certificates_valid(config: &Config) -> Duration {
+    Duration::from_secs(24 * 3600) * config.intake.certificate_valid_days.clamp(1, 3650)
 }
 
 /// Opens the door if the configuration says where. Batches go to `spool`, or to the topic that the
@@ -65,7 +75,7 @@ pub async fn open(
         authority,
         verifier: Arc::clone(verifier),
         sink,
-        valid: Duration::from_secs(24 * 3600) * config.intake.certificate_valid_days.clamp(1, 3650),
+        valid: certificates_valid(config),
     };
     let intake = Intake::start(listen, &config.intake, inputs, shutdown.clone()).await?;
     let address = intake.address();

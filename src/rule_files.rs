@@ -188,6 +188,9 @@ fn is_rule(path: &Path) -> bool {
     (name.ends_with(".yml") || name.ends_with(".yaml")) && !name.ends_with(".test.yml")
 }
 
+/// Where a zero byte tells that a file is no text.
+const BINARY_BYTES: usize = 8_192;
+
 /// The text of a rule file, or why it has none, to be put behind the file's name.
 fn read_one(path: &Path) -> Result<String, String> {
     let io = |error: std::io::Error| format!(": {error}");
@@ -210,6 +213,15 @@ fn read_one(path: &Path) -> Result<String, String> {
         if valid.is_empty() && (rest.starts_with(&[0xFF, 0xFE]) || rest.starts_with(&[0xFE, 0xFF]))
         {
             return ":1:1: the file is UTF-16; save it as UTF-8".to_owned();
+        }
+        if memchr::memchr(
+            0,
+            &error.as_bytes()[..error.as_bytes().len().min(BINARY_BYTES)],
+        )
+        .is_some()
+        {
+            return ":1:1: the file is no text; rules are YAML, and other files take another ending"
+                .to_owned();
         }
         let line = 1 + memchr::memchr_iter(b'\n', valid).count();
         let line_start = memchr::memrchr(b'\n', valid).map_or(0, |end| end + 1);

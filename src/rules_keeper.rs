@@ -6,6 +6,7 @@
 //! is refused is said in log, status and metrics. Only when nothing can be loaded at all (the folder is
 //! gone) do the rules stay as they were.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::parts::{PartState, Parts};
 use crate::rule_files::{self, Fingerprint};
+use crate::rule_pipelines;
 
 /// Files that are being written are left until they rest for so long.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -82,7 +84,7 @@ impl RulesKeeper {
     ) -> anyhow::Result<(Self, Arc<LoadedRules>)> {
         let status = Arc::new(Mutex::new(RulesStatus::default()));
         // Before the files are read: what changes meanwhile is seen as a change.
-        let seen = rule_files::fingerprint(&config.rules).ok();
+        let seen = rule_files::fingerprint(&watched(config)).ok();
         let (rules, loaded) = load(config, parts)?;
         publish(&status, loaded);
         let keeper = Self {
@@ -158,7 +160,7 @@ impl RulesKeeper {
     async fn settled(&mut self) -> Option<Fingerprint> {
         let mut before = None;
         loop {
-            let paths = self.config.rules.clone();
+            let paths = watched(&self.config);
             let looked = tokio::task::spawn_blocking(move || rule_files::fingerprint(&paths)).await;
             match looked {
                 Ok(Ok(now)) if before == Some(now) || self.seen == Some(now) => return Some(now),
@@ -192,6 +194,11 @@ impl RulesKeeper {
     }
 }
 
+/// What rules are made of: their files and those of the pipelines.
+fn watched(config: &PipelineConfig) -> Vec<PathBuf> {
+    [&config.rules[..], &config.pipelines].concat()
+}
+
 /// Reads and compiles the rules, and says how they stand, their number of loads aside. What is wrong with
 /// single rules is logged and counted; the others go on.
 /// The rules as the files say now, for a command that ends.
@@ -206,6 +213,7 @@ fn load(config: &PipelineConfig, parts: &Parts) -> anyhow::Result<(Arc<LoadedRul
     let (sources, unreadable) = rule_files::read(&config.rules)?;
     let options = LoadOptions {
         placeholders: config.placeholders.clone(),
+        pipelines: rule_pipelines::read(&config.pipelines)?,
     };
     let mut set = RuleSet::load(sources, &options);
     let problems = std::mem::take(&mut set.problems);

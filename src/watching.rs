@@ -3,11 +3,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use citywatch_alerting::Alerting;
+use citywatch_collector::authority::Authority;
+use citywatch_engine::pipeline::StatusHandle;
 use citywatch_engine::store::Store;
 use citywatch_engine::watch::notices::Notices;
-use citywatch_engine::watch::{IntakeGate, SourcesConfig, SourcesWatch, SpaceWatch};
+use citywatch_engine::watch::{
+    AgentsConfig, AgentsWatch, CaughtUp, IntakeGate, SourcesConfig, SourcesWatch, SpaceWatch,
+};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +30,8 @@ const CAUGHT_UP_MAX: u64 = 10_000;
 pub struct WatchConfig {
     /// Hosts and units that fall silent or change their volume.
     pub sources: SourcesConfig,
+    /// Agents that fall silent.
+    pub agents: AgentsConfig,
     /// Our own faults.
     pub faults: FaultsConfig,
 }
@@ -39,6 +46,8 @@ pub struct Watched<'w> {
     pub store: &'w Store,
     /// Who is told.
     pub alerting: &'w Arc<Alerting>,
+    /// Who hears the agents.
+    pub pipeline: StatusHandle,
     /// What stops the intake while the store is full.
     pub gate: IntakeGate,
     /// How far the engine is behind.
@@ -52,18 +61,30 @@ pub fn start(watched: Watched<'_>, shutdown: &CancellationToken) -> Details {
         parts,
         store,
         alerting,
+        pipeline,
         gate,
         backlog,
     } = watched;
     let notices = Notices::new(alerting.intake(), store.clone());
     let sources = SourcesWatch::new(config.watch.sources.clone(), store.clone());
     let asked = Arc::clone(&backlog);
-    let caught_up = Arc::new(move || {
+    let caught_up: CaughtUp = Arc::new(move || {
         asked()
             .waiting
             .is_some_and(|waiting| waiting <= CAUGHT_UP_MAX)
     });
-    tokio::spawn(sources.run(notices.clone(), caught_up, shutdown.clone()));
+    let is_caught_up = Arc::clone(&caught_up);
+    tokio::spawn(sources.run(notices.clone(), is_caught_up, shutdown.clone()));
+    let silent_after = Duration::from_secs(config.engine.agent_silent_after_s);
+    // Renewed when a third of its time is left; half of that later it is not.
+    let certificate_left = crate::intake::certificates_valid(config) / 6;
+    let agents = AgentsWatch::new(
+        config.watch.agents.clone(),
+        store.clone(),
+        silent_after,
+        certificate_left,
+    );
+    tokio::spawn(agents.run(pipeline, notices.clone(), caught_up, shutdown.clone()));
     let faults = FaultsWatch {
         config: config.watch.faults.clone(),
         parts: parts.clone(),
@@ -87,5 +108,7 @@ fn certificates(config: &Config) -> Vec<PathBuf> {
         .chain(agent)
         .flat_map(|tls| [tls.ca.clone(), tls.certificate.clone()]);
     let console = config.alerting.tls.certificate.clone();
-    of_kafka.chain(console).collect()
+    let authority =
+        Authority::is_in(&config.ca.dir).then(|| Authority::certificate_file(&config.ca.dir));
+    of_kafka.chain(console).chain(authority).collect()
 }

@@ -239,7 +239,7 @@ fn a_replay_stores_what_is_missing_and_nothing_twice() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(
         said.trim(),
-        "5 found: to replay 2, stored before 1, waiting 1, undecodable 1",
+        "5 found: to replay 2, stored before 1, waiting 1, undecodable 1, unreadable 0, refused 0",
         "{}",
         text(&output)
     );
@@ -250,7 +250,7 @@ fn a_replay_stores_what_is_missing_and_nothing_twice() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(
         said.trim(),
-        "5 found: replayed 2, failed again 0, stored before 1, waiting 1, undecodable 1",
+        "5 found: replayed 2, failed again 0, stored before 1, waiting 1, undecodable 1, unreadable 0, refused 0",
         "{}",
         text(&output)
     );
@@ -289,7 +289,7 @@ fn a_replay_stores_what_is_missing_and_nothing_twice() {
     ]);
     assert!(
         text(&output).contains(
-            "3 found: replayed 1, failed again 0, stored before 0, waiting 1, undecodable 1"
+            "3 found: replayed 1, failed again 0, stored before 0, waiting 1, undecodable 1, unreadable 0, refused 0"
         ),
         "{}",
         text(&output)

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use support::broker::Broker;
 use support::{Running, StoreServer, Up, free_port, have_chdb, run, sibling, wait_for};
 
 fn text(output: &Output) -> String {
@@ -178,21 +179,22 @@ fn an_agent_lives_from_its_token_to_its_revocation() {
         std::thread::sleep(std::time::Duration::from_millis(500));
         (up.total("dead_letters") >= 1).then_some(())
     });
-    let list = run(&[
-        "dead-letters",
-        "list",
-        "--config",
-        config.to_str().unwrap(),
-        "--data",
-        dir.path().join("data").to_str().unwrap(),
-        "--reason",
-        "refused",
-    ]);
-    assert!(
-        text(&list).contains("the certificate of web01 of hcmc/linh-xuan is revoked"),
-        "{}",
+    // It is counted when it is met and stored a little later.
+    wait_for("the dead letter in the store", || {
+        let list = run(&[
+            "dead-letters",
+            "list",
+            "--config",
+            config.to_str().unwrap(),
+            "--data",
+            dir.path().join("data").to_str().unwrap(),
+            "--reason",
+            "refused",
+        ]);
         text(&list)
-    );
+            .contains("the certificate of web01 of hcmc/linh-xuan is revoked")
+            .then_some(())
+    });
     let metrics = support::request(up.monitor, "GET", "/metrics", &[], "")
         .unwrap()
         .body;
@@ -213,5 +215,153 @@ fn an_agent_lives_from_its_token_to_its_revocation() {
     let events =
         store.query("SELECT count() >= 100, count() = uniqExact(position) FROM citywatch.events");
     assert_eq!(events, ["1\t1"]);
+    store.running.stop();
+}
+
+#[test]
+fn the_agent_within_up_signs_where_signed_batches_are_asked_for() {
+    if !have_chdb() {
+        return;
+    }
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    broker.topic("signed", 1, &[]);
+    let address = broker.address();
+    let config = write(
+        dir.join("citywatch.toml"),
+        &format!(
+            "[input]\nfrom = \"kafka\"\n[kafka]\nbrokers = \"{address}\"\n[kafka.topics.signed]\nrequire_signed = true\n\
+             [agent]\nname = \"soc-1\"\nunit = \"hcmc/soc\"\n[agent.kafka]\nbrokers = \"{address}\"\ntopic = \"signed\"\n\
+             [[agent.files]]\npaths = [\"auth.log\"]\nformat = \"syslog\"\nread_from = \"beginning\"\n[engine]\nflush_interval_ms = 200\n"
+        ),
+    );
+    append(&dir.join("auth.log"), 0..100);
+
+    // Without an authority nobody could check what it signs.
+    let output = Command::new(support::citywatch())
+        .args(["up", "--config", config.to_str().unwrap(), "--data", "data"])
+        .current_dir(dir)
+        .args(["--listen", "127.0.0.1:0", "--monitor", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(
+        text(&output).contains("citywatch ca init"),
+        "{}",
+        text(&output)
+    );
+
+    // Beside the authority it gets its identity by itself.
+    let made = ca(dir, &["init"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let up = Up::start(dir, &config);
+    wait_for("the agent's lines to be stored", || {
+        (up.total("events_stored") >= 100).then_some(())
+    });
+    let heard = wait_for("the agent's heartbeat", || {
+        let agents = up.status()?["details"]["agents"]["agents"].clone();
+        agents.as_array()?.first().cloned()
+    });
+    assert_eq!(
+        (&heard["agent"], &heard["unit"]),
+        (&"soc-1".into(), &"hcmc/soc".into())
+    );
+    assert!(
+        heard["certificate_until"].as_i64().unwrap() > 1_700_000_000,
+        "{heard}"
+    );
+    assert_eq!(up.total("dead_letters"), 0);
+    let listed = ca(dir, &["list"]);
+    assert!(
+        text(&listed).contains("soc-1 of hcmc/soc"),
+        "{}",
+        text(&listed)
+    );
+    up.running.stop();
+    let store = StoreServer::start(&dir.join("data/store"), dir, "store");
+    let units = store.query("SELECT DISTINCT agent, unit FROM citywatch.events");
+    assert_eq!(units, ["soc-1\thcmc/soc"]);
+    store.running.stop();
+}
+
+/// An office whose own `citywatch up` reads what its devices write to its Kafka, and whose agent reports to the centre's.
+#[test]
+fn the_agent_within_up_sends_through_the_intake_of_another() {
+    if !have_chdb() {
+        return;
+    }
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let [centre, office] = ["centre", "office"].map(|name| dir.path().join(name));
+    for folder in [&centre, &office] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let port = free_port();
+    let centre_config = write(
+        centre.join("citywatch.toml"),
+        &format!("[engine]\nflush_interval_ms = 200\n[intake]\nlisten = \"127.0.0.1:{port}\"\n"),
+    );
+    let made = ca(&centre, &["init"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let up = Up::start(&centre, &centre_config);
+
+    broker.topic("devices", 1, &[]);
+    append(&office.join("auth.log"), 0..100);
+    let office_config = write(
+        office.join("citywatch.toml"),
+        &format!(
+            "[input]\nfrom = \"kafka\"\n[kafka]\nbrokers = \"{}\"\n[kafka.topics.devices]\nunit = \"hcmc/an-khanh\"\n\
+             [agent]\nname = \"an-khanh-1\"\nidentity_dir = \"identity\"\n[agent.https]\n\
+             [[agent.files]]\npaths = [\"auth.log\"]\nformat = \"syslog\"\nread_from = \"beginning\"\n[engine]\nflush_interval_ms = 200\n",
+            broker.address()
+        ),
+    );
+    let agent_toml = write(
+        office.join("agent.toml"),
+        &format!(
+            "name = \"an-khanh-1\"\nstate_dir = \"{0}/agent\"\nidentity_dir = \"{0}/identity\"\n[https]\n",
+            office.display()
+        ),
+    );
+    let url = format!("https://127.0.0.1:{port}");
+    let token = token(&centre, "hcmc/an-khanh");
+    let output = agent(&["enroll", &url, &token], &agent_toml)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+
+    let own = Up::start(&office, &office_config);
+    wait_for("the office's lines to be stored at the centre", || {
+        (up.total("events_stored") >= 100).then_some(())
+    });
+    let heard = wait_for("the office's heartbeat", || {
+        let agents = up.status()?["details"]["agents"]["agents"].clone();
+        agents.as_array()?.first().cloned()
+    });
+    assert_eq!(
+        (&heard["agent"], &heard["unit"]),
+        (&"an-khanh-1".into(), &"hcmc/an-khanh".into()),
+        "{heard}"
+    );
+    // While the centre is away the agent waits, and goes on by itself.
+    up.running.stop();
+    append(&office.join("auth.log"), 100..200);
+    let up = Up::start(&centre, &centre_config);
+    wait_for("what came meanwhile", || {
+        (up.total("events_stored") >= 100).then_some(())
+    });
+    // Of its own the office has none: its agent's lines are the centre's.
+    assert_eq!(own.total("events_stored"), 0);
+    own.running.stop();
+    up.running.stop();
+    let store = StoreServer::start(&centre.join("data/store"), dir.path(), "store");
+    let events = store
+        .query("SELECT agent, unit, count(), uniqExact(position) FROM citywatch.events GROUP BY agent, unit");
+    assert_eq!(events, ["an-khanh-1\thcmc/an-khanh\t200\t200"]);
     store.running.stop();
 }

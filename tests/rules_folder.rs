@@ -61,6 +61,7 @@ fn what_is_no_file_of_rules_is_told_and_the_others_go_on() {
     write(&rules, "utf16.yml", [&[0xFF, 0xFE], &utf16[..]].concat());
     write(&rules, "latin.yml", b"title: x\nauthor: Ren\xE9\n");
     write(&rules, "nul.yml", "\0\0");
+    std::fs::write(rules.join("program.yml"), b"\x7FELF\x02\x01\0\0\xFF\xFE").unwrap();
     let large = std::fs::File::create(rules.join("large.yml")).unwrap();
     large.set_len(1 << 40).unwrap();
 
@@ -75,11 +76,12 @@ fn what_is_no_file_of_rules_is_told_and_the_others_go_on() {
         "/utf16.yml:1:1: the file is UTF-16; save it as UTF-8",
         "/latin.yml:2:12: the byte 0xE9 is not UTF-8; save the file as UTF-8",
         "/nul.yml:1:1: not valid YAML",
+        "/program.yml:1:1: the file is no text; rules are YAML",
         "/large.yml:1:1: the file is larger than the 10485760 bytes",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
-    assert_eq!(said.lines().count(), 8, "{said}");
+    assert_eq!(said.lines().count(), 9, "{said}");
     // Named by itself it is refused, too, and never waited for.
     let (_, said, code) = evaluate(rules.join("fifo.yml").to_str().unwrap());
     assert!(code == 1 && said.contains("this is a pipe"), "{said}");

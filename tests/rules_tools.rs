@@ -346,3 +346,188 @@ fn a_git_directory_gives_a_commit() {
         Some(1)
     );
 }
+
+/// Fields of another taxonomy, and how they are called here.
+const FOREIGN: &str = "title: Root\nid: 5f0e7d2a-3c41-4b0e-9d55-0c8b6f1a0909\nlevel: low\nlogsource: {product: other-unix}\n\
+detection:\n  selection: {process.name: sshd, user.name: root}\n  condition: selection\n";
+const PIPELINE: &str = "transformations:\n  - type: field_name_mapping\n    mapping: {process.name: program, user.name: User}\n  - {type: change_logsource, product: linux}\n";
+
+#[test]
+fn a_rule_of_another_taxonomy_works_with_a_pipeline() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = write(dir.path(), "rules/a.yml", FOREIGN);
+    let pipeline = write(dir.path(), "p.yml", PIPELINE);
+    let log = write(dir.path(), "auth.log", LOG);
+    let matches = |args: &[&str]| {
+        let output = run(&[&["rules", "eval", "--rules", &rule], args, &[&log]].concat());
+        (output.status.code(), text(&output).lines().count())
+    };
+    assert_eq!(matches(&[]), (Some(0), 0));
+    assert_eq!(matches(&["--pipeline", &pipeline]), (Some(0), 2));
+    // The configuration names it, too, beside itself.
+    let config = write(dir.path(), "c.toml", "[engine]\npipelines = [\"p.yml\"]\n");
+    assert_eq!(matches(&["--config", &config]), (Some(0), 2));
+    let explained = run(&["rules", "explain", "--pipeline", &pipeline, &rule, &log]);
+    assert_eq!(explained.status.code(), Some(0), "{}", text(&explained));
+    assert!(text(&explained).contains("User"), "{}", text(&explained));
+    let tests = "tests:\n  - name: root\n    format: syslog\n    events:\n      - '2026-11-22T07:43:50+07:00 b sshd[101]: Failed password for root from 203.0.113.66 port 1001 ssh2'\n    matches: 1\n";
+    write(dir.path(), "rules/a.test.yml", tests);
+    for (args, code) in [(&["--pipeline", pipeline.as_str()][..], 0), (&[], 1)] {
+        let output = run(&[&["rules", "test", &rule], args].concat());
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+    }
+}
+
+#[test]
+fn mistakes_in_pipelines_are_told_before_anything_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = write(dir.path(), "a.yml", FOREIGN);
+    let wrong = "transformations:\n  - type: field_name_maping\n    mapping: {a: b}\n  - {type: case, method: loud}\n";
+    let pipeline = write(dir.path(), "p.yml", wrong);
+    let output = run(&["rules", "check", "--pipeline", &pipeline, &rule]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("p.yml:2:11: \"field_name_maping\" is no type of transformation; did you mean \"field_name_mapping\"?"), "{said}");
+    assert!(said.contains("p.yml:4:26: \"loud\" is no method"), "{said}");
+    let output = run(&["rules", "check", "--pipeline", "nowhere.yml", &rule]);
+    assert_eq!(output.status.code(), Some(2));
+    let refusing = "transformations:\n  - {type: rule_failure, message: not for us}\n";
+    let pipeline = write(dir.path(), "q.yml", refusing);
+    let output = run(&["rules", "check", "--pipeline", &pipeline, &rule]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("CW014"), "{}", text(&output));
+    assert!(text(&output).contains("not for us"), "{}", text(&output));
+}
+
+/// A .tar.gz file with these members, made by the system's tar in the form that it is told.
+fn tar_gz(dir: &Path, name: &str, format: &str, members: &[(&str, &str)]) -> String {
+    let root = tempfile::tempdir().unwrap();
+    for (path, text) in members {
+        write(root.path(), path, text);
+    }
+    let path = dir.join(name);
+    let made = Command::new("tar")
+        .args([
+            "--create",
+            "--gzip",
+            "--file",
+            shown(&path),
+            "--format",
+            format,
+        ])
+        .args(["--directory", shown(root.path()), "."])
+        .args(["--transform", "s,^\\./,sigma/,"])
+        .status()
+        .unwrap();
+    assert!(made.success());
+    shown(&path).to_owned()
+}
+
+#[test]
+fn archives_of_tar_are_read_in_each_of_their_forms() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = format!("rules/{}/a.yml", "long-".repeat(30));
+    for format in ["ustar", "gnu", "pax"] {
+        // ustar has no room for such a name in one part.
+        let name = if format == "ustar" {
+            "rules/linux/a.yml"
+        } else {
+            &long
+        };
+        let members = [
+            (name, &*rule(1, "A", "root")),
+            ("LICENSE", "free"),
+            ("tools/x.sh", "#!/bin/sh"),
+        ];
+        let archive = tar_gz(dir.path(), &format!("{format}.tar.gz"), format, &members);
+        let into = dir.path().join(format!("into-{format}"));
+        let output = run(&["rules", "fetch", &archive, "--into", shown(&into)]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{format}: {said}");
+        let taken = into.join("sigma").join(name);
+        assert_eq!(fs::read_to_string(taken).unwrap(), rule(1, "A", "root"));
+        assert!(into.join("sigma/LICENSE").exists() && !into.join("sigma/tools").exists());
+        // Cut off, it is refused and nothing is left of it.
+        let bytes = fs::read(&archive).unwrap();
+        let cut = dir.path().join("cut.tar.gz");
+        fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+        let nowhere = dir.path().join("nowhere");
+        let output = run(&["rules", "fetch", shown(&cut), "--into", shown(&nowhere)]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!nowhere.exists());
+    }
+}
+
+/// Serves `content` to each who asks, and redirects `/moved` there.
+fn serve(content: Vec<u8>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = Vec::new();
+            let mut byte = [0];
+            while !asked.ends_with(b"\r\n\r\n")
+                && std::io::Read::read(&mut stream, &mut byte).unwrap() == 1
+            {
+                asked.push(byte[0]);
+            }
+            let head = if asked.starts_with(b"GET /moved ") {
+                "HTTP/1.1 302 Found\r\nlocation: /rules.zip\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()
+            } else if asked.starts_with(b"GET /rules.zip ") {
+                format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    content.len()
+                )
+            } else {
+                "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                    .to_owned()
+            };
+            stream.write_all(head.as_bytes()).unwrap();
+            if head.contains(" 200 ") {
+                stream.write_all(&content).unwrap();
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_release_is_fetched_from_a_server_and_pinned() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = zip(
+        dir.path(),
+        "a.zip",
+        &[("rules/a.yml", &rule(1, "A", "root"))],
+    );
+    let into = dir.path().join("into");
+    let local = run(&["rules", "fetch", &archive, "--into", shown(&into)]);
+    let pin = text(&local).trim().rsplit(' ').next().unwrap().to_owned();
+    let server = serve(fs::read(&archive).unwrap());
+    let fetch = |path: &str, pin: Option<&str>| {
+        let url = format!("{server}{path}");
+        let mut args = vec!["rules", "fetch", &url, "--into", shown(&into)];
+        args.extend(pin.into_iter().flat_map(|pin| ["--pin", pin]));
+        let output = run(&args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    assert_eq!(fetch("/rules.zip", Some(&pin)), (Some(0), String::new()));
+    assert_eq!(fetch("/moved", Some(&pin)).0, Some(0));
+    assert!(into.join("rules/a.yml").exists());
+    let (code, said) = fetch("/rules.zip", None);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("give its hash with --pin"), "{said}");
+    let (code, said) = fetch("/rules.zip", Some(&"0".repeat(64)));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("its hash is") && into.join("rules/a.yml").exists(),
+        "{said}"
+    );
+    let (code, said) = fetch("/missing.zip", Some(&pin));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("/missing.zip") && said.contains("404"),
+        "{said}"
+    );
+}

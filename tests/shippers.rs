@@ -1,5 +1,5 @@
-//! Others' messages as they are, through a real broker into the store: rsyslog and syslog-ng run for real, the other
-//! shippers by messages in their documented form.
+//! Others' messages as they are, through a real broker into the store: rsyslog, syslog-ng and the OpenTelemetry
+//! Collector run for real, the other shippers by messages in their documented form.
 //!
 //! The messages are `parsers/testdata/shipper_*`: one more file there is one more case here and in the parsers' own
 //! test, which writes the golden beside it.
@@ -18,7 +18,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use support::broker::Broker;
-use support::{Running, StoreServer, citywatch, free_port, have_chdb, project, wait_for};
+use support::{Running, StoreServer, citywatch, free_port, have_chdb, project, request, wait_for};
 
 /// An engine that reads these topics: name and further settings of each.
 fn engine(
@@ -372,6 +372,107 @@ fn rsyslog_and_syslog_ng_run_for_real() {
         check_lines(&store, "syslog-ng-lines", "ward-8");
         running.kill();
     }
+    engine.stop();
+    store.running.stop();
+}
+
+/// Where the OpenTelemetry Collector was built; says so when it was not.
+fn have_otel_collector() -> Option<PathBuf> {
+    let script = project().join("deploy/otel-collector-build.sh");
+    let ask = |argument| Command::new(&script).arg(argument).output().unwrap();
+    if !ask("--check").status.success() {
+        eprintln!("skipped: the OpenTelemetry Collector is not built; make test-all does it");
+        return None;
+    }
+    let path = String::from_utf8(ask("--path").stdout).unwrap();
+    Some(path.trim().into())
+}
+
+fn otel_collector(program: &Path, dir: &Path, broker: &Broker, port: u16) -> Running {
+    let exporter = |encoding: &str| {
+        format!(
+            "  kafka/{encoding}:\n    brokers: [\"{}\"]\n    logs:\n      topic: {encoding}\n      encoding: {encoding}\n",
+            broker.address()
+        )
+    };
+    let config = format!(
+        "receivers:\n  otlp:\n    protocols:\n      http:\n        endpoint: 127.0.0.1:{port}\nexporters:\n{}{}\
+         service:\n  telemetry:\n    metrics:\n      level: none\n  pipelines:\n    logs:\n      receivers: [otlp]\n      exporters: [kafka/otlp_proto, kafka/otlp_json]\n",
+        exporter("otlp_proto"),
+        exporter("otlp_json"),
+    );
+    let path = dir.join("otel-collector.yaml");
+    std::fs::write(&path, config).unwrap();
+    let mut command = Command::new(program);
+    command.arg(format!("--config=file:{}", path.display()));
+    Running::start(&mut command, "otel-collector", dir)
+}
+
+/// What an application sends to its Collector: five records in a request.
+fn otlp_request(first: usize) -> serde_json::Value {
+    let text =
+        |key: &str, value: &str| serde_json::json!({"key": key, "value": {"stringValue": value}});
+    let records: Vec<serde_json::Value> = (first..first + 5)
+        .map(|number| {
+            let words = format!("Failed password for root from 203.0.113.9 port {number} ssh2");
+            serde_json::json!({
+                "timeUnixNano": "1795317301512345678",
+                "severityNumber": 13,
+                "severityText": "WARN",
+                "body": {"stringValue": words},
+                "attributes": [
+                    text("user.name", "root"),
+                    {"key": "client.port", "value": {"intValue": number.to_string()}},
+                ],
+            })
+        })
+        .collect();
+    serde_json::json!({"resourceLogs": [{
+        "resource": {"attributes": [text("host.name", "web01"), text("service.name", "sshd")]},
+        "scopeLogs": [{"scope": {"name": "vn.city"}, "logRecords": records}],
+    }]})
+}
+
+#[test]
+fn the_opentelemetry_collector_runs_for_real() {
+    if !have_chdb() {
+        return;
+    }
+    let Some(program) = have_otel_collector() else {
+        return;
+    };
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let store = StoreServer::start(&dir.join("store"), dir, "store");
+    let encodings = ["otlp_proto", "otlp_json"];
+    let topics = encodings.map(|name| (name.to_owned(), "unit = \"ward-9\"".to_owned()));
+    let engine = engine(dir, &broker, &store, &topics);
+    let port = free_port();
+    let collector = otel_collector(&program, dir, &broker, port);
+    let headers = [("content-type", "application/json")];
+    for first in (0..100).step_by(5) {
+        let body = otlp_request(first).to_string();
+        let taken = wait_for("the Collector to take records", || {
+            request(port, "POST", "/v1/logs", &headers, &body).filter(|taken| taken.status == 200)
+        });
+        assert_eq!(taken.body, "{\"partialSuccess\":{}}");
+    }
+    for topic in encodings {
+        let columns = "unit, host, format, user, formatDateTime(event_time, '%F %T.%f'), fields['severity'], fields['service.name'], fields['client.port'], fields['message']";
+        let mut found = rows(&store, topic, columns, 100);
+        let mut expected: Vec<String> = (0..100)
+            .map(|number| {
+                format!("ward-9\tweb01\totlp\troot\t2026-11-22 03:15:01.512345\tWARN\tsshd\t{number}\tFailed password for root from 203.0.113.9 port {number} ssh2")
+            })
+            .collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{topic}");
+    }
+    collector.kill();
     engine.stop();
     store.running.stop();
 }

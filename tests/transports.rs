@@ -43,7 +43,7 @@ fn write(path: &Path, text: &str) -> PathBuf {
 
 fn engine_toml() -> String {
     format!(
-        "[engine]\nrules = [\"{}\"]\nflush_interval_ms = 200\n",
+        "[engine]\nrules = [\"{}\"]\nflush_interval_ms = 200\nclock_behind_max_days = 0\n",
         project().join("rules/library").display()
     )
 }

@@ -15,7 +15,7 @@ fn config(dir: &Path) -> std::path::PathBuf {
     let path = dir.join("citywatch.toml");
     let text = "[agent]\nname = \"a1\"\nhost = \"web01\"\nunit = \"u1\"\n\
          [[agent.files]]\npaths = [\"app.log\"]\nformat = \"text\"\n\
-         [engine]\nflush_interval_ms = 100\n\
+         [engine]\nflush_interval_ms = 100\nagent_silent_after_s = 3\n\
          [watch.faults]\ncertificates = [\"no-such-certificate.pem\"]\n";
     std::fs::write(&path, text).unwrap();
     path
@@ -133,5 +133,21 @@ fn a_running_system_can_be_watched() {
         let incidents = session.get("/api/v1/incidents").to_string();
         incidents.contains("A certificate ends soon").then_some(())
     });
+    // The agent of this process speaks each minute: more is asked of it here.
+    wait_for("the alert about the agent", || {
+        let incidents = session.get("/api/v1/incidents").to_string();
+        incidents.contains("An agent fell silent").then_some(())
+    });
+    let agents = &up.status().unwrap()["details"]["agents"];
+    let heard = &agents["agents"][0];
+    assert_eq!(
+        (
+            &agents["heard_since_start"],
+            &heard["agent"],
+            &heard["unit"]
+        ),
+        (&1.into(), &"a1".into(), &"u1".into()),
+        "{agents}"
+    );
     up.running.stop();
 }

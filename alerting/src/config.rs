@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::clocks::ClocksConfig;
+use crate::notification::NotificationsConfig;
 use crate::severity::Severity;
 
 /// Settings of alerting.
@@ -27,6 +29,10 @@ pub struct AlertingConfig {
     pub alerts: AlertsConfig,
     /// How alerts become incidents.
     pub incidents: IncidentsConfig,
+    /// Within what time incidents are acknowledged, resolved and reported.
+    pub clocks: ClocksConfig,
+    /// How notifications leave.
+    pub notifications: NotificationsConfig,
     /// How long a sign-in lasts.
     pub sessions: SessionsConfig,
     /// How many wrong passwords are too many.
@@ -45,6 +51,8 @@ impl Default for AlertingConfig {
             tls: TlsConfig::default(),
             alerts: AlertsConfig::default(),
             incidents: IncidentsConfig::default(),
+            clocks: ClocksConfig::default(),
+            notifications: NotificationsConfig::default(),
             sessions: SessionsConfig::default(),
             sign_in: SignInConfig::default(),
             audit: AuditConfig::default(),

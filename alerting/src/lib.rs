@@ -13,14 +13,17 @@ mod assets;
 mod audit;
 mod changes;
 mod clock;
+mod clocks;
 mod config;
 mod database;
 mod incidents;
 mod intake;
+mod notification;
 mod server;
 mod severity;
 mod sql;
 mod status;
+mod suppression;
 mod tls;
 
 use std::fmt;
@@ -39,24 +42,30 @@ pub use accounts::{FirstPassword, Role, UserError};
 pub use api::{Access, ROUTES, Recorded, Route};
 pub use audit::{AuditHead, AuditKeyError, AuditProblem, AuditReport};
 pub use clock::Clock;
+pub use clocks::{ClocksConfig, MinutesBySeverity, ReportingClock};
 pub use config::{
     AlertingConfig, AlertsConfig, AuditConfig, DatabaseUrl, IncidentsConfig, SessionsConfig,
     SignInConfig, TlsConfig,
 };
 pub use database::DatabaseError;
 pub use incidents::{State, Verdict};
+pub use notification::{NotificationsConfig, SmtpConfig, SmtpEncryption};
 pub use server::{ServeError, Server};
 pub use severity::{Severity, UnknownSeverity};
 pub use status::{AlertingStatus, LastError};
-pub use tls::TlsError;
+pub use tls::{TlsError, asking_with_own_roots};
 
 use accounts::{Passwords, Sessions, SignInLimits, Tokens, Units, Users};
 use api::{App, AppInner, Followers, StatusSource};
 use audit::{Audit, AuditKey};
 use changes::Changes;
+use clock::DAY_MICROS;
+use clocks::Alarms;
 use database::Database;
 use intake::{Committer, Intake};
+use notification::{Outbox, Routes, Sender};
 use status::Tally;
+use suppression::Suppressions;
 
 /// Counted matches are looked through for old ones this often.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3600);
@@ -140,8 +149,32 @@ impl Alerting {
                 .clone()
                 .follow(database.clone(), tally.clone(), shutdown.clone()),
         );
+        let alarms = Alarms {
+            database: database.clone(),
+            clock: clock.clone(),
+            config: config.clone(),
+            changes: changes.clone(),
+            tally: tally.clone(),
+        };
+        tasks.spawn(alarms.run(shutdown.clone()));
+        let outbox = Outbox {
+            database: database.clone(),
+            clock: clock.clone(),
+        };
+        let routes = Routes {
+            database: database.clone(),
+            clock: clock.clone(),
+        };
+        let sender = Sender {
+            outbox: outbox.clone(),
+            routes: routes.clone(),
+            config: config.clone(),
+            tally: tally.clone(),
+        };
+        tasks.spawn(sender.run(shutdown.clone()));
         tasks.spawn(housekeeping(
             committer,
+            outbox.clone(),
             audit.clone(),
             tally.clone(),
             shutdown.clone(),
@@ -162,6 +195,12 @@ impl Alerting {
                 clock: clock.clone(),
             },
             units: Units {
+                database: database.clone(),
+                clock: clock.clone(),
+            },
+            outbox,
+            routes,
+            suppressions: Suppressions {
                 database: database.clone(),
                 clock: clock.clone(),
             },
@@ -260,6 +299,7 @@ impl Alerting {
             .fetch_one(pool)
             .await?;
         status.alerts = unsigned(alerts);
+        status.notifications = self.app.outbox.counts().await?;
         status.sessions = unsigned(self.app.sessions.count().await?);
         Ok(status)
     }
@@ -309,6 +349,7 @@ pub async fn verify_audit(
 /// Until shutdown: forgets old matches, and tells the head of the audit log, a last time at the end.
 async fn housekeeping(
     committer: Committer,
+    outbox: Outbox,
     audit: Audit,
     tally: Arc<Tally>,
     shutdown: CancellationToken,
@@ -329,6 +370,11 @@ async fn housekeeping(
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot old matches"),
             Err(error) => tally.failed("forgetting old matches", &error),
+        }
+        let kept = i64::from(committer.config.notifications.keep_days) * DAY_MICROS;
+        let before = committer.clock.now().as_micros() - kept;
+        if let Err(error) = outbox.forget(before).await {
+            tally.failed("forgetting old notifications", &error);
         }
     }
 }

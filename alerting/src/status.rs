@@ -24,10 +24,14 @@ pub struct AlertingStatus {
     pub matches_known: u64,
     /// Matches since the start of rules that raise no alert.
     pub matches_silent: u64,
+    /// Matches since the start that a suppression hid.
+    pub matches_suppressed: u64,
     /// Commits since the start that failed and were tried again.
     pub intake_retries: u64,
     /// Whether the last commit failed: matches are waiting.
     pub intake_waiting: bool,
+    /// Notifications by what became of them: waiting, sent, failed.
+    pub notifications: BTreeMap<String, u64>,
     /// People signed in.
     pub sessions: u64,
     /// What failed last.
@@ -50,6 +54,7 @@ pub(crate) struct Tally {
     matches_new: AtomicU64,
     matches_known: AtomicU64,
     matches_silent: AtomicU64,
+    matches_suppressed: AtomicU64,
     intake_retries: AtomicU64,
     /// Failures of the commit that is being tried; 0 when it succeeded.
     intake_failures_now: AtomicU64,
@@ -63,6 +68,7 @@ impl Tally {
             matches_new: AtomicU64::new(0),
             matches_known: AtomicU64::new(0),
             matches_silent: AtomicU64::new(0),
+            matches_suppressed: AtomicU64::new(0),
             intake_retries: AtomicU64::new(0),
             intake_failures_now: AtomicU64::new(0),
             last_error: Mutex::new(None),
@@ -75,6 +81,11 @@ impl Tally {
             (outcome.matches_new, &self.matches_new, "counted"),
             (outcome.matches_known, &self.matches_known, "known"),
             (outcome.matches_silent, &self.matches_silent, "silent"),
+            (
+                outcome.matches_hidden,
+                &self.matches_suppressed,
+                "suppressed",
+            ),
         ] {
             total.fetch_add(count, Ordering::Relaxed);
             metrics::counter!("citywatch_intake_matches_total", "result" => result)
@@ -116,6 +127,7 @@ impl Tally {
             matches: self.matches_new.load(Ordering::Relaxed),
             matches_known: self.matches_known.load(Ordering::Relaxed),
             matches_silent: self.matches_silent.load(Ordering::Relaxed),
+            matches_suppressed: self.matches_suppressed.load(Ordering::Relaxed),
             intake_retries: self.intake_retries.load(Ordering::Relaxed),
             intake_waiting: self.intake_failures_now.load(Ordering::Relaxed) > 0,
             last_error: last_error.map(|(at, message)| LastError {

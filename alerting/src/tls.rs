@@ -1,4 +1,4 @@
-//! The console's certificate: given, or made here.
+//! The console's certificate, given or made here, and how others' are checked.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ureq::tls::{Certificate, RootCerts, TlsProvider};
 
 use crate::config::TlsConfig;
 
@@ -187,4 +188,18 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
     let mut file = options.open(path)?;
     file.write_all(content)?;
     file.sync_all()
+}
+
+/// TLS for asking others, who are known by the certificates of authorities that this machine has.
+pub fn asking_with_own_roots() -> ureq::tls::TlsConfig {
+    let roots = rustls_native_certs::load_native_certs().certs;
+    let roots: Vec<Certificate<'static>> = roots
+        .iter()
+        .map(|certificate| Certificate::from_der(certificate).to_owned())
+        .collect();
+    ureq::tls::TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(RootCerts::Specific(Arc::new(roots)))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build()
 }

@@ -2,8 +2,11 @@
 # What the agent takes of a machine: memory while it has nothing to do, CPU at 1,000 lines a second, with and without masking.
 #
 #   bench/agent/small.sh AGENT [SECONDS]     AGENT: a release build of citywatch-agent
+#
+# CITYWATCH names a build of citywatch: with it the agent is enrolled, signs what it sends and tells of itself each minute.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/enrol.sh"
 kafka=$here/../../deploy/kafka-dev.sh
 agent=$(realpath "${1:?name the agent}") seconds=${2:-30} port=${PORT:-39092} rate=1000
 work=$(mktemp -d "${TMPDIR:-/tmp}/agent-small.XXXXXX")
@@ -29,10 +32,12 @@ write_lines() {
 }
 
 measure() {
-  local name=$1 masking=$2 before after begun
+  local name=$1 masking=$2 before after begun identity=
+  [ -z "${CITYWATCH:-}" ] || identity="identity_dir = '$work/identity'"
   rm -rf "$work/agent"
   : >"$work/input.log"
   {
+    echo "$identity"
     sed "s|@DIR@|$work|; s|@TOPIC@|records|; s|@PORT@|$port|" "$here/agent.toml"
     printf '%s\n' '[[syslog]]' 'listen = "127.0.0.1:39514"' '[[http]]' 'listen = "127.0.0.1:39200"' "$masking"
   } >"$work/agent.toml"
@@ -61,6 +66,7 @@ awk 'BEGIN {srand(7); for (line = 0; line < 20000; line++)
     line / 60 % 60, line % 60, line, rand() * 1e9, rand() * 1e4, rand() * 1e8, rand() * 1e6, rand() * 900}' >"$work/lines"
 "$kafka" start "$work/kafka" "$port" >/dev/null
 "$kafka" topic "$work/kafka" records 1 >/dev/null
+[ -z "${CITYWATCH:-}" ] || enrol "$agent" "$(realpath "$CITYWATCH")" "$work"
 (umask 077; head -c 32 /dev/urandom | base64 >"$work/key")
 echo "$("$agent" --version), $(stat -c %s "$agent") bytes"
 measure plain ''

@@ -5,9 +5,10 @@
 #   bench/agent/tail-to-kafka.sh AGENT [LINES] [RUNS]      AGENT: a release build of citywatch-agent
 #
 # bench/agent/setup.sh installs rsyslog, deploy/kafka-dev.sh fetch the broker. CORE names the core (1), INPUT a file of lines to repeat
-# instead of made ones.
+# instead of made ones, CITYWATCH a build of citywatch: with it the agent is enrolled, signs what it sends and tells of itself each minute.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/enrol.sh"
 kafka=$here/../../deploy/kafka-dev.sh
 agent=$(realpath "${1:?name the agent}") lines=${2:-1000000} runs=${3:-3} core=${CORE:-1} port=${PORT:-39092}
 rsyslog_config=$here/rsyslog.conf
@@ -73,6 +74,7 @@ make_lines "$lines" >"$work/input.log"
 bytes=$(stat -c %s "$work/input.log")
 echo "$lines lines, $bytes bytes, core $core; $("$agent" --version); $(rsyslogd -v | sed -n '1s/ (.*//p')"
 "$kafka" start "$work/kafka" "$port" >/dev/null
+[ -z "${CITYWATCH:-}" ] || enrol "$agent" "$(realpath "$CITYWATCH")" "$work"
 for round in $(seq "$runs"); do
   for name in agent rsyslog; do
     topic=$name-$round
@@ -80,7 +82,10 @@ for round in $(seq "$runs"); do
     case $name in
       agent)
         rm -rf "$work/agent"
-        sed "s|@DIR@|$work|; s|@TOPIC@|$topic|; s|@PORT@|$port|" "$here/agent.toml" >"$work/agent.toml"
+        {
+          [ -z "${CITYWATCH:-}" ] || echo "identity_dir = '$work/identity'"
+          sed "s|@DIR@|$work|; s|@TOPIC@|$topic|; s|@PORT@|$port|" "$here/agent.toml"
+        } >"$work/agent.toml"
         run agent agent_has_finished "$agent" run --config "$work/agent.toml"
         ;;
       rsyslog)

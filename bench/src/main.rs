@@ -17,6 +17,7 @@ mod peer;
 mod pipeline;
 mod process;
 mod results;
+mod streaming;
 mod tape;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,8 @@ enum Measurement {
     Lanes(lanes::WriteOptions),
     /// Events per second through the whole embedded pipeline: file, spool, parser, matcher, store, alerting
     Pipeline(pipeline::PipelineArgs),
+    /// From a Kafka topic to the store and to alerts: beside the store alone, parsing alone, a bare loop, and rsigma
+    Streaming(streaming::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -55,5 +58,6 @@ fn main() -> anyhow::Result<()> {
         Measurement::Correlation(options) => correlation::measure(&options),
         Measurement::Lanes(options) => lanes::write(&options),
         Measurement::Pipeline(args) => pipeline::measure(&args),
+        Measurement::Streaming(options) => streaming::measure(&options),
     }
 }

@@ -92,7 +92,7 @@ fn start(args: &PipelineArgs, dir: &Path, monitor: u16) -> anyhow::Result<Killed
         .map(std::path::absolute)
         .collect::<Result<Vec<_>, _>>()?;
     let config = format!(
-        "[agent]\nname = \"bench\"\n[[agent.files]]\npaths = [{:?}]\nread_from = \"beginning\"\n[engine]\nrules = {rules:?}\n",
+        "[agent]\nname = \"bench\"\n[[agent.files]]\npaths = [{:?}]\nread_from = \"beginning\"\n[engine]\nclock_behind_max_days = 0\nrules = {rules:?}\n",
         dir.join("events.ndjson")
     );
     std::fs::write(dir.join("citywatch.toml"), config)?;
@@ -221,7 +221,8 @@ fn cpu_seconds(id: u32) -> f64 {
     ids.into_iter().map(own_cpu_seconds).sum()
 }
 
-fn own_cpu_seconds(id: u32) -> f64 {
+/// CPU time of one process, in seconds.
+pub(crate) fn own_cpu_seconds(id: u32) -> f64 {
     /// Clock ticks per second in /proc, the same on every Linux that runs this.
     const TICKS_PER_S: f64 = 100.0;
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
@@ -234,9 +235,16 @@ fn own_cpu_seconds(id: u32) -> f64 {
     (fields.get(10).unwrap_or(&0.0) + fields.get(11).unwrap_or(&0.0)) / TICKS_PER_S
 }
 
+/// Most memory that a process held, in MiB.
 fn memory_mib_max(id: u32) -> f64 {
+    memory_mib(id, "VmHWM")
+}
+
+/// A size of a process in MiB: `VmHWM` is the most memory that it held, `VmRSS` what it holds.
+pub(crate) fn memory_mib(id: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let mut sizes = status.lines().filter_map(|line| line.split_once(':'));
+    let line = sizes.find_map(|(found, size)| (found == name).then_some(size));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok())
         .unwrap_or(0.0)
         / 1024.0

@@ -1,5 +1,7 @@
 //! The agent: sources on one side, a sink on the other, and the status of both.
 
+mod spools;
+
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +13,6 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AgentConfig;
-use crate::forward;
 use crate::lock::{self, LockError};
 use crate::masking::{Masking, MaskingError};
 use crate::sink::{Sink, SinkMonitor};
@@ -19,11 +20,12 @@ use crate::sources::files::lines::BatchLimits;
 use crate::sources::files::tailer::{Tailer, TailerSettings};
 use crate::sources::host::Host;
 use crate::sources::received::{BindError, Listeners};
-use crate::sources::receivers::Receivers;
 use crate::sources::resumed::{OpenError, Reading, Resumed};
 use crate::sources::tls::ListenTlsError;
-use crate::spool::{Spool, SpoolError, SpoolMonitor, SpoolReader, SpoolWriter};
+use crate::spool::{SpoolError, SpoolMonitor};
 use crate::status::AgentStatus;
+
+use spools::SpoolMonitors;
 
 /// Batches between the agent's own spool and Kafka.
 const DELIVERIES_MAX: usize = 16;
@@ -87,7 +89,7 @@ pub struct AgentMonitor {
     status: SharedStatus,
     sink: SinkMonitor,
     listeners: Listeners,
-    spool: Option<SpoolMonitor>,
+    spools: SpoolMonitors,
     ends_by_itself: bool,
 }
 
@@ -120,6 +122,7 @@ impl Agent {
             sources: Vec::new(),
             listeners: Vec::new(),
             spool: None,
+            source_spools: Vec::new(),
             problems: Vec::new(),
             sink: sink_monitor.status(),
             checkpoint_error: None,
@@ -140,17 +143,15 @@ impl Agent {
             groups: config.files.clone(),
             limits,
         };
-        let (receivers, mut listeners) = Receivers::bind(config, limits, &masking)?;
+        let (groups, mut listeners, spools) = spools::open(config, &sink, limits, &masking)?;
         let resumed = Resumed::open(config, &dir, &masking, &mut listeners)?;
         let lock = Arc::new(lock);
         let mut ended = Vec::new();
-        let mut spool = None;
-        if !receivers.is_empty() {
-            let (route, monitor) = Route::new(&sink, config)?;
-            spool = monitor;
+        for group in groups {
             let shutdown = shutdown.clone();
-            let serve = async move { route.serve(receivers, &shutdown).await };
-            ended.push(run_thread("agent-listeners", serve)?);
+            let name = group.name();
+            let serve = async move { group.serve(&shutdown).await };
+            ended.push(run_thread(&name, serve)?);
         }
         if !resumed.is_empty() {
             let reading = Reading {
@@ -177,63 +178,10 @@ impl Agent {
             status,
             sink: sink_monitor,
             listeners,
-            spool,
+            spools,
             ends_by_itself: config.reads_only_stdin(),
         };
         Ok(AgentHandle { monitor, ended })
-    }
-}
-
-/// How received records reach the sink: at once where that is a spool, else through one of the
-/// agent's own, because nobody could send them again.
-enum Route {
-    Direct(Sink),
-    Spooled {
-        writer: SpoolWriter,
-        reader: SpoolReader,
-        sink: Sink,
-    },
-}
-
-impl Route {
-    fn new(sink: &Sink, config: &AgentConfig) -> Result<(Self, Option<SpoolMonitor>), AgentError> {
-        if matches!(sink, Sink::Spool(_)) {
-            return Ok((Self::Direct(sink.clone()), None));
-        }
-        let (writer, reader) = Spool::open(&config.state_dir.join("spool"), config.spool.clone())?;
-        let monitor = writer.monitor();
-        Ok((
-            Self::Spooled {
-                writer,
-                reader,
-                sink: sink.clone(),
-            },
-            Some(monitor),
-        ))
-    }
-
-    async fn serve(self, receivers: Receivers, shutdown: &CancellationToken) {
-        let (writer, reader, onward) = match self {
-            Self::Direct(sink) => return receivers.serve(&sink, shutdown).await,
-            Self::Spooled {
-                writer,
-                reader,
-                sink,
-            } => (writer, reader, sink),
-        };
-        let sink = Sink::Spool(writer);
-        let stop_reading = CancellationToken::new();
-        let (deliveries, task) = match reader.start(DELIVERIES_MAX, stop_reading.clone()) {
-            Ok(started) => started,
-            Err(error) => {
-                tracing::error!(%error, "received records stay in the spool");
-                return receivers.serve(&sink, shutdown).await;
-            }
-        };
-        let serve = receivers.serve(&sink, shutdown);
-        tokio::join!(serve, forward::forward(deliveries, &onward, shutdown));
-        stop_reading.cancel();
-        task.ended().await;
     }
 }
 
@@ -313,7 +261,8 @@ impl AgentMonitor {
         let mut status = self.status.lock().clone();
         status.sink = self.sink.status();
         status.listeners = self.listeners.status();
-        status.spool = self.spool.as_ref().map(SpoolMonitor::status);
+        status.spool = self.spools.shared.as_ref().map(SpoolMonitor::status);
+        status.source_spools = self.spools.own_status();
         status
     }
 
@@ -327,10 +276,7 @@ impl AgentMonitor {
                 .status()
                 .iter()
                 .all(|listener| listener.is_over)
-            && self.spool.as_ref().is_none_or(|spool| {
-                let spool = spool.status();
-                spool.acknowledged >= spool.appended
-            })
+            && self.spools.are_empty()
     }
 }
 

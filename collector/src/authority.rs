@@ -261,6 +261,11 @@ impl Authority {
         dir.join(CERTIFICATE).exists()
     }
 
+    /// Whether its key is in `dir`, too: others have copies of its certificate only.
+    pub fn signs_in(dir: &Path) -> bool {
+        Self::is_in(dir) && dir.join(KEY).exists()
+    }
+
     /// The file of its certificate, which whoever checks signatures needs.
     pub fn certificate_file(dir: &Path) -> PathBuf {
         dir.join(CERTIFICATE)

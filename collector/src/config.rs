@@ -19,7 +19,7 @@ use crate::sources::http::HttpConfig;
 use crate::sources::journald::{self, JournaldConfig};
 use crate::sources::stdin::StdinConfig;
 use crate::sources::syslog::SyslogConfig;
-use crate::spool::SpoolLimits;
+use crate::spool::{SpoolLimits, WhenFull};
 use crate::uplink::UplinkConfig;
 
 /// What an agent reads and where it sends it.
@@ -248,6 +248,31 @@ impl AgentConfig {
             sources.push(("stdin".into(), stdin.mask.as_deref()));
         }
         sources
+    }
+
+    /// The sources that say themselves what happens when their spool is full.
+    pub fn own_spools(&self) -> Vec<(String, WhenFull)> {
+        fn named(
+            section: &str,
+            policies: impl Iterator<Item = Option<WhenFull>>,
+        ) -> Vec<(String, WhenFull)> {
+            let name = |(index, policy): (usize, Option<WhenFull>)| {
+                Some((format!("{section}[{index}]"), policy?))
+            };
+            policies.enumerate().filter_map(name).collect()
+        }
+        let mut own = named("syslog", self.syslog.iter().map(|source| source.when_full));
+        own.extend(named(
+            "http",
+            self.http.iter().map(|source| source.when_full),
+        ));
+        own.extend(named(
+            "command",
+            self.command.iter().map(|source| source.when_full),
+        ));
+        let stdin = self.stdin.as_ref().and_then(|stdin| stdin.when_full);
+        own.extend(stdin.map(|policy| ("stdin".to_owned(), policy)));
+        own
     }
 
     /// What makes no sense, one sentence each, naming the key.

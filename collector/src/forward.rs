@@ -36,7 +36,7 @@ pub(crate) async fn forward(
             () = shutdown.cancelled() => return,
             result = settle_first(&mut sent), if !sent.is_empty() => result,
             delivery = deliveries.recv(), if sent.len() < IN_FLIGHT_MAX => {
-                let Some(Delivery { batch, receipt }) = delivery else { return };
+                let Some(Delivery { batch, receipt, .. }) = delivery else { return };
                 let ticket = sink.submit(&batch).await;
                 let (ticket, result) = ticket.map_or_else(|error| (None, Err(error)), |ticket| (Some(ticket), Ok(())));
                 sent.push_back(Sent { batch, receipt, ticket });

@@ -31,6 +31,10 @@ pub const UNDECODABLE: &str = "undecodable";
 /// bytes are the sealed batch; the reason follows in the same name, after a line end.
 pub const REFUSED: &str = "refused\n";
 
+/// The beginning of the origin's format of a batch that stands for messages which no one can unpack: one record without bytes; the
+/// reason follows in the same name, after a line end.
+pub const UNREADABLE: &str = "unreadable\n";
+
 /// Value of the Kafka header `framing` for a message that is a frame.
 pub const FRAMING_PACKED: &str = "citywatch-1";
 
@@ -217,6 +221,18 @@ pub fn undecodable(
     kept(agent, stream, position, frame, received_at, UNDECODABLE)
 }
 
+/// Why bytes that came as [`UNDECODABLE`] are no batch; none if they are one by now.
+pub fn fault(bytes: &[u8]) -> Option<FrameError> {
+    let frame = if sealed::is_sealed(bytes) {
+        sealed::split(bytes).map(|sealed| sealed.frame)
+    } else {
+        Ok(bytes)
+    };
+    frame
+        .and_then(|frame| decode(frame, &DecodeLimits::default()))
+        .err()
+}
+
 /// The batch that carries a frame that nobody vouches for onwards, with the reason. See [`REFUSED`].
 pub fn refused(
     agent: &str,
@@ -230,9 +246,21 @@ pub fn refused(
     kept(agent, stream, position, frame, received_at, &format)
 }
 
+/// The batch that stands for messages from `position` on which no one can unpack, with the reason. See [`UNREADABLE`].
+pub fn unreadable(
+    agent: &str,
+    stream: &str,
+    position: u64,
+    received_at: Timestamp,
+    reason: &str,
+) -> RecordBatch {
+    let format = format!("{UNREADABLE}{reason}");
+    kept(agent, stream, position, &[], received_at, &format)
+}
+
 /// Whether an origin's format is one of those that only a transport may give.
 pub fn is_transports_own(format: &str) -> bool {
-    format == UNDECODABLE || format.starts_with(REFUSED)
+    format == UNDECODABLE || format.starts_with(REFUSED) || format.starts_with(UNREADABLE)
 }
 
 fn kept(

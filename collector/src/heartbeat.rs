@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::AgentMonitor;
+use crate::authority::Authority;
 use crate::clock;
 use crate::config::AgentConfig;
 use crate::https::{Client, Trust};
-use crate::identity::{Identity, enrol};
+use crate::identity::{Identity, beside, enrol};
 use crate::intake::TIME_PATH;
 use crate::sink::Sink;
 use crate::status::{AgentStatus, SinkStatus};
@@ -92,7 +93,8 @@ impl Heartbeat {
                 _ => None,
             },
         ];
-        let spools = || spools.iter().flatten();
+        let own = status.source_spools.iter().map(|own| &own.spool);
+        let spools = || spools.iter().copied().flatten().chain(own.clone());
         let kernel: u64 = status
             .listeners
             .iter()
@@ -139,6 +141,8 @@ impl Heartbeat {
 pub struct Caretaker {
     config: AgentConfig,
     identity: Option<Arc<Identity>>,
+    /// Where the certificate is renewed in this process, and for how long; without it, where the agent was enrolled.
+    authority: Option<(Arc<Authority>, Duration)>,
     monitor: AgentMonitor,
     sink: Sink,
     position: u64,
@@ -158,12 +162,20 @@ impl Caretaker {
         Self {
             config: config.clone(),
             identity,
+            authority: None,
             monitor,
             sink,
             position: 0,
             clock_offset_us: None,
             renewed: None,
         }
+    }
+
+    /// Renews the certificate with an authority of this process, each time for `valid`.
+    #[must_use]
+    pub fn renewing_with(mut self, authority: Arc<Authority>, valid: Duration) -> Self {
+        self.authority = Some((authority, valid));
+        self
     }
 
     /// Each minute until `shutdown`: renews the certificate when it is time, and sends a heartbeat.
@@ -203,7 +215,15 @@ impl Caretaker {
         if is_fresh || !current.is_due(now) {
             return;
         }
-        match enrol::renew(identity).await {
+        let renewed = match &self.authority {
+            Some((authority, valid)) => {
+                beside::renew(authority, identity, *valid, now).map_err(|error| error.to_string())
+            }
+            None => enrol::renew(identity)
+                .await
+                .map_err(|error| error.to_string()),
+        };
+        match renewed {
             Ok(()) => {
                 self.renewed = Some(Instant::now());
                 let current = identity.current();

@@ -5,6 +5,7 @@
 //! - The unit of a signed batch is what its certificate vouches for; a batch that says otherwise is refused.
 //! - Whatever is refused is kept as a dead letter with its reason, and counted.
 
+pub mod beside;
 mod door;
 pub mod enrol;
 pub mod holder;

@@ -9,8 +9,11 @@
 mod connection;
 mod consumer;
 mod lanes;
+mod makings;
+mod probe;
 mod producer;
 mod senders;
+mod topic_ids;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -32,7 +32,7 @@ pub mod uplink;
 
 pub use agent::{Agent, AgentHandle, AgentMonitor};
 pub use config::{AgentConfig, ConfigError};
-pub use delivery::{Delivery, Receipt};
+pub use delivery::{Delivery, Plans, Receipt};
 pub use identity::{Identity, Verifier};
 pub use intake::IntakeConfig;
 pub use masking::{Masker, Masking, MaskingConfig};

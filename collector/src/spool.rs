@@ -9,9 +9,10 @@
 //! - It never grows beyond [`SpoolLimits::bytes_max`]: then appends wait, or the oldest entries go
 //!   and are counted.
 //!
-//! On disk: `lock`, `acknowledged`, and segments `<first sequence>.spool`, each a header and entries
+//! On disk: `lock`, `acknowledged`, `plan`, and segments `<first sequence>.spool`, each a header and entries
 //! of length, checksum and frame.
 
+mod plan;
 mod position;
 mod reader;
 mod segment;

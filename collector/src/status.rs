@@ -21,6 +21,8 @@ pub struct AgentStatus {
     pub listeners: Vec<ListenerStatus>,
     /// The agent's own spool before Kafka, for what cannot be read again.
     pub spool: Option<SpoolStatus>,
+    /// Spools of sources that have one of their own.
+    pub source_spools: Vec<SourceSpool>,
     /// Patterns that match nothing and directories that cannot be read.
     pub problems: Vec<String>,
     /// Where the records go.
@@ -31,6 +33,15 @@ pub struct AgentStatus {
     pub in_flight: usize,
     /// How often sending failed and began again since this start.
     pub send_retries: u64,
+}
+
+/// The spool of one source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceSpool {
+    /// Whose.
+    pub source: String,
+    /// How it stands.
+    pub spool: SpoolStatus,
 }
 
 /// How one source stands.

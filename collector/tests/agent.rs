@@ -487,7 +487,7 @@ async fn syslog_survives_in_the_spool_until_kafka_has_it() {
     task.ended().await;
 }
 
-/// A topic's records and the identities they came with.
+/// A topic's records but heartbeats, and the identities they came with.
 type Found = BTreeMap<String, BTreeSet<(String, u64)>>;
 
 /// Everything in a topic until it is enough.
@@ -507,6 +507,11 @@ async fn records_of(broker: &Broker, topic: &str, is_enough: impl Fn(&Found) -> 
             .await
             .expect("all arrives")
             .unwrap();
+        // The agent's word of itself, first said at its start: no record that a test sent.
+        if &*delivery.batch.origin.format == HEARTBEAT {
+            delivery.receipt.acknowledge();
+            continue;
+        }
         for record in delivery.batch.iter() {
             let raw = String::from_utf8_lossy(record.raw).into_owned();
             let identity = (record.origin.stream.to_string(), record.position);

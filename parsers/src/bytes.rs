@@ -266,6 +266,51 @@ pub fn four_octets(text: &[u8]) -> Option<[u8; 4]> {
     is_right.then_some(octets)
 }
 
+/// Whether [`four_octets`] reads a text: seen from where its digits and dots stand, which is cheaper than reading it.
+#[inline]
+pub fn are_four_octets(text: &[u8]) -> bool {
+    let length = text.len();
+    if !(7..=15).contains(&length) {
+        return false;
+    }
+    let bytes = sixteen_of(text);
+    let places = |byte: u8| u32::from(places_in([byte], &bytes));
+    let above = |byte: u8| u32::from(places_above(byte, &bytes));
+    let (dots, digits) = (places(b'.'), u32::from(digits_in(&bytes)));
+    // The places of three dots and no more.
+    let behind_first = dots & dots.wrapping_sub(1);
+    let behind_second = behind_first & behind_first.wrapping_sub(1);
+    let is_three = behind_second != 0 && behind_second & behind_second.wrapping_sub(1) == 0;
+    if !is_three || dots | digits != !(u32::MAX << length) {
+        return false;
+    }
+    // Where an octet begins, and where its end stands one, two and three places behind that.
+    let begins = dots << 1 | 1;
+    let ends = dots | 1 << length;
+    let (one, two, three) = (ends >> 1, ends >> 2, ends >> 3);
+    let of_three = begins & three & !two & !one;
+    // Of three digits, what is above 255.
+    let above_five = above(b'5');
+    let twos = (of_three & places(b'2')) << 1;
+    let too_much =
+        of_three & above(b'2') | twos & above_five | (twos & places(b'5')) << 1 & above_five;
+    let with_zero_before = begins & places(b'0') & !one;
+    let misplaced = begins & !(digits & (one | two | three));
+    misplaced | too_much | with_zero_before == 0
+}
+
+/// Whether a text, which mostly is short, has nothing in it but digits and dots.
+#[inline]
+pub(crate) fn are_digits_or_dots(text: &[u8]) -> bool {
+    let length = text.len();
+    if length < 16 {
+        let bytes = sixteen_of(text);
+        return digits_in(&bytes) | places_in([b'.'], &bytes) == !(u16::MAX << length);
+    }
+    let is_one = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.');
+    text.iter().all(is_one)
+}
+
 /// One bit per byte of a block that is a digit.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
@@ -292,6 +337,28 @@ fn digits_in(block: &[u8; 16]) -> u16 {
     })
 }
 
+/// One bit per byte of a block, ASCII characters, that is above this one.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn places_above(least: u8, block: &[u8; 16]) -> u16 {
+    use std::arch::x86_64::{_mm_cmpgt_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
+    // SAFETY: the block is 16 readable bytes; these instructions are part of every x86-64.
+    unsafe {
+        let bytes = _mm_loadu_si128(block.as_ptr().cast());
+        _mm_movemask_epi8(_mm_cmpgt_epi8(bytes, _mm_set1_epi8(least.cast_signed()))) as u16
+    }
+}
+
+/// One bit per byte of a block, ASCII characters, that is above this one.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn places_above(least: u8, block: &[u8; 16]) -> u16 {
+    block
+        .iter()
+        .rev()
+        .fold(0, |places, byte| places << 1 | u16::from(*byte > least))
+}
+
 /// The last place of a byte, as [`find_any`].
 #[inline(always)]
 pub fn find_last(wanted: u8, bytes: &[u8]) -> Option<usize> {
@@ -310,7 +377,7 @@ pub fn find_last(wanted: u8, bytes: &[u8]) -> Option<usize> {
 /// One bit per byte of a block that is one of those wanted.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn places_in<const N: usize>(wanted: [u8; N], block: &[u8; 16]) -> u16 {
+pub(crate) fn places_in<const N: usize>(wanted: [u8; N], block: &[u8; 16]) -> u16 {
     use std::arch::x86_64::{
         _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
         _mm_setzero_si128,
@@ -330,7 +397,7 @@ fn places_in<const N: usize>(wanted: [u8; N], block: &[u8; 16]) -> u16 {
 /// One bit per byte of a block that is one of those wanted.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-fn places_in<const N: usize>(wanted: [u8; N], block: &[u8; 16]) -> u16 {
+pub(crate) fn places_in<const N: usize>(wanted: [u8; N], block: &[u8; 16]) -> u16 {
     block.iter().rev().fold(0, |places, byte| {
         places << 1 | u16::from(wanted.contains(byte))
     })

@@ -19,8 +19,8 @@ pub struct ParseContext {
     pub taxonomy: Taxonomy,
     /// How far a clock may run ahead of the receiver before a time without a year is taken for last year's.
     pub clock_ahead_max_hours: u32,
-    /// How far an event may lie behind its receipt before an engine takes its clock for one that was never set, in days; 0:
-    /// any time is believed. Readers do not look at it.
+    /// How far an event may lie behind its receipt before an engine takes its clock for a wrong one, in days; 0: any time is
+    /// believed. Readers do not look at it.
     pub clock_behind_max_days: u32,
     /// A site's own text formats.
     pub definitions: Definitions,
@@ -47,7 +47,7 @@ impl Default for ParseContext {
             depth_max: 32,
             taxonomy: Taxonomy::default(),
             clock_ahead_max_hours: 48,
-            clock_behind_max_days: 3_650,
+            clock_behind_max_days: 180,
             definitions: Definitions::default(),
         }
     }

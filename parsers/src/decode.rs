@@ -41,6 +41,16 @@ pub fn encoding(name: &str) -> Option<Charset> {
         .map(Charset)
 }
 
+/// Whether a text begins neither with a byte order mark nor as UTF-16 does.
+#[inline]
+pub(crate) fn is_plain(text: &str) -> bool {
+    const MARK: u8 = "\u{FEFF}".as_bytes()[0];
+    match text.as_bytes().first_chunk() {
+        Some(first) => first[0] != MARK && !utf16::has_zero(*first),
+        None => false,
+    }
+}
+
 /// Reads bytes as text: UTF-8, with or without a byte order mark, or UTF-16; else in the encoding that is named.
 /// UTF-8 comes first in any case, for many sources write both, and a text in another encoding is hardly ever UTF-8.
 /// `utf8` are the same bytes, where they are known to be UTF-8.

@@ -14,7 +14,7 @@ use crate::event::{Event, Field, LogSource, ProblemKind, Value};
 use crate::layouts::{self, Group, Layout, Places, Table};
 use crate::names::{Lists, Names};
 use crate::parse::Scratch;
-use crate::scan::{Pair, Pairs};
+use crate::scan::{Pair, Pairs, Piece, Spaces, Told};
 use crate::time::Timestamp;
 
 /// Wrappers within wrappers (Docker in syslog in JSON ...) that are opened.
@@ -291,8 +291,8 @@ impl<'a, 'c> Draft<'a, 'c> {
     #[inline]
     pub(crate) fn add_pairs(
         &mut self,
-        mut pairs: Pairs<'a>,
-        value_of: impl Fn(&Self, &Pair<'a>) -> Option<Value<'a>>,
+        mut pairs: Pairs<'a, Spaces>,
+        value_of: impl Fn(&Self, &Pair<'a>, Told) -> Option<Value<'a>>,
         mut add: impl FnMut(&mut Self, Pair<'a>),
     ) -> bool {
         let mut any = false;
@@ -300,19 +300,22 @@ impl<'a, 'c> Draft<'a, 'c> {
             let text = pairs.skip_separators().as_bytes();
             if let Some((length, to)) = self.scratch.layouts.foresee_key(self.layout, text) {
                 any = true;
-                let pair = pairs.pair_with_key(length);
-                if let Some(value) = value_of(self, &pair) {
+                let (pair, told) = pairs.pair_with_key(length);
+                if let Some(value) = value_of(self, &pair, told) {
                     let name = pair.key;
                     self.event.fields.push(Field { name, value });
                     self.layout = to;
                 }
                 continue;
             }
-            let Some(pair) = pairs.next() else {
-                return any;
-            };
-            any = true;
-            add(self, pair);
+            match pairs.piece() {
+                Piece::Pair(pair) => {
+                    any = true;
+                    add(self, pair);
+                }
+                Piece::Word => {}
+                Piece::End => return any,
+            }
         }
     }
 
@@ -649,6 +652,16 @@ pub(crate) fn first_str(value: Value<'_>) -> Option<&str> {
         Value::Str(text) => Some(text),
         Value::List(values) => values.iter().find_map(|value| value.as_str()),
         _ => None,
+    }
+}
+
+/// What [`Draft::number`] adds for a text of which so much is known.
+#[inline(always)]
+pub(crate) fn told_number_or_text(text: &str, told: Told) -> Option<Value<'_>> {
+    match told {
+        Told::Number(number) => Some(Value::Int(number)),
+        Told::Text => Some(Value::Str(text)),
+        Told::Nothing => number_or_text(text),
     }
 }
 

@@ -8,7 +8,7 @@
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::bytes::same_bytes;
+use crate::bytes::{same_bytes, word_of};
 use crate::event::Field;
 
 /// Sequences are forgotten when there are this many nodes, or this many bytes of names: a source that never
@@ -25,8 +25,10 @@ const ANSWERS: usize = 4_096;
 const LIST_ANSWERS: usize = 2_048;
 /// The same of tables.
 const TABLES: usize = 512;
-/// The same of groups of names.
-const JUMPS: usize = 1_024;
+/// Sets of what is remembered of groups of names; a power of two.
+const JUMP_SETS: usize = 256;
+/// How many one of them holds.
+const JUMPS_OF_SET: usize = 4;
 
 /// A place in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +71,48 @@ struct Node {
     spaced: bool,
     /// Whether the name stands in a JSON text as it is.
     plain: bool,
-    /// Whether the name stands in a text of pairs as it is.
-    is_key: bool,
+    /// The name as it stands in a text of pairs.
+    key: Key,
+}
+
+/// The first eight bytes of a name and `=`, or less; what the text of a pair begins with.
+#[derive(Clone, Copy)]
+struct Key {
+    /// As one number, the first lowest.
+    bytes: u64,
+    /// The bits of that number that are of them.
+    mask: u64,
+}
+
+impl Key {
+    /// Of a name that cannot stand in a text of pairs.
+    const NONE: Self = Self { bytes: 1, mask: 0 };
+
+    fn of(name: &str) -> Self {
+        let is_key = !name.is_empty()
+            && !name
+                .bytes()
+                .any(|byte| byte <= b' ' || matches!(byte, b'=' | b',' | b';'));
+        if !is_key {
+            return Self::NONE;
+        }
+        let bytes = name.bytes().chain([b'=']).take(8).enumerate();
+        let place = |place: usize, byte: u8| u64::from(byte) << (8 * place);
+        bytes.fold(Self { bytes: 0, mask: 0 }, |key, (at, byte)| Self {
+            bytes: key.bytes | place(at, byte),
+            mask: key.mask | place(at, 0xFF),
+        })
+    }
+
+    /// Whether a text begins so.
+    #[inline(always)]
+    fn begins(self, text: &[u8]) -> bool {
+        let first = match text.first_chunk() {
+            Some(first) => u64::from_le_bytes(*first),
+            None => word_of(text),
+        };
+        first & self.mask == self.bytes
+    }
 }
 
 /// What was answered once to the question where a name is. Names are those of our code: the address and the
@@ -186,7 +228,7 @@ pub struct Layouts {
     answers: Box<[Answer]>,
     list_answers: Box<[ListAnswer]>,
     tables: Box<[KnownTable]>,
-    jumps: Box<[Jump]>,
+    jumps: Box<[[Jump; JUMPS_OF_SET]]>,
     /// Names that were not learned because too many follow the same ones.
     refusals: u32,
 }
@@ -232,7 +274,7 @@ impl Layouts {
             sibling: NONE,
             spaced: false,
             plain: false,
-            is_key: false,
+            key: Key::NONE,
         });
         let unasked = Answer {
             layout: UNKNOWN,
@@ -262,7 +304,7 @@ impl Layouts {
             },
             to: UNKNOWN,
         };
-        self.jumps = vec![unasked; JUMPS].into_boxed_slice();
+        self.jumps = vec![[unasked; JUMPS_OF_SET]; JUMP_SETS].into_boxed_slice();
     }
 
     /// The order of these names. The parser fills it in; this is for who makes events himself.
@@ -357,13 +399,17 @@ impl Layouts {
     pub(crate) fn foresee_key(&self, layout: Layout, text: &[u8]) -> Option<(usize, Layout)> {
         let likely = self.nodes.get(layout.0 as usize)?.likely;
         let node = self.nodes.get(likely as usize)?;
+        if !node.key.begins(text) {
+            return None;
+        }
         let (from, length) = (node.name_at as usize, node.name_len as usize);
-        let is_it = node.is_key
-            && text.get(length) == Some(&b'=')
-            && same_bytes(
-                self.names.as_bytes().get(from..from + length)?,
-                text.get(..length)?,
-            );
+        // The key holds all of a short name and the `=` behind it.
+        let is_it = length < 8
+            || text.get(length) == Some(&b'=')
+                && same_bytes(
+                    self.names.as_bytes().get(from..from + length)?,
+                    text.get(..length)?,
+                );
         is_it.then_some((length, Layout(likely)))
     }
 
@@ -396,10 +442,7 @@ impl Layouts {
             plain: !name
                 .bytes()
                 .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')),
-            is_key: !name.is_empty()
-                && !name
-                    .bytes()
-                    .any(|byte| byte <= b' ' || matches!(byte, b'=' | b',' | b';')),
+            key: Key::of(name),
         });
         self.names.push_str(name);
         // What ends the name in a JSON text is compared with it.
@@ -496,25 +539,24 @@ impl Layouts {
     /// Where a group of names leads, if [`Self::keep_jump`] kept it: none of them is among those before.
     #[inline]
     pub(crate) fn jump(&self, from: Layout, group: Group) -> Option<Layout> {
-        let (first, second) = jump_places(from, group);
-        let leads = |place: usize| {
-            let known = &self.jumps[place];
-            (known.from == from && known.group == group).then_some(known.to)
-        };
         if from == UNKNOWN {
             return None;
         }
-        leads(first).or_else(|| leads(second))
+        let set = &self.jumps[jump_set(from, group)];
+        let known = set
+            .iter()
+            .find(|known| known.from == from && known.group == group)?;
+        Some(known.to)
     }
 
     /// Keeps where a group of names, all of them new, led.
     #[cold]
     pub(crate) fn keep_jump(&mut self, from: Layout, group: Group, to: Layout) {
         if to != UNKNOWN {
-            // What was there goes to the other place: two that take turns do not drive each other out.
-            let (first, second) = jump_places(from, group);
-            self.jumps[second] = self.jumps[first];
-            self.jumps[first] = Jump { from, group, to };
+            // The oldest goes: as many as the set holds do not drive each other out.
+            let set = &mut self.jumps[jump_set(from, group)];
+            set.rotate_right(1);
+            set[0] = Jump { from, group, to };
         }
     }
 
@@ -559,13 +601,12 @@ impl Answer {
     }
 }
 
-/// Where an answer is kept.
-/// The two neighbours where a jump may be kept.
-fn jump_places(from: Layout, group: Group) -> (usize, usize) {
-    let place = slot(from, group.address, group.which as usize) % JUMPS;
-    (place, place ^ 1)
+/// The set that a jump may be kept in.
+fn jump_set(from: Layout, group: Group) -> usize {
+    slot(from, group.address, group.which as usize) % JUMP_SETS
 }
 
+/// Where an answer is kept.
 fn slot(layout: Layout, address: usize, len: usize) -> usize {
     let mix = (u64::from(layout.0) << 32 ^ address as u64 ^ (len as u64) << 24)
         .wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -585,20 +626,18 @@ mod tests {
     }
 
     #[test]
-    fn two_groups_that_share_a_place_do_not_drive_each_other_out() {
+    fn groups_that_share_a_set_do_not_drive_each_other_out() {
         let mut layouts = Layouts::default();
         layouts.keep_bounds();
         let group = |address: usize| Group { address, which: 1 };
-        let place = |address: usize| jump_places(EMPTY, group(address)).0;
-        let first = 8;
-        let second = (first + 1..).find(|address| place(*address) == place(first));
-        let groups = [group(first), group(second.unwrap())];
-        for (number, group) in groups.into_iter().enumerate() {
-            layouts.keep_jump(EMPTY, group, Layout(u32::try_from(number).unwrap() + 7));
+        let sharing = (1..).filter(|address| jump_set(EMPTY, group(*address)) == 5);
+        let groups: Vec<Group> = sharing.take(JUMPS_OF_SET).map(group).collect();
+        let to = |number: usize| Layout(u32::try_from(number).unwrap() + 7);
+        for (number, group) in groups.iter().enumerate() {
+            layouts.keep_jump(EMPTY, *group, to(number));
         }
-        for (number, group) in groups.into_iter().enumerate() {
-            let to = Layout(u32::try_from(number).unwrap() + 7);
-            assert_eq!(layouts.jump(EMPTY, group), Some(to));
+        for (number, group) in groups.iter().enumerate() {
+            assert_eq!(layouts.jump(EMPTY, *group), Some(to(number)));
         }
     }
 

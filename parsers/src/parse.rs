@@ -222,7 +222,10 @@ fn read_record<'a>(
         return;
     };
     let mut draft = Draft::new(event, arena, context, scratch, &mut before);
-    let text = text_of(&mut draft, utf8, named);
+    let text = match plain_text(&draft, utf8, named) {
+        Some(text) => text,
+        None => text_of(&mut draft, utf8, named),
+    };
     if let NamedFormat::Unknown(name) = named.format {
         draft.note(
             ProblemKind::FormatMismatch,
@@ -278,6 +281,8 @@ struct Named<'a> {
     unknown_zone: Option<&'a str>,
     /// A parameter that there is not.
     unknown: Option<&'a str>,
+    /// Whether nothing but the format is named.
+    is_bare: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -308,8 +313,27 @@ impl<'n> Named<'n> {
             header,
             unknown_zone: zone.filter(|name| TimeZone::get(name).is_err()),
             unknown,
+            is_bare: charset.is_none() && zone.is_none() && unknown.is_none(),
         }
     }
+}
+
+/// The text of a record of which there is nothing to be said, as of most: what [`text_of`] gives for it.
+#[inline]
+fn plain_text<'a>(
+    draft: &Draft<'a, '_>,
+    utf8: Option<&'a str>,
+    named: Named<'_>,
+) -> Option<&'a str> {
+    let text = utf8?;
+    let record = &draft.event.record;
+    let is_plain = named.is_bare
+        && record.truncated == Truncated::No
+        && record.raw.len() == text.len()
+        && text.len() <= draft.context.record_bytes_max
+        && crate::decode::is_plain(text)
+        && !matches!(text.as_bytes(), [.., b'\0' | b'\n' | b'\r']);
+    is_plain.then_some(text)
 }
 
 /// The record's text within the bounds, with notes about what is not as it should be. `utf8` is the whole record, if it is

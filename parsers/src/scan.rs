@@ -1,12 +1,14 @@
-//! Small pieces that several grammars are made of: addresses, quoted texts, key=value pairs.
+//! Small pieces that several grammars are made of: words, quoted texts, key=value pairs, addresses.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod address;
 
-use crate::bytes::{find_any, find_last, four_octets, same_bytes};
+use crate::bytes::{find_any, find_last, leading_number, places_in, same_bytes};
 use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
+
+pub(crate) use address::{ip, ip_and_port, is_ip};
 
 /// A grammar's answer: the rest and what was read.
 pub(crate) type Scan<'t, T> = IResult<&'t str, T, ()>;
@@ -25,6 +27,15 @@ pub(crate) fn begins(text: &str, prefix: &str) -> bool {
         Some(beginning) => same_bytes(beginning, prefix.as_bytes()),
         None => false,
     }
+}
+
+/// Whether a text begins with the key of a pair, `date=`: most that do are nothing but pairs.
+#[inline]
+pub(crate) fn begins_with_pair(text: &str) -> bool {
+    let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let bytes = text.as_bytes();
+    let key = bytes.iter().take_while(|byte| is_of_key(byte)).count();
+    key > 0 && !bytes[0].is_ascii_digit() && bytes.get(key) == Some(&b'=')
 }
 
 /// The first place of a byte that is expected within a few words: without a call for those.
@@ -179,6 +190,9 @@ impl Word {
         let Some(rarest) = wanted.get(self.rarest) else {
             return Some(0);
         };
+        if wanted.len() == 1 {
+            return find_any([*rarest], bytes);
+        }
         let mut at = 0;
         loop {
             at += find_any([*rarest], bytes.get(self.rarest + at..)?)?;
@@ -195,6 +209,9 @@ impl Word {
         let Some(rarest) = wanted.get(self.rarest) else {
             return Some(text.len());
         };
+        if wanted.len() == 1 {
+            return find_last(*rarest, bytes);
+        }
         let mut within = bytes.get(self.rarest..)?;
         loop {
             let at = find_last(*rarest, within)?;
@@ -265,47 +282,6 @@ pub(crate) fn unescape<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
     plain.into_bump_str()
 }
 
-/// An address, with or without brackets and zone index; IPv4 in IPv6's clothes is given as IPv4.
-pub(crate) fn ip(text: &str) -> Option<IpAddr> {
-    let text = match text.as_bytes() {
-        [b'[', .., b']'] => &text[1..text.len() - 1],
-        _ => text,
-    };
-    // The cheapest way to say no to the many words that are none.
-    if !text
-        .as_bytes()
-        .first()
-        .is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b':')
-    {
-        return None;
-    }
-    if let Some(address) = ipv4(text.as_bytes()) {
-        return Some(IpAddr::V4(address));
-    }
-    let text = text.split_once('%').map_or(text, |(address, _)| address);
-    text.parse::<IpAddr>()
-        .ok()
-        .map(|address| address.to_canonical())
-}
-
-/// As the standard library reads it, and faster.
-#[inline]
-fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    four_octets(text).map(Ipv4Addr::from)
-}
-
-/// An address and a port: `1.2.3.4:80`, `[::1]:80`, `::ffff:1.2.3.4:80`.
-pub(crate) fn ip_and_port(text: &str) -> Option<(&str, &str)> {
-    let (address, port) = text.rsplit_once(':')?;
-    let port_ok =
-        !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
-    let address = address
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(address);
-    (port_ok && ip(address).is_some()).then_some((address, port))
-}
-
 /// One `key=value` pair; the value is quoted, or ends at the separator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair<'t> {
@@ -313,6 +289,16 @@ pub(crate) struct Pair<'t> {
     /// Without its quotes, escapes left as they are.
     pub(crate) value: &'t str,
     pub(crate) quotes: Quotes,
+}
+
+/// What is known of a value from where its end was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is how this number would be printed.
+    Number(i64),
+    /// It is no number.
+    Text,
+    Nothing,
 }
 
 /// How a value was written.
@@ -324,19 +310,44 @@ pub(crate) enum Quotes {
 }
 
 /// Pairs of `key=value` separated by spaces, commas or semicolons; words without `=` are skipped.
-pub(crate) struct Pairs<'t> {
+pub(crate) struct Pairs<'t, S> {
     rest: &'t str,
-    /// Two ASCII characters, or the same one twice.
-    separators: [u8; 2],
+    separators: S,
+}
+
+/// What stands between pairs, beside line ends: two ASCII characters, or the same one twice.
+pub(crate) trait Separators: Copy {
+    fn both(self) -> [u8; 2];
+}
+
+/// Spaces, as mostly.
+#[derive(Clone, Copy)]
+pub(crate) struct Spaces;
+
+impl Separators for Spaces {
+    #[inline(always)]
+    fn both(self) -> [u8; 2] {
+        [b' ', b' ']
+    }
+}
+
+impl Separators for [u8; 2] {
+    #[inline(always)]
+    fn both(self) -> [u8; 2] {
+        self
+    }
 }
 
 /// Pairs separated by spaces.
-pub(crate) fn pairs(text: &str) -> Pairs<'_> {
-    pairs_by(text, &[' '])
+pub(crate) fn pairs(text: &str) -> Pairs<'_, Spaces> {
+    Pairs {
+        rest: text,
+        separators: Spaces,
+    }
 }
 
 /// Pairs separated by any of `separators`: at most two, which are ASCII.
-pub(crate) fn pairs_by<'t>(text: &'t str, separators: &'static [char]) -> Pairs<'t> {
+pub(crate) fn pairs_by<'t>(text: &'t str, separators: &'static [char]) -> Pairs<'t, [u8; 2]> {
     let ascii = |place: usize| {
         let separator = separators.get(place).copied();
         separator.and_then(|separator| u8::try_from(separator).ok())
@@ -350,41 +361,35 @@ pub(crate) fn pairs_by<'t>(text: &'t str, separators: &'static [char]) -> Pairs<
     }
 }
 
-impl<'t> Iterator for Pairs<'t> {
+impl<'t, S: Separators> Iterator for Pairs<'t, S> {
     type Item = Pair<'t>;
 
     #[inline]
     fn next(&mut self) -> Option<Pair<'t>> {
-        let [one, other] = self.separators;
         loop {
             self.skip_separators();
-            let text = self.rest;
-            if text.is_empty() {
-                return None;
-            }
-            let end = find_any([one, other, b' ', b'\n', b'='], text.as_bytes());
-            let (key, behind) = text.split_at(end.unwrap_or(text.len()));
-            let Some(value_text) = after(behind, "=") else {
-                self.rest = behind;
-                if behind.is_empty() {
-                    return None;
-                }
-                continue;
-            };
-            let (rest, value, quotes) = self.value(value_text);
-            self.rest = rest;
-            if !key.is_empty() {
-                return Some(Pair { key, value, quotes });
+            match self.piece() {
+                Piece::Pair(pair) => return Some(pair),
+                Piece::Word => {}
+                Piece::End => return None,
             }
         }
     }
 }
 
-impl<'t> Pairs<'t> {
+/// What stands between separators.
+pub(crate) enum Piece<'t> {
+    Pair(Pair<'t>),
+    /// Something else, which is skipped.
+    Word,
+    End,
+}
+
+impl<'t, S: Separators> Pairs<'t, S> {
     /// What has not been read, from the first character on that is no separator.
     #[inline(always)]
     pub(crate) fn skip_separators(&mut self) -> &'t str {
-        let [one, other] = self.separators;
+        let [one, other] = self.separators.both();
         let is_between = |byte: u8| byte == b' ' || byte == one || byte == other || byte == b'\n';
         // Mostly there is one, or none before the first.
         let begin = match self.rest.as_bytes() {
@@ -399,13 +404,68 @@ impl<'t> Pairs<'t> {
         self.rest
     }
 
+    /// What follows, separators aside.
+    #[inline]
+    pub(crate) fn piece(&mut self) -> Piece<'t> {
+        let [one, other] = self.separators.both();
+        let text = self.rest;
+        if text.is_empty() {
+            return Piece::End;
+        }
+        let end = find_any([one, other, b' ', b'\n', b'='], text.as_bytes());
+        let (key, behind) = text.split_at(end.unwrap_or(text.len()));
+        let Some(value_text) = after(behind, "=") else {
+            self.rest = behind;
+            return Piece::Word;
+        };
+        let (rest, value, quotes) = self.value(value_text);
+        self.rest = rest;
+        if key.is_empty() {
+            return Piece::Word;
+        }
+        Piece::Pair(Pair { key, value, quotes })
+    }
+
     /// The pair that follows, whose key is known to be of that length, with `=` behind it.
     #[inline(always)]
-    pub(crate) fn pair_with_key(&mut self, length: usize) -> Pair<'t> {
+    pub(crate) fn pair_with_key(&mut self, length: usize) -> (Pair<'t>, Told) {
         let (key, behind) = self.rest.split_at(length);
-        let (rest, value, quotes) = self.value(behind.get(1..).unwrap_or(""));
+        let text = behind.get(1..).unwrap_or("");
+        if let Some((end, told)) = self.near_end(text.as_bytes()) {
+            let (value, rest) = text.split_at(end);
+            self.rest = rest;
+            let quotes = Quotes::None;
+            return (Pair { key, value, quotes }, told);
+        }
+        let (rest, value, quotes) = self.value(text);
         self.rest = rest;
-        Pair { key, value, quotes }
+        (Pair { key, value, quotes }, Told::Nothing)
+    }
+
+    /// Where a value without quotes ends that is as short as most are.
+    #[inline(always)]
+    fn near_end(&self, text: &[u8]) -> Option<(usize, Told)> {
+        let [one, other] = self.separators.both();
+        let block = text.first_chunk()?;
+        let first = block[0];
+        let ends = places_in([one, other, b'\n'], block);
+        if ends == 0 || matches!(first, b'"' | b'\'') {
+            return None;
+        }
+        let end = ends.trailing_zeros() as usize;
+        let told = match leading_number(block) {
+            Some((digits, number)) if digits == end => {
+                if first == b'0' && end > 1 {
+                    Told::Text
+                } else {
+                    Told::Number(i64::from(number))
+                }
+            }
+            Some((digits, _)) if digits < end => Told::Text,
+            None if end > 0 && !matches!(first, b'0'..=b'9' | b'-') => Told::Text,
+            _ => Told::Nothing,
+        };
+        Some((end, told))
     }
 
     #[inline]
@@ -423,7 +483,7 @@ impl<'t> Pairs<'t> {
             }
             _ => {}
         }
-        let [one, other] = self.separators;
+        let [one, other] = self.separators.both();
         let end = find_any([one, other, b'\n'], text.as_bytes()).unwrap_or(text.len());
         (&text[end..], &text[..end], Quotes::None)
     }
@@ -531,43 +591,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn addresses_have_many_forms() {
-        assert_eq!(ip("::ffff:1.2.3.4"), ip("1.2.3.4"));
-        assert!(ip("fe80::1%eth0").is_some() && ip("[::1]").is_some());
-        assert!(ip("example.com").is_none() && ip("").is_none() && ip("1.2.3").is_none());
-        for text in [
-            "0.0.0.0",
-            "255.255.255.255",
-            "256.1.1.1",
-            "01.2.3.4",
-            "1.2.3.4.",
-            "1.2.3.4.5",
-            "1..2.3",
-            "1.2.3.1000",
-            "1.2.3.04",
-            "001.2.3.4",
-            "1.2.3.",
-            ".1.2.3",
-            "1.2.3.4a",
-            "1.2.3:4",
-            "111.222.33.44",
-            "199.200.249.250",
-            "255.255.255.256",
-            "1234.1.1.1",
-            "1.1.1.1234",
-            "1.22.333.4",
-            "1.2.3",
-            "1.1.1.1.",
-            "1.1.1\x001",
-            "10.20.30.40 ",
-        ] {
-            assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
-        }
-        assert_eq!(ip_and_port("[::1]:80"), Some(("::1", "80")));
-        assert_eq!(ip_and_port("1.2.3.4:80"), Some(("1.2.3.4", "80")));
-        assert_eq!(ip_and_port("host:80"), None);
     }
 }

@@ -158,8 +158,8 @@ pub(crate) fn ctime<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
 
 /// Day first with the month's name: `19-Oct-2022 05:34:02.425`, `14 Oct 2021 15:24:12.023984 UTC`, a weekday may stand before it.
 pub(crate) fn day_first<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
-    let text = match text.split_once(", ") {
-        Some((weekday, rest)) if weekday.len() == 3 => rest,
+    let text = match text.as_bytes() {
+        [one, two, three, b',', b' ', ..] if ![one, two, three].contains(&&b',') => &text[5..],
         _ => text,
     };
     let mut at = Cursor(text);

@@ -158,7 +158,52 @@ fn line() -> impl Strategy<Value = String> {
     })
 }
 
+/// Lines of pairs in few orders, with values that are numbers or almost, and what stands between pairs.
+fn pairs() -> impl Strategy<Value = String> {
+    let pick = |of: &[&'static str]| prop::sample::select(of.to_vec());
+    let pair = (
+        pick(&[
+            "a",
+            "SRC",
+            "DST",
+            "LEN",
+            "srcintfrole",
+            "SRCX",
+            "eight888",
+            "é",
+            "",
+        ]),
+        prop_oneof![
+            2 => "-?[0-9]{0,10}",
+            1 => "[0-9]{1,9}[.a-é-]",
+            2 => pick(&[
+                "", "-", "0", "00", "-0", "01", "lan", "10.0.0.1", "52:54:00:12:34:56:52:54:00:ab", "\"two words\"", "\"4\"", "'a b'", "\"",
+                "x=y", "é", "\"a\\\"b\"",
+            ])
+            .prop_map(str::to_owned),
+        ],
+        pick(&[" ", " ", " ", "  ", " SYN ", "\n", ",", " = ", ""]),
+    );
+    let pair = pair.prop_map(|(key, value, behind)| format!("{key}={value}{behind}"));
+    let before = pick(&[
+        "",
+        "IN=eth0 OUT= SRC=198.18.0.1 DST=10.0.0.1 ",
+        "date=2026-11-22 time=10:00:00 ",
+    ]);
+    (before, prop::collection::vec(pair, 0..7))
+        .prop_map(|(before, pairs)| before.to_owned() + &pairs.concat())
+}
+
 proptest! {
+    #[test]
+    fn pairs_read_before_change_no_event(lines in prop::collection::vec(pairs(), 1..12)) {
+        let twice: Vec<_> = lines.iter().chain(&lines).map(|line| line.clone().into_bytes()).collect();
+        check("logfmt", &twice);
+        let packets: Vec<_> = lines.iter().chain(&lines).map(|line| format!("kernel: [UFW BLOCK] {line}").into_bytes()).collect();
+        check("syslog", &packets);
+        check("auto", &twice);
+    }
+
     #[test]
     fn lines_read_before_change_no_event(
         lines in prop::collection::vec(line().prop_map(String::into_bytes), 1..12)

@@ -4,6 +4,7 @@
 //! a tree over names first and inlined into an [`Expr`] after, so that explaining can use the tree.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use crate::error::{ErrorKind, Problem, nearest};
 use crate::rule::{Expr, Position, Search};
@@ -44,6 +45,40 @@ pub enum Quantity {
     All,
     /// `1 of`, `any of`, `2 of`: at least so many.
     AtLeast(usize),
+}
+
+impl fmt::Display for Condition {
+    /// As it may be written, with parentheses around what is looser than its place.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = |f: &mut fmt::Formatter<'_>, parts: &[Self], word: &str| {
+            for (index, part) in parts.iter().enumerate() {
+                if index > 0 {
+                    write!(f, " {word} ")?;
+                }
+                match part {
+                    Self::And(_) | Self::Or(_) => write!(f, "({part})")?,
+                    _ => write!(f, "{part}")?,
+                }
+            }
+            Ok(())
+        };
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Of { quantity, pattern } => {
+                match quantity {
+                    Quantity::All => f.write_str("all")?,
+                    Quantity::AtLeast(count) => write!(f, "{count}")?,
+                }
+                write!(f, " of {}", pattern.as_deref().unwrap_or("them"))
+            }
+            Self::And(parts) => joined(f, parts, "and"),
+            Self::Or(parts) => joined(f, parts, "or"),
+            Self::Not(part) => match **part {
+                Self::And(_) | Self::Or(_) => write!(f, "not ({part})"),
+                _ => write!(f, "not {part}"),
+            },
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

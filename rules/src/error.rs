@@ -240,6 +240,14 @@ pub enum ErrorKind {
         /// Their names in order.
         circle: String,
     },
+    /// A step of a processing pipeline refuses the rule, or cannot be applied to it.
+    #[error("processing pipeline {place}: {reason}")]
+    Pipeline {
+        /// Path, line and column of the step.
+        place: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A filter whose log source does not cover a rule that it names.
     #[error(
         "the filter names the rule {:?}, but its logsource does not cover that rule's; correct one of them",

@@ -19,9 +19,11 @@ pub mod millionths;
 mod number;
 mod pattern;
 mod pcre;
+mod processing;
 pub mod reference;
 pub mod rule;
 pub mod rule_tests;
+pub mod sql;
 pub mod survey;
 #[doc(hidden)]
 pub mod vectors;
@@ -31,4 +33,7 @@ mod yaml;
 pub use correlation::{Correlation, CorrelationKind};
 pub use error::{ErrorKind, RuleError};
 pub use load::{FILE_BYTES_MAX, LoadOptions, RuleSet, RuleSource, read_placeholders};
+pub use processing::Pipelines;
+#[doc(hidden)]
+pub use processing::outline;
 pub use rule::{Expr, FieldTest, Rule, RuleId, Test};

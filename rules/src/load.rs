@@ -8,13 +8,17 @@ mod bind;
 mod correlation;
 mod detection;
 mod document;
+pub(crate) mod draft;
 mod filter;
 mod item;
-mod keys;
+pub(crate) mod keys;
 mod modifiers;
 mod placeholders;
-mod values;
+pub(crate) mod values;
 
+pub(crate) use correlation::UnboundCorrelation;
+pub(crate) use document::sha256_hex;
+pub(crate) use draft::{DraftDocument, DraftRule, read_added_search, read_drafts};
 pub use placeholders::read_placeholders;
 
 use std::collections::BTreeMap;
@@ -24,6 +28,7 @@ use allowance::Allowance;
 
 use crate::correlation::Correlation;
 use crate::error::{ErrorKind, RuleError};
+use crate::processing::Pipelines;
 use crate::rule::{Position, Rule};
 
 /// Bytes that a rule file may have.
@@ -57,6 +62,8 @@ pub struct LoadOptions {
     /// Values of placeholders, by name without the percent signs. A value is a pattern: `*` and `?`
     /// are wildcards. A placeholder with an empty list has no value.
     pub placeholders: BTreeMap<String, Vec<String>>,
+    /// What is changed in each rule before it becomes tests.
+    pub pipelines: Pipelines,
 }
 
 /// All rules that were read, ready to be evaluated or compiled.

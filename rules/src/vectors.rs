@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::load::{LoadOptions, RuleSource};
+use crate::processing::Pipelines;
 use crate::rule::Number;
 use crate::yaml::{self, Kind, Node, Resolved, Scalar};
 
@@ -151,6 +152,7 @@ fn read_vector(path: &str, node: &Node) -> Result<Vector, String> {
         "detection",
         "rules",
         "placeholders",
+        "pipeline",
         "match",
         "no match",
         "events",
@@ -229,9 +231,18 @@ fn read_vector(path: &str, node: &Node) -> Result<Vector, String> {
         spec,
         options: LoadOptions {
             placeholders: read_placeholders(get("placeholders"))?,
+            pipelines: read_pipeline(text("pipeline")?)?,
         },
         events,
         expect,
+    })
+}
+
+fn read_pipeline(text: Option<String>) -> Result<Pipelines, String> {
+    let source = text.map(|text| RuleSource::new("pipeline", text));
+    Pipelines::read(source).map_err(|errors| {
+        let errors = errors.iter().map(ToString::to_string);
+        errors.collect::<Vec<_>>().join("; ")
     })
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use citywatch_rules::check::{CATALOGUE, CheckOptions, Fix, Kind, Remark, Severity, apply, check};
 use citywatch_rules::rule::Position;
-use citywatch_rules::{FILE_BYTES_MAX, RuleSource};
+use citywatch_rules::{FILE_BYTES_MAX, Pipelines, RuleSource};
 
 /// Examples that would be too large for a file, made in `large_examples`; CW002 is the command's own, tested there.
 const LARGE: &[&str] = &[
@@ -25,6 +25,17 @@ fn options() -> CheckOptions {
         today: Some("2026-11-22".to_owned()),
         ..CheckOptions::default()
     }
+}
+
+/// With the pipeline that an example names in its second line, `# pipeline: {...}`.
+fn options_of(text: &str) -> CheckOptions {
+    let mut options = options();
+    let second = text.lines().nth(1).unwrap_or("");
+    if let Some(pipeline) = second.strip_prefix("# pipeline: ") {
+        let source = RuleSource::new("pipeline.yml", pipeline);
+        options.load.pipelines = Pipelines::read([source]).unwrap();
+    }
+    options
 }
 
 struct Example {
@@ -63,7 +74,7 @@ fn remarks_of(example: &Example) -> Vec<Remark> {
             example.name.as_str(),
             example.text.as_str(),
         )],
-        &options(),
+        &options_of(&example.text),
     )
 }
 

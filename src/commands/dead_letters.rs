@@ -5,19 +5,17 @@
 mod replay;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use citywatch_engine::store::{DeadLetter, DeadLetterQuery, DeadLetterRow, Replayed, StoreError};
-use citywatch_parsers::Timestamp;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::ConfigArgs;
 use crate::config::Config;
 use crate::report::{UsageError, say};
 use crate::store_access::with_store;
+use crate::stored::{StoreArgs, is_broken_pipe, time_option, zone_of};
 
 /// Digits of an id that a table shows.
 const ID_SHOWN: usize = 12;
@@ -39,7 +37,8 @@ pub enum DeadLettersCommand {
   citywatch dead-letters list --unit hcmc-q1 --from 2026-11-20 --to 2026-11-21 --output ndjson
 
 Kinds of reasons: internal_error (the engine failed on the record), not_stored (the store refused its events), undecodable (a frame
-that cannot be unpacked). Times are RFC 3339, a date or a time in [engine] time_zone, or how long ago: 90m, 2h, 3d.")]
+that cannot be unpacked), refused (a batch that nobody vouches for), unreadable (messages that cannot be taken out of Kafka's own compression: only
+their place is kept here). Times are RFC 3339, a date or a time in [engine] time_zone, or how long ago: 90m, 2h, 3d.")]
     List(ListArgs),
     /// Show one with its bytes
     #[command(after_help = "Examples:
@@ -62,16 +61,6 @@ own correlations when it starts the next time.
 
 Exit code 0 when everything that fits is stored; 1 when nothing fits or something is not stored; 2 for a wrong command line.")]
     Replay(replay::ReplayArgs),
-}
-
-/// Where the store is.
-#[derive(Debug, Args)]
-struct StoreArgs {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Folder for all data, instead of [data] dir
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
 }
 
 /// Which ones.
@@ -147,12 +136,6 @@ pub fn run(command: &DeadLettersCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
 async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let config = args.store.load()?;
     let query = args.filter.query(&config)?;
@@ -222,29 +205,13 @@ async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl StoreArgs {
-    fn load(&self) -> anyhow::Result<Config> {
-        let mut config = Config::load(self.config.config.as_deref())?;
-        if let Some(dir) = &self.data {
-            config.data.dir.clone_from(dir);
-        }
-        config.complete();
-        Ok(config)
-    }
-}
-
 impl FilterArgs {
     fn query(&self, config: &Config) -> anyhow::Result<DeadLetterQuery> {
-        let zone = crate::definition_files::zone(&config.engine.time_zone)
-            .unwrap_or(jiff::tz::TimeZone::UTC);
+        let zone = zone_of(config);
         let time = |option: &str, text: &Option<String>| {
-            let Some(text) = text else { return Ok(None) };
-            match time_of(text, &zone) {
-                Some(time) => Ok(Some(time)),
-                None => Err(UsageError(format!(
-                    "{option} {text:?} is no time: write 2026-11-20, 2026-11-20T08:00:00, 2026-11-20T08:00:00+07:00 or 2h (ago)"
-                ))),
-            }
+            let text = text.as_deref();
+            text.map(|text| time_option(option, text, &zone))
+                .transpose()
         };
         Ok(DeadLetterQuery {
             ids: Vec::new(),
@@ -265,20 +232,6 @@ fn mistake(error: StoreError) -> anyhow::Error {
         StoreError::Invalid { .. } => UsageError(error.to_string()).into(),
         other => other.into(),
     }
-}
-
-/// RFC 3339, a date or a time in `zone`, or how long ago.
-fn time_of(text: &str, zone: &jiff::tz::TimeZone) -> Option<Timestamp> {
-    let instant = if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        instant
-    } else if let Ok(time) = text.parse::<jiff::civil::DateTime>() {
-        time.to_zoned(zone.clone()).ok()?.timestamp()
-    } else {
-        let ago: jiff::Span = text.parse().ok()?;
-        let now = jiff::Timestamp::now().to_zoned(zone.clone());
-        now.checked_sub(ago.abs()).ok()?.timestamp()
-    };
-    Some(Timestamp(instant.as_microsecond()))
 }
 
 fn shown_time(microseconds: i64) -> String {
@@ -397,22 +350,5 @@ mod tests {
             "Đăng nhập\\t\\x1b[2J\\u{9b}31m\\u{202e}\\\\"
         );
         assert_eq!(escaped(b"\xff\x00a\xc3"), "\\xff\\x00a\\xc3");
-    }
-
-    #[test]
-    fn times_are_read_as_people_write_them() {
-        let zone = crate::definition_files::zone("Asia/Ho_Chi_Minh").unwrap();
-        let time = |text| time_of(text, &zone).map(|time| shown_time(time.as_micros()));
-        assert_eq!(time("2026-11-20").as_deref(), Some("2026-11-19T17:00:00Z"));
-        assert_eq!(
-            time("2026-11-20T08:00:00").as_deref(),
-            Some("2026-11-20T01:00:00Z")
-        );
-        assert_eq!(
-            time("2026-11-20T08:00:00Z").as_deref(),
-            Some("2026-11-20T08:00:00Z")
-        );
-        assert!(time("2h").is_some() && time("3d").is_some());
-        assert_eq!(time("yesterday"), None);
     }
 }

@@ -62,6 +62,7 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
     let gate = IntakeGate::default();
     let inputs = PipelineParts {
         deliveries,
+        plans: consumer.plans(),
         store: store.clone(),
         rules,
         definitions: crate::definition_files::watch(&config.parsers, &parts, &signal)?,
@@ -81,6 +82,7 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
         parts: &parts,
         store: &store,
         alerting: &alerting,
+        pipeline: pipeline.status(),
         gate,
         backlog: Arc::new(move || kafka_backlog(&backlog)),
     };

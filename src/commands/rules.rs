@@ -11,6 +11,9 @@ mod explain;
 mod exports;
 mod fetch;
 mod fmt;
+mod history;
+mod hunt;
+mod impact;
 pub(super) mod inputs;
 mod joining;
 mod lanes;
@@ -19,6 +22,7 @@ mod lines;
 mod loaded;
 mod new;
 mod records;
+mod sql;
 mod stats;
 mod style;
 mod test;
@@ -50,6 +54,12 @@ pub enum RulesCommand {
     Bench(bench::BenchArgs),
     /// Take rules from an archive or a git directory, pinned by a hash
     Fetch(fetch::FetchArgs),
+    /// Write rules as SQL that finds the same events in ClickHouse
+    Sql(sql::SqlArgs),
+    /// Match stored events of the past against rules
+    Hunt(hunt::HuntArgs),
+    /// Tell what rules would have raised over stored events: alerts per day, units and hosts
+    Impact(impact::ImpactArgs),
     /// Count rules by level, status, log source and kinds of tests
     Stats(stats::StatsArgs),
     /// List the fields that rules ask, and those that events do not have
@@ -70,6 +80,9 @@ pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
         RulesCommand::Diff(args) => diff::run(&args),
         RulesCommand::Bench(args) => bench::run(&args),
         RulesCommand::Fetch(args) => fetch::run(&args),
+        RulesCommand::Sql(args) => sql::run(&args),
+        RulesCommand::Hunt(args) => hunt::run(&args),
+        RulesCommand::Impact(args) => impact::run(&args),
         RulesCommand::Stats(args) => stats::stats(&args),
         RulesCommand::Fields(args) => stats::fields(&args),
         RulesCommand::Coverage(args) => stats::coverage(&args),

@@ -162,6 +162,7 @@ async fn run_parts(
     let gate = IntakeGate::default();
     let engine = PipelineParts {
         deliveries,
+        plans: input.plans(),
         store: store.clone(),
         rules,
         definitions: crate::definition_files::watch(&config.parsers, parts, &stops.engine)?,
@@ -182,6 +183,7 @@ async fn run_parts(
         parts,
         store: &store,
         alerting: &alerting,
+        pipeline: pipeline.status(),
         gate,
         backlog: Arc::new(move || backlog.backlog()),
     };

@@ -9,6 +9,7 @@
 pub mod broker;
 pub mod files;
 pub mod ports;
+pub mod postgres;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -412,7 +413,11 @@ impl StoreServer {
 
     /// Starts it and waits until it answers.
     pub fn start(data_dir: &Path, logs: &Path, name: &str) -> Self {
-        let port = free_port();
+        Self::start_on(free_port(), data_dir, logs, name)
+    }
+
+    /// The same on a certain port, as one that comes again has it.
+    pub fn start_on(port: u16, data_dir: &Path, logs: &Path, name: &str) -> Self {
         let mut command = Command::new(citywatch());
         command
             .arg("store")
@@ -429,13 +434,18 @@ impl StoreServer {
 
     /// The rows that a query gives, columns joined by tabs.
     pub fn query(&self, sql: &str) -> Vec<String> {
+        let answer = self.ask(sql).unwrap();
+        assert_eq!(answer.status, 200, "{sql}: {answer:?}");
+        answer.body.lines().map(str::to_owned).collect()
+    }
+
+    /// The answer to a query, if there is one.
+    pub fn ask(&self, sql: &str) -> Option<Answer> {
         let headers = [
             ("X-ClickHouse-User", "citywatch"),
             ("X-ClickHouse-Key", Self::PASSWORD),
         ];
-        let answer = request(self.port, "POST", "/", &headers, sql).unwrap();
-        assert_eq!(answer.status, 200, "{sql}: {answer:?}");
-        answer.body.lines().map(str::to_owned).collect()
+        request(self.port, "POST", "/", &headers, sql)
     }
 
     /// The section `[store]` for who uses it.

@@ -140,3 +140,47 @@ test('a new incident is announced and moves no row', async ({ page }) => {
   await expect(page.getByTestId('connection')).toContainText('Connection lost');
   await expect.poll(() => connections).toBeGreaterThan(1);
 });
+
+test('from the list to a verdict in two keys, assigned in one more; similar incidents show it', async ({
+  page,
+}) => {
+  const { items } = await listIncidents(page.request);
+  const incident = items.find(
+    (each) =>
+      !each.verdict && !each.assignee && items.some(({ id, host }) => id !== each.id && host === each.host),
+  );
+  if (!incident) throw new Error('the demo has incidents that nobody has judged');
+  await page.goto('/incidents');
+  await page.locator(`a[data-id="${incident.id}"]`).focus();
+  await page.keyboard.press('Enter');
+  const verdicts = page.getByRole('group', { name: 'Verdict' });
+  await expect(verdicts).toBeVisible();
+  await page.keyboard.press('f');
+  const pressed = verdicts.getByRole('button', { name: /^false positive/, pressed: true });
+  await expect(pressed).toBeVisible();
+  await page.keyboard.press('a');
+  await expect(verdicts).toContainText('Assigned to admin');
+  await page.getByRole('textbox', { name: 'Reason of the verdict' }).fill('a backup job');
+  await page.keyboard.press('Enter');
+  const history = page.getByRole('region', { name: 'History' });
+  await expect(history).toContainText('a backup job');
+  await page.reload();
+  await expect(pressed).toBeVisible();
+  await expect(page.getByRole('textbox', { name: 'Reason of the verdict' })).toHaveValue('a backup job');
+  // An incident like it shows what was decided.
+  let shown = false;
+  for (const other of items.filter((each) => each.id !== incident.id && each.host === incident.host)) {
+    const like = await (await page.request.get(`/api/v1/incidents/${other.id}/similar`)).json();
+    if (!like.items.some(({ id }: { id: string }) => id === incident.id)) continue;
+    await page.goto(`/incidents/${other.id}`);
+    const similar = page.getByTestId('similar').filter({ hasText: `#${incident.number} ` });
+    await expect(similar).toContainText('false positive');
+    await expect(similar).toContainText('a backup job');
+    shown = true;
+    break;
+  }
+  expect(shown).toBe(true);
+  await page.goto(`/incidents/${incident.id}`);
+  await page.keyboard.press('f');
+  await expect(page.getByRole('textbox', { name: 'Reason of the verdict' })).toBeHidden();
+});

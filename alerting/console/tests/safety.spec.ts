@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { expect, type Page, test } from '@playwright/test';
 import type { EventDetail } from '../src/api/types';
-import { listIncidents, watchTrouble } from './server';
+import { incidentOf, listIncidents, watchTrouble } from './server';
 
 const HOSTILE = [
   '<script>window.hurt = 1</script>',
@@ -65,7 +65,7 @@ test('nothing is fetched from elsewhere', async ({ page, baseURL }) => {
   page.on('request', (request) => {
     if (!request.url().startsWith(baseURL ?? '')) elsewhere.push(request.url());
   });
-  for (const path of ['/incidents', '/search?range=all', '/status']) {
+  for (const path of ['/incidents', '/search?range=all', '/status', '/administration/suppressions']) {
     await page.goto(path);
     await expect(page.getByTestId('connection')).toContainText('Live');
   }
@@ -98,7 +98,11 @@ for (const theme of ['light', 'dark']) {
         '/incidents',
         `/incidents/${items[0]?.id}`,
         '/search?range=all',
+        `/incidents/${items[0]?.id}?suppress=${(await incidentOf(page.request, items[0]?.id ?? '')).alerts[0]?.id}`,
         '/status',
+        '/administration/suppressions',
+        '/administration/notifications?edit=webhook',
+        '/rules',
         '/nowhere',
       ]) {
         await page.goto(path);

@@ -32,6 +32,8 @@ pub(super) struct ListParams {
     rule_id: Option<String>,
     /// `kind:value`.
     entity: Option<String>,
+    /// `true`: only those with a clock that ran out and still waits.
+    overdue: Option<bool>,
 }
 
 /// `GET /api/v1/incidents`: newest first. The cursor is the number of the last incident of a page, so
@@ -62,8 +64,15 @@ pub(super) async fn list(
     let pool = app.database.pool();
     // Read before the rows: a stream that goes on from here misses nothing.
     let change = crate::changes::latest(&app.database).await?;
-    let mut items =
-        incidents::list(pool, &filter, caller.scope(), before, i64::from(limit) + 1).await?;
+    let mut items = incidents::list(
+        pool,
+        &app.config.clocks,
+        &filter,
+        caller.scope(),
+        before,
+        i64::from(limit) + 1,
+    )
+    .await?;
     let total = incidents::count(pool, &filter, caller.scope()).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
@@ -103,6 +112,7 @@ fn filter(params: ListParams) -> Result<IncidentFilter, Problem> {
             .ok_or_else(|| Problem::field("entity", "write it like address:203.0.113.7"))?;
         filter.entity = Some((kind.to_owned(), value.to_owned()));
     }
+    filter.overdue = params.overdue.unwrap_or(false);
     let equal = [
         ("assignee", params.assignee),
         ("verdict", params.verdict),
@@ -144,7 +154,7 @@ pub(super) async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let detail = incidents::detail(app.database.pool(), &id, caller.scope())
+    let detail = incidents::detail(app.database.pool(), &app.config.clocks, &id, caller.scope())
         .await?
         .ok_or_else(|| Problem::missing("incident"))?;
     Ok(tagged(
@@ -161,7 +171,7 @@ pub(super) async fn similar(
 ) -> Result<Response, Problem> {
     let pool = app.database.pool();
     let incident = visible(&app, &caller, &id).await?;
-    let items = incidents::similar(pool, &incident, caller.scope()).await?;
+    let items = incidents::similar(pool, &app.config.clocks, &incident, caller.scope()).await?;
     Ok(Json(json!({ "items": items })).into_response())
 }
 
@@ -171,7 +181,7 @@ pub(super) async fn visible(
     caller: &Caller,
     id: &str,
 ) -> Result<incidents::Incident, Problem> {
-    incidents::one(app.database.pool(), id, caller.scope())
+    incidents::one(app.database.pool(), &app.config.clocks, id, caller.scope())
         .await?
         .ok_or_else(|| Problem::missing("incident"))
 }

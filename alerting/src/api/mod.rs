@@ -10,11 +10,14 @@ mod caller;
 mod events;
 mod guard;
 mod incidents;
+mod notifications;
 mod people;
 mod problem;
+mod rules;
 mod session;
 mod status;
 mod stream;
+mod suppressions;
 mod triage;
 
 use std::net::IpAddr;
@@ -43,6 +46,8 @@ use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::config::AlertingConfig;
 use crate::database::Database;
+use crate::notification::{Outbox, Routes};
+use crate::suppression::Suppressions;
 use problem::Problem;
 
 /// Longest body of a request: nothing here uploads files.
@@ -64,6 +69,9 @@ pub(crate) struct AppInner {
     pub(crate) sessions: Sessions,
     pub(crate) tokens: Tokens,
     pub(crate) units: Units,
+    pub(crate) suppressions: Suppressions,
+    pub(crate) routes: Routes,
+    pub(crate) outbox: Outbox,
     pub(crate) audit: Audit,
     pub(crate) sign_in_limits: SignInLimits,
     pub(crate) changes: Changes,
@@ -159,6 +167,7 @@ const fn quiet(
 
 const VIEWER: Access = Access::AtLeast(Role::Viewer);
 const ANALYST: Access = Access::AtLeast(Role::Analyst);
+const LEAD: Access = Access::AtLeast(Role::Lead);
 const ADMINISTRATOR: Access = Access::AtLeast(Role::Administrator);
 
 /// Every route of the API. A table: one line each, however long.
@@ -175,7 +184,23 @@ pub static ROUTES: &[Route] = &[
     told(Method::PATCH, "/api/v1/incidents/{id}", ANALYST, || patch(triage::change)),
     quiet(Method::GET, "/api/v1/incidents/{id}/similar", VIEWER, || get(incidents::similar)),
     told(Method::POST, "/api/v1/incidents/{id}/comments", ANALYST, || post(triage::comment)),
+    told(Method::POST, "/api/v1/incidents/{id}/reports", ANALYST, || post(triage::report)),
     told(Method::POST, "/api/v1/incidents/{id}/merge", ANALYST, || post(triage::merge)),
+    quiet(Method::GET, "/api/v1/rules", VIEWER, || get(rules::list)),
+    quiet(Method::GET, "/api/v1/suppressions", VIEWER, || get(suppressions::list)),
+    told(Method::POST, "/api/v1/suppressions", LEAD, || post(suppressions::make)),
+    told(Method::POST, "/api/v1/suppressions/preview", LEAD, || post(suppressions::preview)),
+    quiet(Method::GET, "/api/v1/suppressions/{id}", VIEWER, || get(suppressions::show)),
+    told(Method::DELETE, "/api/v1/suppressions/{id}", LEAD, || delete(suppressions::finish)),
+    told(Method::GET, "/api/v1/suppressions/{id}/hidden", VIEWER, || get(suppressions::hidden)),
+    told(Method::GET, "/api/v1/notifications/routes", ADMINISTRATOR, || get(notifications::routes)),
+    told(Method::POST, "/api/v1/notifications/routes", ADMINISTRATOR, || post(notifications::make)),
+    told(Method::PUT, "/api/v1/notifications/routes/{id}", ADMINISTRATOR, || put(notifications::change)),
+    told(Method::POST, "/api/v1/notifications/routes/{id}/secret", ADMINISTRATOR, || post(notifications::renew_secret)),
+    told(Method::POST, "/api/v1/notifications/routes/{id}/test", ADMINISTRATOR, || post(notifications::test)),
+    quiet(Method::GET, "/api/v1/notifications/messages", ADMINISTRATOR, || get(notifications::messages)),
+    told(Method::POST, "/api/v1/notifications/messages/{id}/retry", ADMINISTRATOR, || post(notifications::retry)),
+    told(Method::DELETE, "/api/v1/notifications/routes/{id}", ADMINISTRATOR, || delete(notifications::remove)),
     quiet(Method::GET, "/api/v1/assignees", ANALYST, || get(people::assignees)),
     told(Method::GET, "/api/v1/events", VIEWER, || get(events::search)),
     told(Method::GET, "/api/v1/events/{id}", VIEWER, || get(events::show)),

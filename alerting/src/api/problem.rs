@@ -156,14 +156,32 @@ fn body_problem(rejection: &JsonRejection) -> Problem {
     match rejection {
         JsonRejection::JsonDataError(error) => {
             let text = innermost(error);
-            // serde_path_to_error writes "path: reason".
-            match text.split_once(": ") {
-                Some((path, reason)) if !path.contains(' ') => Problem::field(path, reason),
-                _ => Problem::field("body", text),
-            }
+            named(&text).unwrap_or_else(|| Problem::field("body", text))
         }
         other => Problem::new(other.status(), innermost(other)),
     }
+}
+
+/// The problem of a field that serde's message names; serde_path_to_error writes "path: reason".
+fn named(text: &str) -> Option<Problem> {
+    let (path, reason) = match text.split_once(": ") {
+        Some((path, reason)) if !path.contains(' ') => (path, reason),
+        _ => ("", text),
+    };
+    // A field that is not there has no path of its own: its name stands in the reason.
+    let missing = reason
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'));
+    if let Some((name, _)) = missing {
+        let dot = if path.is_empty() || path == "." {
+            ""
+        } else {
+            "."
+        };
+        let path = if path == "." { "" } else { path };
+        return Some(Problem::field(format!("{path}{dot}{name}"), "is missing"));
+    }
+    (!path.is_empty()).then(|| Problem::field(path, reason))
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
@@ -189,10 +207,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
                 let text = innermost(&error);
-                Err(match text.split_once(": ") {
-                    Some((path, reason)) if !path.contains(' ') => Problem::field(path, reason),
-                    _ => Problem::field("query", text),
-                })
+                Err(named(&text).unwrap_or_else(|| Problem::field("query", text)))
             }
             Err(other) => Err(Problem::new(other.status(), other.body_text())),
         }

@@ -126,8 +126,14 @@ impl Follower {
 
     async fn read(&mut self) -> Option<()> {
         let pool = self.app.database.pool();
-        let changed =
-            incidents::changed_after(pool, self.caller.scope(), self.position, PAGE).await;
+        let changed = incidents::changed_after(
+            pool,
+            &self.app.config.clocks,
+            self.caller.scope(),
+            self.position,
+            PAGE,
+        )
+        .await;
         let changed = changed
             .inspect_err(
                 |error| tracing::warn!(%error, "a stream of incidents ends: the database failed"),

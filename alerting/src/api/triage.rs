@@ -11,6 +11,7 @@ use super::App;
 use super::caller::Caller;
 use super::incidents::{state, tagged, visible};
 use super::problem::{JsonBody, Problem};
+use crate::clocks::REPORT;
 use crate::database::Counter;
 use crate::incidents::{self, Change, ChangeError, Edit, Stamp, Verdict};
 
@@ -81,7 +82,7 @@ fn verdict(name: &str) -> Result<Verdict, Problem> {
     })
 }
 
-fn check_text(field: &str, text: &str) -> Result<(), Problem> {
+pub(super) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
     if text.trim().is_empty() {
         return Err(Problem::field(field, "must not be empty"));
     }
@@ -201,6 +202,64 @@ pub(super) async fn comment(
     write.commit().await?;
     app.changes.announce(sequence);
     Ok(StatusCode::CREATED.into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Report {
+    /// The name of a reporting clock, without `report:`.
+    clock: String,
+    /// Where the report is to be found: a number, a letter, a link.
+    #[serde(default)]
+    reference: String,
+}
+
+/// `POST /api/v1/incidents/{id}/reports`: a report was handed in, which stops its clock.
+pub(super) async fn report(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(report): JsonBody<Report>,
+) -> Result<Response, Problem> {
+    let clocks = &app.config.clocks.reporting;
+    if !clocks.iter().any(|clock| clock.name == report.clock) {
+        let known: Vec<_> = clocks.iter().map(|clock| clock.name.as_str()).collect();
+        let reason = format!(
+            "unknown clock {:?}; one of {}",
+            report.clock,
+            known.join(", ")
+        );
+        return Err(Problem::field("clock", reason));
+    }
+    if report.reference.len() > 1_000 {
+        return Err(Problem::field(
+            "reference",
+            "must not be longer than 1000 bytes",
+        ));
+    }
+    visible(&app, &caller, &id).await?;
+    let mut write = app.database.write().await?;
+    let sequence = write.next(Counter::Change).await?;
+    let stamp = Stamp {
+        at: app.clock.now(),
+        who: caller.name(),
+        change: sequence,
+    };
+    let clock = format!("{REPORT}{}", report.clock);
+    let reference = report.reference.trim();
+    if !incidents::report(&mut write, &id, &clock, reference, stamp).await? {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "This report was handed in before: look at the history.",
+        ));
+    }
+    write.commit().await?;
+    app.changes.announce(sequence);
+    let incident = visible(&app, &caller, &id).await?;
+    Ok(tagged(
+        incident.version,
+        (StatusCode::CREATED, Json(incident)).into_response(),
+    ))
 }
 
 #[derive(Deserialize)]

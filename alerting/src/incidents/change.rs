@@ -204,6 +204,40 @@ pub(crate) async fn comment(
     Ok(note(write, id, stamp, "comment", &storable(text)).await?)
 }
 
+/// Notes that a report was handed in, which stops its clock; false when one was handed in before.
+pub(crate) async fn report(
+    write: &mut Write,
+    id: &str,
+    clock: &str,
+    reference: &str,
+    stamp: Stamp<'_>,
+) -> Result<bool, ChangeError> {
+    found(write, id).await?;
+    let new = sqlx::query(
+        "INSERT INTO incident_reports (incident_id, clock, reported_at, who, reference) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(id)
+    .bind(clock)
+    .bind(stamp.at.as_micros())
+    .bind(stamp.who)
+    .bind(storable(reference).as_ref())
+    .execute(&mut **write)
+    .await?;
+    if new.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE incidents SET updated_at = $1, change_sequence = $2 WHERE id = $3")
+        .bind(stamp.at.as_micros())
+        .bind(stamp.change)
+        .bind(id)
+        .execute(&mut **write)
+        .await?;
+    let what = [clock, reference].join(" ");
+    note(write, id, stamp, "report", storable(what.trim()).as_ref()).await?;
+    Ok(true)
+}
+
 /// Lets an incident take in others.
 pub(crate) async fn take_in(
     write: &mut Write,

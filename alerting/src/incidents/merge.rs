@@ -33,6 +33,9 @@ pub(crate) async fn merge(
          ON CONFLICT DO NOTHING",
         "INSERT INTO incident_entities (incident_id, kind, value) \
          SELECT $1, kind, value FROM incident_entities WHERE incident_id = $2 ON CONFLICT DO NOTHING",
+        "INSERT INTO incident_reports (incident_id, clock, reported_at, who, reference) \
+         SELECT $1, clock, reported_at, who, reference FROM incident_reports WHERE incident_id = $2 \
+         ON CONFLICT DO NOTHING",
         "UPDATE alerts SET incident_id = $1 WHERE incident_id = $2",
         "UPDATE incidents SET merged_into = $1 WHERE merged_into = $2",
     ] {

@@ -14,12 +14,12 @@ mod similar;
 mod view;
 
 pub use change::Verdict;
-pub(crate) use change::{Change, ChangeError, Edit, change, comment, take_in};
+pub(crate) use change::{Change, ChangeError, Edit, change, comment, report, take_in};
 pub(crate) use merge::merge;
 pub(crate) use read::{IncidentFilter, changed_after, count, detail, list, one, visible_ids};
 pub(crate) use row::{IncidentRow, insert, row};
 pub(crate) use similar::similar;
-pub(crate) use view::{Incident, rfc3339};
+pub(crate) use view::{Incident, json, rfc3339};
 
 use citywatch_parsers::Timestamp;
 use serde::{Deserialize, Serialize};

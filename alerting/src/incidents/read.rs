@@ -12,6 +12,7 @@ use super::view::{
 };
 use super::{IncidentRow, State};
 use crate::accounts::Scope;
+use crate::clocks::{self, ClocksConfig, OVERDUE, Report};
 use crate::severity::Severity;
 use crate::sql::Conditions;
 
@@ -29,6 +30,8 @@ pub(crate) struct IncidentFilter {
     pub(crate) equal: Vec<(&'static str, String)>,
     /// Naming this entity: kind and value.
     pub(crate) entity: Option<(String, String)>,
+    /// Only those with a clock that ran out and still waits.
+    pub(crate) overdue: bool,
 }
 
 fn conditions(filter: &IncidentFilter, scope: &Scope) -> Conditions {
@@ -49,6 +52,9 @@ fn conditions(filter: &IncidentFilter, scope: &Scope) -> Conditions {
     if let Some((kind, value)) = &filter.entity {
         conditions.entity(kind, value);
     }
+    if filter.overdue {
+        conditions.push(OVERDUE);
+    }
     conditions.scope("unit", scope);
     conditions
 }
@@ -67,6 +73,7 @@ pub(crate) async fn count(
 /// Incidents, newest first: those below number `before`, `limit` at most.
 pub(crate) async fn list(
     pool: &AnyPool,
+    clocks: &ClocksConfig,
     filter: &IncidentFilter,
     scope: &Scope,
     before: Option<i64>,
@@ -80,13 +87,19 @@ pub(crate) async fn list(
         "SELECT * FROM incidents{} ORDER BY number DESC LIMIT {limit}",
         conditions.clause()
     );
-    with_entities(pool, conditions.query_as(sql).fetch_all(pool).await?).await
+    views(
+        pool,
+        clocks,
+        conditions.query_as(sql).fetch_all(pool).await?,
+    )
+    .await
 }
 
 /// Incidents that changed after place `sequence` in the stream of changes, in the order of their last
 /// change, each with its place.
 pub(crate) async fn changed_after(
     pool: &AnyPool,
+    clocks: &ClocksConfig,
     scope: &Scope,
     sequence: i64,
     limit: i64,
@@ -105,15 +118,18 @@ pub(crate) async fn changed_after(
     let sequences: Vec<i64> = rows.iter().map(|row| row.change_sequence).collect();
     Ok(sequences
         .into_iter()
-        .zip(with_entities(pool, rows).await?)
+        .zip(views(pool, clocks, rows).await?)
         .collect())
 }
 
-pub(super) async fn with_entities(
+/// The incidents of rows, with their entities and clocks.
+pub(super) async fn views(
     pool: &AnyPool,
+    clocks: &ClocksConfig,
     rows: Vec<IncidentRow>,
 ) -> Result<Vec<Incident>, sqlx::Error> {
     let mut entities: HashMap<String, Vec<Entity>> = HashMap::new();
+    let mut reports: HashMap<String, Vec<Report>> = HashMap::new();
     // SQLite takes 32,766 parameters, and a page is at most 500 rows.
     for page in rows.chunks(500) {
         let mut conditions = Conditions::default();
@@ -132,12 +148,28 @@ pub(super) async fn with_entities(
                 .or_default()
                 .push(entity);
         }
+        let mut conditions = Conditions::default();
+        conditions.one_of("incident_id", page.iter().map(|row| row.id.as_str()));
+        let sql = format!("SELECT * FROM incident_reports{}", conditions.clause());
+        for row in conditions.query(sql).fetch_all(pool).await? {
+            let report = Report {
+                clock: row.try_get("clock")?,
+                reported_at: row.try_get("reported_at")?,
+                reference: row.try_get("reference")?,
+            };
+            reports
+                .entry(row.try_get("incident_id")?)
+                .or_default()
+                .push(report);
+        }
     }
     Ok(rows
         .into_iter()
         .map(|row| {
             let entities = entities.remove(&row.id).unwrap_or_default();
-            Incident::new(row, entities)
+            let reports = reports.remove(&row.id).unwrap_or_default();
+            let clocks = clocks::clocks(&row, &reports, clocks);
+            Incident::new(row, entities, clocks)
         })
         .collect())
 }
@@ -145,6 +177,7 @@ pub(super) async fn with_entities(
 /// One incident as lists show it, if it exists and the person may see it.
 pub(crate) async fn one(
     pool: &AnyPool,
+    clocks: &ClocksConfig,
     id: &str,
     scope: &Scope,
 ) -> Result<Option<Incident>, sqlx::Error> {
@@ -153,7 +186,7 @@ pub(crate) async fn one(
     conditions.scope("unit", scope);
     let sql = format!("SELECT * FROM incidents{}", conditions.clause());
     let rows = conditions.query_as(sql).fetch_all(pool).await?;
-    Ok(with_entities(pool, rows).await?.pop())
+    Ok(views(pool, clocks, rows).await?.pop())
 }
 
 /// Those of the incidents that the person may see.
@@ -173,10 +206,11 @@ pub(crate) async fn visible_ids<'a>(
 /// One incident with all that belongs to it.
 pub(crate) async fn detail(
     pool: &AnyPool,
+    clocks: &ClocksConfig,
     id: &str,
     scope: &Scope,
 ) -> Result<Option<IncidentDetail>, sqlx::Error> {
-    let Some(incident) = one(pool, id, scope).await? else {
+    let Some(incident) = one(pool, clocks, id, scope).await? else {
         return Ok(None);
     };
     Ok(Some(IncidentDetail {
@@ -278,8 +312,10 @@ async fn rules(pool: &AnyPool, incident_id: &str) -> Result<Vec<RuleView>, sqlx:
             Ok(RuleView {
                 id: row.try_get("id")?,
                 title: row.try_get("title")?,
+                title_vi: row.try_get("title_vi")?,
                 level: row.try_get("level")?,
                 description: row.try_get("description")?,
+                description_vi: row.try_get("description_vi")?,
                 tags: json(row.try_get("tags")?),
                 text: row.try_get("body")?,
                 content_hash: row.try_get("content_hash")?,

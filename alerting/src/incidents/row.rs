@@ -9,6 +9,8 @@ pub(crate) struct IncidentRow {
     pub(crate) number: i64,
     pub(crate) group_key: String,
     pub(crate) title: String,
+    /// In Vietnamese; empty where the rule has no such title.
+    pub(crate) title_vi: String,
     pub(crate) severity: i64,
     pub(crate) state: String,
     pub(crate) unit: String,
@@ -16,6 +18,7 @@ pub(crate) struct IncidentRow {
     pub(crate) rule_id: String,
     pub(crate) rule_hash: String,
     pub(crate) rule_title: String,
+    pub(crate) rule_title_vi: String,
     pub(crate) rule_level: String,
     pub(crate) rule_correlation: i64,
     pub(crate) tags: String,
@@ -51,8 +54,8 @@ pub(crate) async fn insert(write: &mut Write, row: &IncidentRow) -> Result<(), s
         "INSERT INTO incidents (id, number, group_key, title, severity, state, unit, host, rule_id, \
          rule_hash, rule_title, rule_level, rule_correlation, tags, alert_count, event_count, \
          evidence_count, first_event_at, last_event_at, created_at, updated_at, version, \
-         change_sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-         $16, $17, $18, $19, $20, $21, $22, $23)",
+         change_sequence, title_vi, rule_title_vi) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+         $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
     )
     .bind(row.id.as_str())
     .bind(row.number)
@@ -77,6 +80,8 @@ pub(crate) async fn insert(write: &mut Write, row: &IncidentRow) -> Result<(), s
     .bind(row.updated_at)
     .bind(row.version)
     .bind(row.change_sequence)
+    .bind(row.title_vi.as_str())
+    .bind(row.rule_title_vi.as_str())
     .execute(&mut **write)
     .await?;
     Ok(())

@@ -6,9 +6,10 @@ use serde::Serialize;
 use sqlx::AnyPool;
 
 use super::IncidentRow;
-use super::read::with_entities;
+use super::read::views;
 use super::view::Incident;
 use crate::accounts::Scope;
+use crate::clocks::ClocksConfig;
 use crate::sql::Conditions;
 
 /// Incidents that are compared: the newest of the same rule, and as many that share an entity.
@@ -27,10 +28,11 @@ pub(crate) struct Similar {
     shared_entities: usize,
 }
 
-/// The incidents most like `incident`: the same rule counts as three shared entities; of equal ones the
-/// newest first.
+/// The incidents most like `incident`: the same rule counts as three shared entities, and so does that
+/// somebody judged it; of equal ones the newest first.
 pub(crate) async fn similar(
     pool: &AnyPool,
+    clocks: &ClocksConfig,
     incident: &Incident,
     scope: &Scope,
 ) -> Result<Vec<Similar>, sqlx::Error> {
@@ -38,7 +40,7 @@ pub(crate) async fn similar(
     let known: HashSet<String> = rows.iter().map(|row| row.id.clone()).collect();
     let sharing = sharing_entities(pool, incident, scope).await?;
     rows.extend(sharing.into_iter().filter(|row| !known.contains(&row.id)));
-    let mut found: Vec<Similar> = with_entities(pool, rows)
+    let mut found: Vec<Similar> = views(pool, clocks, rows)
         .await?
         .into_iter()
         .map(|other| Similar {
@@ -52,7 +54,9 @@ pub(crate) async fn similar(
         })
         .collect();
     found.sort_by_key(|similar| {
-        let likeness = similar.shared_entities + 3 * usize::from(similar.same_rule);
+        let likeness = similar.shared_entities
+            + 3 * usize::from(similar.same_rule)
+            + 3 * usize::from(similar.incident.verdict.is_some());
         (std::cmp::Reverse(likeness), -similar.incident.number)
     });
     found.truncate(TOLD_MAX);

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::IncidentRow;
+use crate::clocks::ClockView;
 use crate::severity::Severity;
 
 /// A time of the database as RFC 3339 in UTC.
@@ -18,6 +19,8 @@ pub(crate) struct Incident {
     pub(crate) id: String,
     pub(crate) number: i64,
     pub(crate) title: String,
+    /// In Vietnamese; empty where the rule has no such title.
+    pub(crate) title_vi: String,
     pub(crate) severity: &'static str,
     pub(crate) state: String,
     pub(crate) unit: String,
@@ -37,6 +40,8 @@ pub(crate) struct Incident {
     pub(crate) acknowledged_at: Option<String>,
     pub(crate) resolved_at: Option<String>,
     pub(crate) closed_at: Option<String>,
+    /// The first to run out first.
+    pub(crate) clocks: Vec<ClockView>,
     /// The incident that took this one in.
     pub(crate) merged_into: Option<String>,
     pub(crate) version: i64,
@@ -55,16 +60,18 @@ pub(crate) struct Entity {
 pub(crate) struct RuleSummary {
     pub(crate) id: String,
     pub(crate) title: String,
+    pub(crate) title_vi: String,
     pub(crate) level: String,
     pub(crate) correlation: bool,
 }
 
 impl Incident {
-    pub(crate) fn new(row: IncidentRow, entities: Vec<Entity>) -> Self {
+    pub(crate) fn new(row: IncidentRow, entities: Vec<Entity>, clocks: Vec<ClockView>) -> Self {
         Self {
             id: row.id,
             number: row.number,
             title: row.title,
+            title_vi: row.title_vi,
             severity: Severity::of_rank(row.severity).name(),
             state: row.state,
             unit: row.unit,
@@ -73,6 +80,7 @@ impl Incident {
             rule: RuleSummary {
                 id: row.rule_id,
                 title: row.rule_title,
+                title_vi: row.rule_title_vi,
                 level: row.rule_level,
                 correlation: row.rule_correlation != 0,
             },
@@ -89,6 +97,7 @@ impl Incident {
             acknowledged_at: row.acknowledged_at.map(rfc3339),
             resolved_at: row.resolved_at.map(rfc3339),
             closed_at: row.closed_at.map(rfc3339),
+            clocks,
             merged_into: row.merged_into,
             version: row.version,
         }
@@ -144,8 +153,11 @@ pub(crate) struct EventView {
 pub(crate) struct RuleView {
     pub(crate) id: String,
     pub(crate) title: String,
+    /// In Vietnamese; empty where the rule says nothing in it.
+    pub(crate) title_vi: String,
     pub(crate) level: String,
     pub(crate) description: String,
+    pub(crate) description_vi: String,
     pub(crate) tags: Value,
     pub(crate) text: String,
     pub(crate) content_hash: String,

@@ -7,12 +7,15 @@ use citywatch_engine::{Match, RuleInfo};
 use citywatch_parsers::Timestamp;
 
 use super::draft::{self, Draft, Growth};
+use super::translation::translation_of;
 use super::{evidence, keys, memory};
 use crate::clock::{Clock, DAY_MICROS, MINUTE_MICROS};
 use crate::config::AlertingConfig;
 use crate::database::{Counter, Database, Write, storable};
 use crate::incidents::{self, IncidentRow};
+use crate::notification::{self, Subject};
 use crate::severity::Severity;
+use crate::suppression;
 
 /// Commits matches as alerts and incidents.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) matches_known: u64,
     /// Matches of rules that raise no alerts.
     pub(crate) matches_silent: u64,
+    /// Matches hidden by a suppression for the first time.
+    pub(crate) matches_hidden: u64,
     /// Alerts made.
     pub(crate) alerts_new: u64,
     /// Incidents opened.
@@ -51,7 +56,7 @@ struct Commit<'a> {
 impl Committer {
     /// Commits matches, all or none. Matches that have been committed before change nothing.
     pub(crate) async fn commit(&self, matches: &[&Match]) -> Result<Outcome, sqlx::Error> {
-        let (drafts, silent) = draft::drafts(matches, &self.config.alerts);
+        let (mut drafts, silent) = draft::drafts(matches, &self.config.alerts);
         let outcome = Outcome {
             matches_silent: silent,
             ..Outcome::default()
@@ -63,6 +68,12 @@ impl Committer {
         // First of all: its lock puts transactions that change incidents into a line.
         let change = write.next(Counter::Change).await?;
         let now = self.clock.now();
+        let hidden = suppression::hide(&mut write, &mut drafts, now).await?;
+        let outcome = Outcome {
+            matches_hidden: hidden.new,
+            matches_known: hidden.known,
+            ..outcome
+        };
         let mut commit = Commit {
             write,
             config: &self.config,
@@ -95,8 +106,10 @@ impl Committer {
             .bind(self.clock.now().as_micros() - memory)
             .execute(&mut *write)
             .await?;
+        let before = self.clock.now().as_micros() - memory;
+        let hidden = suppression::forget(&mut write, before).await?;
         write.commit().await?;
-        Ok(result.rows_affected())
+        Ok(result.rows_affected() + hidden)
     }
 }
 
@@ -159,9 +172,11 @@ impl Commit<'_> {
     }
 
     async fn note_rule(&mut self, rule: &RuleInfo) -> Result<(), sqlx::Error> {
+        let translation = translation_of(&rule.text);
         sqlx::query(
             "INSERT INTO rules (id, content_hash, title, level, description, tags, body, correlation, \
-             first_seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+             first_seen_at, title_vi, description_vi) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             ON CONFLICT DO NOTHING",
         )
         .bind(storable(&rule.id).as_ref())
         .bind(rule.content_hash.as_str())
@@ -172,6 +187,8 @@ impl Commit<'_> {
         .bind(storable(&rule.text).as_ref())
         .bind(i64::from(rule.correlation))
         .bind(self.now.as_micros())
+        .bind(storable(&translation.title).as_ref())
+        .bind(storable(&translation.description).as_ref())
         .execute(&mut *self.write)
         .await?;
         Ok(())
@@ -294,12 +311,18 @@ impl Commit<'_> {
         let number = self.write.next(Counter::Incident).await?;
         let (first, last) = growth.range();
         let rule = &latest.rule;
+        let title_vi = translation_of(&rule.text).title;
         let row = IncidentRow {
             // A closed incident may hold the alert of that id's making; numbers are never used twice.
             id: keys::incident_id(&format!("{}/{number}", draft.alert_id)),
             number,
             group_key: draft.group_key.clone(),
-            title: storable(&draft::incident_title(latest)).into_owned(),
+            title: storable(&draft::incident_title(latest, &rule.title)).into_owned(),
+            title_vi: if title_vi.is_empty() {
+                String::new()
+            } else {
+                storable(&draft::incident_title(latest, &title_vi)).into_owned()
+            },
             severity: Severity::of_level(&rule.level).rank(),
             state: incidents::State::New.name().to_owned(),
             unit: storable(latest.unit.as_str()).into_owned(),
@@ -307,6 +330,7 @@ impl Commit<'_> {
             rule_id: storable(&rule.id).into_owned(),
             rule_hash: rule.content_hash.clone(),
             rule_title: storable(&rule.title).into_owned(),
+            rule_title_vi: storable(&title_vi).into_owned(),
             rule_level: Severity::of_level(&rule.level).name().to_owned(),
             rule_correlation: i64::from(rule.correlation),
             tags: serde_json::json!(rule.tags).to_string(),
@@ -322,6 +346,7 @@ impl Commit<'_> {
         let stamp = self.stamp();
         let what = format!("opened by the rule \"{}\"", row.rule_title);
         incidents::note(&mut self.write, &row.id, stamp, "opened", &what).await?;
+        notification::enqueue(&mut self.write, &row, Subject::Opened, "", self.now).await?;
         self.outcome.incidents_new += 1;
         Ok(row)
     }

@@ -94,9 +94,8 @@ impl<'a> Growth<'a> {
     }
 }
 
-/// The title of the incident that a match opens.
-pub(crate) fn incident_title(found: &Match) -> String {
-    let title = &found.rule.title;
+/// The title of the incident that a match opens, from the rule's title in whichever language.
+pub(crate) fn incident_title(found: &Match, title: &str) -> String {
     let about = if found.rule.correlation {
         found
             .group
@@ -108,7 +107,7 @@ pub(crate) fn incident_title(found: &Match) -> String {
         found.host.clone()
     };
     let title = if about.is_empty() {
-        title.clone()
+        title.to_owned()
     } else {
         format!("{title}: {about}")
     };

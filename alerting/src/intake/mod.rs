@@ -13,6 +13,7 @@ mod entities;
 mod evidence;
 pub(crate) mod keys;
 mod memory;
+mod translation;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use commit::{Committer, Outcome};
+pub(crate) use draft::Draft;
 
 use crate::changes::Changes;
 use crate::status::Tally;

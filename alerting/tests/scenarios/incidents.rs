@@ -71,7 +71,9 @@ pub async fn an_incident_shows_all_that_belongs_to_it(place: Place) {
     );
     assert_eq!(
         guess["rule"],
-        json!({ "id": "guess", "title": "Rule guess", "level": "medium", "correlation": false })
+        json!({
+            "id": "guess", "title": "Rule guess", "title_vi": "", "level": "medium", "correlation": false,
+        })
     );
     let path = format!("/api/v1/incidents/{}", guess["id"].as_str().unwrap());
     let detail = client.get(&path);
@@ -409,5 +411,106 @@ pub async fn a_merge_leaves_a_trace_and_later_alerts_follow_it(place: Place) {
         (&list["total"], &list["items"][0]["event_count"]),
         (&json!(1), &json!(3))
     );
+    site.stop().await;
+}
+
+pub async fn titles_are_kept_in_vietnamese(place: Place) {
+    let site = Site::start(&place).await;
+    let mut guess = citywatch_engine::RuleInfo::clone(&rule("guess", "high"));
+    guess.text.push_str(
+        "citywatch:\n    title_vi: Đoán mật khẩu\n    description_vi: Có kẻ đang đoán mật khẩu.\n",
+    );
+    let guess = std::sync::Arc::new(guess);
+    send(
+        &site.alerting.intake(),
+        vec![
+            found(&guess, "web-01", at(0), 1),
+            found(&rule("shell", "high"), "web-02", at(0), 2),
+        ],
+    )
+    .await;
+    let client = site.admin();
+    let list = client.get("/api/v1/incidents").body;
+    let titles: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["title_vi"].clone(), item["rule"]["title_vi"].clone()))
+        .collect();
+    assert_eq!(
+        titles,
+        [
+            (json!(""), json!("")),
+            (json!("Đoán mật khẩu: web-01"), json!("Đoán mật khẩu")),
+        ]
+    );
+    let path = format!(
+        "/api/v1/incidents/{}",
+        list["items"][1]["id"].as_str().unwrap()
+    );
+    let detail = client.get(&path).body;
+    assert_eq!(
+        (
+            &detail["rules"][0]["title_vi"],
+            &detail["rules"][0]["description_vi"]
+        ),
+        (&json!("Đoán mật khẩu"), &json!("Có kẻ đang đoán mật khẩu."))
+    );
+    site.stop().await;
+}
+
+pub async fn rules_tell_how_often_they_were_right(place: Place) {
+    let site = Site::start(&place).await;
+    let guess = rule("guess", "high");
+    send(
+        &site.alerting.intake(),
+        vec![
+            found(&guess, "web-01", at(0), 1),
+            found(&guess, "web-02", at(5), 2),
+            found(&rule("shell", "high"), "web-02", at(0), 3),
+        ],
+    )
+    .await;
+    let client = site.admin();
+    let list = client.get("/api/v1/incidents?host=web-01").body;
+    let path = format!(
+        "/api/v1/incidents/{}",
+        list["items"][0]["id"].as_str().unwrap()
+    );
+    let change =
+        json!({ "state": "closed", "verdict": "false_positive", "verdict_reason": "sao lưu" });
+    client.send("PATCH", &path, Some(change), &[("if-match", "1")]);
+    let rules = client.get("/api/v1/rules").body;
+    let told: Vec<_> = rules["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| {
+            let number = |name: &str| rule[name].as_i64().unwrap();
+            (
+                rule["id"].as_str().unwrap(),
+                [
+                    "incidents",
+                    "open",
+                    "events",
+                    "false_positives",
+                    "true_positives",
+                ]
+                .map(number),
+                rule.get("text").is_some(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("guess", [2, 1, 2, 1, 0], false),
+            ("shell", [1, 1, 1, 0, 0], false),
+        ]
+    );
+    assert_eq!(rules["items"][0]["last_event_at"], at(5).to_string());
+    let one = client.get("/api/v1/rules?id=guess").body;
+    assert_eq!(one["items"][0]["text"], "title: Rule guess\nlevel: high\n");
+    assert_eq!(client.get("/api/v1/rules?id=nothing").status, 404);
     site.stop().await;
 }

@@ -4,11 +4,14 @@
 pub mod support;
 
 pub mod audit;
+pub mod clocks;
 pub mod incidents;
 pub mod intake;
+pub mod notifications;
 pub mod people;
 pub mod sign_in;
 pub mod stream;
+pub mod suppressions;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -79,4 +82,16 @@ scenarios! {
     audit::a_touched_log_is_found_out,
     stream::changes_arrive_and_resume,
     stream::changes_of_another_process_arrive,
+    incidents::rules_tell_how_often_they_were_right,
+    incidents::titles_are_kept_in_vietnamese,
+    notifications::a_webhook_is_signed_grouped_and_tried_again,
+    notifications::an_email_tells_of_new_and_of_overdue_incidents,
+    notifications::what_cannot_be_delivered_is_given_up_and_sent_when_asked,
+    notifications::a_route_is_checked_before_it_is_made,
+    clocks::clocks_run_out_are_alarmed_once_and_stop,
+    suppressions::a_suppression_hides_counts_and_ends,
+    suppressions::a_hidden_correlation_grows_and_an_early_end_holds_at_once,
+    suppressions::a_preview_tells_what_would_have_been_hidden,
+    suppressions::suppressions_want_a_reason_an_end_and_something_to_hide,
+    suppressions::a_suppression_of_a_unit_means_its_subtree,
 }

@@ -51,6 +51,24 @@ pub async fn every_route_as_every_role_inside_and_outside(place: Place) {
         let made = admin.send("POST", "/api/v1/tokens", Some(body), &[]);
         made.body["id"].as_str().unwrap().to_owned()
     });
+    let suppressions = ["ward-1", "ward-2"].map(|unit| {
+        let ends_at = at(3600).to_string();
+        let body = json!({ "unit": unit, "host": "none", "reason": "known", "ends_at": ends_at });
+        let made = admin.send("POST", "/api/v1/suppressions", Some(body), &[]);
+        made.body["id"].as_str().unwrap().to_owned()
+    });
+    let routes = ["ward-1", "ward-2"].map(|unit| {
+        // Nothing listens there: what is sent waits.
+        let target = "http://127.0.0.1:1/";
+        let body = json!({ "name": unit, "kind": "webhook", "target": target, "unit": unit });
+        let made = admin.send("POST", "/api/v1/notifications/routes", Some(body), &[]);
+        made.body["id"].as_str().unwrap().to_owned()
+    });
+    let messages = routes.clone().map(|id| {
+        let path = format!("/api/v1/notifications/routes/{id}/test");
+        let made = admin.send("POST", &path, None, &[]);
+        made.body["message_id"].as_str().unwrap().to_owned()
+    });
     for role in Role::ALL {
         for route in ROUTES {
             let Access::AtLeast(needed) = route.access else {
@@ -72,6 +90,9 @@ pub async fn every_route_as_every_role_inside_and_outside(place: Place) {
                     path if path.starts_with("/api/v1/incidents") => of(&incidents),
                     path if path.starts_with("/api/v1/users") => of(&users),
                     path if path.starts_with("/api/v1/tokens") => of(&tokens),
+                    path if path.starts_with("/api/v1/notifications/routes") => of(&routes),
+                    path if path.starts_with("/api/v1/notifications/messages") => of(&messages),
+                    path if path.starts_with("/api/v1/suppressions") => of(&suppressions),
                     _ => "0123456789abcdef0123456789abcdef".to_owned(),
                 };
                 let path = route.path.replace("{id}", &id);
@@ -86,6 +107,10 @@ pub async fn every_route_as_every_role_inside_and_outside(place: Place) {
                     (_, "/api/v1/incidents/{id}/merge") => {
                         Some(json!({ "from": [of(&incidents)] }))
                     }
+                    (_, "/api/v1/incidents/{id}/reports") => Some(json!({ "clock": "first" })),
+                    ("PUT", "/api/v1/notifications/routes/{id}") => Some(
+                        json!({ "name": "x", "kind": "webhook", "target": "http://127.0.0.1:1/", "unit": "ward-1" }),
+                    ),
                     (_, "/api/v1/incidents/{id}/comments") => Some(json!({ "text": "seen" })),
                     (_, "/api/v1/incidents/{id}") => Some(json!({ "state": "acknowledged" })),
                     (_, "/api/v1/users/{id}") => Some(json!({ "unit": "ward-1" })),

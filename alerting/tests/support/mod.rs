@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod matches;
+pub mod receivers;
 pub mod site;
 
 pub use client::{Client, Reply};

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use crate::lanes::Making;
+use crate::lanes::{Lane, Making};
 use crate::process::pin;
 use crate::results;
 
@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// matching a rule that they read
     #[arg(long, value_delimiter = ',')]
     shares: Vec<usize>,
+    /// Also measure these lanes as they are, with and without all correlations of the library
+    #[arg(long, value_delimiter = ',')]
+    lanes: Vec<Lane>,
     /// Records of a batch of the lane: after so many its matches are correlated. 4,096 is what the agent sends at
     /// most, and does while there is more to read
     #[arg(long, default_value_t = 4_096)]
@@ -50,7 +53,10 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
         measured["values"] = values::measure(options)?;
     }
     if !options.shares.is_empty() {
-        measured["lane"] = share::measure(options)?;
+        measured["lane"] = share::of_sign_ins(options)?;
+    }
+    if !options.lanes.is_empty() {
+        measured["lanes"] = share::of_lanes(options)?;
     }
     println!("{}", serde_json::to_string_pretty(&measured)?);
     match &options.save {

@@ -24,7 +24,9 @@ use crate::process::cpu_s;
 
 /// The rules on SSH: five correlations, three of them read the rule that the lane's events match, one of
 /// those is read by another.
-const OUR_RULES: &str = "../rules/library/linux/ssh";
+const SSH_RULES: &str = "../rules/library/linux/ssh";
+/// All rules of our own.
+const ALL_RULES: &str = "../rules/library";
 /// Correlation rules may cost at most this share of the throughput.
 const GOAL_COST: f64 = 0.2;
 
@@ -37,21 +39,29 @@ enum Kept {
     Whole,
 }
 
-/// The lane at each share, with and without correlation rules.
-pub(super) fn measure(options: &Options) -> Result<Value> {
-    let mut directories = corpus::rule_directories(&[]);
-    directories.push(Path::new(env!("CARGO_MANIFEST_DIR")).join(OUR_RULES));
-    let set = corpus::rules(&directories)?;
-    ensure!(
-        !set.correlations.is_empty(),
-        "{OUR_RULES} holds no correlation"
-    );
-    let compiled = Arc::new(Compiled::new(&set.rules, LogSourceMode::Strict)?);
-    let mut shares = Vec::new();
-    for &share in &options.shares {
-        let corpus = lanes::failed_sign_ins(&options.making, share)?;
-        eprintln!("{share}% of {} events", corpus.records);
-        let mut measured = json!({ "share_percent": share, "corpus_sha256": corpus.hash });
+/// SigmaHQ's rules and those of a folder of ours, which has correlations among them.
+struct Rules {
+    set: RuleSet,
+    compiled: Arc<Compiled>,
+}
+
+impl Rules {
+    fn with(ours: &str) -> Result<Self> {
+        let mut directories = corpus::rule_directories(&[]);
+        directories.push(Path::new(env!("CARGO_MANIFEST_DIR")).join(ours));
+        let set = corpus::rules(&directories)?;
+        ensure!(!set.correlations.is_empty(), "{ours} holds no correlation");
+        let compiled = Arc::new(Compiled::new(&set.rules, LogSourceMode::Strict)?);
+        Ok(Self { set, compiled })
+    }
+
+    fn told(&self) -> Value {
+        json!({ "rules": self.set.rules.len(), "correlations": self.set.correlations.len() })
+    }
+
+    /// What the correlations cost of a corpus.
+    fn cost_over(&self, corpus: &Corpus, options: &Options) -> Value {
+        let mut measured = json!({ "events": corpus.records, "corpus_sha256": corpus.hash });
         for (name, kept) in [
             ("fields_read_kept", Kept::FieldsRead),
             ("whole_events_kept", Kept::Whole),
@@ -60,12 +70,11 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
             let mut seconds = [Vec::new(), Vec::new()];
             // Taken in turn, so that a change of the machine's speed falls on both; the first pair warms up.
             for run in 0..=options.runs.max(1) {
-                for (with, correlations) in [&[][..], &set.correlations[..]].into_iter().enumerate()
-                {
-                    let mut pass =
-                        Run::new(&compiled, &set, correlations, kept, options.batch_records);
+                let choices = [&[][..], &self.set.correlations[..]];
+                for (with, correlations) in choices.into_iter().enumerate() {
+                    let mut pass = Run::new(self, correlations, kept, options.batch_records);
                     let begin = cpu_s(libc::RUSAGE_SELF);
-                    pass.over(&corpus);
+                    pass.over(corpus);
                     if run > 0 {
                         seconds[with].push(cpu_s(libc::RUSAGE_SELF) - begin);
                     }
@@ -77,26 +86,51 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
                 seconds.sort_by(f64::total_cmp);
                 seconds[seconds.len() / 2]
             });
-            let observed = found[1].observed.max(1) as f64;
+            let observed = found[1].observed;
             measured[name] = json!({
                 "events_per_s_without": (events / without_s).round(),
                 "events_per_s_with": (events / with_s).round(),
                 "throughput_lost": 1.0 - without_s / with_s,
-                "us_per_match_read": (with_s - without_s) / observed * 1e6,
-                "matches_read": found[1].observed,
+                "us_per_match_read": (with_s - without_s) / observed.max(1) as f64 * 1e6,
+                "matches_read": observed,
                 "correlation_matches": found[1].correlated,
             });
         }
+        measured
+    }
+}
+
+/// A lane of syslog with so many percent of failed sign-ins, at each share, with and without correlation rules.
+pub(super) fn of_sign_ins(options: &Options) -> Result<Value> {
+    let rules = Rules::with(SSH_RULES)?;
+    let mut shares = Vec::new();
+    for &share in &options.shares {
+        let corpus = lanes::failed_sign_ins(&options.making, share)?;
+        eprintln!("{share}% of {} events", corpus.records);
+        let mut measured = rules.cost_over(&corpus, options);
+        measured["share_percent"] = json!(share);
         shares.push(measured);
     }
-    Ok(json!({
-        "rules": set.rules.len(),
-        "correlations": set.correlations.len(),
-        "events": options.making.lane_events,
-        "batch_records": options.batch_records,
-        "goal_throughput_lost": GOAL_COST,
-        "shares": shares,
-    }))
+    let mut measured = rules.told();
+    measured["batch_records"] = json!(options.batch_records);
+    measured["goal_throughput_lost"] = json!(GOAL_COST);
+    measured["shares"] = json!(shares);
+    Ok(measured)
+}
+
+/// The lanes of matching, as they are, with and without all correlations of the library.
+pub(super) fn of_lanes(options: &Options) -> Result<Value> {
+    let rules = Rules::with(ALL_RULES)?;
+    let scorer = crate::matching::Scorer::new(&rules.set)?;
+    let mut measured = rules.told();
+    measured["batch_records"] = json!(options.batch_records);
+    measured["goal_throughput_lost"] = json!(GOAL_COST);
+    for &lane in &options.lanes {
+        let corpus = lanes::make(lane, &options.making, &scorer)?;
+        eprintln!("{}: {} events", lane.name(), corpus.records);
+        measured["lanes"][lane.name()] = rules.cost_over(&corpus, options);
+    }
+    Ok(measured)
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,21 +150,20 @@ struct Run {
 
 impl Run {
     fn new(
-        compiled: &Arc<Compiled>,
-        set: &RuleSet,
+        rules: &Rules,
         correlations: &[Arc<Correlation>],
         kept: Kept,
         batch_records: usize,
     ) -> Self {
         let limits = CorrelationLimits::default();
-        let correlator = Correlator::new(correlations, set.rules.len(), limits);
+        let correlator = Correlator::new(correlations, rules.set.rules.len(), limits);
         Self {
             // The lane's clocks are seven hours ahead, and half of its lines do not say so.
             parser: Parser::new(ParseContext {
                 default_zone: TimeZone::fixed(jiff::tz::offset(7)),
                 ..ParseContext::default()
             }),
-            matcher: compiled.matcher(),
+            matcher: rules.compiled.matcher(),
             arena: Bump::new(),
             batch_records,
             keeping: Keeping {

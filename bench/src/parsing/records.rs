@@ -114,14 +114,10 @@ fn message_of(is_known: bool, city: &mut City) -> Message {
                 "CRON",
                 "(root) CMD (command -v debian-sa1 > /dev/null && debian-sa1 1 1)".to_owned(),
             ),
-            6 => (
-                30,
-                "systemd",
-                format!(
-                    "Started session-{}.scope - Session of User {user}.",
-                    city.random.below(9_000)
-                ),
-            ),
+            6 => (30, "systemd", {
+                let session = city.random.below(9_000);
+                format!("Started session-{session}.scope - Session {session} of User {user}.")
+            }),
             7 => (
                 38,
                 "systemd-logind",

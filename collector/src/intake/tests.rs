@@ -17,7 +17,7 @@ use crate::spool::{Spool, SpoolLimits};
 use crate::uplink::{Uplink, UplinkConfig};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A system with an intake, and what comes out behind it.
 struct Site {

@@ -1,37 +1,46 @@
-//! Kafka to the engine: one thread that polls, collects, delivers and commits.
+//! Kafka to the engine: one thread that polls, collects and delivers, and one that commits.
 //!
 //! librdkafka calls its callbacks from within `poll`, on that same thread, so what they share with
 //! it is locked without contention. The thread always goes on polling, even while the engine is
 //! busy: who does not poll for `max.poll.interval.ms` loses its partitions without a word.
 
 mod assignment;
+mod commits;
+mod gaps;
+mod messages;
+mod settings;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use citywatch_parsers::{LogSource, Origin, RecordBatch, Timestamp};
+use citywatch_parsers::record::Truncated;
+use citywatch_parsers::{Origin, RecordBatch};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Headers, Message, OwnedMessage};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Message, OwnedMessage};
+use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use assignment::{Context, SharedState};
+use assignment::{Context, Lost, SharedState, revoke_patience};
+use commits::{Commits, Committer};
+use gaps::Gaps;
+use messages::{agent_of, header, is_packed, log_source, received_at};
+use settings::{Topic, native_config, poll_interval_max, topics_of};
 
 use super::connection::{Connection, ConnectionWatch};
-use super::lanes::{Collected, Lanes, Partition, position_of};
-use super::senders::UnitsByAddress;
-use super::{
-    ConsumerConfig, HEADER_FORMAT, HEADER_FRAMING, HEADERS_LOG_SOURCE, TopicConfig, client_config,
-};
+use super::lanes::{Collected, Lane, Lanes, Partition, position_of};
+use super::makings::{Arrival, Makings, Untold};
+use super::probe::tells_of_unreadable;
+use super::{ConsumerConfig, HEADER_FORMAT};
 use crate::clock;
-use crate::delivery::{Acknowledged, Delivery, Receipt};
-use crate::frame::{self, FRAMING_PACKED, sealed};
+use crate::delivery::{Acknowledged, Delivery, Plans};
+use crate::frame;
 use crate::heartbeat::HEARTBEAT;
 use crate::identity::{Door, Refusal, Refused, Unsigned, Verifier};
 
@@ -42,12 +51,20 @@ const POLL_FOR: Duration = Duration::from_millis(50);
 const BUSY_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the end waits for the engine's answers.
 const END_PATIENCE: Duration = Duration::from_secs(30);
-/// A longer value of a header names no log source.
-const LOG_SOURCE_BYTES_MAX: usize = 64;
+/// How long the end waits, beyond that, for the consumer to commit and to leave its group.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(30);
+/// A longer message is cut: no batch of ours is as long, nor does a topic take it uncompressed by default.
+const MESSAGE_BYTES_MAX: usize = 32 << 20;
+/// What is kept of it.
+const CUT_BYTES: usize = 1 << 20;
+/// Header that marks it on its way through this program.
+const HEADER_CUT: &str = "citywatch-cut";
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How often it is asked whether the topics are there, and how long that may hold up the records.
 const TOPICS_EVERY: Duration = Duration::from_secs(10);
 const TOPICS_PATIENCE: Duration = Duration::from_millis(500);
+/// How long the brokers are asked for the plan of a partition before polling goes on.
+const PLAN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a consumer cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +92,8 @@ pub struct ConsumerStatus {
     pub undecodable: u64,
     /// Messages that nobody vouches for since this start: unsigned, wrongly signed, revoked.
     pub refused: u64,
+    /// Messages in batches that cannot be unpacked and were passed over since this start.
+    pub unreadable: u64,
     /// How often the engine was so busy that partitions were paused since this start.
     pub pauses: u64,
 }
@@ -87,6 +106,7 @@ pub struct Consumer;
 #[derive(Debug)]
 pub struct ConsumerTask {
     monitor: ConsumerMonitor,
+    plans: Plans,
     ended: oneshot::Receiver<()>,
 }
 
@@ -101,6 +121,7 @@ struct Counts {
     records: AtomicU64,
     undecodable: AtomicU64,
     refused: AtomicU64,
+    unreadable: AtomicU64,
     pauses: AtomicU64,
     missing_topics: Mutex<Vec<String>>,
 }
@@ -115,7 +136,7 @@ impl Counts {
 impl Consumer {
     /// Reads the topics of `config` as part of its group, at most `deliveries_max` batches ahead of
     /// the receiver, until `shutdown`. Messages that cannot be decoded come as batches of the format
-    /// [`frame::UNDECODABLE`].
+    /// [`frame::UNDECODABLE`], those that cannot even be unpacked as one of [`frame::UNREADABLE`].
     ///
     /// # Errors
     /// [`ConsumeError`]; brokers that are not there are no error, they are waited for.
@@ -138,6 +159,7 @@ impl Consumer {
         shutdown: CancellationToken,
     ) -> Result<(mpsc::Receiver<Delivery>, ConsumerTask), ConsumeError> {
         let counts = Arc::new(Counts::default());
+        let native = native_config(config);
         let (answers, answered) = mpsc::unbounded_channel();
         let context = Context {
             counts: Arc::clone(&counts),
@@ -146,10 +168,25 @@ impl Consumer {
                 answered,
                 gone: Vec::new(),
             }),
+            commits: Commits::default(),
+            revoke_patience: revoke_patience(poll_interval_max(&native)),
+            has_ended: AtomicBool::new(false),
         };
-        let consumer: BaseConsumer<Context> = native_config(config).create_with_context(context)?;
+        let consumer: BaseConsumer<Context> = native.create_with_context(context)?;
         let topics: Vec<&str> = config.topics.keys().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
+        let consumer = Arc::new(consumer);
+        let (plans, requests) = Plans::channel();
+        let done = CancellationToken::new();
+        let committer = Committer {
+            consumer: Arc::clone(&consumer),
+            requests,
+            done: done.clone(),
+        };
+        let committer = thread::Builder::new()
+            .name("kafka-committer".into())
+            .spawn(move || committer.run())
+            .map_err(ConsumeError::Thread)?;
 
         let (deliveries, receiver) = mpsc::channel(deliveries_max);
         let (end, ended) = oneshot::channel();
@@ -160,13 +197,22 @@ impl Consumer {
             answers,
             counts: Arc::clone(&counts),
             overflow: VecDeque::new(),
+            paused: Paused::No,
             door: Door::new(verifier),
+            makings: Makings::default(),
+            gaps: Gaps::new(native, shutdown.clone()),
             topics_looked_for: Instant::now(),
         };
         thread::Builder::new()
             .name("kafka-consumer".into())
             .spawn(move || {
-                poller.run(&shutdown);
+                let consumer = poller.run(&shutdown);
+                done.cancel();
+                if committer.join().is_err() {
+                    tracing::error!("the thread that commits offsets failed");
+                }
+                // The last one leaves the group.
+                drop(consumer);
                 // No one may wait for the end.
                 let _ = end.send(());
             })
@@ -175,6 +221,7 @@ impl Consumer {
             receiver,
             ConsumerTask {
                 monitor: ConsumerMonitor(counts),
+                plans,
                 ended,
             },
         ))
@@ -187,11 +234,24 @@ impl ConsumerTask {
         self.monitor.clone()
     }
 
+    /// Where plans are kept before blocks are stored.
+    pub fn plans(&self) -> Plans {
+        self.plans.clone()
+    }
+
     /// Waits until the consumer has ended: after its shutdown, once every receipt has been
-    /// acknowledged or dropped (for 30 s at most) and the offsets are committed.
+    /// acknowledged or dropped (for 30 s at most) and the offsets are committed. A group that cannot be left is not waited for
+    /// for ever.
     pub async fn ended(self) {
-        // An error means that the thread is gone, which is what was waited for.
-        let _ = self.ended.await;
+        // An error of the channel means that the thread is gone, which is what was waited for.
+        if tokio::time::timeout(END_PATIENCE + LEAVE_PATIENCE, self.ended)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the consumer group could not be left in time: Kafka gives its partitions to others after `session.timeout.ms`, and what is not committed is delivered again"
+            );
+        }
     }
 }
 
@@ -206,101 +266,73 @@ impl ConsumerMonitor {
             records: counts.records.load(Ordering::Relaxed),
             undecodable: counts.undecodable.load(Ordering::Relaxed),
             refused: counts.refused.load(Ordering::Relaxed),
+            unreadable: counts.unreadable.load(Ordering::Relaxed),
             pauses: counts.pauses.load(Ordering::Relaxed),
         }
     }
 }
 
-fn native_config(config: &ConsumerConfig) -> rdkafka::ClientConfig {
-    let mut client = client_config(&config.brokers, config.tls.as_ref());
-    client.set("group.id", &config.group);
-    client.set("auto.offset.reset", "earliest");
-    // A topic that is made, or made anew, is noticed within this time.
-    client.set("topic.metadata.refresh.interval.ms", "10000");
-    client.set("enable.auto.commit", "true");
-    client.set("auto.commit.interval.ms", "1000");
-    client.set("enable.auto.offset.store", "false");
-    client.set("partition.assignment.strategy", "cooperative-sticky");
-    // The default of 1000 holds a fast loop to 200,000 messages/s.
-    client.set("fetch.queue.backoff.ms", "5");
-    // What lies in memory ahead of the engine, however far it lags.
-    client.set("queued.max.messages.kbytes", "32768");
-    for (name, value) in &config.options {
-        client.set(name, value);
-    }
-    client
-}
-
-/// A topic's settings, ready for each message.
-struct Topic {
-    unit: String,
-    /// With the zone, if the topic has one.
-    format: String,
-    units: UnitsByAddress,
-    require_signed: bool,
-}
-
-fn topics_of(config: &ConsumerConfig) -> HashMap<String, Topic> {
-    let topic = |settings: &TopicConfig| Topic {
-        unit: settings.unit.clone(),
-        require_signed: settings.require_signed,
-        format: match &settings.time_zone {
-            Some(zone) => with_zone(&settings.format, zone),
-            None => settings.format.clone(),
-        },
-        units: UnitsByAddress::new(
-            settings.units_by_address.iter(),
-            settings.address_field.clone(),
-        ),
-    };
-    let topics = config.topics.iter();
-    topics
-        .map(|(name, settings)| (name.clone(), topic(settings)))
-        .collect()
-}
-
-/// A header comes last in a format's name, for it may hold anything.
-fn with_zone(format: &str, zone: &str) -> String {
-    match format.split_once(';') {
-        Some((name, parameters)) => format!("{name}; zone={zone};{parameters}"),
-        None => format!("{format}; zone={zone}"),
-    }
-}
-
 /// The polling thread.
 struct Poller {
-    consumer: BaseConsumer<Context>,
+    consumer: Arc<BaseConsumer<Context>>,
     topics: HashMap<String, Topic>,
     deliveries: mpsc::Sender<Delivery>,
     answers: UnboundedSender<Acknowledged>,
     counts: Arc<Counts>,
     /// Messages that came while the partitions were being paused.
     overflow: VecDeque<OwnedMessage>,
+    /// Since something has to be waited for; until all that came meanwhile is handed over.
+    paused: Paused,
     door: Door,
+    makings: Makings,
+    gaps: Gaps,
     topics_looked_for: Instant,
+}
+
+/// Whether the partitions are paused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Paused {
+    No,
+    Yes,
 }
 
 /// The engine has gone, or the shutdown has come: nothing more is delivered.
 struct Over;
 
 impl Poller {
-    fn run(mut self, shutdown: &CancellationToken) {
+    /// Runs to the end; what is returned leaves the group when it is dropped.
+    fn run(mut self, shutdown: &CancellationToken) -> Arc<BaseConsumer<Context>> {
         while !shutdown.is_cancelled() && !self.deliveries.is_closed() {
             if self.step(shutdown).is_err() {
                 break;
             }
         }
-        self.end();
+        self.end()
     }
 
     fn step(&mut self, shutdown: &CancellationToken) -> Result<(), Over> {
-        let consumer = &self.consumer;
-        consumer.context().store_answered(consumer);
+        self.consumer.context().take_answers();
         self.leave_to_others();
-        if let Some(message) = self.overflow.pop_front() {
-            self.take(&message, shutdown)?;
-        } else if let Some(polled) = self.poll(POLL_FOR) {
-            self.take(&polled, shutdown)?;
+        if self.overflow.is_empty() {
+            self.resume();
+            self.pass_over_gaps(shutdown)?;
+        }
+        // What came while something was handed over comes first: offsets grow.
+        let waiting = self.overflow.pop_front();
+        let message = waiting.or_else(|| self.poll(POLL_FOR));
+        // One poll may take a partition away, give it back and bring its first message again: to be read anew.
+        self.leave_to_others();
+        if let Some(message) = message {
+            let partition: Partition = (message.topic().into(), message.partition());
+            let offset = message.offset();
+            match self.arrived(&partition, offset) {
+                Ok(Arrival::New) => self.take(&message, &partition, shutdown)?,
+                Ok(Arrival::Again) => {}
+                Err(Untold) => {
+                    self.overflow.push_front(message);
+                    self.poll_paused();
+                }
+            }
         }
         self.look_for_topics();
         self.deliver_due(shutdown)
@@ -349,14 +381,43 @@ impl Poller {
                 .any(|(topic, partition)| (&**topic, *partition) == place)
         };
         if !gone.is_empty() {
+            self.makings.gone(&gone);
             self.overflow.retain(stays);
         }
     }
 
+    /// Polls while something has to be waited for: who does not poll loses its partitions. They are paused, so that
+    /// little comes.
+    fn poll_paused(&mut self) {
+        self.paused = Paused::Yes;
+        // Again each time: partitions may have been assigned in the meantime.
+        if let Ok(assignment) = self.consumer.assignment() {
+            self.warn_on(self.consumer.pause(&assignment));
+        }
+        let polled = self.poll(POLL_FOR);
+        self.leave_to_others();
+        self.overflow.extend(polled);
+        self.consumer.context().take_answers();
+    }
+
+    fn resume(&mut self) {
+        if self.paused == Paused::Yes
+            && let Ok(assignment) = self.consumer.assignment()
+        {
+            self.warn_on(self.consumer.resume(&assignment));
+            self.paused = Paused::No;
+        }
+    }
+
     /// One message, detached from librdkafka only when it must outlive the next poll.
-    fn poll(&self, patience: Duration) -> Option<OwnedMessage> {
+    fn poll(&mut self, patience: Duration) -> Option<OwnedMessage> {
         match self.consumer.poll(patience)? {
-            Ok(message) => Some(message.detach()),
+            Ok(message) => Some(self.detached(&message)),
+            Err(error) if tells_of_unreadable(&error) => {
+                // Again and again, until it is passed over.
+                self.gaps.told();
+                None
+            }
             Err(error) => {
                 self.counts.connection.failed(&error.to_string());
                 tracing::warn!(%error, "Kafka cannot be read, trying again");
@@ -366,31 +427,73 @@ impl Poller {
         }
     }
 
-    fn take(&mut self, message: &OwnedMessage, shutdown: &CancellationToken) -> Result<(), Over> {
-        let partition: Partition = (message.topic().into(), message.partition());
+    /// The first message of a partition begins its lane, with the plan that was kept there; `false` when
+    /// the brokers did not tell.
+    fn begin_lane(&self, partition: &Partition, offset: i64) -> bool {
+        let context = self.consumer.context();
+        if context.lock().lanes.lane(partition).is_some() {
+            return true;
+        }
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(&partition.0, partition.1);
+        let told = self.consumer.committed_offsets(asked, PLAN_PATIENCE);
+        let entries = told.as_ref().map(TopicPartitionList::elements);
+        let entry = match &entries {
+            Ok(entries) => entries.first().map(|entry| (entry, entry.error())),
+            Err(error) => {
+                tracing::debug!(%error, "the committed offsets cannot be read, trying again");
+                return false;
+            }
+        };
+        let Some((entry, Ok(()))) = entry else {
+            return false;
+        };
+        let next_offset = match entry.offset() {
+            Offset::Offset(offset) => offset,
+            // Nothing is committed: there was nothing before this message.
+            _ => offset,
+        };
+        let plan = Some(entry.metadata()).filter(|plan| !plan.is_empty());
+        let lanes = &mut context.lock().lanes;
+        lanes.begin(partition, next_offset, plan.map(Into::into));
+        true
+    }
+
+    fn take(
+        &mut self,
+        message: &OwnedMessage,
+        partition: &Partition,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Over> {
         let Some(payload) = message.payload() else {
             // A tombstone: nothing to store, so it is answered as soon as it is read.
-            return self.deliver(&partition, None, message.offset() + 1, shutdown);
+            return self.deliver(partition, None, message.offset() + 1, shutdown);
         };
         let unsigned = self.unsigned(message.topic());
         let packed = is_packed(message, payload);
         if packed || unsigned == Unsigned::Refused {
-            self.deliver_collected(&partition, shutdown)?;
+            self.deliver_collected(partition, shutdown)?;
             let opened = if packed {
                 self.door.open(payload, unsigned)
             } else {
                 self.door.refuse(Refusal::Unsigned)
             };
             let batch = opened.unwrap_or_else(|refused| self.dead(message, payload, &refused));
-            return self.deliver(&partition, Some(batch), message.offset() + 1, shutdown);
+            return self.deliver(partition, Some(batch), message.offset() + 1, shutdown);
         }
-        let origin = self.foreign_origin(message);
+        let origin = self.foreign_origin(message, partition);
         let received_at = received_at(message);
+        let truncated = match header(message, HEADER_CUT) {
+            Some(_) => Truncated::Yes,
+            None => Truncated::No,
+        };
         let (before, full) = {
             let mut shared = self.consumer.context().lock();
-            let lane = shared.lanes.lane(&partition);
+            let Some(lane) = shared.lanes.lane(partition) else {
+                return Ok(());
+            };
             (
-                lane.collect(origin, payload, message.offset(), received_at),
+                lane.collect(origin, payload, message.offset(), received_at, truncated),
                 lane.take_full(),
             )
         };
@@ -398,7 +501,7 @@ impl Poller {
             batch, next_offset, ..
         } in before.into_iter().chain(full)
         {
-            self.deliver(&partition, Some(batch), next_offset, shutdown)?;
+            self.deliver(partition, Some(batch), next_offset, shutdown)?;
         }
         Ok(())
     }
@@ -410,11 +513,55 @@ impl Poller {
         }
     }
 
+    /// The message without what lies beyond every bound: Kafka bounds what is sent, not what a producer's compression
+    /// unpacks to, and each further copy of it would cost as much again.
+    fn detached(&self, message: &BorrowedMessage<'_>) -> OwnedMessage {
+        let bytes = message.payload_len();
+        if bytes <= MESSAGE_BYTES_MAX {
+            return message.detach();
+        }
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        metrics::counter!("citywatch_kafka_messages_cut_total").increment(1);
+        tracing::warn!(
+            topic,
+            partition,
+            offset,
+            bytes,
+            "a message is far too long, its beginning is kept"
+        );
+        let cut = Header {
+            key: HEADER_CUT,
+            value: Some(b"1"),
+        };
+        let headers = message.headers().map(BorrowedHeaders::detach);
+        OwnedMessage::new(
+            message
+                .payload()
+                .map(|payload| payload[..CUT_BYTES].to_vec()),
+            message.key().map(<[u8]>::to_vec),
+            topic.to_owned(),
+            message.timestamp(),
+            partition,
+            offset,
+            Some(headers.unwrap_or_default().insert(cut)),
+        )
+    }
+
+    /// Finds out which lane and which making of its topic a message is of.
+    fn arrived(&mut self, partition: &Partition, offset: i64) -> Result<Arrival, Untold> {
+        if !self.begin_lane(partition, offset) {
+            return Err(Untold);
+        }
+        self.makings
+            .arrived(self.consumer.client(), partition, offset)
+    }
+
     /// What cannot be taken, on its way to the dead letters.
     fn dead(&self, message: &OwnedMessage, payload: &[u8], refused: &Refused) -> RecordBatch {
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
         tracing::warn!(%refused, topic, partition, offset, "a message cannot be taken, it goes to the dead letters");
-        let (agent, stream) = (agent_of(topic), partition.to_string());
+        let agent = agent_of(topic);
+        let stream = self.makings.stream(&(topic.into(), partition));
         let (position, now) = (position_of(offset), clock::now());
         match refused {
             Refused::Frame(_) => {
@@ -430,7 +577,7 @@ impl Poller {
         }
     }
 
-    fn foreign_origin(&self, message: &OwnedMessage) -> Origin {
+    fn foreign_origin(&self, message: &OwnedMessage, partition: &Partition) -> Origin {
         let topic = self.topics.get(message.topic());
         let named =
             header(message, HEADER_FORMAT).and_then(|format| std::str::from_utf8(format).ok());
@@ -447,7 +594,7 @@ impl Poller {
         Origin {
             unit: unit.into(),
             agent: agent_of(message.topic()).as_str().into(),
-            stream: message.partition().to_string().as_str().into(),
+            stream: (&*self.makings.stream(partition)).into(),
             format: format.into(),
             log_source: log_source(message),
             ..Origin::default()
@@ -474,7 +621,7 @@ impl Poller {
             .lock()
             .lanes
             .lane(partition)
-            .take_collected();
+            .and_then(Lane::take_collected);
         let Some(Collected {
             batch, next_offset, ..
         }) = collected
@@ -491,18 +638,26 @@ impl Poller {
         next_offset: i64,
         shutdown: &CancellationToken,
     ) -> Result<(), Over> {
-        let (lane, sequence) = {
+        let (receipt, left_behind) = {
             let mut shared = self.consumer.context().lock();
-            let lane = shared.lanes.lane(partition);
-            (lane.number, lane.hand_out(next_offset))
+            // The partition may have gone while something else of it was handed over.
+            let Some(lane) = shared.lanes.lane(partition) else {
+                return Ok(());
+            };
+            let receipt = lane.hand_out(next_offset, self.answers.clone());
+            (receipt, lane.left_behind.clone())
         };
-        let receipt = Receipt::new(lane, sequence, self.answers.clone());
         let Some(batch) = batch.filter(|batch| !batch.is_empty()) else {
             receipt.acknowledge();
             return Ok(());
         };
         let records = batch.len() as u64;
-        self.send(Delivery { batch, receipt }, shutdown)?;
+        let delivery = Delivery {
+            batch,
+            receipt,
+            left_behind,
+        };
+        self.send(delivery, shutdown)?;
         self.counts.records.fetch_add(records, Ordering::Relaxed);
         metrics::counter!("citywatch_kafka_records_total").increment(records);
         Ok(())
@@ -511,7 +666,7 @@ impl Poller {
     /// Hands a delivery over. While the engine is busy the partitions are paused and polling goes on.
     fn send(&mut self, mut delivery: Delivery, shutdown: &CancellationToken) -> Result<(), Over> {
         let since = Instant::now();
-        let mut paused = false;
+        let mut has_waited = false;
         loop {
             delivery = match self.deliveries.try_send(delivery) {
                 Ok(()) => break,
@@ -525,19 +680,12 @@ impl Poller {
                 thread::sleep(LOOK_AGAIN);
                 continue;
             }
-            if !paused {
+            if !has_waited {
                 self.counts.pauses.fetch_add(1, Ordering::Relaxed);
                 metrics::counter!("citywatch_kafka_pauses_total").increment(1);
             }
-            paused = true;
-            // Again each time: partitions may have been assigned in the meantime.
-            if let Ok(assignment) = self.consumer.assignment() {
-                self.warn_on(self.consumer.pause(&assignment));
-            }
-            let polled = self.poll(POLL_FOR);
-            self.leave_to_others();
-            self.overflow.extend(polled);
-            self.consumer.context().store_answered(&self.consumer);
+            has_waited = true;
+            self.poll_paused();
             if !self
                 .consumer
                 .context()
@@ -549,9 +697,6 @@ impl Poller {
                 break;
             }
         }
-        if paused && let Ok(assignment) = self.consumer.assignment() {
-            self.warn_on(self.consumer.resume(&assignment));
-        }
         Ok(())
     }
 
@@ -562,60 +707,25 @@ impl Poller {
     }
 
     /// Waits for the engine's answers, commits and leaves the group.
-    fn end(self) {
-        let Self {
-            consumer,
-            deliveries,
-            answers,
-            ..
-        } = self;
+    fn end(mut self) -> Arc<BaseConsumer<Context>> {
+        let partitions = self.consumer.context().lock().lanes.partitions();
         // The senders left are the receipts'.
-        drop((deliveries, answers));
-        let partitions = consumer.context().lock().lanes.partitions();
-        consumer
+        self.deliveries = mpsc::channel(1).0;
+        self.answers = mpsc::unbounded_channel().0;
+        let deadline = Instant::now() + END_PATIENCE;
+        self.consumer.context().end_lanes(&partitions);
+        while self.consumer.context().is_awaited(&partitions) && Instant::now() < deadline {
+            // Who does not poll is put out of the group, and could commit nothing. What comes is left to the next one.
+            self.poll_paused();
+            self.overflow.clear();
+        }
+        self.consumer
             .context()
-            .settle(&consumer, &partitions, END_PATIENCE);
-        drop(consumer);
-    }
-}
-
-fn agent_of(topic: &str) -> String {
-    format!("kafka/{topic}")
-}
-
-fn header<'a>(message: &'a OwnedMessage, key: &str) -> Option<&'a [u8]> {
-    message
-        .headers()?
-        .iter()
-        .find(|header| header.key == key)?
-        .value
-}
-
-/// What the message's headers say of its log source. What is no plain name says nothing.
-fn log_source(message: &OwnedMessage) -> LogSource<'static> {
-    let is_name =
-        |value: &&str| value.len() <= LOG_SOURCE_BYTES_MAX && !value.contains(char::is_whitespace);
-    let [product, category, service] = HEADERS_LOG_SOURCE.map(|key| {
-        let value = header(message, key).and_then(|value| std::str::from_utf8(value).ok());
-        value.filter(is_name).unwrap_or("").to_lowercase().into()
-    });
-    LogSource {
-        product,
-        category,
-        service,
-    }
-}
-
-fn is_packed(message: &OwnedMessage, payload: &[u8]) -> bool {
-    header(message, HEADER_FRAMING).is_some_and(|framing| framing == FRAMING_PACKED.as_bytes())
-        || frame::peek(payload).is_ok()
-        || sealed::is_sealed(payload)
-}
-
-/// The broker's time where the topic has it; a producer's own claim is not believed.
-fn received_at(message: &OwnedMessage) -> Timestamp {
-    match message.timestamp() {
-        rdkafka::Timestamp::LogAppendTime(millis) => Timestamp::from_millis(millis),
-        _ => clock::now(),
+            .forget(&self.consumer, &partitions, Lost::No);
+        self.consumer
+            .context()
+            .has_ended
+            .store(true, Ordering::Relaxed);
+        self.consumer
     }
 }

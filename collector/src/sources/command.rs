@@ -26,6 +26,7 @@ use super::files::lines::BatchLimits;
 use super::once::{ByteStream, Input, Stopped};
 use super::received::Counts;
 use crate::sink::Sink;
+use crate::spool::WhenFull;
 
 const RESTART_AFTER_MIN: Duration = Duration::from_secs(1);
 const RESTART_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -61,6 +62,9 @@ pub struct CommandConfig {
     /// What is masked of its records; as `[masking]` says if absent.
     #[serde(default)]
     pub mask: Option<Vec<String>>,
+    /// What happens when its records fill their spool: with this, they have one of their own; without, that of `[spool]`.
+    #[serde(default)]
+    pub when_full: Option<WhenFull>,
 }
 
 impl CommandConfig {
@@ -298,6 +302,7 @@ mod tests {
             log_source: LogSource::default(),
             multiline: Joining::None,
             mask: None,
+            when_full: None,
         }
     }
 

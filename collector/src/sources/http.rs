@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::senders::{SenderSettings, network_problems};
 use super::tls::ListenTls;
+use crate::spool::WhenFull;
 
 pub(crate) use server::{Bound, bind, serve};
 pub use sign_in::SignIn;
@@ -41,6 +42,9 @@ pub struct HttpConfig {
     /// What is masked of its records; as `[masking]` says if absent.
     #[serde(default)]
     pub mask: Option<Vec<String>>,
+    /// What happens when its records fill their spool: with this, they have one of their own; without, that of `[spool]`.
+    #[serde(default)]
+    pub when_full: Option<WhenFull>,
     /// Certificate and key; without them the address speaks plain HTTP.
     #[serde(default)]
     pub tls: Option<ListenTls>,

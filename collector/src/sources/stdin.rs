@@ -18,6 +18,7 @@ use super::files::lines::BatchLimits;
 use super::once::{ByteStream, Input, READ_BYTES, Stopped};
 use super::received::Counts;
 use crate::sink::Sink;
+use crate::spool::WhenFull;
 
 /// Pieces that were read and wait: then reading stops, and who writes waits.
 const PIECES_MAX: usize = 4;
@@ -38,6 +39,8 @@ pub struct StdinConfig {
     pub multiline: Joining,
     /// What is masked of its records; as `[masking]` says if absent.
     pub mask: Option<Vec<String>>,
+    /// What happens when its records fill their spool: with this, they have one of their own; without, that of `[spool]`.
+    pub when_full: Option<WhenFull>,
 }
 
 impl Default for StdinConfig {
@@ -49,6 +52,7 @@ impl Default for StdinConfig {
             log_source: LogSource::default(),
             multiline: Joining::None,
             mask: None,
+            when_full: None,
         }
     }
 }

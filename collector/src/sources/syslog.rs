@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::senders::{SenderSettings, network_problems};
 use super::tls::ListenTls;
+use crate::spool::WhenFull;
 
 pub(crate) use listener::{Bound, bind, serve};
 
@@ -38,6 +39,9 @@ pub struct SyslogConfig {
     /// What is masked of its records; as `[masking]` says if absent.
     #[serde(default)]
     pub mask: Option<Vec<String>>,
+    /// What happens when its records fill their spool: with this, they have one of their own; without, that of `[spool]`.
+    #[serde(default)]
+    pub when_full: Option<WhenFull>,
     /// Certificate and key for the protocol `tls`.
     #[serde(default)]
     pub tls: Option<ListenTls>,

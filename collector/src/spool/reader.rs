@@ -9,11 +9,12 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::SpoolError;
+use super::plan;
 use super::position::PositionFile;
 use super::segment::{SegmentReader, Step};
 use super::state::{Shared, SpoolMonitor};
 use crate::clock;
-use crate::delivery::{Acknowledged, Delivery, Receipt};
+use crate::delivery::{Acknowledged, Delivery, Plans, Receipt};
 use crate::frame;
 use crate::identity::{Door, Refused, Unsigned, Verifier};
 use crate::prefix::Prefix;
@@ -68,6 +69,14 @@ impl SpoolReader {
         SpoolMonitor(Arc::clone(&self.shared))
     }
 
+    /// Where plans are kept before blocks are stored.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn plans(&self) -> Result<Plans, SpoolError> {
+        plan::keep(&self.shared.dir)
+    }
+
     /// Delivers everything from the acknowledged position on, at most `deliveries_max` ahead of the
     /// receiver, until `shutdown`. Frames that cannot be decoded come as batches of the format
     /// [`frame::UNDECODABLE`].
@@ -85,6 +94,7 @@ impl SpoolReader {
         let dir = self.shared.dir.clone();
         let thread = ReaderThread {
             next: self.position.value(),
+            left_behind: plan::read(&dir),
             durable: self.shared.durable.subscribe(),
             shared: self.shared,
             position: self.position,
@@ -106,6 +116,7 @@ impl SpoolReader {
 
 struct ReaderThread {
     shared: Arc<Shared>,
+    left_behind: Option<Arc<str>>,
     position: PositionFile,
     durable: watch::Receiver<u64>,
     segment: Option<SegmentReader>,
@@ -159,7 +170,8 @@ impl ReaderThread {
                     let Ok(permit) = permit else { return };
                     if let Some(batch) = self.read() {
                         let sequence = self.prefix.hand_out(self.next);
-                        permit.send(Delivery { batch, receipt: Receipt::new(LANE, sequence, answers.clone()) });
+                        let receipt = Receipt::new(LANE, sequence, answers.clone());
+                        permit.send(Delivery { batch, receipt, left_behind: self.left_behind.clone() });
                     }
                 }
                 () = deliveries.closed(), if !waiting => return,

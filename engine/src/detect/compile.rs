@@ -306,7 +306,7 @@ fn companions(
                     check.literal.len() >= bytes_min
                 }
                 Check::Text(_) | Check::Compare(CompareOp::Equal, _) => !keyword,
-                Check::Glob(..) | Check::Regex(..) if judged >= MOSTLY && !keyword => {
+                Check::Glob(..) | Check::Regex(..) if judged >= MOSTLY => {
                     super::anchors::texts_within(predicate, table.tests[id.0 as usize])
                         .is_some_and(|shortest| shortest >= bytes_min)
                 }

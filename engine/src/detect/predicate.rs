@@ -208,8 +208,11 @@ impl Check {
 
     /// The answer for a value that is neither text, list nor null, where it does not need its text.
     #[inline]
-    pub(super) fn holds_for_plain(&self, value: Value<'_>) -> Option<bool> {
+    pub(super) fn holds_for_plain(&self, value: Value<'_>, literals: &Literals) -> Option<bool> {
         match self {
+            Self::Text(_) if matches!(value, Value::Int(_) | Value::UInt(_)) => {
+                (!self.may_hold_for_whole_number(literals)).then_some(false)
+            }
             Self::Compare(op, number) => {
                 Some(number_of(value).is_some_and(|value| op.holds(value.cmp(number))))
             }
@@ -221,6 +224,14 @@ impl Check {
             Self::Cidr(_) | Self::TimePart { .. } => Some(false),
             _ => None,
         }
+    }
+
+    /// Whether a whole number, as text, may pass: such are nothing but digits, so most texts need not be looked for.
+    #[inline]
+    pub(super) fn may_hold_for_whole_number(&self, literals: &Literals) -> bool {
+        let Self::Text(check) = self else { return true };
+        let is_of_numbers = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
+        literals.get(check.literal).iter().all(is_of_numbers)
     }
 
     /// Whether a text passes wherever a piece of it does.

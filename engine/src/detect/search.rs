@@ -133,7 +133,7 @@ impl Searcher {
             if !step.searches || !step.searches_own() && keywords_ignore(keywords, field.value) {
                 continue;
             }
-            let keywords = if is_piece(field.value, text) {
+            let keywords = if !text.is_empty() && is_piece(field.value, text) {
                 in_text
             } else {
                 keywords

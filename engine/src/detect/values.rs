@@ -46,6 +46,10 @@ pub(super) struct Memory {
     found: Vec<PredicateId>,
     /// Keywords found, with the positions of the fields that hold them.
     keyword_places: Vec<(PredicateId, u32)>,
+    /// The positions of the values that are neither numbers nor pieces of the raw text, once they were asked for in the event
+    /// of that number.
+    apart: Vec<u32>,
+    apart_of: u32,
     folded: String,
     number: String,
 }
@@ -64,6 +68,8 @@ impl Memory {
             answers: vec![0; predicates].into(),
             found: Vec::new(),
             keyword_places: Vec::new(),
+            apart: Vec::new(),
+            apart_of: 0,
             folded: String::new(),
             number: String::new(),
         }
@@ -75,6 +81,7 @@ impl Memory {
             self.epoch = 0;
             self.answers.fill(0);
             self.slots.iter_mut().for_each(|slot| slot.epoch = 0);
+            self.apart_of = 0;
         }
         self.epoch += 1;
         self.found.clear();
@@ -259,6 +266,25 @@ impl Memory {
     /// The keywords found, each with the position of the field that holds it; a pair may be there twice.
     pub(super) fn keyword_places(&self) -> &[(PredicateId, u32)] {
         &self.keyword_places
+    }
+
+    /// Whether [`Self::set_apart`] was told of this event.
+    #[inline]
+    pub(super) fn knows_apart(&self) -> bool {
+        self.apart_of == self.epoch
+    }
+
+    /// Keeps the positions of the values that are neither numbers nor pieces of the event's raw text.
+    pub(super) fn set_apart(&mut self, positions: impl Iterator<Item = usize>) {
+        self.apart.clear();
+        self.apart.extend(positions.map(index_u32));
+        self.apart_of = self.epoch;
+    }
+
+    /// What [`Self::set_apart`] kept.
+    #[inline]
+    pub(super) fn apart(&self) -> &[u32] {
+        &self.apart
     }
 
     /// Brings them into the order of the fields.

@@ -125,8 +125,9 @@ impl<'v, 'e> View<'v, 'e> {
                 let place = self.memory.place(&self.compiled.folder, value);
                 self.holds(check, value, place)
             }),
-            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
-                check.holds_for_plain(value).unwrap_or_else(|| {
+            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => check
+                .holds_for_plain(value, &self.compiled.literals)
+                .unwrap_or_else(|| {
                     let mut text = self.memory.take_number_text();
                     write_value(value, &mut text);
                     let holds = check.holds_for_text(
@@ -138,8 +139,7 @@ impl<'v, 'e> View<'v, 'e> {
                     );
                     self.memory.return_number_text(text);
                     holds
-                })
-            }
+                }),
         }
     }
 
@@ -153,13 +153,24 @@ impl<'v, 'e> View<'v, 'e> {
             }) {
                 return true;
             }
-            if check.holds_for_whole() {
+            if check.holds_for_whole() && !check.may_hold_for_whole_number(literals) {
                 whole = self.event.record.raw;
             }
         }
-        (0..self.event.fields.len()).any(|position| {
-            !is_piece(self.event.fields[position].value, whole) && self.keyword_in(check, position)
-        })
+        if whole.is_empty() {
+            return (0..self.event.fields.len()).any(|position| self.keyword_in(check, position));
+        }
+        // Most values are pieces of the text, or numbers: which are not is found out once.
+        if !self.memory.knows_apart() {
+            let fields = self.event.fields.iter().enumerate();
+            let apart = fields.filter(|(_, field)| {
+                !matches!(field.value, Value::Int(_) | Value::UInt(_))
+                    && !is_piece(field.value, whole)
+            });
+            self.memory.set_apart(apart.map(|(position, _)| position));
+        }
+        (0..self.memory.apart().len())
+            .any(|place| self.keyword_in(check, self.memory.apart()[place] as usize))
     }
 
     fn keyword_in(&mut self, check: &Check, position: usize) -> bool {

@@ -1,6 +1,7 @@
 //! The last heartbeat of each agent: who is there, who has fallen silent, whose clock is wrong.
 //!
-//! Kept in memory only: after a restart an agent is shown from its next heartbeat on, which is a minute away.
+//! Kept in memory: after a restart an agent is shown from its next heartbeat on, which is a minute away. When each was last
+//! heard is noted in the store by [`crate::watch::AgentsWatch`], which tells who fell silent.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use citywatch_collector::heartbeat::Heartbeat;
 use citywatch_parsers::RecordBatch;
 use serde::Serialize;
+
+use crate::store::AgentHeard;
 
 /// Agents remembered; beyond it the one that was silent for longest is forgotten.
 const AGENTS_MAX: usize = 20_000;
@@ -39,6 +42,7 @@ pub struct AgentSeen {
 #[derive(Debug)]
 struct Heard {
     at: Instant,
+    clock_us: i64,
     unit: String,
     host: String,
     clock_seen_offset_us: i64,
@@ -66,6 +70,7 @@ impl Agents {
         let clock_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
         let heard = Heard {
             at: now,
+            clock_us,
             unit: origin.unit.to_string(),
             host: origin.host.as_deref().unwrap_or_default().to_owned(),
             clock_seen_offset_us: heartbeat.sent_at_us.saturating_sub(clock_us),
@@ -83,6 +88,22 @@ impl Agents {
             meter(&agent, &heard);
         }
         agents.insert(agent, heard);
+    }
+
+    /// Agents that were heard after `since`, or since the start without it.
+    pub(super) fn heard_after(&self, since: Option<Instant>) -> Vec<AgentHeard> {
+        let agents = self.lock();
+        let fresh = agents
+            .iter()
+            .filter(|(_, heard)| since.is_none_or(|since| heard.at > since));
+        fresh
+            .map(|(agent, heard)| AgentHeard {
+                agent: agent.clone(),
+                unit: heard.unit.clone(),
+                host: heard.host.clone(),
+                heard_at: heard.clock_us,
+            })
+            .collect()
     }
 
     /// All agents that were heard since the start, the silent ones first.

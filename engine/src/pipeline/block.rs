@@ -12,7 +12,8 @@ use citywatch_collector::Receipt;
 use citywatch_parsers::{AgentId, Origin, StreamId, Timestamp};
 use tokio::sync::oneshot;
 
-use super::positions::StreamKey;
+use super::events::LaneRows;
+use super::positions::{InFlight, StreamKey};
 use super::worker::Processed;
 use crate::matches::Match;
 use crate::store::{DeadLetterRow, EventRow, MatchRow};
@@ -28,13 +29,15 @@ pub(super) fn day_of(received_at: Timestamp) -> i64 {
 #[derive(Debug, Default)]
 pub(super) struct Block {
     /// Event rows by day, in order of arrival within each.
-    pub(super) events: BTreeMap<i64, Vec<EventRow>>,
+    pub(super) events: BTreeMap<i64, LaneRows>,
     pub(super) matches: BTreeMap<i64, Vec<MatchRow>>,
     pub(super) dead_letters: BTreeMap<i64, Vec<DeadLetterRow>>,
     /// Matches given to alerting whose commit is still to be heard of.
     pub(super) alerting: Vec<PendingAlerts>,
     /// To be answered once the rows are stored.
     pub(super) receipts: Vec<Receipt>,
+    /// Dropped when the rows are stored or given up.
+    pub(super) in_flight: Vec<InFlight>,
     pub(super) origins: Origins,
     rows: usize,
     bytes: usize,
@@ -88,12 +91,13 @@ impl Block {
 
     /// Takes over the rows of a processed delivery.
     pub(super) fn add(&mut self, processed: Processed) {
+        let lane = processed.receipt.lane();
         self.bytes += processed.bytes;
         self.rows += processed.events.len() + processed.dead_letters.len();
         for row in processed.events {
             let day = day_of(Timestamp(row.received_at));
             self.newest_day = self.newest_day.max(day);
-            self.events.entry(day).or_default().push(row);
+            self.events.entry(day).or_default().push(lane, row);
         }
         for row in processed.dead_letters {
             self.dead_letters
@@ -103,6 +107,7 @@ impl Block {
         }
         self.origins.add(processed.stream, processed.origin);
         self.receipts.push(processed.receipt);
+        self.in_flight.push(processed.in_flight);
     }
 
     /// Adds a match's row.

@@ -2,8 +2,9 @@
 //! windows of correlations.
 //!
 //! Ahead of its receipt an event cannot have happened: beyond some hours, which wrong time zones explain, the time of
-//! receipt takes its time's place. Behind it lies every backlog, so only what is older than any is taken for a clock that
-//! was never set. The record keeps what it said.
+//! receipt takes its time's place. Behind it lies every backlog; half a year is more than spool and Kafka hold of an office
+//! that was cut off, so that what is older is taken for a clock that is wrong. Archives are read with another bound. The
+//! record keeps what it said.
 
 use citywatch_parsers::{Event, ParseContext, ProblemKind};
 
@@ -46,12 +47,16 @@ impl ClockBounds {
             0.. => ("ahead of", ahead_us),
             _ => ("behind", ahead_us.saturating_neg()),
         };
+        let hint = match ahead_us {
+            0.. => "",
+            _ => ", or raise [engine] clock_behind_max_days to read an archive",
+        };
         let hours = off_us / HOUR_US;
         metrics::counter!("citywatch_event_times_clamped_total", "clock" => direction).increment(1);
         event.note(
             ProblemKind::BadTime,
             format!(
-                "its time {} lies {hours} hours {direction} its receipt, which stands in: look at the clock",
+                "its time {} lies {hours} hours {direction} its receipt, which stands in: look at the clock{hint}",
                 event.event_time
             ),
         );
@@ -103,18 +108,20 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_never_set_is_clamped_and_a_backlog_is_not() {
+    fn a_clock_a_year_behind_is_clamped_and_a_backlog_is_not() {
         let context = ParseContext::default();
-        let (hours, problems) = looked_at(&context, -30 * 365 * 24);
-        assert_eq!((hours, problems.len()), (0, 1));
-        assert!(problems[0].contains("behind its receipt"), "{problems:?}");
-        assert_eq!(looked_at(&context, -400 * 24), (-400 * 24, Vec::new()));
+        for years in [1, 30] {
+            let (hours, problems) = looked_at(&context, -years * 365 * 24);
+            assert_eq!((hours, problems.len()), (0, 1));
+            assert!(problems[0].contains("behind its receipt"), "{problems:?}");
+        }
+        assert_eq!(looked_at(&context, -100 * 24), (-100 * 24, Vec::new()));
         // A site without backlogs may be stricter, one that reads archives laxer.
         let strict = ParseContext {
             clock_behind_max_days: 30,
             ..ParseContext::default()
         };
-        assert_eq!(looked_at(&strict, -365 * 24).0, 0);
+        assert_eq!(looked_at(&strict, -100 * 24).0, 0);
         let lax = ParseContext {
             clock_behind_max_days: 0,
             ..ParseContext::default()

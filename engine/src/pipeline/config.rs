@@ -22,6 +22,9 @@ pub struct PipelineConfig {
     /// Values of the placeholders in rules (`%name%`), by name without percent signs. `*` and `?` in a
     /// value are wildcards.
     pub placeholders: BTreeMap<String, Vec<String>>,
+    /// Processing pipelines in pySigma's form that rules go through while they are loaded: files, or directories
+    /// that are read with all below them.
+    pub pipelines: Vec<PathBuf>,
     /// How a rule's log source is held against an event's.
     pub logsource: LogSourceRouting,
     /// Threads that parse and match; 0: one less than the machine has cores, at least one.
@@ -40,7 +43,8 @@ pub struct PipelineConfig {
     pub time_zone: String,
     /// How far ahead of its receipt an event may lie, in hours; beyond, the time of receipt stands in.
     pub clock_ahead_max_hours: u32,
-    /// How far behind it, in days; 0: any time is believed.
+    /// How far behind it, in days; 0: any time is believed. Archives are read with a larger bound than what is being
+    /// written now.
     pub clock_behind_max_days: u32,
     /// What each unit may send before others.
     pub quota: QuotaConfig,
@@ -63,6 +67,7 @@ impl Default for PipelineConfig {
             rules: Vec::new(),
             rules_check_interval_s: 5,
             placeholders: BTreeMap::new(),
+            pipelines: Vec::new(),
             logsource: LogSourceRouting::Strict,
             threads: 0,
             block_rows_max: 50_000,
@@ -72,7 +77,7 @@ impl Default for PipelineConfig {
             agent_silent_after_s: 300,
             time_zone: "Asia/Ho_Chi_Minh".to_owned(),
             clock_ahead_max_hours: 48,
-            clock_behind_max_days: 3_650,
+            clock_behind_max_days: 180,
             quota: QuotaConfig::default(),
         }
     }

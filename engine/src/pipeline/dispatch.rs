@@ -1,5 +1,6 @@
 //! Gives each delivery to the worker of its stream, with what the store already has of it.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::fair::FairQueue;
-use super::positions::{Known, Positions, StreamKey};
+use super::positions::{InFlight, Known, Positions, StreamKey};
 use super::status::StatusHandle;
-use crate::store::{Store, StoreError};
+use crate::store::{InsertPlan, Store, StoreError};
 use crate::watch::IntakeGate;
 
 /// Wait before the store is asked again.
@@ -21,6 +22,8 @@ const RETRY_WAIT: Duration = Duration::from_millis(500);
 const HELD_TOLD_EVERY: Duration = Duration::from_millis(100);
 /// Longest time without looking at gate and quotas.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often it is looked whether all that is on its way has arrived.
+const ARRIVED_AGAIN: Duration = Duration::from_millis(10);
 
 /// A delivery with what the store has of its stream.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub(super) struct Dispatcher {
     waiting: FairQueue,
     gate: IntakeGate,
     held_told: Instant,
+    /// Lanes whose last owner's plan is settled.
+    settled: HashSet<u32>,
     status: StatusHandle,
 }
 
@@ -55,6 +60,7 @@ impl Dispatcher {
             waiting,
             gate,
             held_told: Instant::now(),
+            settled: HashSet::new(),
             status,
         }
     }
@@ -66,9 +72,15 @@ impl Dispatcher {
         shutdown: CancellationToken,
     ) {
         loop {
-            let Some(delivery) = self.next(&mut deliveries, &shutdown).await else {
+            let Some(mut delivery) = self.next(&mut deliveries, &shutdown).await else {
                 return;
             };
+            if !delivery.receipt.begin() {
+                // What another engine reads again need not be done here, too.
+                metrics::counter!("citywatch_engine_records_left_total")
+                    .increment(delivery.batch.len() as u64);
+                continue;
+            }
             if &*delivery.batch.origin.format == HEARTBEAT {
                 // Of an agent itself: kept for the status, not stored.
                 let agents = self.status.agents();
@@ -79,8 +91,7 @@ impl Dispatcher {
             self.status.records_in(delivery.batch.len());
             self.status.bytes_in(delivery.batch.bytes());
             let key = StreamKey::of(&delivery.batch.origin);
-            let lane = delivery.receipt.lane();
-            let Some(known) = self.known(&key, lane, &shutdown).await else {
+            let Some(known) = self.known(&key, &delivery, &shutdown).await else {
                 return;
             };
             if let Some(last) = delivery.batch.last_position() {
@@ -173,19 +184,26 @@ impl Dispatcher {
     async fn known(
         &mut self,
         key: &StreamKey,
-        lane: u32,
+        delivery: &Delivery,
         shutdown: &CancellationToken,
     ) -> Option<Known> {
-        let remembered = self.positions.get(key);
-        if let Some(known) = remembered.filter(|known| known.lane == lane) {
-            return Some(known.clone());
+        let lane = delivery.receipt.lane();
+        if let Some(known) = self.positions.get(key) {
+            if known.lane == lane {
+                return Some(known.clone());
+            }
+            // It came in another lane before. What is on its way from there may be stored or be dropped: only
+            // then does the store know.
+            while !known.in_flight.is_last() {
+                tokio::select! {
+                    () = shutdown.cancelled() => return None,
+                    () = tokio::time::sleep(ARRIVED_AGAIN) => {}
+                }
+            }
         }
-        // What this engine took of the stream before is stored or will be.
-        let taken = remembered.and_then(|known| known.position);
         loop {
-            match self.look_up(key, lane).await {
-                Ok(mut known) => {
-                    known.position = known.position.max(taken);
+            match self.look_up(key, delivery).await {
+                Ok(known) => {
                     self.status.waiting_for(None);
                     self.positions
                         .insert(key.clone(), known.clone(), Instant::now());
@@ -207,7 +225,14 @@ impl Dispatcher {
         }
     }
 
-    async fn look_up(&self, key: &StreamKey, lane: u32) -> Result<Known, StoreError> {
+    async fn look_up(&mut self, key: &StreamKey, delivery: &Delivery) -> Result<Known, StoreError> {
+        let lane = delivery.receipt.lane();
+        if !self.settled.contains(&lane) {
+            if let Some(plan) = &delivery.left_behind {
+                self.settle(plan).await?;
+            }
+            self.settled.insert(lane);
+        }
         let position = self.store.highest_position(&key.agent, &key.stream).await?;
         let matches_ahead = self
             .store
@@ -217,7 +242,19 @@ impl Dispatcher {
             position,
             lane,
             matches_ahead: Arc::new(matches_ahead),
+            in_flight: InFlight::default(),
         })
+    }
+
+    /// What the last owner of a lane planned is stored by now, or never will be.
+    async fn settle(&self, plan: &str) -> Result<(), StoreError> {
+        match plan.parse::<InsertPlan>() {
+            Ok(plan) => self.store.settle(&plan).await,
+            Err(error) => {
+                tracing::warn!(%error, "what the transport kept is no plan of ours, going on without it");
+                Ok(())
+            }
+        }
     }
 
     fn worker_of(&self, key: &StreamKey) -> usize {

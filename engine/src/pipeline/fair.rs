@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use citywatch_collector::Delivery;
-use citywatch_parsers::{RecordBatch, UnitId};
+use citywatch_parsers::{AgentId, RecordBatch, StreamId, UnitId};
 use serde::{Deserialize, Serialize};
 
 use held_file::HeldFile;
@@ -119,6 +119,26 @@ pub(super) struct FairQueue {
     memory_bytes: usize,
     file: HeldFile,
     len: usize,
+    /// Streams of which something could not be read back, with the lane in which it came: nothing that follows there is given
+    /// out. A partition that comes back is another lane, and is read again from before the gap.
+    unread: HashMap<Stream, u32>,
+}
+
+/// What has positions that grow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Stream {
+    agent: AgentId,
+    stream: StreamId,
+}
+
+impl Stream {
+    fn of(delivery: &Delivery) -> Self {
+        let origin = &delivery.batch.origin;
+        Self {
+            agent: origin.agent.clone(),
+            stream: origin.stream.clone(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -161,6 +181,7 @@ impl FairQueue {
             memory_bytes: 0,
             file: HeldFile::new(folder),
             len: 0,
+            unread: HashMap::new(),
         }
     }
 
@@ -204,7 +225,8 @@ impl FairQueue {
         let cost = delivery.batch.bytes() + records * RECORD_BYTES;
         let is_beyond = !queue.tokens.allow(queue.records, queue.bytes);
         let mut place = None;
-        if is_beyond && self.memory_bytes + cost > self.config.held_memory_bytes_max {
+        let is_too_much = self.memory_bytes + cost > self.config.held_memory_bytes_max;
+        if is_beyond && is_too_much && self.has_others(now) {
             place = self
                 .file
                 .put(&delivery.batch, self.config.held_disk_bytes_max);
@@ -214,20 +236,51 @@ impl FairQueue {
         } else {
             self.memory_bytes += cost;
         }
-        queue.bytes += cost;
-        queue.records += records;
-        queue.waiting.push_back(Waiting {
+        let waiting = Waiting {
             delivery,
             place,
             cost,
             records,
-        });
+        };
+        if let Some(queue) = self.units.get_mut(&unit) {
+            queue.bytes += cost;
+            queue.records += records;
+            queue.waiting.push_back(waiting);
+        }
         self.len += 1;
         is_beyond
     }
 
     /// The delivery whose turn it is, if there is one at this time.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Delivery> {
+        loop {
+            let unit = self.turn(now)?;
+            let mut next = self.next_of(&unit)?;
+            let stream = Stream::of(&next.delivery);
+            let lane = next.delivery.receipt.lane();
+            let is_behind_a_gap = self.unread.get(&stream) == Some(&lane);
+            match next.place.take() {
+                None => self.memory_bytes -= next.cost,
+                Some(place) => match self.file.take(place) {
+                    Some(batch) => next.delivery.batch = batch,
+                    None if is_behind_a_gap => continue,
+                    None => {
+                        tracing::error!(%unit, stream = %stream.stream, records = next.records, "records that waited on disk cannot be read back: look at the disk of the engine's folder and restart the engine, which reads them and all that follow in their stream again");
+                        self.unread.insert(stream, lane);
+                        continue;
+                    }
+                },
+            }
+            if is_behind_a_gap {
+                // Stored, they would make those before them look as if they had been stored too.
+                continue;
+            }
+            return Some(next.delivery);
+        }
+    }
+
+    /// The unit whose turn it is, which pays for it.
+    fn turn(&mut self, now: Instant) -> Option<UnitId> {
         let waiting = self
             .units
             .iter_mut()
@@ -249,29 +302,24 @@ impl FairQueue {
         let beyond = beyond.filter(|_| self.config.beyond == Beyond::Yields);
         let (served, unit) = within.or(beyond)?;
         let unit = unit.clone();
-        let queue = self.units.get_mut(&unit)?;
-        let mut next = queue.waiting.pop_front()?;
-        queue.bytes -= next.cost;
-        queue.records -= next.records;
-        queue.served += next.cost as u64;
         self.served = self.served.max(served);
+        let queue = self.units.get_mut(&unit)?;
+        let next = queue.waiting.front()?;
+        queue.served += next.cost as u64;
         if !is_beyond {
             // What is taken when nobody else has anything costs its unit nothing.
             queue.tokens.take(next.records, next.cost);
         }
+        Some(unit)
+    }
+
+    fn next_of(&mut self, unit: &UnitId) -> Option<Waiting> {
+        let queue = self.units.get_mut(unit)?;
+        let next = queue.waiting.pop_front()?;
+        queue.bytes -= next.cost;
+        queue.records -= next.records;
         self.len -= 1;
-        match next.place.take() {
-            None => self.memory_bytes -= next.cost,
-            Some(place) => match self.file.take(place) {
-                Some(batch) => next.delivery.batch = batch,
-                None => {
-                    // Not acknowledged: it comes again after a restart.
-                    tracing::error!(%unit, records = next.records, "records that waited on disk cannot be read back: they come again after a restart");
-                    return self.pop(now);
-                }
-            },
-        }
-        Some(next.delivery)
+        Some(next)
     }
 
     /// How long until a quota allows what waits; none if nothing waits.

@@ -10,7 +10,8 @@
 //! bounded. A block is inserted in the order matches, dead letters, events: the `events` rows are
 //! its commit record. What a crash leaves behind is found again by [`positions`]: records at or
 //! below a stream's highest stored position are dropped, and matches that were stored ahead of
-//! their events are not stored again.
+//! their events are not stored again. Before an insert of events its plan is kept by the transport
+//! ([`events`]): who has a stream next settles it before asking for the position.
 
 mod agents;
 mod block;
@@ -19,12 +20,14 @@ mod config;
 mod correlate;
 mod costs;
 mod dispatch;
+mod events;
 mod fair;
 mod patience;
 mod positions;
 mod replay;
 mod rules;
 mod status;
+mod storing;
 mod tap;
 mod worker;
 mod writer;
@@ -32,7 +35,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use citywatch_collector::Delivery;
+use citywatch_collector::{Delivery, Plans};
 use citywatch_parsers::Definitions;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -60,6 +63,8 @@ const QUEUE_BATCHES: usize = 4;
 pub struct PipelineParts {
     /// Records from the transport.
     pub deliveries: mpsc::Receiver<Delivery>,
+    /// Where the transport keeps what is about to be stored.
+    pub plans: Plans,
     /// Where events, matches and dead letters go.
     pub store: Store,
     /// The rules.
@@ -142,11 +147,10 @@ impl Pipeline {
         let correlation = correlate::Correlation::new(rules.subscribe(), config);
         let writer = writer::Writer::new(
             config,
-            parts.store,
+            events::EventInserts::new(parts.store, Some(parts.plans), status.clone(), shutdown),
             correlation,
             parts.alerts,
             status.clone(),
-            shutdown,
         );
         let writer = tokio::spawn(writer.run(results));
         Ok(Self {

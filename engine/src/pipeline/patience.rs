@@ -28,6 +28,14 @@ pub(super) enum Outcome<T> {
     GivenUp,
 }
 
+/// How often a call was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    Once,
+    /// What the tries before the last one did is not known.
+    Again,
+}
+
 /// Makes calls again; what it waits for is shown by `citywatch status`.
 #[derive(Clone, Debug)]
 pub(super) struct Patience {
@@ -45,22 +53,46 @@ impl Patience {
         &self,
         what: &str,
         mut call: impl FnMut() -> F,
-    ) -> Outcome<T> {
+    ) -> (Outcome<T>, Tried) {
         let mut tries = Tries::default();
+        let mut tried = Tried::Once;
         loop {
             match call().await {
                 Ok(value) => {
                     self.status.waiting_for(None);
-                    return Outcome::Done(value);
+                    return (Outcome::Done(value), tried);
                 }
                 Err(error) if error.is_retryable() => {
+                    tried = Tried::Again;
                     if !self.again(what, &error, &mut tries).await {
-                        return Outcome::GivenUp;
+                        return (Outcome::GivenUp, tried);
                     }
                 }
                 Err(error) => {
                     self.status.waiting_for(None);
-                    return Outcome::Refused(error);
+                    return (Outcome::Refused(error), tried);
+                }
+            }
+        }
+    }
+
+    /// Asks again whatever the error. `None` when the pipeline is to end and there was no answer.
+    pub(super) async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        what: &str,
+        mut call: impl FnMut() -> F,
+    ) -> Option<T> {
+        let mut tries = Tries::default();
+        loop {
+            match call().await {
+                Ok(answer) => {
+                    self.status.waiting_for(None);
+                    return Some(answer);
+                }
+                Err(error) => {
+                    if !self.again(what, &error, &mut tries).await {
+                        return None;
+                    }
                 }
             }
         }
@@ -71,16 +103,9 @@ impl Patience {
     pub(super) async fn until_done<F: Future<Output = Result<(), StoreError>>>(
         &self,
         what: &str,
-        mut call: impl FnMut() -> F,
+        call: impl FnMut() -> F,
     ) -> bool {
-        let mut tries = Tries::default();
-        while let Err(error) = call().await {
-            if !self.again(what, &error, &mut tries).await {
-                return false;
-            }
-        }
-        self.status.waiting_for(None);
-        true
+        self.until_answered(what, call).await.is_some()
     }
 
     /// Notes a failed try and waits before the next; `false` when there is to be none.

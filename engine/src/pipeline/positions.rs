@@ -42,6 +42,19 @@ pub(super) struct Known {
     pub(super) lane: u32,
     /// Matches that were stored before a crash ahead of their events.
     pub(super) matches_ahead: Arc<HashSet<MatchId>>,
+    /// Held by what is on its way.
+    pub(super) in_flight: InFlight,
+}
+
+/// Shared by all that is on its way of a stream in a lane.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InFlight(Arc<()>);
+
+impl InFlight {
+    /// Whether this is the only one left.
+    pub(super) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
 }
 
 /// The streams of one pipeline.
@@ -98,6 +111,7 @@ mod tests {
             position: None,
             lane: 0,
             matches_ahead: Arc::default(),
+            in_flight: InFlight::default(),
         };
         positions.insert(key("s"), unknown, now);
         positions.advance(&key("s"), 7, now);

@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use citywatch_collector::delivery::Acknowledged;
-use citywatch_collector::frame::{self, DecodeLimits};
+use citywatch_collector::frame;
+use citywatch_collector::identity::{Door, Refused, Unsigned};
 use citywatch_collector::{Delivery, Receipt};
 use citywatch_parsers::{Definitions, RecordBatch, Timestamp};
 use tokio::sync::{mpsc, watch};
@@ -18,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::correlate::Correlation;
 use super::dispatch::Assigned;
-use super::positions::{Known, StreamKey};
+use super::events::EventInserts;
+use super::positions::{InFlight, Known, StreamKey};
 use super::status::StatusHandle;
 use super::worker::Worker;
 use super::writer::Writer;
@@ -40,24 +42,36 @@ pub enum Standing {
     Waits,
     /// It is a frame that still cannot be unpacked.
     Undecodable,
+    /// It stands for messages whose bytes never came out of Kafka.
+    Unreadable,
+    /// Nobody vouches for it, for this reason.
+    Refused(String),
 }
 
-/// How each of the letters stands, in their order.
+/// How each of the letters stands, in their order. What was refused is judged at `door` once more: by the authority's files as
+/// they are now.
 ///
 /// # Errors
 /// See [`StoreError`].
 pub async fn standings(
     store: &Store,
     letters: &[DeadLetterRow],
+    door: &Door,
 ) -> Result<Vec<Standing>, StoreError> {
-    let batches: Vec<Option<RecordBatch>> = letters.iter().map(records_of).collect();
+    let batches: Vec<Result<RecordBatch, Standing>> = letters
+        .iter()
+        .map(|letter| records_of(letter, door))
+        .collect();
     let stored = Stored::look_up(store, batches.iter().flatten()).await?;
     let mut highest: HashMap<StreamKey, Option<u64>> = HashMap::new();
     let mut standings = Vec::with_capacity(letters.len());
     for batch in batches {
-        let Some(batch) = batch else {
-            standings.push(Standing::Undecodable);
-            continue;
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(standing) => {
+                standings.push(standing);
+                continue;
+            }
         };
         let missing = stored.missing_of(&batch);
         let Some(last) = missing.last_position() else {
@@ -82,16 +96,24 @@ pub async fn standings(
     Ok(standings)
 }
 
-/// The records of a letter; `None` for a frame that cannot be unpacked, or that nobody vouches for: what was
+/// The records of a letter, or why there are none: bytes that never came, a frame that cannot be unpacked or that nobody vouches for. What was
 /// refused at the door does not come in through the window.
-fn records_of(letter: &DeadLetterRow) -> Option<RecordBatch> {
-    if letter.kind == "refused" {
-        return None;
+fn records_of(letter: &DeadLetterRow, door: &Door) -> Result<RecordBatch, Standing> {
+    if letter.kind == "unreadable" {
+        return Err(Standing::Unreadable);
     }
-    if letter.format == frame::UNDECODABLE {
-        return frame::decode(&letter.raw, &DecodeLimits::default()).ok();
-    }
-    Some(letter.to_batch())
+    let unsigned = if letter.kind == "refused" {
+        Unsigned::Refused
+    } else if letter.format == frame::UNDECODABLE {
+        Unsigned::Taken
+    } else {
+        return Ok(letter.to_batch());
+    };
+    door.open(&letter.raw, unsigned)
+        .map_err(|refused| match refused {
+            Refused::Frame(_) => Standing::Undecodable,
+            Refused::Identity(refusal) => Standing::Refused(refusal.to_string()),
+        })
 }
 
 /// Which records the store has events of.
@@ -191,13 +213,14 @@ impl Replay {
             .name("replay".to_owned())
             .spawn(move || worker.run(assigned, &processed))
             .map_err(PipelineError::Thread)?;
+        let inserts =
+            EventInserts::new(parts.store, None, status.clone(), CancellationToken::new());
         let writer = Writer::new(
             config,
-            parts.store,
+            inserts,
             Correlation::new(rules.subscribe(), config),
             parts.alerts,
             status,
-            CancellationToken::new(),
         );
         let (receipts, answers) = mpsc::unbounded_channel();
         Ok(Self {
@@ -217,9 +240,14 @@ impl Replay {
                 position: None,
                 lane: 0,
                 matches_ahead: Arc::default(),
+                in_flight: InFlight::default(),
             };
             let receipt = Receipt::new(0, sequence, self.receipts.clone());
-            let delivery = Delivery { batch, receipt };
+            let delivery = Delivery {
+                batch,
+                receipt,
+                left_behind: None,
+            };
             if self.work.send(Assigned { delivery, known }).await.is_err() {
                 return false;
             }

@@ -11,6 +11,7 @@ use super::agents::{AgentSeen, Agents};
 use super::costs::{DearRule, RuleCosts};
 use super::fair::Held;
 use super::tap::TapHandle;
+use crate::store::AgentHeard;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident => $metric:literal),* $(,)?) => {
@@ -225,6 +226,11 @@ impl StatusHandle {
     /// Agents by their heartbeats.
     pub(super) fn agents(&self) -> &Agents {
         &self.0.agents
+    }
+
+    /// Agents that were heard after `since`, or since the start without it.
+    pub fn heard_after(&self, since: Option<Instant>) -> Vec<AgentHeard> {
+        self.agents().heard_after(since)
     }
 
     /// Agents that were heard since the start; one that was not heard for `silent_after` is silent.

@@ -16,7 +16,7 @@ use super::block::day_of;
 use super::clock::ClockBounds;
 use super::costs::Sample;
 use super::dispatch::Assigned;
-use super::positions::StreamKey;
+use super::positions::{InFlight, StreamKey};
 use super::rules::{CurrentRules, LoadedRules};
 use super::status::StatusHandle;
 use crate::detect::{Matcher, RuleHit, RuleIndex};
@@ -52,6 +52,8 @@ pub(super) struct Processed {
     /// Bytes of its records.
     pub(super) bytes: usize,
     pub(super) receipt: Receipt,
+    /// Held until its rows are stored or dropped.
+    pub(super) in_flight: InFlight,
 }
 
 impl Processed {
@@ -136,6 +138,7 @@ impl Worker {
             matches_ahead: known.matches_ahead,
             bytes: batch.bytes(),
             receipt: delivery.receipt,
+            in_flight: known.in_flight,
         };
         let fresh = |record: &Record<'_>| {
             known
@@ -280,16 +283,27 @@ fn at_once(batch: &RecordBatch, next: usize) -> usize {
     next + fitting.count().max(1)
 }
 
-/// Frames that the transport could not decode or that nobody vouches for are kept as they came.
+/// Frames that the transport could not decode or that nobody vouches for are kept as they came; of messages that it could
+/// not even unpack, that they are missing.
 fn bury(batch: &RecordBatch, skip: usize, processed: &mut Processed) {
-    let (kind, reason) = match batch.origin.format.strip_prefix(frame::REFUSED) {
-        Some(reason) => ("refused", reason),
-        None => (
-            "undecodable",
-            "the transport delivered a frame that cannot be decoded: damaged, or not one of ours",
-        ),
-    };
+    let format = &*batch.origin.format;
+    let named = [
+        (frame::REFUSED, "refused"),
+        (frame::UNREADABLE, "unreadable"),
+    ];
+    let named = named
+        .iter()
+        .find_map(|(prefix, kind)| Some((*kind, format.strip_prefix(prefix)?)));
+    let kind = named.map_or("undecodable", |(kind, _)| kind);
     for record in batch.iter().skip(skip) {
+        let fault = match named {
+            Some(_) => None,
+            None => frame::fault(record.raw).map(|fault| fault.to_string()),
+        };
+        let reason = named
+            .map(|(_, reason)| reason)
+            .or(fault.as_deref())
+            .unwrap_or("the transport could not decode this frame");
         let mut row = DeadLetterRow::from_record(&record, kind, reason);
         // The reason has a column of its own.
         kind.clone_into(&mut row.format);

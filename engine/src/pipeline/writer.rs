@@ -1,47 +1,40 @@
-//! The end of the pipeline: correlates, hands matches to alerting, collects blocks and inserts them.
+//! The end of the pipeline: correlates, hands matches to alerting, collects blocks and has them stored.
 //!
-//! Order is everything here. Matches reach alerting at once, before their block fills; a delivery is
-//! acknowledged only when alerting has committed its matches and its rows are stored, `events` last.
+//! Order is everything here. Matches reach alerting at once, before their block fills; one block is
+//! stored at a time ([`Storing`]), while the next one is collected. When that is full, too, the stream waits.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
-use super::block::{Block, Origins, PendingAlerts};
+use super::block::{Block, PendingAlerts};
 use super::config::PipelineConfig;
 use super::correlate::Correlation;
+use super::events::EventInserts;
 use super::patience::{Outcome, Patience};
 use super::status::StatusHandle;
+use super::storing::{Stored, Storing};
 use super::worker::{Found, Processed};
 use crate::matches::{Match, MatchDelivery};
-use crate::store::{DeadLetterRow, EventRow, MatchCursor, MatchRow, Store};
+use crate::store::{MatchCursor, MatchRow};
 
 /// How often it is looked for streams that went quiet.
 const QUIET_CHECK: Duration = Duration::from_secs(1);
-/// Wait before alerting is given again what it lost.
-const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
 
 /// Evidence, as it is stored, that is read back at once after a restart.
 const REPLAY_BATCH_BYTES: usize = 8 << 20;
 
-/// Whether a block was left behind. Nothing may be stored after it: a stream's highest position would
-/// say that the block is stored too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum GaveUp {
-    No,
-    Yes,
-}
-
 /// Collects and writes.
 pub(super) struct Writer {
     patience: Patience,
-    gave_up: GaveUp,
-    store: Store,
+    storing: Storing,
+    /// The block that is being stored.
+    under_way: Option<JoinHandle<Stored>>,
+    /// What became of the blocks before it.
+    last: Stored,
     correlation: Correlation,
-    alerts: mpsc::Sender<MatchDelivery>,
     status: StatusHandle,
     flush_interval: Duration,
     block_rows_max: usize,
@@ -56,18 +49,17 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         config: &PipelineConfig,
-        store: Store,
+        inserts: EventInserts,
         correlation: Correlation,
         alerts: mpsc::Sender<MatchDelivery>,
         status: StatusHandle,
-        shutdown: CancellationToken,
     ) -> Self {
         Self {
-            patience: Patience::new(status.clone(), shutdown),
-            gave_up: GaveUp::No,
-            store,
+            patience: inserts.patience().clone(),
+            storing: Storing::new(inserts, alerts, status.clone()),
+            under_way: None,
+            last: Stored::Whole,
             correlation,
-            alerts,
             status,
             flush_interval: config.flush_interval(),
             refused_told: 0,
@@ -83,6 +75,11 @@ impl Writer {
         self.rebuild_correlation().await;
         let mut quiet = tokio::time::interval(QUIET_CHECK);
         loop {
+            let is_storing = self.under_way.is_some();
+            if self.is_full() && !is_storing {
+                self.flush().await;
+                continue;
+            }
             let deadline = self.deadline;
             let due = async move {
                 match deadline {
@@ -91,11 +88,13 @@ impl Writer {
                 }
             };
             tokio::select! {
-                result = results.recv() => match result {
+                result = results.recv(), if !self.is_full() => match result {
                     Some(processed) => self.take(processed).await,
                     None => break,
                 },
-                () = due => self.flush().await,
+                stored = ended(&mut self.under_way), if is_storing => self.note(stored),
+                // A store that is slower than the stream gets fuller blocks.
+                () = due, if !is_storing => self.flush().await,
                 _ = quiet.tick() => {
                     self.correlation.catch_up();
                     let correlated = self.correlation.close_quiet_streams();
@@ -107,6 +106,9 @@ impl Writer {
             }
         }
         self.flush().await;
+        if self.under_way.is_some() {
+            ended(&mut self.under_way).await;
+        }
     }
 
     fn report_correlation(&mut self) {
@@ -138,7 +140,7 @@ impl Writer {
         }
         let since = self.correlation.replay_from();
         let rules = self.correlation.rules_read();
-        let store = self.store.clone();
+        let store = self.storing.inserts().store().clone();
         let reading = Mutex::new(None);
         let mut after = None;
         let mut matches = 0u64;
@@ -155,7 +157,7 @@ impl Writer {
                 Ok(batch)
             };
             let what = "reading the matches of open correlation windows";
-            match self.patience.while_away(what, next_batch).await {
+            match self.patience.while_away(what, next_batch).await.0 {
                 Outcome::Done(batch) => {
                     let Some(last) = batch.last() else { break };
                     after = Some(MatchCursor {
@@ -188,7 +190,7 @@ impl Writer {
     }
 
     async fn take(&mut self, mut processed: Processed) {
-        if self.gave_up == GaveUp::Yes {
+        if self.last == Stored::GivenUp {
             return;
         }
         if self.block.must_precede(&processed) {
@@ -210,9 +212,6 @@ impl Writer {
         self.take_correlated(correlated).await;
         self.block.add(processed);
         self.set_deadline();
-        if self.block.rows() >= self.block_rows_max || self.block.bytes() >= self.block_bytes_max {
-            self.flush().await;
-        }
     }
 
     /// Stores and alerts what correlations hold. One that has grown is stored again under its id, and
@@ -248,7 +247,8 @@ impl Writer {
         // Alerting outlives the engine: a closed channel means the process is ending, and the
         // unanswered `done` keeps the block from being acknowledged.
         let _ = self
-            .alerts
+            .storing
+            .alerts()
             .send(MatchDelivery {
                 matches: matches.clone(),
                 done,
@@ -259,126 +259,41 @@ impl Writer {
             .push(PendingAlerts { matches, committed });
     }
 
-    /// Inserts the block and acknowledges what it came from. Tries until it is done: a store that
-    /// is away stops the stream, it does not lose from it.
+    /// Begins to store the block, once the one before it is stored.
     async fn flush(&mut self) {
+        if self.under_way.is_some() {
+            let stored = ended(&mut self.under_way).await;
+            self.note(stored);
+        }
         self.deadline = None;
         let block = std::mem::take(&mut self.block);
-        if block.is_empty() {
-            return;
+        if !block.is_empty() && self.last == Stored::Whole {
+            self.under_way = Some(tokio::spawn(self.storing.clone().store(block)));
         }
-        let begun = std::time::Instant::now();
-        let Block {
-            events,
-            matches,
-            dead_letters,
-            alerting,
-            receipts,
-            origins,
-            ..
-        } = block;
-        let whole = self.settle_alerts(alerting).await
-            && self.insert(matches, dead_letters, events, &origins).await;
-        if !whole {
-            tracing::warn!(
-                "a block could not be stored before the end: its records come again at the next start"
-            );
-            self.gave_up = GaveUp::Yes;
-            return;
-        }
-        receipts
-            .into_iter()
-            .for_each(citywatch_collector::Receipt::acknowledge);
-        self.status.blocks(1);
-        metrics::histogram!("citywatch_engine_flush_seconds").record(begun.elapsed().as_secs_f64());
     }
 
-    /// Waits until alerting has committed; gives it again what it lost. `false` when alerting has ended.
-    async fn settle_alerts(&mut self, alerting: Vec<PendingAlerts>) -> bool {
-        for PendingAlerts {
-            matches,
-            mut committed,
-        } in alerting
-        {
-            while committed.await.is_err() {
-                self.status.retries(1);
-                let (done, again) = oneshot::channel();
-                if self
-                    .alerts
-                    .send(MatchDelivery {
-                        matches: matches.clone(),
-                        done,
-                    })
-                    .await
-                    .is_err()
-                {
-                    return false;
-                }
-                committed = again;
-                tokio::time::sleep(RETRY_WAIT_MIN).await;
-            }
-            self.status.matches_alerted(matches.len());
+    /// Nothing is stored after a block that was left behind.
+    fn note(&mut self, stored: Stored) {
+        if stored == Stored::GivenUp {
+            self.last = Stored::GivenUp;
+            self.block = Block::default();
+            self.deadline = None;
         }
-        true
     }
 
-    /// Stores a block's rows, `events` last. `false` when it was given up.
-    async fn insert(
-        &self,
-        matches: BTreeMap<i64, Vec<MatchRow>>,
-        dead_letters: BTreeMap<i64, Vec<DeadLetterRow>>,
-        events: BTreeMap<i64, Vec<EventRow>>,
-        origins: &Origins,
-    ) -> bool {
-        for rows in matches.values() {
-            let insert = || self.store.insert_matches(rows);
-            if !self.patience.until_done("storing matches", insert).await {
-                return false;
-            }
-        }
-        for rows in dead_letters.values() {
-            if !self.insert_dead_letters(rows).await {
-                return false;
-            }
-        }
-        for rows in events.values() {
-            if !self.insert_events(rows, origins).await {
-                return false;
-            }
-        }
-        true
+    fn is_full(&self) -> bool {
+        self.block.rows() >= self.block_rows_max || self.block.bytes() >= self.block_bytes_max
     }
+}
 
-    async fn insert_dead_letters(&self, rows: &[DeadLetterRow]) -> bool {
-        let insert = || self.store.insert_dead_letters(rows);
-        self.patience
-            .until_done("storing dead letters", insert)
-            .await
-    }
-
-    /// Stores events; rows that the store refuses for good become dead letters, so that they neither
-    /// stop their stream nor are lost. `false` when it was given up.
-    async fn insert_events(&self, rows: &[EventRow], origins: &Origins) -> bool {
-        let insert = || self.store.insert_events(rows);
-        match self.patience.while_away("storing events", insert).await {
-            Outcome::Done(()) => {
-                self.status.events_stored(rows.len());
-                true
-            }
-            Outcome::GivenUp => false,
-            Outcome::Refused(error) => {
-                tracing::error!(%error, rows = rows.len(), "the store refuses events: they are kept as dead letters");
-                let reason = error.to_string();
-                // A record of several events is one letter: the first event's row has all of its bytes.
-                let first = rows.iter().filter(|row| row.sub_index == 0);
-                let buried: Vec<DeadLetterRow> = first
-                    .map(|row| {
-                        DeadLetterRow::from_event_row(row, &origins.of(row), "not_stored", &reason)
-                    })
-                    .collect();
-                self.status.dead_letters(buried.len());
-                self.insert_dead_letters(&buried).await
-            }
-        }
-    }
+/// Waits for the block that is being stored; for ever if there is none.
+async fn ended(under_way: &mut Option<JoinHandle<Stored>>) -> Stored {
+    let Some(storing) = under_way else {
+        return std::future::pending().await;
+    };
+    let stored = storing
+        .await
+        .expect("storing does not panic: its errors are retried or counted");
+    *under_way = None;
+    stored
 }

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::dead_letters::DeadLetterRow;
 use super::endpoint::{ROWS_HEADER, ROWS_LOST_CODE};
 use super::native;
+use super::plan::InsertPlan;
 use super::rows::{EventRow, MatchRow};
 use super::schema::{self, SCHEMA_VERSION};
 use super::{StoreConfig, StoreError};
@@ -55,8 +56,7 @@ impl Store {
             .with_url(&config.url)
             .with_user(&config.user)
             .with_database(&config.database)
-            // On loopback compression costs more than it saves; blocks are compressed on disk.
-            .with_compression(Compression::None)
+            .with_compression(compression(config))
             .with_product_info("citywatch", env!("CARGO_PKG_VERSION"));
         if !config.password.expose().is_empty() {
             client = client.with_password(config.password.expose());
@@ -180,6 +180,28 @@ impl Store {
     /// [`StoreError::is_retryable`] tells whether to send the block again.
     /// [`StoreError::ManyPartitions`] when rows differ in [`EventRow::partition`].
     pub async fn insert_events(&self, rows: &[EventRow]) -> Result<(), StoreError> {
+        let token = token("events", rows.iter().map(|row| row.event_id.to_le_bytes()));
+        self.insert_events_under(rows, token).await
+    }
+
+    /// Stores the events of a plan; nothing where another insert was made under its token, without an error.
+    ///
+    /// # Errors
+    /// See [`Store::insert_events`].
+    pub async fn insert_planned(
+        &self,
+        rows: &[EventRow],
+        plan: &InsertPlan,
+    ) -> Result<(), StoreError> {
+        self.insert_events_under(rows, plan.token().to_owned())
+            .await
+    }
+
+    async fn insert_events_under(
+        &self,
+        rows: &[EventRow],
+        token: String,
+    ) -> Result<(), StoreError> {
         if let Some(first) = rows.first()
             && let Some(other) = rows.iter().find(|row| row.partition() != first.partition())
         {
@@ -192,7 +214,6 @@ impl Store {
         if rows.is_empty() {
             return Ok(());
         }
-        let token = token("events", rows.iter().map(|row| row.event_id.to_le_bytes()));
         let wait = Some(Duration::from_secs(self.config.insert_timeout_seconds));
         let sent = rows.len() as u64;
         let call = async {
@@ -222,13 +243,7 @@ impl Store {
     /// # Errors
     /// See [`Store::insert_events`].
     pub async fn insert_matches(&self, rows: &[MatchRow]) -> Result<(), StoreError> {
-        let ids = rows.iter().map(|row| {
-            let mut id = [0; 24];
-            id[..16].copy_from_slice(&row.match_id.to_le_bytes());
-            id[16..].copy_from_slice(&row.event_count.to_le_bytes());
-            id
-        });
-        self.insert("matches", rows, token("matches", ids)).await
+        self.insert("matches", rows).await
     }
 
     /// Stores dead letters. One that is stored already is not stored again; the same one with another
@@ -237,14 +252,7 @@ impl Store {
     /// # Errors
     /// See [`Store::insert_events`].
     pub async fn insert_dead_letters(&self, rows: &[DeadLetterRow]) -> Result<(), StoreError> {
-        let ids = rows.iter().map(|row| {
-            format!(
-                "{}\0{}\0{}\0{}",
-                row.agent, row.stream, row.position, row.replayed_at
-            )
-        });
-        self.insert("dead_letters", rows, token("dead_letters", ids))
-            .await
+        self.insert("dead_letters", rows).await
     }
 
     /// Rows per table.
@@ -260,12 +268,7 @@ impl Store {
         self.fetch_one("counts", query).await
     }
 
-    async fn insert<T>(
-        &self,
-        table: &'static str,
-        rows: &[T],
-        token: String,
-    ) -> Result<(), StoreError>
+    pub(super) async fn insert<T>(&self, table: &'static str, rows: &[T]) -> Result<(), StoreError>
     where
         T: Row + for<'a> Row<Value<'a> = T> + RowWrite,
     {
@@ -286,7 +289,9 @@ impl Store {
             for (name, value) in ONE_BLOCK {
                 insert = insert.with_setting(*name, *value);
             }
-            insert = insert.with_setting("insert_deduplication_token", token);
+            // The table itself keeps one of each. ClickHouse notes a block as known before its part is there: after a
+            // crash in between, the same block would be dropped.
+            insert = insert.with_setting("insert_deduplicate", "0");
             for row in rows {
                 insert.write(row).await?;
             }
@@ -374,6 +379,15 @@ fn token<Id: AsRef<[u8]>>(table: &str, ids: impl Iterator<Item = Id>) -> String 
         hasher.update(id.as_ref());
     }
     format!("{table}:{:032x}", hasher.digest128())
+}
+
+/// On loopback compression costs more than it saves, and our endpoint knows none; blocks are compressed on disk.
+fn compression(config: &StoreConfig) -> Compression {
+    if config.is_on_this_machine() {
+        Compression::None
+    } else {
+        Compression::Lz4
+    }
 }
 
 /// What the endpoint says: `Code: 91001. DB::Exception: 5 rows written of 10 sent`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,14 +77,34 @@ pub enum SyncToDisk {
 }
 
 impl StoreConfig {
+    /// Host and port.
+    fn authority(&self) -> Option<&str> {
+        self.url.strip_prefix("http://")?.split('/').next()
+    }
+
+    /// Whether what is sent to it never leaves the machine.
+    pub(super) fn is_on_this_machine(&self) -> bool {
+        let authority = self.authority().unwrap_or_default();
+        let without_port = authority
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let host = without_port.map_or(authority, |(host, _)| host);
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        let address: Option<IpAddr> = address.parse().ok();
+        host == "localhost" || address.is_some_and(|address| address.is_loopback())
+    }
+
     /// # Errors
     /// [`StoreError::Invalid`] for the first value that cannot be used.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        let host = self
-            .url
-            .strip_prefix("http://")
-            .or_else(|| self.url.strip_prefix("https://"));
-        if host.is_none_or(str::is_empty) {
+        if self.url.starts_with("https://") {
+            return Err(StoreError::invalid(
+                "store url",
+                &self.url,
+                "the store is not reached over TLS: write http://host:port of a server on this machine or in a network of your own, or of a tunnel to it",
+            ));
+        }
+        if self.authority().is_none_or(str::is_empty) {
             return Err(StoreError::invalid(
                 "store url",
                 &self.url,
@@ -193,6 +214,31 @@ mod tests {
             config.check().unwrap_err().to_string(),
             "store url \"127.0.0.1:8123\" is not valid: write it as http://host:port"
         );
+        let config = StoreConfig {
+            url: "https://clickhouse:8443".into(),
+            ..reachable()
+        };
+        let told = config.check().unwrap_err().to_string();
+        assert!(told.contains("not reached over TLS"), "{told}");
+    }
+
+    #[test]
+    fn what_leaves_the_machine_is_known_by_its_address() {
+        for (url, is_here) in [
+            ("http://127.0.0.1:8123", true),
+            ("http://[::1]:8123/", true),
+            ("http://localhost", true),
+            ("http://localhost.example:8123", false),
+            ("http://10.1.2.3:8123", false),
+            ("http://[2001:db8::1]:8123", false),
+            ("http://clickhouse", false),
+        ] {
+            let config = StoreConfig {
+                url: url.into(),
+                ..reachable()
+            };
+            assert_eq!(config.is_on_this_machine(), is_here, "{url}");
+        }
     }
 
     #[test]

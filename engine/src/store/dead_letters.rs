@@ -51,7 +51,7 @@ pub struct DeadLetterRow {
     pub category: String,
     /// Its service.
     pub service: String,
-    /// Kind of reason, for counting: `internal_error`, `undecodable`, `refused`, `not_stored`.
+    /// Kind of reason, for counting: `internal_error`, `undecodable`, `refused`, `unreadable`, `not_stored`.
     pub kind: String,
     /// The reason in words.
     pub reason: String,

@@ -120,6 +120,8 @@ impl StoreError {
 const PASSING_CODES: &[u32] = &[
     159, 202, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 999,
 ];
+/// What the system says when a disk is full in the middle of a write, whatever code ClickHouse gives it.
+const DISK_FULL: &str = "No space left on device";
 /// ClickHouse's codes for a wrong user or password.
 const SIGN_IN_CODES: &[u32] = &[192, 193, 194, 516];
 
@@ -158,7 +160,7 @@ impl StoreError {
                         url: url(),
                         user: config.user.clone(),
                     }
-                } else if PASSING_CODES.contains(&code) {
+                } else if PASSING_CODES.contains(&code) || message.contains(DISK_FULL) {
                     Self::Busy { code, message }
                 } else {
                     Self::Refused {
@@ -194,4 +196,26 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_passes() {
+        let error = |message: &str| {
+            let error = clickhouse::error::Error::BadResponse(message.to_owned());
+            StoreError::of_call(&StoreConfig::default(), "insert", error).is_retryable()
+        };
+        assert!(error(
+            "Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space"
+        ));
+        assert!(error(
+            "Code: 75. DB::ErrnoException: Cannot write to file /store/tmp_insert_1/data.bin: , errno: 28, strerror: No space left on device"
+        ));
+        assert!(!error(
+            "Code: 75. DB::ErrnoException: Cannot write to file: , errno: 5, strerror: Input/output error"
+        ));
+    }
 }

@@ -11,10 +11,7 @@ use unicode_normalization::char::is_combining_mark;
 pub fn fold_into(text: &str, folded: &mut String) {
     let mut rest = text;
     while !rest.is_empty() {
-        let ascii = rest
-            .bytes()
-            .position(|byte| !byte.is_ascii())
-            .unwrap_or(rest.len());
+        let ascii = ascii_len(rest.as_bytes());
         let start = folded.len();
         folded.push_str(&rest[..ascii]);
         folded[start..].make_ascii_lowercase();
@@ -26,6 +23,14 @@ pub fn fold_into(text: &str, folded: &mut String) {
         fold_other(&rest[..other], folded);
         rest = &rest[other..];
     }
+}
+
+/// How many bytes are ASCII before the first that is not: asked of many at once, which the processor does together.
+fn ascii_len(bytes: &[u8]) -> usize {
+    let whole = bytes.chunks(64).take_while(|chunk| chunk.is_ascii());
+    let len: usize = whole.map(<[u8]>::len).sum();
+    let rest = bytes[len..].iter().position(|byte| !byte.is_ascii());
+    len + rest.unwrap_or(bytes.len() - len)
 }
 
 /// A combining mark may follow an ASCII letter (`e` + U+0301): it is dropped here like any other.

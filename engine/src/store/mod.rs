@@ -7,29 +7,38 @@
 //! Invariants:
 //! - One insert is one block of one partition and becomes one part: all of it is stored, or none.
 //! - Rows written are compared with rows sent, always.
-//! - What came from a log reaches SQL as a parameter, never as text of a statement.
+//! - What came from a log reaches SQL as a parameter, never as text of a statement; what comes
+//!   from a rule stands in statements as literals.
 //! - An error says whether the same call can succeed later ([`StoreError::is_retryable`]).
 
+mod agents;
 mod client;
 mod config;
 mod dead_letters;
 pub mod endpoint;
 mod error;
+mod field_texts;
 mod fold;
 mod native;
+mod plan;
 mod query;
 mod rows;
+mod scan;
 mod schema;
 mod search;
 mod volumes;
 mod words;
 
+pub use agents::AgentHeard;
 pub use client::{Counts, Store};
 pub use config::{Password, StoreConfig, SyncToDisk};
 pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterQuery, DeadLetterRow, Replayed};
 pub use error::StoreError;
+pub use field_texts::FieldTexts;
 pub use fold::fold_into;
+pub use plan::InsertPlan;
 pub use query::{EventCursor, EventQuery, EventSummary, MatchCursor, StoredEvent, StoredMatch};
 pub use rows::{EventRow, MatchRow};
+pub use scan::{EventScan, EventStretch};
 pub use search::RecentMatches;
 pub use volumes::StoreUse;

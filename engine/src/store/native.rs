@@ -8,6 +8,7 @@
 
 use std::net::Ipv6Addr;
 
+use super::field_texts::{FieldTexts, push_number as number, push_text as text};
 use super::rows::EventRow;
 
 /// Writes a column's values.
@@ -164,16 +165,12 @@ fn lists(rows: &[EventRow], out: &mut Vec<u8>, value: fn(&EventRow) -> &[String]
 
 /// A map is an array of pairs: where each ends, then all keys, then all values.
 fn fields(rows: &[EventRow], out: &mut Vec<u8>) {
-    let pairs = || rows.iter().flat_map(|row| &row.fields);
-    out.reserve(
-        rows.len() * 8
-            + pairs()
-                .map(|(name, value)| name.len() + value.len() + 4)
-                .sum::<usize>(),
-    );
+    let all = || rows.iter().map(|row| &row.fields);
+    let bytes = |fields: &FieldTexts| fields.names().len() + fields.values().len();
+    out.reserve(rows.len() * 8 + all().map(bytes).sum::<usize>());
     ends(rows, out, |row| row.fields.len());
-    pairs().for_each(|(name, _)| text(out, name.as_bytes()));
-    pairs().for_each(|(_, value)| text(out, value.as_bytes()));
+    all().for_each(|fields| out.extend_from_slice(fields.names()));
+    all().for_each(|fields| out.extend_from_slice(fields.values()));
 }
 
 fn ends(rows: &[EventRow], out: &mut Vec<u8>, length: impl Fn(&EventRow) -> usize) {
@@ -188,20 +185,6 @@ fn address(address: Ipv6Addr) -> [u8; 16] {
     address.octets()
 }
 
-fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    number(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-/// LEB128.
-fn number(out: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 #[cfg(test)]
 mod tests {
     use clickhouse::Row as _;
@@ -212,14 +195,5 @@ mod tests {
     fn columns_are_those_of_the_row() {
         let names: Vec<&str> = COLUMNS.iter().map(|(name, ..)| *name).collect();
         assert_eq!(names, EventRow::COLUMN_NAMES);
-    }
-
-    #[test]
-    fn numbers_are_leb128() {
-        let mut out = Vec::new();
-        [0, 127, 128, 300, 1 << 21]
-            .into_iter()
-            .for_each(|value| number(&mut out, value));
-        assert_eq!(out, [0, 127, 0x80, 1, 0xac, 2, 0x80, 0x80, 0x80, 1]);
     }
 }

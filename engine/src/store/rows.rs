@@ -9,6 +9,7 @@ use citywatch_parsers::{Event, Timestamp, Value, pivots};
 use clickhouse::Row;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::field_texts::FieldTexts;
 use super::fold::fold_into;
 use crate::matches::{EventId, Match, json_of};
 
@@ -82,7 +83,7 @@ pub struct EventRow {
     /// The source's own number or name of this kind of event.
     pub event_code: String,
     /// All fields in order, values as text; a list is a JSON array.
-    pub fields: Vec<(String, String)>,
+    pub fields: FieldTexts,
     /// One letter per field, see [`kind_letter`].
     pub field_kinds: String,
     /// What search looks at: decoded, lower-cased, without diacritics.
@@ -138,11 +139,7 @@ impl EventRow {
             event_code: pivots
                 .event_code
                 .map_or_else(String::new, |code| code.to_string()),
-            fields: event
-                .fields
-                .iter()
-                .map(|field| (field.name.to_string(), value_text(field.value)))
-                .collect(),
+            fields: field_texts(event),
             field_kinds,
             text: search_text(event),
             raw: kept_raw(event).to_vec(),
@@ -151,6 +148,45 @@ impl EventRow {
                 .iter()
                 .map(|problem| format!("{}: {}", problem.kind.name(), problem.detail))
                 .collect(),
+        }
+    }
+
+    /// A row that says nothing.
+    pub(crate) fn empty() -> Self {
+        Self {
+            event_id: 0,
+            event_time: 0,
+            received_at: 0,
+            retention_class: Cow::Borrowed(STANDARD_RETENTION),
+            unit: Arc::default(),
+            host: String::new(),
+            agent: Arc::default(),
+            stream: Arc::default(),
+            position: 0,
+            sub_index: 0,
+            format: "",
+            product: String::new(),
+            category: String::new(),
+            service: String::new(),
+            other_log_sources: Vec::new(),
+            user: String::new(),
+            source_address: Ipv6Addr::UNSPECIFIED,
+            source_port: 0,
+            destination_address: Ipv6Addr::UNSPECIFIED,
+            destination_port: 0,
+            process: String::new(),
+            parent_process: String::new(),
+            command_line: String::new(),
+            hash: String::new(),
+            url: String::new(),
+            action: String::new(),
+            outcome: String::new(),
+            event_code: String::new(),
+            fields: FieldTexts::default(),
+            field_kinds: String::new(),
+            text: String::new(),
+            raw: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
@@ -167,6 +203,10 @@ impl EventRow {
 /// Bytes of a record of several events up to which the row of each keeps it: thousands of copies of an export of a
 /// megabyte would not fit into memory.
 const SHARED_RAW_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes that a text's length takes, and a number as text, mostly.
+const LENGTH_BYTES: usize = 2;
+const NUMBER_BYTES: usize = 6;
 
 /// What the event's row keeps of its record.
 fn kept_raw<'a>(event: &Event<'a>) -> &'a [u8] {
@@ -201,13 +241,35 @@ pub(super) fn kind_letter(value: Value<'_>) -> char {
     }
 }
 
-/// The value as the map of fields holds it.
-fn value_text(value: Value<'_>) -> String {
-    match value {
-        Value::Str(text) => text.into(),
-        Value::List(_) => json_of(value).to_string(),
-        other => other.to_string(),
+/// The value as the map of fields holds it; `written` is where one that is no text is written.
+pub(super) fn value_text<'v>(value: Value<'v>, written: &'v mut String) -> &'v str {
+    written.clear();
+    let done = match value {
+        Value::Str(text) => return text,
+        Value::List(_) => write!(written, "{}", json_of(value)),
+        other => write!(written, "{other}"),
+    };
+    done.expect("writing to a String cannot fail");
+    written
+}
+
+/// Names and values as the map of fields holds them.
+fn field_texts(event: &Event<'_>) -> FieldTexts {
+    let (mut name_bytes, mut value_bytes) = (0, 0);
+    for field in &event.fields {
+        name_bytes += field.name.len() + LENGTH_BYTES;
+        value_bytes += LENGTH_BYTES
+            + match field.value {
+                Value::Str(text) => text.len(),
+                _ => NUMBER_BYTES,
+            };
     }
+    let mut texts = FieldTexts::with_capacity(name_bytes, value_bytes);
+    let mut written = String::new();
+    for field in &event.fields {
+        texts.push(field.name, value_text(field.value, &mut written));
+    }
+    texts
 }
 
 /// What search looks at. JSON and XML escape what they hold, so their values are taken decoded; of

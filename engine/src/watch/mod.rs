@@ -6,10 +6,12 @@
 //! the store. They keep no state that must survive: the store is asked for what was, and ids are derived
 //! from what is told, so that a restart, or a second engine, tells nothing twice.
 
+mod agents;
 pub mod notices;
 mod sources;
 mod space;
 pub mod volume;
 
+pub use agents::{AgentsConfig, AgentsWatch};
 pub use sources::{CaughtUp, SourcesConfig, SourcesWatch};
 pub use space::{IntakeGate, Space, SpaceConfig, SpaceWatch};

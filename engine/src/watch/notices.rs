@@ -34,6 +34,8 @@ pub enum NoticeRule {
     VolumeLeapt,
     /// Many sources fell silent at once: rather our fault than theirs.
     ManySourcesSilent,
+    /// An agent sends no heartbeat any more.
+    AgentSilent,
     /// The store is nearly full.
     StoreFilling,
     /// The store is so full that nothing more is taken in.
@@ -48,11 +50,12 @@ pub enum NoticeRule {
 
 impl NoticeRule {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SourceSilent,
         Self::VolumeDropped,
         Self::VolumeLeapt,
         Self::ManySourcesSilent,
+        Self::AgentSilent,
         Self::StoreFilling,
         Self::IntakePaused,
         Self::EngineBehind,
@@ -67,6 +70,7 @@ impl NoticeRule {
             Self::VolumeDropped => "citywatch-volume-dropped",
             Self::VolumeLeapt => "citywatch-volume-leapt",
             Self::ManySourcesSilent => "citywatch-many-sources-silent",
+            Self::AgentSilent => "citywatch-agent-silent",
             Self::StoreFilling => "citywatch-store-filling",
             Self::IntakePaused => "citywatch-intake-paused",
             Self::EngineBehind => "citywatch-engine-behind",
@@ -81,6 +85,7 @@ impl NoticeRule {
             Self::VolumeDropped => "A source sends far less than usual",
             Self::VolumeLeapt => "A source sends far more than usual",
             Self::ManySourcesSilent => "Many sources fell silent at once",
+            Self::AgentSilent => "An agent fell silent",
             Self::StoreFilling => "The event store is nearly full",
             Self::IntakePaused => "The event store is full: nothing is taken in",
             Self::EngineBehind => "The engine is behind",
@@ -92,7 +97,9 @@ impl NoticeRule {
     fn level(self) -> &'static str {
         match self {
             Self::VolumeDropped | Self::VolumeLeapt => "low",
-            Self::SourceSilent | Self::StoreFilling | Self::EngineBehind => "medium",
+            Self::SourceSilent | Self::AgentSilent | Self::StoreFilling | Self::EngineBehind => {
+                "medium"
+            }
             Self::ManySourcesSilent | Self::PartDown | Self::CertificateEnds => "high",
             Self::IntakePaused => "critical",
         }
@@ -111,6 +118,9 @@ impl NoticeRule {
             }
             Self::ManySourcesSilent => {
                 "When many sources fall silent at once, a network, a collector, Kafka or this system is the likelier cause. They are told as one."
+            }
+            Self::AgentSilent => {
+                "An attacker may have stopped it, or the machine, its network or the agent is down. Nothing of this machine arrives meanwhile, or it is read without anyone knowing how the agent fares. Look at the machine: systemctl status citywatch-agent. [watch.agents] agents_off names those that may be silent."
             }
             Self::StoreFilling => {
                 "Give it more room, or keep less: [store] bytes_max, retention_days."

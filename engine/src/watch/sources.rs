@@ -260,7 +260,7 @@ fn many_silent(many: &ManySilent, end: Timestamp) -> Notice {
     }
 }
 
-fn shown(time: Timestamp) -> String {
+pub(super) fn shown(time: Timestamp) -> String {
     jiff::Timestamp::from_microsecond(time.as_micros()).map_or_else(
         |_| time.as_micros().to_string(),
         |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string(),

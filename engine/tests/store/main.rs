@@ -9,9 +9,14 @@
 )]
 
 mod client;
+mod compressed;
 mod crash;
+#[path = "../detect/generate.rs"]
+mod generate;
 mod http;
+mod plans;
 mod process;
 mod protocol;
 mod sample;
+mod sql;
 mod watch;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use citywatch_engine::store::{EventRow, StoreConfig};
+use citywatch_engine::store::{AgentHeard, EventRow, StoreConfig};
 use citywatch_engine::watch::notices::Notices;
-use citywatch_engine::watch::{IntakeGate, SourcesConfig, SourcesWatch, SpaceConfig, SpaceWatch};
+use citywatch_engine::watch::{
+    AgentsConfig, AgentsWatch, IntakeGate, SourcesConfig, SourcesWatch, SpaceConfig, SpaceWatch,
+};
 use citywatch_engine::{MatchDelivery, store::Store};
 use citywatch_parsers::Timestamp;
 use tokio::sync::mpsc;
@@ -152,4 +154,77 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The store forgets who was silent for weeks: these times are of now.
+fn heard(agent: &str, at: Timestamp) -> AgentHeard {
+    AgentHeard {
+        agent: agent.to_owned(),
+        unit: "hcmc/linh-xuan".to_owned(),
+        host: format!("{agent}-host"),
+        heard_at: at.as_micros(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_heartbeats_is_told_once_whoever_heard_it() {
+    if !library_is_there() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let process = StoreProcess::start(dir.path());
+    let store = process.store().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let begin = i64::try_from(now.unwrap().as_micros()).unwrap() - HOUR_S * 1_000_000;
+    let at = |second: i64| Timestamp(begin + second * 1_000_000);
+    let heard = |agent: &str, second| heard(agent, at(second));
+    let watch = |agents_off: &[&str]| {
+        let config = AgentsConfig {
+            agents_off: agents_off.iter().map(|agent| (*agent).to_owned()).collect(),
+            ..AgentsConfig::default()
+        };
+        let (silent_after, certificate_left) = (Duration::from_secs(300), Duration::ZERO);
+        AgentsWatch::new(config, store.clone(), silent_after, certificate_left)
+    };
+    store
+        .note_agents(&[heard("web01", 10), heard("db01", 20), heard("night", 5)])
+        .await
+        .unwrap();
+    // Another engine hears one of them later.
+    store.note_agents(&[heard("db01", 200)]).await.unwrap();
+
+    let mut first = watch(&["night"]);
+    assert_eq!(first.check(at(300)).await.unwrap(), []);
+    let told = first.check(at(320)).await.unwrap();
+    let words: Vec<&str> = told.iter().map(|notice| notice.words.as_str()).collect();
+    assert_eq!(words.len(), 1, "{words:?}");
+    assert!(
+        words[0].starts_with("agent web01 of unit hcmc/linh-xuan has sent no heartbeat since 20"),
+        "{words:?}"
+    );
+    assert_eq!(
+        (told[0].unit.as_str(), told[0].host.as_str()),
+        ("hcmc/linh-xuan", "web01-host")
+    );
+    assert_eq!(first.check(at(350)).await.unwrap(), [], "told once");
+    // Another engine, or this one after a restart, tells the same.
+    let mut other = watch(&["night"]);
+    let again = other.check(at(350)).await.unwrap();
+    assert_eq!(again[0].to_match().id, told[0].to_match().id);
+    // Heard again and silent again: that is another silence.
+    store
+        .note_agents(&[heard("web01", 400), heard("db01", 600)])
+        .await
+        .unwrap();
+    assert_eq!(first.check(at(420)).await.unwrap(), []);
+    let second = first.check(at(701)).await.unwrap();
+    assert_eq!(second.len(), 1);
+    assert_ne!(second[0].to_match().id, told[0].to_match().id);
+
+    // Many at once are told as one.
+    let many: Vec<AgentHeard> = (0..20).map(|n| heard(&format!("pc{n}"), 800)).collect();
+    store.note_agents(&many).await.unwrap();
+    let told = watch(&[]).check(at(1_200)).await.unwrap();
+    let words: Vec<&str> = told.iter().map(|notice| notice.words.as_str()).collect();
+    assert_eq!(words, ["23 of 23 agents are silent at once"]);
 }

@@ -57,7 +57,7 @@ fn line_of(bytes: &[u8], order: ByteOrder) -> Utf16<'_> {
 
 /// Whether one of the bytes is 0.
 #[inline]
-fn has_zero(bytes: [u8; 8]) -> bool {
+pub(super) fn has_zero(bytes: [u8; 8]) -> bool {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     let bytes = u64::from_le_bytes(bytes);
     // Only of a byte that is 0 the highest bit is set by taking one away, and was not set before.

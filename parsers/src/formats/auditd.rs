@@ -345,7 +345,7 @@ fn finish<'a>(draft: &mut Draft<'a, '_>, gathered: &Gathered<'a>) {
     }
     if let Some(address) = draft
         .str_at(asked[ADDRESS])
-        .filter(|address| scan::ip(address).is_some())
+        .filter(|address| scan::is_ip(address))
     {
         draft.push_if_absent("SourceIp", Value::Str(address));
     }

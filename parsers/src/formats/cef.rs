@@ -37,8 +37,8 @@ fn detect(text: &str) -> Option<&'static str> {
     }
     // Some senders leave the mark out.
     let behind = text.strip_prefix(['0', '1'])?;
-    let pipes = behind.bytes().filter(|byte| *byte == b'|').count();
-    (behind.starts_with('|') && pipes >= HEADER.len())
+    let pipes = || behind.bytes().filter(|byte| *byte == b'|').count();
+    (behind.starts_with('|') && pipes() >= HEADER.len())
         .then_some("has the seven parts of CEF's header")
 }
 

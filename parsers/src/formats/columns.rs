@@ -104,7 +104,7 @@ const LOGS: [Columns; 5] = [
             head[0].len() == 10
                 && head[1].len() == 8
                 && head[2].contains('-')
-                && scan::ip(head[4]).is_some()
+                && scan::is_ip(head[4])
         },
         source: ("aws", "webserver", "cloudfront"),
     },
@@ -134,8 +134,8 @@ const LOGS: [Columns; 5] = [
         accepts: |head| {
             head[0].len() == 10
                 && head[1].len() == 8
-                && scan::ip(head[2]).is_some()
-                && scan::ip(head[8]).is_some()
+                && scan::is_ip(head[2])
+                && scan::is_ip(head[8])
         },
         source: ("windows", "webserver", "iis"),
     },
@@ -230,11 +230,11 @@ impl<'t> Iterator for Cells<'t> {
     fn next(&mut self) -> Option<&'t str> {
         let rest = self.rest?;
         let separator = match self.split {
-            Split::Spaces => ' ',
-            Split::Tabs => '\t',
-            Split::Commas => ',',
-            Split::Semicolons => ';',
-            Split::Pipes => '|',
+            Split::Spaces => b' ',
+            Split::Tabs => b'\t',
+            Split::Commas => b',',
+            Split::Semicolons => b';',
+            Split::Pipes => b'|',
         };
         let quoted = if rest.starts_with('"') && !matches!(self.split, Split::Tabs) {
             end_of_quotes(rest)
@@ -243,9 +243,12 @@ impl<'t> Iterator for Cells<'t> {
         };
         let (cell, behind) = match quoted {
             Some(end) => (&rest[1..end], &rest[end + 1..]),
-            None => rest.split_at(rest.find(separator).unwrap_or(rest.len())),
+            None => {
+                let end = scan::find_near(separator, rest.as_bytes());
+                rest.split_at(end.unwrap_or(rest.len()))
+            }
         };
-        self.rest = behind.strip_prefix(separator);
+        self.rest = behind.strip_prefix(char::from(separator));
         Some(cell)
     }
 }
@@ -268,29 +271,30 @@ fn end_of_quotes(text: &str) -> Option<usize> {
     None
 }
 
+/// The first cells of a line of this log; the others are counted only where these are as they should be.
 fn head_of<'t>(log: &Columns, text: &'t str) -> Option<[&'t str; HEAD]> {
+    let mut cells = Cells::new(text, log.split);
     let mut head = [""; HEAD];
     let mut count = 0;
-    for cell in (Cells {
-        rest: Some(text),
-        split: log.split,
-    }) {
-        if count < HEAD {
-            head[count] = cell;
-        }
+    for (cell, place) in cells.by_ref().zip(&mut head) {
+        *place = cell;
         count += 1;
     }
-    (count >= log.least).then_some(head)
+    let is_long_enough = count >= HEAD.min(log.least);
+    if !is_long_enough || !(log.accepts)(&head) {
+        return None;
+    }
+    let others = log.least.saturating_sub(count);
+    (cells.take(others).count() == others).then_some(head)
 }
 
 fn detect(log: &'static Columns, text: &str) -> Option<&'static str> {
     let begins_right = text.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_lowercase());
-    let head = if begins_right {
-        head_of(log, text)?
-    } else {
+    // None of these logs has a pair in its first column.
+    if !begins_right || scan::begins_with_pair(text) {
         return None;
-    };
-    (log.accepts)(&head).then_some(log.description)
+    }
+    head_of(log, text).map(|_| log.description)
 }
 
 fn read<'a>(log: &'static Columns, draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
@@ -301,9 +305,7 @@ fn read<'a>(log: &'static Columns, draft: &mut Draft<'a, '_>, text: &'a str) -> 
         draft.event.format = IIS_NAME;
         return Ok(());
     }
-    let head = head_of(log, text)
-        .filter(|head| (log.accepts)(head))
-        .ok_or(NotThisFormat)?;
+    let head = head_of(log, text).ok_or(NotThisFormat)?;
     let cells = Cells {
         rest: Some(text),
         split: log.split,

@@ -13,9 +13,12 @@ pub(super) const CRI: Format = Format {
 };
 
 fn detect(text: &str) -> Option<&'static str> {
-    // The time begins with a year.
-    text.starts_with(|c: char| c.is_ascii_digit())
-        .then_some(())?;
+    // The time begins with a year and has the hours behind a `T` (RFC 3339).
+    let is_time = matches!(
+        text.as_bytes(),
+        [b'0'..=b'9', _, _, _, _, _, _, _, _, _, b'T', ..]
+    );
+    is_time.then_some(())?;
     let head = text.get(19..text.len().min(48))?;
     let marked = ["stdout F ", "stdout P ", "stderr F ", "stderr P "]
         .iter()

@@ -1,9 +1,9 @@
 //! `key=value key="two words"`: logfmt, and the many appliances that write pairs.
 
 use super::{Fit, Format, NotThisFormat};
-use crate::draft::{Draft, number_or_text};
+use crate::draft::{Draft, told_number_or_text};
 use crate::event::Value;
-use crate::scan::{self, Pair, Quotes};
+use crate::scan::{self, Pair, Quotes, Told};
 use crate::when;
 
 pub(super) const LOGFMT: Format = Format {
@@ -34,13 +34,13 @@ fn detect(text: &str) -> Option<&'static str> {
 }
 
 fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
-    let value_of = |draft: &Draft<'a, '_>, pair: &Pair<'a>| match pair.quotes {
+    let value_of = |draft: &Draft<'a, '_>, pair: &Pair<'a>, told: Told| match pair.quotes {
         Quotes::Double if pair.value.is_empty() => None,
         Quotes::Double => Some(Value::Str(scan::unescape(pair.value, draft.arena))),
-        _ => number_or_text(pair.value),
+        _ => told_number_or_text(pair.value, told),
     };
     let any = draft.add_pairs(scan::pairs(text), value_of, |draft, pair| {
-        if let Some(value) = value_of(draft, &pair) {
+        if let Some(value) = value_of(draft, &pair, Told::Nothing) {
             draft.push(pair.key, value);
         }
     });

@@ -2,6 +2,10 @@
 //! line with the time, then `KEY:[LENGTH] "value"`), as the Database Security Guide describes them ("Auditing Database
 //! Use"). What goes through syslog is a definition (`oracle_audit`).
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::{Fit, Format, NotThisFormat};
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
@@ -26,8 +30,10 @@ pub(super) const ORACLE_TRAIL: Format = Format {
 
 /// The lines of an XML file that are no records.
 fn is_frame(text: &str) -> bool {
-    text.contains("http://xmlns.oracle.com/oracleas/schema/dbserver_audittrail")
-        || text == "</Audit>"
+    static SCHEMA: LazyLock<Finder<'_>> = LazyLock::new(|| {
+        Finder::new("http://xmlns.oracle.com/oracleas/schema/dbserver_audittrail")
+    });
+    text == "</Audit>" || SCHEMA.find(text.as_bytes()).is_some()
 }
 
 /// Names in both forms, and the field that each is.
@@ -182,6 +188,10 @@ fn read_xml<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
 
 /// The time and what follows it, if the record is a text trail's.
 fn text_body(text: &str) -> Option<(&str, &str)> {
+    // Most texts are told by the byte behind the day of the week.
+    if text.as_bytes().get(3) != Some(&b' ') {
+        return None;
+    }
     let (time, rest) = text.split_once('\n')?;
     let is_time = time.len() >= 24 && time.as_bytes()[3] == b' ' && time.is_ascii();
     let rest = rest.trim_start_matches(['\r', '\n', ' ']);
@@ -237,7 +247,7 @@ fn read_text<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
 fn conclude<'a>(draft: &mut Draft<'a, '_>) {
     let comment = draft.get_str("comment").unwrap_or("");
     if let Some((host, _)) =
-        scan::between(comment, "(HOST=", ")").filter(|(host, _)| scan::ip(host).is_some())
+        scan::between(comment, "(HOST=", ")").filter(|(host, _)| scan::is_ip(host))
     {
         draft.text("SourceIp", host);
     }

@@ -123,7 +123,7 @@ fn source_address<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
         if let Ok(port) = port.parse() {
             draft.push_if_absent("SourcePort", Value::Int(port));
         }
-    } else if scan::ip(plain).is_some() {
+    } else if scan::is_ip(plain) {
         draft.push_if_absent("SourceIp", Value::Str(plain));
     }
 }

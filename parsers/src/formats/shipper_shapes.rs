@@ -74,7 +74,7 @@ static LINES: [&str; 7] = [
     "raw_event",
 ];
 /// Fields that name the program.
-static PROGRAMS: [&str; 9] = [
+static PROGRAMS: [&str; 10] = [
     "programname",
     "PROGRAM",
     "ident",
@@ -83,10 +83,17 @@ static PROGRAMS: [&str; 9] = [
     "SYSLOG_IDENTIFIER",
     "_COMM",
     "process.program",
+    // ECS, as Filebeat's processor `syslog` writes it.
+    "log.syslog.appname",
     "SourceName",
 ];
 /// Fields that name the host, beside those of all JSON.
-static HOSTS: [&str; 3] = ["HOST", "hostname", "predecoder.hostname"];
+static HOSTS: [&str; 4] = [
+    "HOST",
+    "hostname",
+    "predecoder.hostname",
+    "log.syslog.hostname",
+];
 /// Fields that hold the message's own time, beside those of all JSON.
 static TIMES: [&str; 3] = ["timereported", "ISODATE", "timegenerated"];
 
@@ -146,20 +153,28 @@ fn syslog_parts<'a>(draft: &mut Draft<'a, '_>) {
         return line(draft);
     };
     draft.push_if_absent("program", Value::Str(program));
-    static PIDS: [&str; 5] = ["procid", "PID", "_PID", "ProcessID", "process.pid"];
+    static PIDS: [&str; 6] = [
+        "procid",
+        "PID",
+        "_PID",
+        "ProcessID",
+        "process.pid",
+        "log.syslog.procid",
+    ];
     if let Some(pid) = draft.first_of(&PIDS, |_, value| match value {
         Value::Str("" | "-") => None,
         pid => Some(pid),
     }) {
         draft.push_if_absent("pid", pid);
     }
-    static FACILITIES: [&str; 6] = [
+    static FACILITIES: [&str; 7] = [
         "facility",
         "FACILITY",
         "syslogfacility-text",
         "SyslogFacility",
         "syslogfacility",
         "syslog.facility",
+        "log.syslog.facility.code",
     ];
     let facility = draft.first_of(&FACILITIES, |_, value| match value {
         Value::Str(text) if text.eq_ignore_ascii_case("auth") || text == "4" => Some("auth"),

@@ -9,6 +9,7 @@ use crate::event::{ProblemKind, Value};
 use crate::layouts::Group;
 use crate::messages::{self, Syslog};
 use crate::scan::{self, Scan};
+use crate::time::Timestamp;
 use crate::when;
 
 pub(super) const SYSLOG: Format = Format {
@@ -220,14 +221,17 @@ fn rfc5424<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: u8) -> Fit {
             return Ok(());
         }
     };
-    if let Some((_, columns)) = snare::parts(message) {
+    let speaker = messages::speaker(draft, header.program);
+    if !speaker.is_known()
+        && let Some((_, columns)) = snare::parts(message)
+    {
         header.write(draft);
         return from_snare(draft, columns);
     }
     let syslog = header.syslog(message).trimmed();
     header.message = Some(syslog.message);
     header.write(draft);
-    messages::understand(draft, syslog);
+    messages::understand_of(draft, syslog, speaker);
     Ok(())
 }
 
@@ -322,13 +326,7 @@ fn quoted<'a>(draft: &Draft<'a, '_>, text: &'a str) -> Scan<'a, &'a str> {
 
 fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: Option<u8>) -> Fit {
     let received_at = draft.event.record.received_at;
-    // The first letters of what Cisco's devices and Snare are known by: mostly there is neither.
-    let head = &text[..text.floor_char_boundary(HEAD_BYTES_MAX)];
-    let has_mark = find_any([b'%', b'M'], head.as_bytes()).is_some();
-    if has_mark && let Some(header) = cisco_header::read(text, received_at, draft.context) {
-        priority_fields(draft, priority);
-        return from_cisco(draft, &header, priority.map(facility_of));
-    }
+    let whole = text;
     let text = match text.as_bytes().first() {
         Some(b' ' | b'*') => text.trim_start_matches([' ', '*']),
         _ => text,
@@ -338,34 +336,42 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: Option<u8>) -
         .dates
         .bsd(text, received_at, draft.context)
         .or_else(|| when::iso(text, &draft.context.default_zone));
-    let rest = match time {
-        Some((time, rest)) => {
-            draft.time(time);
-            rest
-        }
-        None if priority.is_some() => {
-            draft.note(ProblemKind::BadTime, "no time where RFC 3164 has one");
-            text
-        }
-        None => return Err(NotThisFormat),
-    };
-    let rest = without_spaces(scan::after(rest, ":").unwrap_or(rest));
-    if has_mark
-        && snare::MARK.find(head).is_some()
-        && let Some((host, columns)) = snare_columns(rest)
-    {
-        draft.host(host);
-        priority_fields(draft, priority);
-        host_field(draft);
-        return from_snare(draft, columns);
-    }
-    let (host, rest) = if time.is_some() {
-        host_of(rest)
+    let rest = time.map_or(text, |(_, rest)| rest);
+    let behind_time = without_spaces(scan::after(rest, ":").unwrap_or(rest));
+    let (host, behind_host) = if time.is_some() {
+        host_of(behind_time)
     } else {
-        ("", rest)
+        ("", behind_time)
     };
+    let tag = program_tag(behind_host);
+    // Where a program that is known speaks, no device of Cisco's and no Snare does: most records need not be searched
+    // for their marks.
+    let speaker = messages::speaker(draft, tag.program);
+    if !speaker.is_known() {
+        // The first letters of the marks: mostly there is neither.
+        let head = &whole[..whole.floor_char_boundary(HEAD_BYTES_MAX)];
+        let has_mark = find_any([b'%', b'M'], head.as_bytes()).is_some();
+        if has_mark && let Some(header) = cisco_header::read(whole, received_at, draft.context) {
+            priority_fields(draft, priority);
+            return from_cisco(draft, &header, priority.map(facility_of));
+        }
+        if has_mark
+            && (time.is_some() || priority.is_some())
+            && snare::MARK.find(head).is_some()
+            && let Some((host, columns)) = snare_columns(behind_time)
+        {
+            time_of_header(draft, time.map(|(time, _)| time));
+            draft.host(host);
+            priority_fields(draft, priority);
+            host_field(draft);
+            return from_snare(draft, columns);
+        }
+    }
+    if time.is_none() && priority.is_none() {
+        return Err(NotThisFormat);
+    }
+    time_of_header(draft, time.map(|(time, _)| time));
     draft.host(host);
-    let tag = program_tag(rest);
     let mut header = Header {
         priority,
         program: tag.program,
@@ -377,13 +383,21 @@ fn rfc3164<'a>(draft: &mut Draft<'a, '_>, text: &'a str, priority: Option<u8>) -
     let syslog = header.syslog(tag.message).trimmed();
     header.message = Some(syslog.message);
     header.write(draft);
-    messages::understand(draft, syslog);
+    messages::understand_of(draft, syslog, speaker);
     // Firewalls say the time in their message.
     if time.is_none() && draft.event.event_time != received_at {
         let problems = &mut draft.event.problems;
         problems.retain(|problem| problem.kind != ProblemKind::BadTime);
     }
     Ok(())
+}
+
+/// The time that RFC 3164 has at the beginning.
+fn time_of_header(draft: &mut Draft<'_, '_>, time: Option<Timestamp>) {
+    match time {
+        Some(time) => draft.time(time),
+        None => draft.note(ProblemKind::BadTime, "no time where RFC 3164 has one"),
+    }
 }
 
 impl<'a> Header<'a> {
@@ -397,7 +411,7 @@ impl<'a> Header<'a> {
 }
 
 /// Bytes in which the marks are looked for that may stand behind a header.
-const HEAD_BYTES_MAX: usize = 1_024;
+const HEAD_BYTES_MAX: usize = 512;
 
 /// Snare's columns, behind a host or none, or behind a host and a program's tag that relays put before them.
 fn snare_columns(text: &str) -> Option<(&str, &str)> {

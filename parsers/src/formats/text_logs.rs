@@ -1,10 +1,12 @@
 //! Logs of lines that begin with a time and a header: one table row per log, in `text_log_tables`.
 
+use std::sync::LazyLock;
+
 use super::text_log_tables::LOGS;
 use super::{Fit, Format, NotThisFormat};
 use crate::context::ParseContext;
 use crate::draft::Draft;
-use crate::messages::{Message, firewall, is_fit, read_header, read_table};
+use crate::messages::{Headers, Message, firewall, read_header, read_table};
 use crate::scan;
 use crate::time::Timestamp;
 use crate::when;
@@ -82,34 +84,49 @@ pub(super) struct TextLog {
     pub(super) source: (&'static str, &'static str, &'static str),
 }
 
+/// The headers of each log, taken apart.
+static HEADERS: LazyLock<Vec<Headers>> = LazyLock::new(|| {
+    let of = |log: &TextLog| Headers::of(log.headers);
+    LOGS.iter().map(of).collect()
+});
+
 /// The format of the log at `PLACE`.
 pub(super) const fn format<const PLACE: usize>() -> Format {
     Format {
         name: LOGS[PLACE].name,
         description: LOGS[PLACE].description,
-        detect: |text| detect(&LOGS[PLACE], text),
-        read: |draft, text| read(&LOGS[PLACE], draft, text),
+        detect: |text| detect(&LOGS[PLACE], &HEADERS[PLACE], text),
+        read: |draft, text| read(&LOGS[PLACE], &HEADERS[PLACE], draft, text),
     }
 }
 
-fn detect(log: &'static TextLog, text: &str) -> Option<&'static str> {
+fn detect(log: &'static TextLog, headers: &Headers, text: &str) -> Option<&'static str> {
     let context = ParseContext::default();
     let anytime = Timestamp::from_seconds(1_750_000_000);
+    // No time and no header begins with a pair.
+    if scan::begins_with_pair(text) {
+        return None;
+    }
     let fits = log
         .clocks
         .iter()
         .filter_map(|clock| clock.read(text, anytime, &context))
-        .any(|(_, rest)| log.headers.iter().any(|header| is_fit(header, rest)));
+        .any(|(_, rest)| headers.fit(rest));
     fits.then_some(log.description)
 }
 
-fn read<'a>(log: &'static TextLog, draft: &mut Draft<'a, '_>, text: &'a str) -> Fit {
+fn read<'a>(
+    log: &'static TextLog,
+    headers: &Headers,
+    draft: &mut Draft<'a, '_>,
+    text: &'a str,
+) -> Fit {
     let received_at = draft.event.record.received_at;
     for clock in log.clocks {
         let Some((time, rest)) = clock.read(text, received_at, draft.context) else {
             continue;
         };
-        let Some(message) = read_header(draft, log.headers, rest) else {
+        let Some(message) = read_header(draft, headers, rest) else {
             continue;
         };
         if let Some(time) = time {

@@ -177,7 +177,7 @@ pub(super) fn read_with_header<'a>(
 fn is_of(column: &str, cell: &str) -> bool {
     cell == "-"
         || match column {
-            "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" => scan::ip(cell).is_some(),
+            "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" => scan::is_ip(cell),
             "action" => matches!(cell, "ACCEPT" | "REJECT"),
             "log-status" => matches!(cell, "OK" | "NODATA" | "SKIPDATA"),
             "version" | "srcport" | "dstport" | "protocol" | "packets" | "bytes" | "start"

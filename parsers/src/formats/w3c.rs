@@ -101,7 +101,7 @@ fn fits(header: &Header, text: &str) -> bool {
     let mut columns = header.columns.iter();
     let fits = cells_of(text).all(|cell| match columns.next() {
         Some(column) => match &**column {
-            "c-ip" | "s-ip" | "src-ip" | "dst-ip" => cell == "-" || scan::ip(cell).is_some(),
+            "c-ip" | "s-ip" | "src-ip" | "dst-ip" => cell == "-" || scan::is_ip(cell),
             "date" => cell.len() == 10,
             _ => true,
         },

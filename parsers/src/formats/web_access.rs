@@ -7,7 +7,7 @@ use nom::sequence::preceded;
 use super::{Fit, Format, NotThisFormat};
 use crate::draft::Draft;
 use crate::event::Value;
-use crate::scan::{self, Scan};
+use crate::scan::{self, Scan, Word};
 use crate::when;
 
 pub(super) const WEB_ACCESS: Format = Format {
@@ -37,11 +37,13 @@ fn detect(text: &str) -> Option<&'static str> {
     )
 }
 
+const BEFORE_TIME: Word = Word::new(" [");
+
 fn access(text: &str) -> Scan<'_, Access<'_>> {
     let (rest, first) = scan::word(text)?;
     let (rest, second) = scan::next_word(rest)?;
     // User names may hold spaces: they end where the time begins.
-    let (user, rest) = match rest.find(" [") {
+    let (user, rest) = match BEFORE_TIME.find(rest) {
         Some(at) => (rest[..at].trim(), &rest[at..]),
         None => return Err(nom::Err::Error(())),
     };
@@ -117,7 +119,7 @@ fn tail<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> &'a str {
         return rest;
     };
     let first = more.split(',').next().unwrap_or("").trim();
-    if scan::ip(first).is_some() {
+    if scan::is_ip(first) {
         draft.text("x-forwarded-for", more);
         behind
     } else {

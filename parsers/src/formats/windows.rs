@@ -91,7 +91,7 @@ pub(super) fn is_windows_event(draft: &mut Draft<'_, '_>) -> bool {
 }
 
 /// What is asked of an event once its fields have Sigma's names; the constants are places in it.
-static ASKED: [&str; 9] = [
+static ASKED: [&str; 10] = [
     "EventID",
     "Channel",
     "Provider_Name",
@@ -101,6 +101,8 @@ static ASKED: [&str; 9] = [
     "StringInserts",
     "EventType",
     "UtcTime",
+    // In Wazuh's archives and alerts, whose own `timestamp` is the manager's.
+    "data.win.system.systemTime",
 ];
 const EVENT_ID: usize = 0;
 const CHANNEL: usize = 1;
@@ -111,6 +113,7 @@ const EVENT_DATA: usize = 5;
 const INSERTS: usize = 6;
 const EVENT_TYPE: usize = 7;
 const UTC_TIME: usize = 8;
+const WAZUH_TIME: usize = 9;
 
 /// Once all fields are there: names, time, host, log sources.
 pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
@@ -134,7 +137,10 @@ pub(super) fn finish<'a>(draft: &mut Draft<'a, '_>) {
         windows_inserts::name(draft, values, provider, event_id.unwrap_or(0));
         asked = draft.places_of(&ASKED);
     }
-    if let Some(text) = draft.str_at(asked[TIME])
+    let time = draft
+        .str_at(asked[TIME])
+        .or_else(|| draft.str_at(asked[WAZUH_TIME]));
+    if let Some(text) = time
         && let Some(time) = when::any(text, draft.context)
     {
         draft.time(time);

@@ -105,6 +105,10 @@ fn detect(text: &str) -> Option<&'static str> {
     if is_directive(text) {
         return Some("begins with a directive of Zeek's logs");
     }
+    // Most texts are told by the byte behind the seconds.
+    if text.as_bytes().get(10) != Some(&b'.') {
+        return None;
+    }
     let (time, rest) = text.split_once('\t')?;
     let (seconds, micros) = time.split_once('.')?;
     let numeric = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -196,7 +200,7 @@ pub(super) fn read_with_header<'a>(
             .zip(text.split('\t'))
             .all(|(column, cell)| match &**column {
                 "ts" => when::epoch_text(cell).is_some() || cell.contains('T'),
-                "id.orig_h" | "id.resp_h" => cell == "-" || crate::scan::ip(cell).is_some(),
+                "id.orig_h" | "id.resp_h" => cell == "-" || crate::scan::is_ip(cell),
                 _ => true,
             });
     if !fits {
@@ -236,8 +240,7 @@ fn columns_of(
     let by_shape = LOGS.iter().find(|(_, columns)| {
         let address = columns.split(' ').position(|column| column == "id.orig_h");
         fits(columns)
-            && address
-                .is_none_or(|place| cell(place) == "-" || crate::scan::ip(cell(place)).is_some())
+            && address.is_none_or(|place| cell(place) == "-" || crate::scan::is_ip(cell(place)))
     });
     named.or(by_shape).copied()
 }

@@ -1,8 +1,8 @@
 //! Packets that the kernel logs for iptables, nftables and ufw: `[prefix] IN=eth0 OUT= SRC=.. DST=.. PROTO=TCP SPT=.. DPT=..`.
 
 use super::{Message, message, read_table, wireguard};
-use crate::bytes::same_bytes;
-use crate::draft::{Draft, number_or_text};
+use crate::bytes::{are_digits_or_dots, same_bytes};
+use crate::draft::{Draft, told_number_or_text};
 use crate::event::Value;
 use crate::layouts::Group;
 use crate::scan::{self, Word};
@@ -69,7 +69,7 @@ fn read_packet<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     // The second LEN is UDP's own.
     draft.add_pairs(
         scan::pairs(packet),
-        |_, pair| number_or_text(pair.value),
+        |_, pair, told| told_number_or_text(pair.value, told),
         |draft, pair| {
             if !same_bytes(pair.key.as_bytes(), b"LEN") || draft.get("LEN").is_none() {
                 draft.number(pair.key, pair.value);
@@ -155,7 +155,7 @@ fn packet_start(text: &str) -> Option<usize> {
 
 /// Digits and dots: most words in brackets are told by their first letter.
 fn is_uptime(inner: &[u8]) -> bool {
-    inner.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.'))
+    are_digits_or_dots(inner)
 }
 
 fn contains_ignoring_case(text: &str, upper_word: &str) -> bool {

@@ -19,8 +19,9 @@ use crate::definitions::Definitions;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::formats;
-pub(crate) use pattern::{Message, Tables, is_fit, message, read as read_table, read_header};
-pub(crate) use programs::Programs;
+use pattern::read_at;
+pub(crate) use pattern::{Headers, Message, Tables, message, read as read_table, read_header};
+pub(crate) use programs::{Programs, Speaker};
 pub(crate) use services::{DROPBEAR, EXIM, PROFTPD, PROXMOX, VSFTPD};
 
 /// A syslog message, its header taken off.
@@ -144,6 +145,12 @@ impl Syslog<'_> {
     }
 }
 
+/// What the name of a program says.
+#[inline(always)]
+pub(crate) fn speaker(draft: &mut Draft<'_, '_>, program: &str) -> Speaker {
+    draft.scratch.programs.of(program)
+}
+
 /// Adds the message and what follows from it.
 pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
     let syslog = syslog.trimmed();
@@ -153,13 +160,21 @@ pub(crate) fn read<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
 
 /// Reads a message that is a field already: fields of what is understood, the log source, and what may be wrapped in it.
 pub(crate) fn understand<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>) {
+    let program = speaker(draft, syslog.program);
+    understand_of(draft, syslog, program);
+}
+
+/// The same, of a program whose name was looked at already.
+pub(crate) fn understand_of<'a>(draft: &mut Draft<'a, '_>, syslog: Syslog<'a>, speaker: Speaker) {
     let message = syslog.message;
-    let program = draft.scratch.programs.of(syslog.program);
-    let (name, known) = (program.name_in(syslog.program), program.known);
-    classify(draft, syslog, program);
+    let (name, known) = (speaker.name_in(syslog.program), speaker.known);
+    classify(draft, syslog, speaker);
     let understood = pam::read(draft, message)
         || known.is_some_and(|program| match program.reader {
-            Reader::Table(table) => read_table(draft, table, message),
+            Reader::Table(table) => {
+                let place = draft.scratch.tables.of_program(speaker.number, table);
+                read_at(draft, place, table, message)
+            }
             Reader::Grammar(read) => read(draft, message),
         });
     if understood {
@@ -179,7 +194,7 @@ fn without_program<'a>(draft: &mut Draft<'a, '_>, message: &'a str, signs: u8) -
     signs & signs::PAIR != 0 && firewall::read(draft, message) || pan_os::read(draft, message)
 }
 
-fn classify(draft: &mut Draft<'_, '_>, syslog: Syslog<'_>, program: programs::Known) {
+fn classify(draft: &mut Draft<'_, '_>, syslog: Syslog<'_>, program: Speaker) {
     let is_auth = program.is_auth || matches!(syslog.facility, Some("auth" | "authpriv"));
     draft.linux_services(
         program.known.map_or("", |program| program.service),

@@ -114,7 +114,7 @@ fn failure<'a>(draft: &mut Draft<'a, '_>, details: &'a str) {
             "user" => draft.text("User", pair.value),
             "rhost" => {
                 draft.text("rhost", pair.value);
-                let name = if scan::ip(pair.value).is_some() {
+                let name = if scan::is_ip(pair.value) {
                     "SourceIp"
                 } else {
                     "SourceHostname"

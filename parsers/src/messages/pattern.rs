@@ -3,9 +3,11 @@
 //! A pattern is literal text with places in braces: `{User}` takes text up to the next literal, `{User*}` up
 //! to the last one that lets the rest fit (user names are the attacker's to choose, addresses behind them are
 //! not), `{SourcePort:n}` digits only, `{SourceIp:a}` an address or host name without spaces,
-//! `{SourceIp:i}` an address only, `{time:t}` a time with slashes in its date, `{_}` anything. Some names are more than fields: `{time}` sets the event's time,
+//! `{SourceIp:i}` an address only, `{queue_id:w}` a word up to the first character of the next literal, `{time:t}` a time with slashes in its date, `{_}` anything. Some names are more than fields: `{time}` sets the event's time,
 //! `{request}` and `{target}` are read as a web request and its target.
 //! A pattern fits a message that begins with it; `$` at its end wants the message to end there.
+
+mod tables;
 
 use smallvec::SmallVec;
 
@@ -14,8 +16,10 @@ use crate::draft::{Draft, plain_number};
 use crate::event::Value;
 use crate::formats;
 use crate::layouts::Group;
-use crate::scan::{self, Beginning, Word};
+use crate::scan::{self, Word};
 use crate::when;
+
+pub(crate) use tables::{TablePlace, Tables};
 
 /// A message of a program.
 pub(crate) struct Message {
@@ -63,8 +67,19 @@ pub(crate) fn read<'a>(
     table: &'static [Message],
     text: &'a str,
 ) -> bool {
+    let place = draft.scratch.tables.place_of(table);
+    read_at(draft, place, table, text)
+}
+
+/// The same, of the table that is at this place among those that were taken apart.
+pub(crate) fn read_at<'a>(
+    draft: &mut Draft<'a, '_>,
+    place: TablePlace,
+    table: &'static [Message],
+    text: &'a str,
+) -> bool {
     let mut places = Places::new();
-    let Some((found, tail)) = draft.scratch.tables.of(table).find(text, &mut places) else {
+    let Some((found, tail)) = draft.scratch.tables.at(place).find(text, &mut places) else {
         return false;
     };
     let before = draft.begin_group();
@@ -187,6 +202,8 @@ enum Kind {
     Number,
     Address,
     Ip,
+    /// Text without spaces that ends where the next literal's first character stands.
+    Word,
     /// A time with slashes in its date.
     SlashedTime,
 }
@@ -200,7 +217,8 @@ impl Kind {
                     || !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
             }
             Self::Address => !text.is_empty() && find_any([b' ', b'\t'], text.as_bytes()).is_none(),
-            Self::Ip => scan::ip(text).is_some(),
+            Self::Ip => scan::is_ip(text),
+            Self::Word => !text.is_empty(),
             Self::SlashedTime => text.contains('/') && text.contains(':'),
         }
     }
@@ -221,7 +239,7 @@ impl<'a> Place<'a> {
         Some(match self.meaning {
             Meaning::Nothing => Given::Nothing,
             Meaning::Special => return None,
-            Meaning::Source if scan::ip(text).is_none() => match text {
+            Meaning::Source if !scan::is_ip(text) => match text {
                 "" => Given::Nothing,
                 text => Given::OtherField("SourceHostname", Value::Str(text)),
             },
@@ -247,9 +265,7 @@ impl<'a> Place<'a> {
             ("request", _) => formats::request_fields(draft, text),
             ("target", _) => formats::target_fields(draft, text),
             ("sc-status", _) => formats::status_fields(draft, text),
-            ("SourceIp", Kind::Address) if scan::ip(text).is_none() => {
-                draft.text("SourceHostname", text)
-            }
+            ("SourceIp", Kind::Address) if !scan::is_ip(text) => draft.text("SourceHostname", text),
             (name, Kind::Ip | Kind::Address) => put(draft, name, without_brackets(text)),
             (name, Kind::Number) => {
                 if draft.get(name).is_none() {
@@ -279,22 +295,38 @@ fn put<'a>(draft: &mut Draft<'a, '_>, name: &'static str, text: &'a str) {
     }
 }
 
-/// Whether a pattern fits, without reading it.
-pub(crate) fn is_fit(pattern: &'static str, text: &str) -> bool {
-    fits(pattern, text, &mut Places::new())
+/// Patterns of what stands before messages, taken apart.
+pub(crate) struct Headers(Box<[Taken]>);
+
+impl Headers {
+    /// Takes them apart.
+    pub(crate) fn of(patterns: &[&'static str]) -> Self {
+        Self(patterns.iter().map(|pattern| Taken::of(pattern)).collect())
+    }
+
+    /// Whether one of them fits, without reading it.
+    pub(crate) fn fit(&self, text: &str) -> bool {
+        self.find(text).is_some()
+    }
+
+    /// What the places of the first one that fits take.
+    fn find<'a>(&self, text: &'a str) -> Option<Places<'a>> {
+        let mut places = Places::new();
+        let found = self.0.iter().any(|header| {
+            places.clear();
+            header.fits(text, &mut places)
+        });
+        found.then_some(places)
+    }
 }
 
-/// Adds the fields of a pattern that fits, and gives the text of its place `message`, if it has one.
+/// Adds the fields of the first header that fits, and gives the text of its place `message`, if it has one.
 pub(crate) fn read_header<'a>(
     draft: &mut Draft<'a, '_>,
-    patterns: &[&'static str],
+    headers: &Headers,
     text: &'a str,
 ) -> Option<Option<&'a str>> {
-    let mut places = Places::new();
-    patterns.iter().find(|pattern| {
-        places.clear();
-        fits(pattern, text, &mut places)
-    })?;
+    let places = headers.find(text)?;
     for place in places.iter().filter(|place| place.name != "message") {
         place.write(draft);
     }
@@ -306,133 +338,18 @@ pub(crate) fn read_header<'a>(
     )
 }
 
-/// Tables of messages, taken apart when they were first asked for; found by their address, for they are part of the program.
-#[derive(Default)]
-pub(crate) struct Tables {
-    /// Places in `tables` plus one, by address, open addressing.
-    slots: Vec<u16>,
-    tables: Vec<Table>,
-}
-
-/// A table of messages whose patterns are taken apart.
-struct Table {
-    of: &'static [Message],
-    /// Of each byte that a text may begin with, the patterns that may fit, in their order; of any other byte, the last.
-    by_first: Box<[u8; 256]>,
-    candidates: Vec<Vec<Candidate>>,
-    patterns: Vec<Pattern>,
-}
-
-/// A pattern that may fit.
-struct Candidate {
-    place: u16,
-    /// What its text begins with.
-    beginning: Beginning,
-}
-
-impl Tables {
-    fn of(&mut self, table: &'static [Message]) -> &Table {
-        let mut slot = self.slot(table);
-        if self.slots.get(slot).is_none_or(|place| *place == 0) {
-            slot = self.add(table);
-        }
-        &self.tables[usize::from(self.slots[slot]) - 1]
-    }
-
-    /// Where a table is, or the free place for it.
-    fn slot(&self, table: &'static [Message]) -> usize {
-        let mask = self.slots.len().wrapping_sub(1);
-        let address = table.as_ptr().addr();
-        let mut slot = (address / align_of::<Message>()) & mask;
-        while let Some(place @ 1..) = self.slots.get(slot) {
-            if std::ptr::eq(self.tables[usize::from(*place) - 1].of, table) {
-                break;
-            }
-            slot = (slot + 1) & mask;
-        }
-        slot
-    }
-
-    #[cold]
-    fn add(&mut self, table: &'static [Message]) -> usize {
-        self.tables.push(Table::new(table));
-        if self.slots.len() < self.tables.len() * 4 {
-            self.slots = vec![0; (self.tables.len() * 8).next_power_of_two()];
-        }
-        for place in 0..self.tables.len() {
-            let slot = self.slot(self.tables[place].of);
-            self.slots[slot] =
-                u16::try_from(place + 1).expect("the program has some dozens of tables");
-        }
-        self.slot(table)
-    }
-}
-
-impl Table {
-    fn new(of: &'static [Message]) -> Self {
-        let first = |message: &Message| match message.pattern.as_bytes().first() {
-            None | Some(b'{' | b'$') => None,
-            first => first.copied(),
-        };
-        let patterns: Vec<Pattern> = of.iter().map(Pattern::of).collect();
-        let candidates_of = |byte: Option<u8>| -> Vec<Candidate> {
-            let fits = |message: &Message| first(message).is_none_or(|first| Some(first) == byte);
-            let places = of.iter().enumerate().filter(|(_, message)| fits(message));
-            places
-                .map(|(place, _)| Candidate {
-                    place: u16::try_from(place).expect("tables have some dozens of lines"),
-                    beginning: patterns[place].head.text.beginning(),
-                })
-                .collect()
-        };
-        let mut firsts: Vec<u8> = of.iter().filter_map(first).collect();
-        firsts.sort_unstable();
-        firsts.dedup();
-        let row = |row: usize| u8::try_from(row).expect("there are fewer first letters than bytes");
-        let mut by_first = Box::new([row(firsts.len()); 256]);
-        for (place, first) in firsts.iter().enumerate() {
-            by_first[usize::from(*first)] = row(place);
-        }
-        let rows = firsts.iter().copied().map(Some).chain([None]);
-        Self {
-            of,
-            by_first,
-            candidates: rows.map(candidates_of).collect(),
-            patterns,
-        }
-    }
-
-    /// The first message that fits: its place, and what it adds besides its places.
-    #[inline]
-    fn find<'a>(&self, text: &'a str, places: &mut Places<'a>) -> Option<(usize, Tail)> {
-        let first = text.as_bytes().first().copied().unwrap_or(0);
-        let candidates = &self.candidates[usize::from(self.by_first[usize::from(first)])];
-        // Of a shorter text the beginnings are not compared.
-        let beginning = text.as_bytes().first_chunk().copied();
-        candidates
-            .iter()
-            .filter(|candidate| {
-                beginning.is_none_or(|beginning| candidate.beginning.is_of(beginning))
-            })
-            .map(|candidate| usize::from(candidate.place))
-            .find(|place| {
-                places.clear();
-                self.patterns[*place].fits(text, places)
-            })
-            .map(|place| (place, self.patterns[place].tail))
-    }
-}
-
-/// A pattern taken apart.
+/// A pattern taken apart, and what its message adds.
 struct Pattern {
-    /// The text before the first place.
-    head: Literal,
-    holes: Box<[Hole]>,
+    taken: Taken,
     tail: Tail,
 }
 
-/// The places of a pattern that is taken apart for one text only: without an allocation, for the longest has 13.
-type Holes = SmallVec<[Hole; 16]>;
+/// A pattern taken apart.
+struct Taken {
+    /// The text before the first place.
+    head: Literal,
+    holes: Box<[Hole]>,
+}
 
 /// A place of a pattern and what follows it.
 #[derive(Clone, Copy)]
@@ -478,15 +395,23 @@ const TRIES_OF_ALL_MAX: u32 = 1_000;
 
 impl Pattern {
     fn of(message: &Message) -> Self {
-        let (head, behind) = head_of(message.pattern);
         Self {
-            head,
-            holes: holes_of(behind).into_vec().into(),
+            taken: Taken::of(message.pattern),
             tail: Tail {
                 also: message.also,
                 action: message.action,
                 outcome: message.outcome,
             },
+        }
+    }
+}
+
+impl Taken {
+    fn of(pattern: &'static str) -> Self {
+        let (head, behind) = head_of(pattern);
+        Self {
+            head,
+            holes: holes_of(behind).into(),
         }
     }
 
@@ -555,6 +480,7 @@ impl Hole {
                 let end = find_any([b' ', b'\t'], text.as_bytes());
                 (Some(end.unwrap_or(text.len())), false)
             }
+            Kind::Word => (word_end(text, next), false),
             _ if next.is_empty() => (Some(text.len()), false),
             // Of all ends of this place, the address's own space is the last that can fit.
             Kind::Greedy => match &self.behind_address {
@@ -573,7 +499,7 @@ impl Hole {
         let (found, rest) = text.split_at(end);
         let is_accepted = match self.kind {
             Kind::Text | Kind::Greedy | Kind::Number => true,
-            Kind::Address if !is_found => !found.is_empty(),
+            Kind::Address | Kind::Word if !is_found => !found.is_empty(),
             kind => kind.accepts(found),
         };
         let behind = if !is_accepted {
@@ -592,28 +518,15 @@ impl Hole {
     }
 }
 
-/// Whether a pattern fits; it is taken apart as far as that is needed.
-fn fits<'a>(pattern: &'static str, text: &'a str, places: &mut Places<'a>) -> bool {
-    fits_counted(pattern, text, places, &mut 0)
-}
-
-/// As [`fits`], while `tries` counts.
-fn fits_counted<'a>(
-    pattern: &'static str,
-    text: &'a str,
-    places: &mut Places<'a>,
-    tries: &mut u32,
-) -> bool {
-    // Of many patterns most differ from a text in the first letter already.
-    if let Some(first) = pattern.as_bytes().first()
-        && !matches!(first, b'{' | b'$')
-        && text.as_bytes().first() != Some(first)
-    {
-        return false;
+/// Where a word ends: at the first character of what follows it, with no space before that.
+#[inline]
+fn word_end(text: &str, next: &Word) -> Option<usize> {
+    let first = next.as_str().as_bytes().first().copied().unwrap_or(b' ');
+    match find_any([first, b' '], text.as_bytes()) {
+        Some(end) if text.as_bytes()[end] == first => Some(end),
+        Some(_) => None,
+        None => next.is_empty().then_some(text.len()),
     }
-    let (head, behind) = head_of(pattern);
-    let rest = head.strip(text);
-    rest.is_some_and(|rest| holes_fit(&holes_of(behind), rest, places, tries))
 }
 
 /// The text before the first place, and the pattern from the name of that place on, if it has one.
@@ -624,8 +537,8 @@ fn head_of(pattern: &'static str) -> (Literal, Option<&'static str>) {
     }
 }
 
-fn holes_of(mut rest: Option<&'static str>) -> Holes {
-    let mut holes = Holes::new();
+fn holes_of(mut rest: Option<&'static str>) -> Vec<Hole> {
+    let mut holes: Vec<Hole> = Vec::new();
     while let Some((place, behind)) = rest.and_then(|rest| rest.split_once('}')) {
         let (name, kind) = parse_place(place);
         let (behind, further) = head_of(behind);
@@ -681,6 +594,7 @@ fn holes_fit<'a>(holes: &[Hole], text: &'a str, places: &mut Places<'a>, tries: 
             let end = find_any([b' ', b'\t'], text.as_bytes());
             return attempt(end.unwrap_or(text.len()));
         }
+        Kind::Word => return word_end(text, &next).is_some_and(attempt),
         _ if next.is_empty() => return attempt(text.len()),
         _ => {}
     }
@@ -720,6 +634,8 @@ fn parse_place(place: &'static str) -> (&'static str, Kind) {
         (name, Kind::Address)
     } else if let Some(name) = place.strip_suffix(":i") {
         (name, Kind::Ip)
+    } else if let Some(name) = place.strip_suffix(":w") {
+        (name, Kind::Word)
     } else if let Some(name) = place.strip_suffix(":t") {
         (name, Kind::SlashedTime)
     } else {

@@ -5,27 +5,38 @@ use crate::bytes::same_bytes;
 
 /// What a program's name says.
 #[derive(Clone, Copy)]
-pub(super) struct Known {
+pub(crate) struct Speaker {
     /// Where the name without path, instance and part begins and ends.
-    name: (usize, usize),
+    name: (u32, u32),
     pub(super) known: Option<&'static Program>,
+    /// Its number among the programs, where it is one that is known.
+    pub(super) number: u8,
     /// Whether its messages go to the log of sign-ins.
     pub(super) is_auth: bool,
 }
 
-impl Known {
+impl Speaker {
+    /// Whether it is a program that is known here.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known.is_some()
+    }
+
     const NONE: Self = Self {
         name: (0, 0),
         known: None,
+        number: 0,
         is_auth: false,
     };
 
     fn of(program: &str) -> Self {
         let name = base_name(program);
         let begin = name.as_ptr().addr() - program.as_ptr().addr();
+        let known = program_named(name);
+        let place = |at: usize| u32::try_from(at).expect("records are far shorter");
         Self {
-            name: (begin, begin + name.len()),
-            known: program_named(name),
+            name: (place(begin), place(begin + name.len())),
+            known: known.map(|(_, program)| program),
+            number: known.map_or(0, |(number, _)| number),
             is_auth: is_auth_program(name),
         }
     }
@@ -33,7 +44,7 @@ impl Known {
     /// The name without path, instance and part, of the program that this was found out about.
     pub(super) fn name_in(self, program: &str) -> &str {
         let (begin, end) = self.name;
-        &program[begin..end]
+        &program[begin as usize..end as usize]
     }
 }
 
@@ -46,7 +57,16 @@ const NAMES: usize = 256;
 struct Remembered {
     name: [u8; NAME_BYTES_MAX],
     len: usize,
-    known: Known,
+    known: Speaker,
+}
+
+impl Remembered {
+    #[cold]
+    fn learn(&mut self, program: &str) {
+        self.name[..program.len()].copy_from_slice(program.as_bytes());
+        self.len = program.len();
+        self.known = Speaker::of(program);
+    }
 }
 
 /// What is remembered of names.
@@ -59,7 +79,7 @@ impl Default for Programs {
         let nothing = Remembered {
             name: [0; NAME_BYTES_MAX],
             len: 0,
-            known: Known::NONE,
+            known: Speaker::NONE,
         };
         Self {
             names: Box::new([nothing; NAMES]),
@@ -69,20 +89,19 @@ impl Default for Programs {
 
 impl Programs {
     /// What a program's name says: `sshd`, `postfix/smtpd`, `/usr/sbin/cron`.
-    pub(super) fn of(&mut self, program: &str) -> Known {
+    #[inline(always)]
+    pub(super) fn of(&mut self, program: &str) -> Speaker {
         let bytes = program.as_bytes();
         let (Some(first), Some(last), len @ ..=NAME_BYTES_MAX) =
             (bytes.first(), bytes.last(), bytes.len())
         else {
-            return Known::of(program);
+            return Speaker::of(program);
         };
         let (middle, near_end) = (bytes[len / 2], bytes[len * 3 / 4]);
         let mix = u32::from_le_bytes([*first, middle, near_end, *last]) ^ (len as u32) << 16;
         let remembered = &mut self.names[(mix.wrapping_mul(0x9E37_79B1) >> 24) as usize];
         if !same_bytes(&remembered.name[..remembered.len], bytes) {
-            remembered.name[..len].copy_from_slice(bytes);
-            remembered.len = len;
-            remembered.known = Known::of(program);
+            remembered.learn(program);
         }
         remembered.known
     }
@@ -122,12 +141,15 @@ const fn start_of(name: &str) -> usize {
     (bytes.len() % 16) << 4 | (bytes[0] & 0x0F) as usize
 }
 
-/// The program of that name, in upper or lower case.
-fn program_named(name: &str) -> Option<&'static Program> {
+/// The program of that name, in upper or lower case, and its number.
+fn program_named(name: &str) -> Option<(u8, &'static Program)> {
     let row = &BY_NAME[start_of(name)];
     row.iter()
-        .map_while(|place| PROGRAMS.get(usize::from(*place).checked_sub(1)?))
-        .find(|program| {
+        .map_while(|place| {
+            let number = place.checked_sub(1)?;
+            Some((number, PROGRAMS.get(usize::from(number))?))
+        })
+        .find(|(_, program)| {
             program
                 .names
                 .iter()
@@ -196,7 +218,7 @@ mod tests {
         let mut programs = Programs::default();
         for name in names.iter().chain(names.iter().rev()) {
             for _ in 0..2 {
-                let (found, wanted) = (programs.of(name), Known::of(name));
+                let (found, wanted) = (programs.of(name), Speaker::of(name));
                 assert_eq!(found.name_in(name), base_name(name));
                 assert_eq!(found.is_auth, wanted.is_auth, "{name}");
                 assert_eq!(

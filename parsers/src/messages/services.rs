@@ -1,6 +1,8 @@
 //! Mail, file transfer and other services that speak through syslog.
 
-use super::pattern::{Message, message, read_header};
+use std::sync::LazyLock;
+
+use super::pattern::{Headers, Message, message, read_header};
 use super::read_table;
 use crate::draft::Draft;
 use crate::formats::{BIND, BIND_HEADERS, HAPROXY, HAPROXY_MESSAGES, OPENVPN, OPENVPN_HEADERS};
@@ -43,31 +45,6 @@ pub(super) static POSTFIX: &[Message] = &[
         "failure",
     ),
     message(
-        "{queue_id}: client={SourceHostname}[{SourceIp:a}], sasl_method={AuthMethod}, sasl_username={User}$",
-        "login",
-        "success",
-    ),
-    message(
-        "{queue_id}: client={SourceHostname}[{SourceIp:a}]",
-        "mail_receive",
-        "success",
-    ),
-    message(
-        "{queue_id}: from=<{sender}>, size={size:n}, nrcpt={recipients:n}",
-        "mail_queue",
-        "",
-    ),
-    message(
-        "{queue_id}: to=<{recipient}>, {_}relay={relay}, {_}status=sent{_}",
-        "mail_send",
-        "success",
-    ),
-    message(
-        "{queue_id}: to=<{recipient}>, {_}relay={relay}, {_}status={reason}",
-        "mail_send",
-        "failure",
-    ),
-    message(
         "connect from {SourceHostname}[{SourceIp:a}]",
         "connect",
         "success",
@@ -106,6 +83,32 @@ pub(super) static POSTFIX: &[Message] = &[
         "warning: hostname {SourceHostname} does not resolve to address {SourceIp:a}",
         "",
         "",
+    ),
+    // Behind the others: they could begin any message.
+    message(
+        "{queue_id:w}: client={SourceHostname}[{SourceIp:a}], sasl_method={AuthMethod}, sasl_username={User}$",
+        "login",
+        "success",
+    ),
+    message(
+        "{queue_id:w}: client={SourceHostname}[{SourceIp:a}]",
+        "mail_receive",
+        "success",
+    ),
+    message(
+        "{queue_id:w}: from=<{sender}>, size={size:n}, nrcpt={recipients:n}",
+        "mail_queue",
+        "",
+    ),
+    message(
+        "{queue_id:w}: to=<{recipient}>, {_}relay={relay}, {_}status=sent{_}",
+        "mail_send",
+        "success",
+    ),
+    message(
+        "{queue_id:w}: to=<{recipient}>, {_}relay={relay}, {_}status={reason}",
+        "mail_send",
+        "failure",
     ),
 ];
 
@@ -438,9 +441,14 @@ pub(super) static MAIL_FILTERS: &[Message] = &[
     ),
 ];
 
+static BEFORE_BIND: LazyLock<Headers> = LazyLock::new(|| Headers::of(BIND_HEADERS));
+/// The first of the headers have an address; the others are messages themselves.
+static BEFORE_OPENVPN: LazyLock<Headers> = LazyLock::new(|| Headers::of(&OPENVPN_HEADERS[..3]));
+static BEFORE_HAPROXY: LazyLock<Headers> = LazyLock::new(|| Headers::of(HAPROXY));
+
 /// BIND within syslog: as in its own log.
 pub(super) fn read_named<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    let Some(message) = read_header(draft, BIND_HEADERS, text) else {
+    let Some(message) = read_header(draft, &BEFORE_BIND, text) else {
         return false;
     };
     draft.source("", "dns", "bind");
@@ -449,8 +457,7 @@ pub(super) fn read_named<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
 
 /// OpenVPN within syslog: as in its own log.
 pub(super) fn read_openvpn<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    // The first of the headers have an address; the others are messages themselves.
-    let message = read_header(draft, &OPENVPN_HEADERS[..3], text).flatten();
+    let message = read_header(draft, &BEFORE_OPENVPN, text).flatten();
     draft.source("", "application", "openvpn");
     read_table(draft, OPENVPN, message.unwrap_or(text))
 }
@@ -458,7 +465,7 @@ pub(super) fn read_openvpn<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool
 /// HAProxy within syslog: as in its own log.
 pub(super) fn read_haproxy<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     draft.source("", "webserver", "haproxy");
-    match read_header(draft, HAPROXY, text) {
+    match read_header(draft, &BEFORE_HAPROXY, text) {
         Some(message) => {
             if let Some(message) = message {
                 read_table(draft, HAPROXY_MESSAGES, message);

@@ -103,6 +103,7 @@ fn code_of(kind: &ErrorKind) -> &'static str {
         ErrorKind::UnknownRule { .. } => "CW413",
         ErrorKind::Cycle { .. } => "CW414",
         ErrorKind::FilterLogSource { .. } => "CW509",
+        ErrorKind::Pipeline { .. } => "CW014",
     }
 }
 

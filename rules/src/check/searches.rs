@@ -1,13 +1,14 @@
 //! The detection as it is written: searches, items, and the condition that speaks of them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use citywatch_parsers::LogSource;
 
-use super::{Document, Fix, Notes, fields, line_of, scalar, scalars, values};
+use super::{Document, Fix, Notes, fields, filled, line_of, scalar, scalars, values};
 use crate::condition::{self, Condition, Quantity};
 use crate::error::nearest;
-use crate::rule::Position;
+use crate::rule::{Expr, Position, Rule};
 use crate::yaml::{Entry, Kind, Node, Resolved};
 
 /// An item of a search: `field|modifier: values`.
@@ -43,6 +44,7 @@ pub(super) fn check(document: &Document<'_>, notes: &mut Notes<'_>) {
     let known = Known {
         fields: fields::fields_of(&source),
         event_ids: fields::event_ids(&source),
+        filled: filled::filled(&source),
     };
     for search in &searches {
         check_search(document, search, &known, notes);
@@ -276,9 +278,29 @@ fn items(document: &Document<'_>, entries: &[Entry], known: &Known, notes: &mut 
 struct Known {
     fields: Option<Vec<&'static str>>,
     event_ids: Option<&'static [i64]>,
+    /// What parsers fill, where that is all that there can be.
+    filled: Option<Vec<&'static str>>,
 }
 
 impl Known {
+    /// What a wrapper adds (containers, the journal) has a dot or begins with an underscore, and is not known here.
+    fn check_filled(&self, item: &Item<'_>, notes: &mut Notes<'_>) {
+        let Some(filled) = self.filled.as_ref().filter(|_| self.fields.is_none()) else {
+            return;
+        };
+        let may_be_added = item.field.contains('.') || item.field.starts_with('_');
+        if item.field.is_empty() || may_be_added || filled.contains(&item.field) {
+            return;
+        }
+        let meant = nearest(item.field, filled.iter().copied());
+        let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"));
+        let words = format!(
+            "no parser fills {:?} for events of this log source{hint}",
+            item.field
+        );
+        notes.add("CW253", item.position, words);
+    }
+
     fn check(&self, item: &Item<'_>, notes: &mut Notes<'_>) {
         if let Some(fields) = &self.fields
             && !item.field.is_empty()
@@ -315,6 +337,7 @@ impl Known {
                 }
             }
         }
+        self.check_filled(item, notes);
         if let Some(ids) = self.event_ids
             && item.field == "EventID"
             && item.modifiers.is_empty()
@@ -332,6 +355,29 @@ impl Known {
                 }
             }
         }
+    }
+}
+
+/// The fields of a rule after pipelines: where each was written is not known any more.
+pub(super) fn check_processed(rule: &Rule, notes: &mut Notes<'_>) {
+    let Some(known) = fields::fields_of(&rule.log_source) else {
+        return;
+    };
+    let mut unknown = BTreeSet::new();
+    rule.condition.walk(&mut |expr| {
+        if let Expr::Field(test) = expr
+            && !known.contains(&&*test.field)
+        {
+            unknown.insert(Arc::clone(&test.field));
+        }
+    });
+    for field in unknown {
+        let meant = nearest(&field, known.iter().copied());
+        let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"));
+        let words = format!(
+            "after the pipelines the rule asks for {field:?}, which events of its log source do not have{hint}"
+        );
+        notes.add("CW241", rule.meta.position, words);
     }
 }
 

@@ -4,13 +4,17 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use citywatch_parsers::LogSource;
+
 use super::RuleSet;
 use super::allowance::Allowance;
 use super::correlation::UnboundCorrelation;
 use super::document::Document;
+use super::draft::DraftRule;
 use super::filter::{Filter, Targets};
 use crate::correlation::{Alias, Correlation, Generate, RuleRef, RuleTarget};
 use crate::error::{ErrorKind, Problem, RuleError, nearest};
+use crate::processing::{self, Subject};
 use crate::rule::{Alerts, Meta, Position, Rule};
 
 /// Comparisons of names that all suggestions of one load may take: enough for dozens of typing errors among all
@@ -20,6 +24,8 @@ const COMPARISONS_MAX: usize = 200_000;
 /// Gathers documents and binds them at the end.
 pub(super) struct Binder<'a> {
     rules: Vec<Rule>,
+    /// The rules where pipelines are to change them: `rules` has what is known of each until then.
+    drafts: Vec<DraftRule>,
     correlations: Vec<UnboundCorrelation>,
     filters: Vec<Filter>,
     pub(super) problems: Vec<RuleError>,
@@ -40,6 +46,7 @@ impl<'a> Binder<'a> {
     pub(super) fn new(allowance: &'a Allowance<'a>) -> Self {
         Self {
             rules: Vec::new(),
+            drafts: Vec::new(),
             correlations: Vec::new(),
             filters: Vec::new(),
             problems: Vec::new(),
@@ -75,6 +82,10 @@ impl<'a> Binder<'a> {
         }
         match document {
             Document::Rule(rule) => self.rules.push(rule),
+            Document::Draft(draft) => {
+                self.rules.push(draft.outline());
+                self.drafts.push(*draft);
+            }
             Document::Correlation(correlation) => self.correlations.push(correlation),
             Document::Filter(filter) => self.filters.push(filter),
         }
@@ -84,6 +95,7 @@ impl<'a> Binder<'a> {
     /// Applies filters, resolves correlations, sorts problems.
     pub(super) fn finish(mut self) -> RuleSet {
         self.apply_filters();
+        self.apply_pipelines();
         let names = self.names();
         let order = self.sort_correlations(&names);
         let mut correlations: Vec<Arc<Correlation>> = Vec::new();
@@ -125,10 +137,12 @@ impl<'a> Binder<'a> {
             let mut problems = Vec::new();
             match &filter.rules {
                 Targets::Any => {
-                    let covered = self.rules.iter_mut();
+                    let covered: Vec<usize> = (0..self.rules.len())
+                        .filter(|&index| filter.covers(&self.rules[index].log_source))
+                        .collect();
                     let outcome = covered
-                        .filter(|rule| filter.covers(&rule.log_source))
-                        .try_for_each(|rule| filter.apply(rule, self.allowance));
+                        .into_iter()
+                        .try_for_each(|index| self.filter_one(filter, index));
                     // Said once, although it holds for each of the rules that are left.
                     problems.extend(
                         outcome
@@ -149,6 +163,77 @@ impl<'a> Binder<'a> {
         }
     }
 
+    fn filter_one(&mut self, filter: &Filter, index: usize) -> Result<(), ErrorKind> {
+        match self.drafts.get_mut(index) {
+            Some(draft) => {
+                filter.apply_to_draft(draft);
+                Ok(())
+            }
+            None => filter.apply(&mut self.rules[index], self.allowance),
+        }
+    }
+
+    /// Applies the pipelines to all rules, which become tests then, and to all correlations. What is refused is a
+    /// problem and left out.
+    fn apply_pipelines(&mut self) {
+        let pipelines = &self.allowance.options.pipelines;
+        if pipelines.is_empty() {
+            return;
+        }
+        self.rules.clear();
+        for mut draft in std::mem::take(&mut self.drafts) {
+            let left = self.allowance.left();
+            let outcome = processing::apply(pipelines, &mut Subject::Rule(&mut draft));
+            let meta = draft.meta.clone();
+            match outcome.and_then(|()| draft.lower(self.allowance)) {
+                Ok(rule) => self.rules.push(rule),
+                Err(problem) => {
+                    self.allowance.give_back(left);
+                    self.problems.push(error_of(&meta, problem));
+                }
+            }
+        }
+        let names = self.names();
+        let sources: Vec<Vec<LogSource<'static>>> = (0..self.correlations.len())
+            .map(|index| self.log_sources(index, &names))
+            .collect();
+        let correlations = std::mem::take(&mut self.correlations);
+        for (mut correlation, sources) in correlations.into_iter().zip(sources) {
+            let mut subject = Subject::Correlation(&mut correlation, sources);
+            match processing::apply(pipelines, &mut subject) {
+                Ok(()) => {
+                    super::draft::mark_processed(&mut correlation.meta, pipelines);
+                    self.correlations.push(correlation);
+                }
+                Err(problem) => self.problems.push(error_of(&correlation.meta, problem)),
+            }
+        }
+    }
+
+    /// The log sources of the rules to which a correlation refers, also by way of others.
+    fn log_sources(
+        &self,
+        index: usize,
+        names: &HashMap<Arc<str>, Found>,
+    ) -> Vec<LogSource<'static>> {
+        let mut seen = vec![false; self.correlations.len()];
+        let mut open = vec![index];
+        let mut sources = Vec::new();
+        while let Some(index) = open.pop() {
+            if std::mem::replace(&mut seen[index], true) {
+                continue;
+            }
+            for (name, _) in &self.correlations[index].rules {
+                match names.get(name) {
+                    Some(&Found::Rule(rule)) => sources.push(self.rules[rule].log_source.clone()),
+                    Some(&Found::Correlation(other)) => open.push(other),
+                    None => {}
+                }
+            }
+        }
+        sources
+    }
+
     /// Applies a filter to the rule that it calls `name`.
     fn filter_named(
         &mut self,
@@ -158,7 +243,7 @@ impl<'a> Binder<'a> {
     ) -> Result<(), ErrorKind> {
         match names.get(name) {
             Some(&Found::Rule(index)) if filter.covers(&self.rules[index].log_source) => {
-                filter.apply(&mut self.rules[index], self.allowance)
+                self.filter_one(filter, index)
             }
             Some(Found::Rule(_)) => Err(ErrorKind::FilterLogSource {
                 rule: name.to_owned(),

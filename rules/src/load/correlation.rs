@@ -1,5 +1,6 @@
 //! The `correlation` section (Sigma Correlation Rules Specification), before its references are resolved.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::keys::{Keys, choose};
@@ -7,6 +8,7 @@ use crate::condition::{self, Condition};
 use crate::correlation::{Bound, CorrelationKind, Generate, Order, RuleExpr};
 use crate::error::{ErrorKind, Problem, nearest};
 use crate::millionths::millionths_of_number;
+use crate::processing::Attribute;
 use crate::rule::{CompareOp, Meta, Number, Position};
 use crate::ways::ways;
 use crate::yaml::{Kind, Node, Resolved};
@@ -19,20 +21,24 @@ const ORDERED_RULES_MAX: usize = 32;
 const ORDERED_WORDS_MAX: usize = 16;
 
 /// A correlation whose rules are still names.
-pub(super) struct UnboundCorrelation {
-    pub(super) meta: Meta,
-    pub(super) kind: CorrelationKind,
+pub(crate) struct UnboundCorrelation {
+    pub(crate) meta: Meta,
+    pub(crate) kind: CorrelationKind,
     pub(super) rules: Vec<(Arc<str>, Position)>,
-    pub(super) group_by: Vec<Arc<str>>,
+    pub(crate) group_by: Vec<Arc<str>>,
     pub(super) timespan_us: i64,
-    pub(super) aliases: Vec<UnboundAlias>,
+    pub(crate) aliases: Vec<UnboundAlias>,
     pub(super) generate: Generate,
+    /// What the document says about itself, for pipelines.
+    pub(crate) attributes: Vec<(String, Attribute)>,
+    /// Ids of the pipelines' steps that were applied to it.
+    pub(crate) processed_by: BTreeSet<Arc<str>>,
 }
 
 /// An alias whose rules are still names.
-pub(super) struct UnboundAlias {
-    pub(super) name: Arc<str>,
-    pub(super) fields: Vec<(Arc<str>, Arc<str>, Position)>,
+pub(crate) struct UnboundAlias {
+    pub(crate) name: Arc<str>,
+    pub(crate) fields: Vec<(Arc<str>, Arc<str>, Position)>,
 }
 
 /// The types that are written.
@@ -139,6 +145,8 @@ pub(super) fn read(
         timespan_us: read_timespan(keys.need("timespan", KEYS)?)?,
         aliases: read_aliases(keys.get("aliases"))?,
         generate,
+        attributes: Vec::new(),
+        processed_by: BTreeSet::new(),
     })
 }
 

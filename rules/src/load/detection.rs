@@ -1,10 +1,11 @@
 //! The `detection` section: named searches and conditions (rules specification, "Detection").
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::allowance::Allowance;
+use super::draft::{Branch, Draft, DraftSearch, Link};
 use super::item::Item;
-use crate::condition::{self, Inliner};
 use crate::error::{ErrorKind, Problem};
 use crate::rule::{ConditionText, Expr, Search};
 use crate::yaml::{Entry, Kind, Node, Resolved};
@@ -13,6 +14,7 @@ use crate::yaml::{Entry, Kind, Node, Resolved};
 const SEARCHES_MAX: usize = 1_000;
 
 /// A detection once read.
+#[derive(Clone)]
 pub(super) struct Detection {
     pub(super) searches: Vec<Search>,
     pub(super) condition: Expr,
@@ -20,7 +22,7 @@ pub(super) struct Detection {
 }
 
 /// Reads the section of a rule.
-pub(super) fn read(node: &Node, allowance: &Allowance<'_>) -> Result<Detection, Problem> {
+pub(super) fn read(node: &Node, allowance: &Allowance<'_>) -> Result<Draft, Problem> {
     let entries = node.entries("detection")?;
     read_entries(entries, node, "detection", allowance)
 }
@@ -31,7 +33,7 @@ pub(super) fn read_entries(
     node: &Node,
     within: &'static str,
     allowance: &Allowance<'_>,
-) -> Result<Detection, Problem> {
+) -> Result<Draft, Problem> {
     let mut searches = Vec::new();
     let mut condition_node = None;
     for entry in entries {
@@ -54,9 +56,9 @@ pub(super) fn read_entries(
                     ErrorKind::Condition { reason },
                 ));
             }
-            name => searches.push(Search {
+            name => searches.push(DraftSearch {
                 name: Arc::from(name),
-                expr: read_search(&entry.value, allowance)?,
+                branch: read_search(&entry.value, allowance)?,
                 position: entry.position,
             }),
         }
@@ -79,85 +81,64 @@ pub(super) fn read_entries(
                 .to_owned();
         return Err(Problem::new(node.position, ErrorKind::Condition { reason }));
     }
-    // A list of conditions is linked with OR (rules specification, "Condition").
     let texts = condition_node.texts("condition")?;
-    let mut conditions = Vec::new();
-    let mut parts = Vec::new();
-    let mut inliner = Inliner::new(&searches);
-    for (text, position) in texts {
-        let condition = condition::parse(text, position)?;
-        let before = inliner.size();
-        parts.push(inliner.condition(&condition, position)?);
-        allowance
-            .take_parts(inliner.size() - before)
-            .map_err(|kind| Problem::new(position, kind))?;
-        conditions.push(ConditionText {
-            text: Arc::from(text),
-            position,
-        });
+    if texts.is_empty() {
+        return Err(condition_node.wrong("condition", "text or a list of texts"));
     }
-    let condition = match parts.len() {
-        0 => return Err(condition_node.wrong("condition", "text or a list of texts")),
-        1 => parts.remove(0),
-        _ => Expr::Or(parts),
-    };
-    Ok(Detection {
+    let conditions = texts.into_iter().map(|(text, position)| ConditionText {
+        text: Arc::from(text),
+        position,
+    });
+    Ok(Draft {
         searches,
-        condition,
-        conditions,
+        conditions: conditions.collect(),
     })
 }
 
 /// A search: a map (And), a list of maps (Or), a list of keywords (Or), or one keyword.
-fn read_search(node: &Node, allowance: &Allowance<'_>) -> Result<Expr, Problem> {
+fn read_search(node: &Node, allowance: &Allowance<'_>) -> Result<Branch, Problem> {
+    let keyword = |node| Item::keyword().draft(node, allowance).map(Branch::Item);
     match &node.kind {
         Kind::Map(entries) => read_map(entries, node, allowance),
         Kind::List(items) if items.is_empty() => {
             Err(node.wrong("a search", "a list of at least one value or map"))
         }
         Kind::List(items) => {
+            let is_scalar = |item: &Rc<Node>| matches!(item.kind, Kind::Scalar(_));
+            if items.iter().all(is_scalar) {
+                return keyword(node);
+            }
             let parts = items
                 .iter()
                 .map(|item| match &item.kind {
                     Kind::Map(entries) => read_map(entries, item, allowance),
-                    Kind::Scalar(_) => Item::keyword().lower(item, allowance),
+                    Kind::Scalar(_) => keyword(item),
                     Kind::List(_) => Err(item.wrong("an item of a search", "a value or a map")),
                 })
-                .collect::<Result<Vec<Expr>, Problem>>()?;
-            Ok(or(parts))
+                .collect::<Result<_, Problem>>()?;
+            Ok(Branch::Group(Link::Any, parts))
         }
         Kind::Scalar(scalar) if scalar.value == Resolved::Null => {
             Err(node.wrong("a search", "a map, or a list of values or maps"))
         }
-        Kind::Scalar(_) => Item::keyword().lower(node, allowance),
+        Kind::Scalar(_) => keyword(node),
     }
 }
 
-fn read_map(entries: &[Entry], node: &Node, allowance: &Allowance<'_>) -> Result<Expr, Problem> {
+pub(super) fn read_map(
+    entries: &[Entry],
+    node: &Node,
+    allowance: &Allowance<'_>,
+) -> Result<Branch, Problem> {
     if entries.is_empty() {
         return Err(node.wrong("a search", "a map with at least one field"));
     }
-    let parts = entries
-        .iter()
-        .map(|entry| Item::parse(&entry.key, entry.position)?.lower(&entry.value, allowance))
-        .collect::<Result<Vec<Expr>, Problem>>()?;
-    Ok(and(parts))
-}
-
-/// And of the parts; one part stands for itself.
-pub(super) fn and(mut parts: Vec<Expr>) -> Expr {
-    if parts.len() == 1 {
-        parts.remove(0)
-    } else {
-        Expr::And(parts)
-    }
-}
-
-/// Or of the parts; one part stands for itself.
-pub(super) fn or(mut parts: Vec<Expr>) -> Expr {
-    if parts.len() == 1 {
-        parts.remove(0)
-    } else {
-        Expr::Or(parts)
-    }
+    let items = entries.iter().map(|entry| {
+        let item = Item::parse(&entry.key, entry.position)?;
+        item.draft(&entry.value, allowance).map(Branch::Item)
+    });
+    Ok(Branch::Group(
+        Link::All,
+        items.collect::<Result<_, Problem>>()?,
+    ))
 }

@@ -1,15 +1,18 @@
 //! One YAML document: a rule, a correlation or a filter, before it is bound to the others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use citywatch_parsers::LogSource;
 
 use super::allowance::Allowance;
 use super::correlation::UnboundCorrelation;
+use super::draft::DraftRule;
 use super::filter::Filter;
 use super::keys::{Keys, choose};
 use super::{correlation, detection, filter};
 use crate::error::{ErrorKind, Problem, RuleError};
+use crate::processing::read_attributes;
 use crate::rule::{Alerts, Level, Meta, Rule, RuleId, Status};
 use crate::yaml;
 
@@ -51,6 +54,8 @@ const NEAR_KEYS: &[&str] = &[
 /// What a document is.
 pub(super) enum Document {
     Rule(Rule),
+    /// A rule that pipelines will change first.
+    Draft(Box<DraftRule>),
     Correlation(UnboundCorrelation),
     Filter(Filter),
 }
@@ -59,6 +64,7 @@ impl Document {
     pub(super) fn meta(&self) -> &Meta {
         match self {
             Self::Rule(rule) => &rule.meta,
+            Self::Draft(rule) => &rule.meta,
             Self::Correlation(correlation) => &correlation.meta,
             Self::Filter(filter) => &filter.meta,
         }
@@ -139,7 +145,11 @@ fn read_root(
     let document = match section.key.as_str() {
         "correlation" => {
             let generate = keys.get("generate");
-            Document::Correlation(correlation::read(meta, &section.value, generate)?)
+            let mut correlation = correlation::read(meta, &section.value, generate)?;
+            if !allowance.options.pipelines.is_empty() {
+                correlation.attributes = read_attributes(keys.entries);
+            }
+            Document::Correlation(correlation)
         }
         "filter" => {
             let log_source = read_log_source(keys.need("logsource", &known)?)?;
@@ -147,11 +157,23 @@ fn read_root(
         }
         _ => {
             let log_source = read_log_source(keys.need("logsource", &known)?)?;
-            let detection = detection::read(&section.value, allowance)?;
+            let draft = detection::read(&section.value, allowance)?;
             let fields = match keys.get("fields") {
                 Some(node) => texts(node, "fields")?,
                 None => Vec::new(),
             };
+            if !allowance.options.pipelines.is_empty() {
+                return Ok(Document::Draft(Box::new(DraftRule {
+                    meta,
+                    log_source,
+                    fields,
+                    own: draft,
+                    filters: Vec::new(),
+                    attributes: read_attributes(keys.entries),
+                    processed_by: BTreeSet::new(),
+                })));
+            }
+            let detection = draft.lower(allowance)?;
             Document::Rule(Rule {
                 meta,
                 log_source,
@@ -230,7 +252,7 @@ fn read_meta(
 }
 
 /// SHA-256 of the parts in a row, lower-case hexadecimal.
-pub(super) fn sha256_hex<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+pub(crate) fn sha256_hex<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     for part in parts {
         context.update(part);

@@ -6,6 +6,7 @@ use citywatch_parsers::LogSource;
 
 use super::allowance::Allowance;
 use super::detection::{self, Detection};
+use super::draft::{Draft, DraftRule};
 use crate::error::{ErrorKind, Problem};
 use crate::rule::{Expr, Meta, Position, Rule, Search};
 use crate::yaml::{Entry, Kind, Node};
@@ -15,10 +16,19 @@ pub(super) struct Filter {
     pub(super) meta: Meta,
     pub(super) log_source: LogSource<'static>,
     pub(super) rules: Targets,
-    pub(super) detection: Detection,
-    /// What it adds to a rule: tests and operators, and bytes of names.
-    parts: usize,
-    text_bytes: usize,
+    body: Body,
+}
+
+/// What a filter adds to a rule.
+enum Body {
+    Lowered {
+        detection: Detection,
+        /// Tests and operators, and bytes of names.
+        parts: usize,
+        text_bytes: usize,
+    },
+    /// Where pipelines come between.
+    Draft(Draft),
 }
 
 /// Which rules a filter is for.
@@ -62,7 +72,21 @@ pub(super) fn read(
         .filter(|entry| entry.key != "rules")
         .cloned()
         .collect();
-    let detection = detection::read_entries(&searches, node, "filter", allowance)?;
+    let draft = detection::read_entries(&searches, node, "filter", allowance)?;
+    let rules = if any {
+        Targets::Any
+    } else {
+        Targets::Named(names)
+    };
+    if !allowance.options.pipelines.is_empty() {
+        return Ok(Filter {
+            meta,
+            log_source,
+            rules,
+            body: Body::Draft(draft),
+        });
+    }
+    let detection = draft.lower(allowance)?;
     let exprs = detection.searches.iter().map(|search| &search.expr);
     let parts = exprs.chain([&detection.condition]).map(Expr::parts).sum();
     let searches = detection.searches.iter().map(|search| search.name.len());
@@ -70,14 +94,12 @@ pub(super) fn read(
     Ok(Filter {
         meta,
         log_source,
-        rules: if any {
-            Targets::Any
-        } else {
-            Targets::Named(names)
+        rules,
+        body: Body::Lowered {
+            detection,
+            parts,
+            text_bytes,
         },
-        detection,
-        parts,
-        text_bytes,
     })
 }
 
@@ -99,20 +121,44 @@ impl Filter {
         rule: &mut Rule,
         allowance: &Allowance<'_>,
     ) -> Result<(), ErrorKind> {
-        allowance.take_parts(self.parts)?;
-        allowance.take_text(self.text_bytes)?;
-        let own = std::mem::replace(&mut rule.condition, Expr::Const(true));
-        rule.condition = Expr::And(vec![own, self.detection.condition.clone()]);
-        rule.searches
-            .extend(self.detection.searches.iter().map(|search| Search {
-                name: Arc::from(format!("{}/{}", self.meta.title, search.name)),
-                expr: search.expr.clone(),
-                position: search.position,
-            }));
-        rule.conditions
-            .extend(self.detection.conditions.iter().cloned());
-        let hashes = [&rule.meta.content_hash, &self.meta.content_hash].map(|hash| hash.as_bytes());
-        rule.meta.content_hash = Arc::from(super::document::sha256_hex(hashes));
+        if let Body::Lowered {
+            detection,
+            parts,
+            text_bytes,
+        } = &self.body
+        {
+            allowance.take_parts(*parts)?;
+            allowance.take_text(*text_bytes)?;
+            join(rule, &self.meta.title, detection.clone());
+            self.mark(&mut rule.meta);
+        }
         Ok(())
     }
+
+    /// The same for a rule that pipelines will change first.
+    pub(super) fn apply_to_draft(&self, rule: &mut DraftRule) {
+        if let Body::Draft(draft) = &self.body {
+            let title = Arc::clone(&self.meta.title);
+            rule.filters.push((title, draft.clone()));
+            self.mark(&mut rule.meta);
+        }
+    }
+
+    /// Another version of the rule than without this filter.
+    fn mark(&self, meta: &mut Meta) {
+        let hashes = [&meta.content_hash, &self.meta.content_hash].map(|hash| hash.as_bytes());
+        meta.content_hash = Arc::from(super::document::sha256_hex(hashes));
+    }
+}
+
+/// The rule becomes `(rule) and (filter)`.
+pub(super) fn join(rule: &mut Rule, title: &str, filter: Detection) {
+    let own = std::mem::replace(&mut rule.condition, Expr::Const(true));
+    rule.condition = Expr::And(vec![own, filter.condition]);
+    let searches = filter.searches.into_iter().map(|search| Search {
+        name: Arc::from(format!("{title}/{}", search.name)),
+        ..search
+    });
+    rule.searches.extend(searches);
+    rule.conditions.extend(filter.conditions);
 }

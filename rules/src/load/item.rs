@@ -1,18 +1,16 @@
-//! Items of a search: a field with its modifiers and values becomes tests (modifiers specification).
+//! Items of a search: a field with its modifiers and values (modifiers specification).
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::allowance::Allowance;
-use super::detection::{and, or};
+use super::draft::{DraftItem, Extent, Link, Placeholders, RegexValue, Value};
 use super::modifiers::{MODIFIERS, Modifier, RegexFlag};
-use super::values::{Template, expand_regex};
+use super::values::Template;
 use crate::error::{ErrorKind, Problem, nearest};
-use crate::pcre::{self, Flag, Flags};
-use crate::rule::{
-    Case, CidrBlock, CompareOp, Expr, FieldRef, FieldTest, Number, Position, Presence, Relation,
-    Test, TimePart,
-};
+use crate::pcre::{Flag, Flags};
+use crate::rule::{Case, CidrBlock, CompareOp, Number, Position, Presence, Relation, TimePart};
 use crate::yaml::{Kind, Node, Resolved, Scalar};
 
 /// Patterns that one item may stand for where that is more than it has values.
@@ -108,78 +106,72 @@ impl Item {
         }
     }
 
-    /// The expression for this item with these values.
-    pub(super) fn lower(&self, node: &Node, allowance: &Allowance<'_>) -> Result<Expr, Problem> {
+    /// The item with these values, modifiers applied.
+    pub(super) fn draft(
+        &self,
+        node: &Node,
+        allowance: &Allowance<'_>,
+    ) -> Result<DraftItem, Problem> {
         let operator = self.operator()?;
-        let values: Vec<&Node> = match &node.kind {
+        let nodes: &[Rc<Node>] = match &node.kind {
             Kind::List(items) if items.is_empty() => {
                 return Err(node.wrong("the value", "a value or a list of at least one"));
             }
-            Kind::List(items) => items.iter().map(|item| &**item).collect(),
-            _ => vec![node],
+            Kind::List(items) => items,
+            _ => &[],
         };
         let all = self.has(Modifier::All);
-        if all && values.len() < 2 && !self.has(Modifier::Expand) {
+        if all && nodes.len() < 2 && !self.has(Modifier::Expand) {
             // Modifiers specification: "Single item values are not allowed to have an `all` modifier".
             return Err(self.misused("all", "needs a list of two values or more; remove it"));
         }
-        let values_count = values.len();
-        let mut patterns = 0;
-        let mut parts = Vec::new();
-        for value in values {
-            let in_list = matches!(node.kind, Kind::List(_));
-            let scalar = match &value.kind {
-                Kind::Scalar(scalar) if scalar.value == Resolved::Null && in_list => {
-                    let reason = "null cannot be part of a list (rules specification, \"Special Field Values\"); \
-                                  write a search of its own and join the two in the condition";
-                    let kind = ErrorKind::Value {
-                        value: scalar.text.clone(),
-                        reason: reason.to_owned(),
-                    };
-                    return Err(Problem::new(value.position, kind));
-                }
-                Kind::Scalar(scalar) => scalar,
-                _ => return Err(value.wrong("the value", "a single value or a list of them")),
-            };
-            let tests = self
-                .tests(operator, scalar, allowance)
-                .map_err(|kind| Problem::new(value.position, kind))?;
-            patterns += tests.len();
-            allowance
-                .take_parts(tests.len())
-                .map_err(|kind| Problem::new(value.position, kind))?;
-            // A list may be as long as its author wrote it: it is what is made of it that grows.
-            if patterns > values_count.max(PATTERNS_MAX) {
-                let kind = ErrorKind::TooManyPatterns {
-                    patterns,
-                    patterns_max: PATTERNS_MAX,
+        let is_plain_keyword = self.field.is_none() && self.modifiers.is_empty();
+        let mut values = Vec::with_capacity(nodes.len().max(1));
+        if nodes.is_empty() {
+            values.push((self.value(operator, node, allowance)?, node.position));
+        }
+        for value in nodes {
+            if let Kind::Scalar(scalar) = &value.kind
+                && scalar.value == Resolved::Null
+                && !is_plain_keyword
+            {
+                let reason = "null cannot be part of a list (rules specification, \"Special Field Values\"); \
+                              write a search of its own and join the two in the condition";
+                let kind = ErrorKind::Value {
+                    value: scalar.text.clone(),
+                    reason: reason.to_owned(),
                 };
                 return Err(Problem::new(value.position, kind));
             }
-            let tests = tests.into_iter().map(|test| self.test(test));
-            // Without `all` everything is one Or; with it, each value's patterns are an Or of their own.
-            if all {
-                parts.push(or(tests.collect()))
-            } else {
-                parts.extend(tests)
-            }
+            values.push((self.value(operator, value, allowance)?, value.position));
         }
-        let expr = if all { and(parts) } else { or(parts) };
-        Ok(if self.has(Modifier::Neq) {
-            Expr::Not(Box::new(expr))
-        } else {
-            expr
+        Ok(DraftItem {
+            field: self.field.clone(),
+            values,
+            link: if all { Link::All } else { Link::Any },
+            negated: self.has(Modifier::Neq),
+            case: self.case(),
+            position: if is_plain_keyword {
+                node.position
+            } else {
+                self.position
+            },
+            processed_by: Vec::new(),
         })
     }
 
-    fn test(&self, test: Test) -> Expr {
-        match &self.field {
-            Some(field) => Expr::Field(FieldTest {
-                field: Arc::clone(field),
-                test,
-            }),
-            None => Expr::Keyword(test),
-        }
+    /// A value once the modifiers are applied.
+    fn value(
+        &self,
+        operator: Operator,
+        node: &Node,
+        allowance: &Allowance<'_>,
+    ) -> Result<Value, Problem> {
+        let Kind::Scalar(scalar) = &node.kind else {
+            return Err(node.wrong("the value", "a single value or a list of them"));
+        };
+        self.scalar(operator, scalar, allowance)
+            .map_err(|kind| Problem::new(node.position, kind))
     }
 
     fn misused(&self, modifier: &'static str, reason: &str) -> Problem {
@@ -291,39 +283,37 @@ impl Item {
         Ok(())
     }
 
-    /// The tests for one value: any of them.
-    fn tests(
+    fn scalar(
         &self,
         operator: Operator,
         scalar: &Scalar,
         allowance: &Allowance<'_>,
-    ) -> Result<Vec<Test>, ErrorKind> {
-        match operator {
-            Operator::Text => self.text_tests(scalar, allowance),
-            Operator::Regex(flags) => {
-                let text = not_null(scalar, "a regular expression")?;
-                let regex = |source: &String| {
-                    let (pattern, bytes) = pcre::translate(source, flags)?;
-                    allowance.take_regex(bytes)?;
-                    Ok(Test::Regex(pattern))
-                };
-                let sources = self.sources(text, allowance)?;
-                sources.iter().map(regex).collect()
-            }
-            Operator::Cidr => {
-                let text = not_null(scalar, "a network such as 10.0.0.0/8")?;
-                let sources = self.sources(text, allowance)?;
-                let network = |source: &String| Ok(Test::Cidr(parse_cidr(source)?));
-                sources.iter().map(network).collect()
-            }
-            Operator::Exists => match (scalar.value, scalar.text.to_lowercase().as_str()) {
-                (Resolved::Bool(true), _) | (_, "yes") => Ok(vec![Test::Exists(Presence::Present)]),
-                (Resolved::Bool(false), _) | (_, "no") => Ok(vec![Test::Exists(Presence::Absent)]),
-                _ => Err(value_error(scalar, "exists takes true or false")),
+    ) -> Result<Value, ErrorKind> {
+        let placeholders = if self.has(Modifier::Expand) {
+            Placeholders::Written
+        } else {
+            Placeholders::None
+        };
+        Ok(match operator {
+            Operator::Text => self.text_value(scalar, allowance)?,
+            Operator::Regex(flags) => Value::Regex(RegexValue {
+                source: not_null(scalar, "a regular expression")?.to_owned(),
+                flags,
+                placeholders,
+                extent: Extent::Anywhere,
+            }),
+            Operator::Cidr => Value::Cidr {
+                text: not_null(scalar, "a network such as 10.0.0.0/8")?.to_owned(),
+                placeholders,
             },
-            Operator::FieldRef => {
-                let field = Arc::from(not_null(scalar, "the name of a field")?);
-                let relation = if self.has(Modifier::Contains) {
+            Operator::Exists => match (scalar.value, scalar.text.to_lowercase().as_str()) {
+                (Resolved::Bool(true), _) | (_, "yes") => Value::Exists(Presence::Present),
+                (Resolved::Bool(false), _) | (_, "no") => Value::Exists(Presence::Absent),
+                _ => return Err(value_error(scalar, "exists takes true or false")),
+            },
+            Operator::FieldRef => Value::FieldRef {
+                field: Arc::from(not_null(scalar, "the name of a field")?),
+                relation: if self.has(Modifier::Contains) {
                     Relation::Contains
                 } else if self.has(Modifier::StartsWith) {
                     Relation::StartsWith
@@ -331,39 +321,21 @@ impl Item {
                     Relation::EndsWith
                 } else {
                     Relation::Equals
-                };
-                Ok(vec![Test::FieldRef(FieldRef {
-                    field,
-                    relation,
-                    case: self.case(),
-                })])
-            }
-            Operator::Compare(op) => Ok(vec![Test::Compare {
+                },
+            },
+            Operator::Compare(op) => Value::Compare {
                 op,
                 number: number(scalar)?,
-            }]),
+            },
             Operator::Time(part, op) => {
                 let number = number(scalar)?;
                 check_time_part(part, number, scalar)?;
-                Ok(vec![Test::TimePart { part, op, number }])
+                Value::Time { part, op, number }
             }
-        }
+        })
     }
 
-    /// The value of an operator that takes no wildcards: with `expand`, one for each value of its placeholders.
-    fn sources(&self, text: &str, allowance: &Allowance<'_>) -> Result<Vec<String>, ErrorKind> {
-        if self.has(Modifier::Expand) {
-            expand_regex(text, allowance.options)
-        } else {
-            Ok(vec![text.to_owned()])
-        }
-    }
-
-    fn text_tests(
-        &self,
-        scalar: &Scalar,
-        allowance: &Allowance<'_>,
-    ) -> Result<Vec<Test>, ErrorKind> {
+    fn text_value(&self, scalar: &Scalar, allowance: &Allowance<'_>) -> Result<Value, ErrorKind> {
         let is_text_only = |modifier: &Modifier| {
             matches!(
                 modifier,
@@ -373,7 +345,6 @@ impl Item {
         let shaped = [Modifier::Contains, Modifier::StartsWith, Modifier::EndsWith]
             .iter()
             .any(|&m| self.has(m));
-        let keyword = self.field.is_none();
         let text_only = self
             .modifiers
             .iter()
@@ -387,51 +358,48 @@ impl Item {
             );
             return Err(ErrorKind::Modifier { modifier, reason });
         }
-        match scalar.value {
-            Resolved::Null if keyword => Err(value_error(
-                scalar,
-                "null cannot be searched for; write a text",
-            )),
-            Resolved::Null if shaped => Err(value_error(
-                scalar,
-                "null has no text to compare; remove the modifiers",
-            )),
-            Resolved::Null => Ok(vec![Test::Null]),
-            Resolved::Bool(value) if !shaped && !keyword => Ok(vec![Test::Bool(value)]),
-            Resolved::Number(number) if !shaped && !keyword => {
-                let mut tests = vec![Test::Number(number)];
-                if scalar.text.starts_with("0x") || scalar.text.starts_with("0o") {
-                    // YAML reads 0x10 as 16, but logs carry it as text more often than not.
-                    tests.push(Test::Text(
-                        Template::parse(&scalar.text).pattern(self.case())?,
-                    ));
-                }
-                Ok(tests)
+        let text = || scalar.text.clone();
+        Ok(match scalar.value {
+            Resolved::Null if self.field.is_none() => {
+                let reason = "null cannot be searched for; write a text";
+                return Err(value_error(scalar, reason));
             }
-            _ => self
-                .templates(&scalar.text, allowance)?
-                .into_iter()
-                .map(|template| {
-                    let template = if keyword {
-                        template.any_before().any_behind()
-                    } else {
-                        template
-                    };
-                    Ok(Test::Text(template.pattern(self.case())?))
-                })
-                .collect(),
-        }
+            Resolved::Null if shaped => {
+                let reason = "null has no text to compare; remove the modifiers";
+                return Err(value_error(scalar, reason));
+            }
+            Resolved::Null => Value::Null,
+            Resolved::Bool(value) if !shaped => Value::Bool {
+                value,
+                text: text(),
+            },
+            Resolved::Number(number) if !shaped => Value::Number {
+                number,
+                text: text(),
+            },
+            _ => self.templates(&scalar.text, allowance)?,
+        })
     }
 
-    /// The value after its modifiers, in their order.
-    fn templates(&self, text: &str, allowance: &Allowance<'_>) -> Result<Vec<Template>, ErrorKind> {
-        let mut templates = if self.has(Modifier::Expand) {
-            Template::expand(text, allowance.options)?
-        } else {
-            vec![Template::parse(text)]
+    /// The value after its modifiers, in their order. Placeholders stay, for pipelines to fill, unless an encoding
+    /// needs their values.
+    fn templates(&self, text: &str, allowance: &Allowance<'_>) -> Result<Value, ErrorKind> {
+        let is_encoding = |&(_, modifier): &(_, Modifier)| {
+            matches!(
+                modifier,
+                Modifier::Windash | Modifier::Base64 | Modifier::Base64Offset | Modifier::Utf16(_)
+            )
         };
+        let mut templates = if !self.has(Modifier::Expand) {
+            vec![Template::parse(text)]
+        } else if self.modifiers.iter().any(is_encoding) {
+            Template::with_placeholders(text).expanded(allowance.options)?
+        } else {
+            vec![Template::with_placeholders(text)]
+        };
+        let mut is_one = templates.len() == 1;
         for &(_, modifier) in &self.modifiers {
-            let mut next = Vec::new();
+            let mut next = Vec::with_capacity(templates.len());
             for template in templates {
                 match modifier {
                     Modifier::Contains => next.push(template.any_before().any_behind()),
@@ -450,10 +418,17 @@ impl Item {
                     });
                 }
             }
+            is_one &= !matches!(modifier, Modifier::Windash | Modifier::Base64Offset);
             templates = next;
         }
         allowance.take_text(templates.iter().map(Template::bytes).sum())?;
-        Ok(templates)
+        Ok(match templates.pop() {
+            Some(template) if is_one => Value::Text(template),
+            last => {
+                templates.extend(last);
+                Value::Expansion(templates.into_iter().map(Value::Text).collect())
+            }
+        })
     }
 }
 
@@ -527,7 +502,7 @@ fn check_time_part(part: TimePart, number: Number, scalar: &Scalar) -> Result<()
     }
 }
 
-fn parse_cidr(text: &str) -> Result<CidrBlock, ErrorKind> {
+pub(super) fn parse_cidr(text: &str) -> Result<CidrBlock, ErrorKind> {
     let problem = |reason: String| ErrorKind::Value {
         value: text.to_owned(),
         reason,

@@ -5,14 +5,14 @@ use crate::rule::Position;
 use crate::yaml::{Entry, Node};
 
 /// A map whose keys are known by name.
-pub(super) struct Keys<'a> {
-    pub(super) entries: &'a [Entry],
-    pub(super) position: Position,
-    pub(super) within: &'static str,
+pub(crate) struct Keys<'a> {
+    pub(crate) entries: &'a [Entry],
+    pub(crate) position: Position,
+    pub(crate) within: &'static str,
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn of(node: &'a Node, within: &'static str) -> Result<Self, Problem> {
+    pub(crate) fn of(node: &'a Node, within: &'static str) -> Result<Self, Problem> {
         Ok(Self {
             entries: node.entries(within)?,
             position: node.position,
@@ -20,7 +20,7 @@ impl<'a> Keys<'a> {
         })
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         self.entries
             .iter()
             .find(|entry| entry.key == key)
@@ -28,7 +28,7 @@ impl<'a> Keys<'a> {
     }
 
     /// The value of a mandatory key; `known` are the keys that are not typing errors of it.
-    pub(super) fn need(&self, key: &'static str, known: &[&str]) -> Result<&'a Node, Problem> {
+    pub(crate) fn need(&self, key: &'static str, known: &[&str]) -> Result<&'a Node, Problem> {
         self.get(key).ok_or_else(|| {
             let others = self
                 .entries
@@ -64,7 +64,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Refuses every key that is not known.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), Problem> {
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Problem> {
         match self
             .entries
             .iter()
@@ -77,7 +77,7 @@ impl<'a> Keys<'a> {
 
     /// Refuses unknown keys that can only be a typing error: one letter from a key that is not there. Where
     /// the specification allows keys of one's own, all others are those (`note` is no misspelt `name`).
-    pub(super) fn no_misspelt(&self, known: &[&str], near: &[&str]) -> Result<(), Problem> {
+    pub(crate) fn no_misspelt(&self, known: &[&str], near: &[&str]) -> Result<(), Problem> {
         for entry in self
             .entries
             .iter()
@@ -105,7 +105,7 @@ impl<'a> Keys<'a> {
 }
 
 /// The value that a text names in a table.
-pub(super) fn choose<T: Copy>(
+pub(crate) fn choose<T: Copy>(
     node: &Node,
     what: &'static str,
     table: &[(&str, T)],

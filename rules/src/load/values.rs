@@ -12,15 +12,17 @@ use crate::rule::{Case, TextPart, TextPattern};
 
 /// A part of a value. Literals are bytes, since UTF-16 between two modifiers is no text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Literal(Vec<u8>),
     One,
     Any,
+    /// `%name%` behind `expand`, until it has values.
+    Placeholder(Arc<str>),
 }
 
 /// A value as the modifiers change it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Template {
+pub(crate) struct Template {
     pieces: Vec<Piece>,
 }
 
@@ -43,7 +45,7 @@ const DASHES: [char; 5] = ['-', '/', '–', '—', '―'];
 impl Template {
     /// Reads wildcards and escapes: `\*`, `\?` and `\\` stand for the second character, any other
     /// backslash for itself (rules specification, "Escape Character").
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut template = Self::default();
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
@@ -60,27 +62,54 @@ impl Template {
         template
     }
 
-    /// The same for a value with `expand`: `%name%` stands for each value of the placeholder, `\%`
-    /// for a percent sign (rules specification, "Placeholders").
-    pub(super) fn expand(text: &str, options: &LoadOptions) -> Result<Vec<Self>, ErrorKind> {
-        let mut templates = vec![Self::default()];
+    /// The same for a value with `expand`: `%name%` is a placeholder, `\%` a percent sign (rules specification,
+    /// "Placeholders").
+    pub(crate) fn with_placeholders(text: &str) -> Self {
+        let mut pieces = Vec::new();
         for part in split_placeholders(text) {
-            let choices: Vec<Self> = match part {
-                Part::Text(text) => vec![Self::parse(&text)],
-                Part::Percent => vec![Self {
-                    pieces: vec![Piece::Literal(b"%".to_vec())],
-                }],
-                Part::Placeholder(name) => placeholder(name, options)?
-                    .iter()
-                    .map(|value| Self::parse(value))
-                    .collect(),
+            match part {
+                Part::Text(text) => pieces.extend(Self::parse(&text).pieces),
+                Part::Percent => pieces.push(Piece::Literal(b"%".to_vec())),
+                Part::Placeholder(name) => pieces.push(Piece::Placeholder(Arc::from(name))),
+            }
+        }
+        Self { pieces }.joined()
+    }
+
+    /// Whether a placeholder still lacks its values.
+    pub(crate) fn has_placeholder(&self) -> bool {
+        let is_placeholder = |piece: &Piece| matches!(piece, Piece::Placeholder(_));
+        self.pieces.iter().any(is_placeholder)
+    }
+
+    /// A template for each value of the placeholders in it, of each with each of the others.
+    pub(super) fn expanded(self, options: &LoadOptions) -> Result<Vec<Self>, ErrorKind> {
+        self.replaced(|name| {
+            let values = placeholder(name, options)?;
+            Ok(values.iter().map(|value| Self::parse(value)).collect())
+        })
+    }
+
+    /// The same with what `choices` says about each placeholder.
+    pub(crate) fn replaced<E: From<ErrorKind>>(
+        self,
+        choices: impl Fn(&str) -> Result<Vec<Self>, E>,
+    ) -> Result<Vec<Self>, E> {
+        let mut templates = vec![Self::default()];
+        for piece in self.pieces {
+            let Piece::Placeholder(name) = &piece else {
+                templates
+                    .iter_mut()
+                    .for_each(|template| template.pieces.push(piece.clone()));
+                continue;
             };
+            let choices = choices(name)?;
             let patterns = templates.len().saturating_mul(choices.len());
             if patterns > PATTERNS_MAX {
-                return Err(ErrorKind::TooManyPatterns {
+                return Err(E::from(ErrorKind::TooManyPatterns {
                     patterns,
                     patterns_max: PATTERNS_MAX,
-                });
+                }));
             }
             let old: usize = templates.iter().map(Self::bytes).sum();
             let new: usize = choices.iter().map(Self::bytes).sum();
@@ -97,11 +126,61 @@ impl Template {
         Ok(templates.into_iter().map(Self::joined).collect())
     }
 
+    /// Its text as pySigma's pipelines see it: wildcards as they are written, the characters `*` and `?` behind a
+    /// backslash, other backslashes single, placeholders between percent signs.
+    pub(crate) fn plain(&self) -> String {
+        let mut plain = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Any => plain.push('*'),
+                Piece::One => plain.push('?'),
+                Piece::Placeholder(name) => plain.extend(["%", name, "%"]),
+                Piece::Literal(bytes) => {
+                    for c in String::from_utf8_lossy(bytes).chars() {
+                        if matches!(c, '*' | '?') {
+                            plain.push('\\');
+                        }
+                        plain.push(c);
+                    }
+                }
+            }
+        }
+        plain
+    }
+
+    /// Whether there is a wildcard in it.
+    pub(crate) fn has_wildcard(&self) -> bool {
+        let is_wildcard = |piece: &Piece| matches!(piece, Piece::Any | Piece::One);
+        self.pieces.iter().any(is_wildcard)
+    }
+
+    /// The same with each literal changed; what is no text (UTF-16 of letters beyond ASCII) stays.
+    pub(crate) fn map_literals(&self, change: impl Fn(&str) -> Vec<Piece>) -> Self {
+        let pieces = self.pieces.iter().flat_map(|piece| match piece {
+            Piece::Literal(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => change(text),
+                Err(_) => vec![piece.clone()],
+            },
+            _ => vec![piece.clone()],
+        });
+        Self::of(pieces.collect())
+    }
+
+    /// Of these pieces.
+    pub(crate) fn of(pieces: Vec<Piece>) -> Self {
+        Self { pieces }.joined()
+    }
+
+    /// Its pieces.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
     /// Bytes of its literals.
     pub(super) fn bytes(&self) -> usize {
         let literals = self.pieces.iter().map(|piece| match piece {
             Piece::Literal(bytes) => bytes.len(),
-            Piece::One | Piece::Any => 0,
+            Piece::One | Piece::Any | Piece::Placeholder(_) => 0,
         });
         literals.sum()
     }
@@ -128,14 +207,18 @@ impl Template {
     }
 
     /// `contains`, `endswith`: anything may come before.
-    pub(super) fn any_before(mut self) -> Self {
-        self.pieces.insert(0, Piece::Any);
+    pub(crate) fn any_before(mut self) -> Self {
+        if self.pieces.first() != Some(&Piece::Any) {
+            self.pieces.insert(0, Piece::Any);
+        }
         self
     }
 
     /// `contains`, `startswith`: anything may come behind.
-    pub(super) fn any_behind(mut self) -> Self {
-        self.pieces.push(Piece::Any);
+    pub(crate) fn any_behind(mut self) -> Self {
+        if self.pieces.last() != Some(&Piece::Any) {
+            self.pieces.push(Piece::Any);
+        }
         self
     }
 
@@ -262,6 +345,11 @@ impl Template {
             parts.push(match piece {
                 Piece::One => TextPart::One,
                 Piece::Any => TextPart::Any,
+                Piece::Placeholder(name) => {
+                    return Err(ErrorKind::Placeholder {
+                        placeholder: name.to_string(),
+                    });
+                }
                 Piece::Literal(bytes) => {
                     // The byte order mark of utf16 is the character U+FEFF in text.
                     let (mark, rest) = match bytes.strip_prefix(&[0xFF, 0xFE]) {
@@ -327,6 +415,33 @@ pub(super) fn expand_regex(text: &str, options: &LoadOptions) -> Result<Vec<Stri
     Ok(texts)
 }
 
+/// The texts that a text with placeholders becomes where `values` knows some of them; the others stay as written.
+pub(crate) fn replace_in_text(
+    text: &str,
+    values: impl Fn(&str) -> Result<Option<Vec<String>>, ErrorKind>,
+) -> Result<Vec<String>, ErrorKind> {
+    let mut texts = vec![String::new()];
+    for part in split_placeholders(text) {
+        let choices = match part {
+            Part::Text(text) => vec![text],
+            Part::Percent => vec!["\\%".to_owned()],
+            Part::Placeholder(name) => values(name)?.unwrap_or_else(|| vec![format!("%{name}%")]),
+        };
+        let patterns = texts.len().saturating_mul(choices.len());
+        if patterns > PATTERNS_MAX {
+            return Err(ErrorKind::TooManyPatterns {
+                patterns,
+                patterns_max: PATTERNS_MAX,
+            });
+        }
+        texts = texts
+            .iter()
+            .flat_map(|before| choices.iter().map(move |after| format!("{before}{after}")))
+            .collect();
+    }
+    Ok(texts)
+}
+
 fn placeholder<'a>(name: &str, options: &'a LoadOptions) -> Result<&'a [String], ErrorKind> {
     match options.placeholders.get(name) {
         Some(values) if !values.is_empty() => Ok(values),
@@ -357,7 +472,10 @@ fn split_placeholders(text: &str) -> Vec<Part<'_>> {
             .map(|(name, _)| name);
         let part = match name {
             Some(name)
-                if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_') =>
+                if !name.is_empty()
+                    && name
+                        .chars()
+                        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) =>
             {
                 rest = &after[name.len() + 1..];
                 Part::Placeholder(name)

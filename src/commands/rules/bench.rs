@@ -16,6 +16,7 @@ use super::blocks::{Block, Sink, Stopped};
 use super::inputs::{InputFormat, Inputs};
 use super::loaded::load;
 use super::style::{Style, printable};
+use crate::rule_pipelines::PipelineArgs;
 
 /// Options of `citywatch rules bench`.
 #[derive(Debug, Args)]
@@ -41,6 +42,8 @@ pub struct BenchArgs {
     /// Configuration: placeholders, time zone, your own formats
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
     /// Files of records, directories, .gz, .zip, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -120,7 +123,7 @@ impl Sink for Measuring {
 
 /// Runs it.
 pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
-    let loaded = load(&args.rules, args.config.as_deref())?;
+    let loaded = load(&args.rules, args.config.as_deref(), &args.pipelines)?;
     let format = InputFormat::of_name(&args.format, &loaded.context.definitions)?;
     let compiled = Arc::new(Compiled::new(&loaded.set.rules, LogSourceMode::Strict)?);
     let mut measuring = Measuring {

@@ -3,7 +3,6 @@
 mod fixing;
 mod show;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -18,6 +17,7 @@ pub(super) use fixing::replace;
 use crate::config::Config;
 use crate::report::UsageError;
 use crate::rule_files;
+use crate::rule_pipelines::PipelineArgs;
 
 /// Options of `citywatch rules check`.
 #[derive(Debug, Args)]
@@ -51,6 +51,8 @@ pub struct CheckArgs {
     /// Configuration: values of placeholders in rules ([engine.placeholders])
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
     /// Values of placeholders in rules, instead of those of the configuration: a YAML or TOML file of names with values
     #[arg(long, value_name = "FILE")]
     placeholders: Option<PathBuf>,
@@ -111,10 +113,14 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.placeholders {
         placeholders.extend(crate::placeholders::read(path)?);
     }
-    let mut checked = check_all(args, &placeholders)?;
+    let load = LoadOptions {
+        placeholders,
+        pipelines: args.pipelines.read(&config.engine.pipelines)?,
+    };
+    let mut checked = check_all(args, &load)?;
     if args.fix {
         let fixed = fixing::fix(&checked)?;
-        checked = check_all(args, &placeholders)?;
+        checked = check_all(args, &load)?;
         eprintln!(
             "citywatch: {} places in {} files put right",
             fixed.places, fixed.files
@@ -128,17 +134,12 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn check_all(
-    args: &CheckArgs,
-    placeholders: &BTreeMap<String, Vec<String>>,
-) -> anyhow::Result<Checked> {
+fn check_all(args: &CheckArgs, load: &LoadOptions) -> anyhow::Result<Checked> {
     let begun = Instant::now();
     let listed = rule_files::list(&args.paths)?;
     let (sources, unreadable) = rule_files::read_files(&listed.rules);
     let options = CheckOptions {
-        load: LoadOptions {
-            placeholders: placeholders.clone(),
-        },
+        load: load.clone(),
         today: Some(jiff::Zoned::now().date().to_string()),
         least: match args.level {
             Level::Info => Severity::Info,

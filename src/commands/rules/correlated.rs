@@ -28,6 +28,15 @@ pub struct Wanted {
     fields: FieldNames,
 }
 
+/// What tells an event from all others that are correlated.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// Its id.
+    pub id: EventId,
+    /// Its place among all that is read; what [`Correlated`] tells as file and record.
+    pub place: u64,
+}
+
 /// A match of a rule that a correlation refers to.
 #[derive(Debug)]
 pub struct Gathered {
@@ -65,9 +74,25 @@ impl Wanted {
         source: &Source,
         gathered: &mut Vec<Gathered>,
     ) {
+        let position = event.record.position;
+        let identity = || Identity {
+            id: EventId::of("eval", &source.name, position, event.sub_index),
+            place: source.index << RECORD_BITS | position,
+        };
+        self.gather_as(event, hits, identity, gathered);
+    }
+
+    /// The same of an event with an identity of its own.
+    pub fn gather_as(
+        &self,
+        event: &Event<'_>,
+        hits: &[RuleHit],
+        identity: impl Fn() -> Identity,
+        gathered: &mut Vec<Gathered>,
+    ) {
         let mut snapshot = None;
         for hit in hits.iter().filter(|hit| self.wants(hit.rule)) {
-            let event = snapshot.get_or_insert_with(|| Arc::new(self.snapshot(event, source)));
+            let event = snapshot.get_or_insert_with(|| Arc::new(self.snapshot(event, identity())));
             gathered.push(Gathered {
                 rule: hit.rule,
                 event: Arc::clone(event),
@@ -75,16 +100,15 @@ impl Wanted {
         }
     }
 
-    /// Only what correlations read, and as position the place among all files.
-    fn snapshot(&self, event: &Event<'_>, source: &Source) -> EventSnapshot {
-        let position = event.record.position;
+    /// Only what correlations read, and as position the place among all that is read.
+    fn snapshot(&self, event: &Event<'_>, identity: Identity) -> EventSnapshot {
         let fields = event.fields.iter();
         EventSnapshot {
-            id: EventId::of("eval", &source.name, position, event.sub_index),
+            id: identity.id,
             record: RecordId {
                 agent: AgentId::default(),
                 stream: StreamId::default(),
-                position: source.index << RECORD_BITS | position,
+                position: identity.place,
             },
             unit: event.record.origin.unit.clone(),
             event_time: event.event_time,

@@ -18,6 +18,7 @@ use super::correlated::{Correlating, Wanted};
 use super::inputs::{InputFormat, Inputs};
 use super::loaded::load;
 use super::style::{Style, printable};
+use crate::rule_pipelines::PipelineArgs;
 
 /// Options of `citywatch rules diff`.
 #[derive(Debug, Args)]
@@ -44,6 +45,8 @@ pub struct DiffArgs {
     /// Configuration: placeholders, time zone, your own formats
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
     /// Files of records, directories, .gz, .zip, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -211,8 +214,8 @@ impl Comparing {
 
 /// Runs it.
 pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
-    let old = load(&args.old, args.config.as_deref())?;
-    let new = load(&args.new, args.config.as_deref())?;
+    let old = load(&args.old, args.config.as_deref(), &args.pipelines)?;
+    let new = load(&args.new, args.config.as_deref(), &args.pipelines)?;
     let format = InputFormat::of_name(&args.format, &new.context.definitions)?;
     let is_missing = |path: &&PathBuf| path.as_os_str() != "-" && !path.exists();
     if let Some(path) = args.files.iter().find(is_missing) {

@@ -28,6 +28,7 @@ use super::lines::{Output, Place, PlaceText, RuleLine, TimeText};
 use crate::config::Config;
 use crate::definition_files;
 use crate::report::{UsageError, say};
+use crate::rule_pipelines::PipelineArgs;
 
 /// Options of `citywatch rules eval`.
 #[derive(Debug, Args)]
@@ -48,6 +49,8 @@ pub struct EvalArgs {
     /// Configuration: values of placeholders in rules ([engine.placeholders]), time zone, your own formats ([parsers])
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
     /// Values of placeholders in rules, instead of those of the configuration: a YAML or TOML file of names with values
     #[arg(long, value_name = "FILE")]
     placeholders: Option<PathBuf>,
@@ -181,7 +184,11 @@ fn load(
     if let Some(path) = &args.placeholders {
         placeholders.extend(crate::placeholders::read(path)?);
     }
-    let set = RuleSet::load(sources, &LoadOptions { placeholders });
+    let options = LoadOptions {
+        placeholders,
+        pipelines: args.pipelines.read(&config.engine.pipelines)?,
+    };
+    let set = RuleSet::load(sources, &options);
     for problem in &unreadable {
         say(problem);
     }

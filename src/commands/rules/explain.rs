@@ -18,6 +18,7 @@ use super::style::{Style, printable};
 use super::words;
 use crate::config::Config;
 use crate::report::UsageError;
+use crate::rule_pipelines::PipelineArgs;
 use crate::{definition_files, rule_files};
 
 /// Options of `citywatch rules explain`.
@@ -54,6 +55,8 @@ pub struct ExplainArgs {
     /// Configuration: values of placeholders in rules ([engine.placeholders]), time zone, your own formats ([parsers])
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -74,6 +77,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let format = InputFormat::of_name(&args.format, &context.definitions)?;
     let (sources, unreadable) = rule_files::read(std::slice::from_ref(&args.rule))?;
     let options = LoadOptions {
+        pipelines: args.pipelines.read(&config.engine.pipelines)?,
         placeholders: config.engine.placeholders,
     };
     let set = RuleSet::load(sources, &options);

@@ -1,9 +1,14 @@
-//! `citywatch rules fetch`: rules of others, pinned by a hash: from a .zip file such as SigmaHQ's releases, or from a git directory.
+//! `citywatch rules fetch`: rules of others, pinned by a hash: from an archive such as SigmaHQ's releases, in a file or on a
+//! server, or from a git directory.
+
+mod archive;
+mod sources;
+mod tar;
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -17,16 +22,22 @@ use crate::report::UsageError;
   citywatch rules fetch sigma_core.zip --into rules/sigmahq            unpack, and note the archive's SHA-256
   citywatch rules fetch sigma_core.zip --into rules/sigmahq --pin 4f0c...
                                                                        refuse any other archive
+  citywatch rules fetch sigma-2026.tar.gz --into rules/sigmahq         the same of a .tar.gz
+  citywatch rules fetch https://github.com/SigmaHQ/sigma/archive/refs/tags/TAG.tar.gz --into rules/sigmahq --pin 4f0c...
+                                                                       a release, from the server
   citywatch rules fetch ~/sigma --at r2026-11-01 --into rules/sigmahq  a commit or tag of a git directory
+
+Without --pin the hash is printed, to be given as --pin the next time; what comes over http:// needs it at once, since anybody on the way
+could change it.
 
 Only rule files and licenses are taken. What is there already is replaced as a whole when it came from this command
 (citywatch-rules.lock says so), and left alone otherwise.
 
 Exit code 0; 1 when the hash is another or something cannot be read; 2 for a wrong command line.")]
 pub struct FetchArgs {
-    /// A .zip file or a git directory
+    /// A .zip or .tar.gz file, its address (https://...), or a git directory
     #[arg(value_name = "SOURCE")]
-    source: PathBuf,
+    source: String,
     /// Where the rules go
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
@@ -47,20 +58,9 @@ struct Lock {
 }
 
 const LOCK: &str = "citywatch-rules.lock";
-/// Bounds of an archive.
-const FILES_MAX: usize = 100_000;
-const FILE_BYTES_MAX: u64 = 10 << 20;
-const BYTES_MAX: u64 = 1 << 30;
-
 /// Runs it.
 pub fn run(args: &FetchArgs) -> anyhow::Result<ExitCode> {
-    if !args.source.exists() {
-        return Err(UsageError(format!(
-            "{}: there is no such file or directory",
-            args.source.display()
-        ))
-        .into());
-    }
+    check_source(args)?;
     if args.into.exists()
         && !args.into.join(LOCK).exists()
         && std::fs::read_dir(&args.into)?.next().is_some()
@@ -71,17 +71,13 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
-    let (hash, mut archive) = if args.source.is_dir() {
-        git(args)?
-    } else {
-        file(&args.source)?
-    };
+    let (hash, mut archive) = read_source(args)?;
     if let Some(pin) = &args.pin
         && !pin.eq_ignore_ascii_case(&hash)
     {
         bail!(
             "{}: its hash is {hash}, not {pin}: nothing was changed",
-            args.source.display()
+            args.source
         );
     }
     let name = args
@@ -93,7 +89,7 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<ExitCode> {
     let fresh = args.into.with_file_name(format!(".{name}.new"));
     let _ = std::fs::remove_dir_all(&fresh);
     std::fs::create_dir_all(&fresh)?;
-    let files = match unpack(&mut archive, &fresh) {
+    let files = match archive::unpack(&mut archive, &fresh) {
         Ok(files) => files,
         Err(error) => {
             let _ = std::fs::remove_dir_all(&fresh);
@@ -101,7 +97,7 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let lock = Lock {
-        source: args.source.display().to_string(),
+        source: args.source.clone(),
         hash: hash.clone(),
         files,
     };
@@ -126,110 +122,36 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An archive and its SHA-256.
-fn file(path: &Path) -> anyhow::Result<(String, File)> {
-    let mut file = File::open(path).with_context(|| path.display().to_string())?;
-    let mut hasher = ring::digest::Context::new(&ring::digest::SHA256);
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-    file.rewind()?;
-    let hash = hasher.finish();
-    Ok((
-        hash.as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        file,
-    ))
+fn is_address(source: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| {
+        let start = source.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
 }
 
-/// An archive of a commit of a git directory, and the commit.
-fn git(args: &FetchArgs) -> anyhow::Result<(String, File)> {
-    let git = |arguments: &[&str]| -> anyhow::Result<Vec<u8>> {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(&args.source)
-            .args(arguments)
-            .output()
-            .context("git cannot be run; is it installed?")?;
-        if !output.status.success() {
-            bail!(
-                "{}: {}",
-                args.source.display(),
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+fn check_source(args: &FetchArgs) -> anyhow::Result<()> {
+    let source = &args.source;
+    if is_address(source) {
+        if args.pin.is_none() && !source.to_lowercase().starts_with("https") {
+            return Err(UsageError(format!(
+                "{source}: over http anybody on the way could change it; give its hash with --pin, or use https"
+            ))
+            .into());
         }
-        Ok(output.stdout)
-    };
-    if args.at.starts_with('-') {
-        return Err(UsageError(format!("--at {}: no commit's name begins so", args.at)).into());
+    } else if !Path::new(source).exists() {
+        return Err(UsageError(format!("{source}: there is no such file or directory")).into());
     }
-    let commit = String::from_utf8(git(&[
-        "rev-parse",
-        "--verify",
-        &format!("{}^{{commit}}", args.at),
-    ])?)?
-    .trim()
-    .to_owned();
-    let archive = git(&["archive", "--format=zip", &commit])?;
-    let path = std::env::temp_dir().join(format!("citywatch-fetch-{}.zip", std::process::id()));
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
-    std::fs::remove_file(&path)?;
-    file.write_all(&archive)?;
-    file.rewind()?;
-    Ok((commit, file))
+    Ok(())
 }
 
-/// Writes the rule files of an archive below `into`; returns how many.
-fn unpack(archive: &mut File, into: &Path) -> anyhow::Result<usize> {
-    let mut archive = zip::ZipArchive::new(archive).context("not a .zip file")?;
-    if archive.len() > FILES_MAX {
-        bail!("more than {FILES_MAX} files in the archive");
+/// The archive, and what it is pinned by.
+fn read_source(args: &FetchArgs) -> anyhow::Result<(String, File)> {
+    let path = Path::new(&args.source);
+    if is_address(&args.source) {
+        sources::download(&args.source)
+    } else if path.is_dir() {
+        sources::git(path, &args.at)
+    } else {
+        sources::file(path)
     }
-    let (mut files, mut bytes) = (0, 0);
-    for index in 0..archive.len() {
-        let mut member = archive.by_index(index)?;
-        let name = member
-            .name()
-            .map(|name| name.to_string())
-            .unwrap_or_default();
-        let last = name.rsplit('/').next().unwrap_or("").to_owned();
-        let is_rule = last.ends_with(".yml") || last.ends_with(".yaml");
-        if !member.is_file() || !(is_rule || last.to_uppercase().starts_with("LICENSE")) {
-            continue;
-        }
-        // A name of an archive is hostile: it stays below the directory.
-        if name.starts_with('/')
-            || name.contains('\\')
-            || name.split('/').any(|part| part == ".." || part.is_empty())
-        {
-            bail!("{name:?}: a path that leads out of the archive; nothing was changed");
-        }
-        let mut text = Vec::new();
-        member
-            .by_ref()
-            .take(FILE_BYTES_MAX + 1)
-            .read_to_end(&mut text)?;
-        bytes += text.len() as u64;
-        if text.len() as u64 > FILE_BYTES_MAX || bytes > BYTES_MAX {
-            bail!("{name:?}: larger than a rule file may be; nothing was changed");
-        }
-        let path = into.join(&name);
-        std::fs::create_dir_all(path.parent().unwrap_or(into))?;
-        std::fs::write(&path, &text)?;
-        files += 1;
-    }
-    if files == 0 {
-        bail!("there are no rule files in the archive; nothing was changed");
-    }
-    Ok(files)
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use citywatch_engine::RuleInfo;
+use citywatch_engine::{EventId, RuleInfo};
 use citywatch_parsers::Timestamp;
 use clap::ValueEnum;
 use smallvec::SmallVec;
@@ -106,6 +106,19 @@ impl RuleLine {
     }
 }
 
+/// Which event of the store a match is of.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredPlace<'a> {
+    /// The event's id; a correlation's last event's.
+    pub event_id: EventId,
+    /// Its unit.
+    pub unit: &'a str,
+    /// Its host.
+    pub host: &'a str,
+    /// As [`TimeText`] has it.
+    pub event_time: &'a str,
+}
+
 /// What lines say of a place: the same for all matches of an event.
 #[derive(Debug, Default)]
 pub struct PlaceText(LineBuffer);
@@ -131,6 +144,34 @@ impl PlaceText {
                 place.event_time,
                 printable(place.file),
                 place.record
+            ),
+        }
+        .expect("writing to memory cannot fail");
+    }
+
+    /// Takes the place of another event of the store.
+    pub fn set_stored(&mut self, place: StoredPlace<'_>, output: Output) {
+        let text = &mut self.0;
+        text.clear();
+        match output {
+            Output::Ndjson => {
+                write!(text, ",\"event_id\":\"{}\",\"unit\":", place.event_id)
+                    .expect("writing to memory cannot fail");
+                text.push_json(place.unit);
+                text.push(b",\"host\":");
+                text.push_json(place.host);
+                write!(
+                    text,
+                    ",\"event_time\":\"{}\",\"matched\":{{",
+                    place.event_time
+                )
+            }
+            Output::Table => write!(
+                text,
+                "{}  {}/{}  ",
+                place.event_time,
+                printable(place.unit),
+                printable(place.host)
             ),
         }
         .expect("writing to memory cannot fail");

@@ -7,6 +7,7 @@ use citywatch_rules::{LoadOptions, RuleSet};
 
 use crate::config::Config;
 use crate::report::{UsageError, say};
+use crate::rule_pipelines::PipelineArgs;
 use crate::{definition_files, rule_files};
 
 /// Rules, and how records are parsed for them.
@@ -23,7 +24,11 @@ pub struct Loaded {
 ///
 /// # Errors
 /// When a path does not exist, there is no rule at all, or the configuration is wrong.
-pub fn load(paths: &[PathBuf], config: Option<&Path>) -> anyhow::Result<Loaded> {
+pub fn load(
+    paths: &[PathBuf],
+    config: Option<&Path>,
+    pipelines: &PipelineArgs,
+) -> anyhow::Result<Loaded> {
     let read = Config::load(config)?;
     let context = match config {
         Some(_) => definition_files::parse_context(&read, None)?,
@@ -31,6 +36,7 @@ pub fn load(paths: &[PathBuf], config: Option<&Path>) -> anyhow::Result<Loaded> 
     };
     let (sources, unreadable) = rule_files::read(paths)?;
     let options = LoadOptions {
+        pipelines: pipelines.read(&read.engine.pipelines)?,
         placeholders: read.engine.placeholders,
     };
     let set = RuleSet::load(sources, &options);

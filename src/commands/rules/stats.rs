@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::loaded::{Loaded, load};
 use super::style::{Style, printable};
+use crate::rule_pipelines::PipelineArgs;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
@@ -29,6 +30,8 @@ pub struct StatsArgs {
     /// Rule files, or directories with all below them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
     /// How to show them
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -43,6 +46,8 @@ pub struct FieldsArgs {
     /// Rule files, or directories with all below them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
     /// Only fields that events of their log source do not have
     #[arg(long)]
     unknown: bool,
@@ -60,6 +65,8 @@ pub struct CoverageArgs {
     /// Rule files, or directories with all below them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
     /// How to show it
     #[arg(long, value_enum, default_value_t = CoverageOutput::Table)]
     output: CoverageOutput,
@@ -85,7 +92,7 @@ fn exit(loaded: &Loaded) -> ExitCode {
 
 /// Runs `stats`.
 pub fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
-    let loaded = load(&args.paths, None)?;
+    let loaded = load(&args.paths, None, &args.pipelines)?;
     let counted = survey::statistics(&loaded.set);
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if args.output == Output::Json {
@@ -121,7 +128,7 @@ pub fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
 
 /// Runs `fields`.
 pub fn fields(args: &FieldsArgs) -> anyhow::Result<ExitCode> {
-    let loaded = load(&args.paths, None)?;
+    let loaded = load(&args.paths, None, &args.pipelines)?;
     let mut asked = survey::fields(&loaded.set);
     if args.unknown {
         asked.retain(|field| field.known == Some(false));
@@ -153,7 +160,7 @@ pub fn fields(args: &FieldsArgs) -> anyhow::Result<ExitCode> {
 
 /// Runs `coverage`.
 pub fn coverage(args: &CoverageArgs) -> anyhow::Result<ExitCode> {
-    let loaded = load(&args.paths, None)?;
+    let loaded = load(&args.paths, None, &args.pipelines)?;
     let covered = survey::coverage(&loaded.set);
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match args.output {

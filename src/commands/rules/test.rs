@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 
 use crate::config::Config;
 use crate::report::UsageError;
+use crate::rule_pipelines::PipelineArgs;
 use crate::{definition_files, rule_files};
 
 /// Options of `citywatch rules test`.
@@ -50,6 +51,8 @@ pub struct TestArgs {
     /// Configuration: values of placeholders in rules ([engine.placeholders]), time zone, your own formats ([parsers])
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
     /// Values of placeholders in rules, instead of those of the configuration: a YAML or TOML file of names with values
     #[arg(long, value_name = "FILE")]
     placeholders: Option<PathBuf>,
@@ -183,7 +186,11 @@ fn run_once(args: &TestArgs) -> anyhow::Result<Report> {
     let (sources, unreadable) = rule_files::read_files(&tested);
     report.problems.extend(unreadable);
     let beside = beside(args, &tested, with.rules);
-    let set = load(&sources, &beside, placeholders, &mut report);
+    let options = LoadOptions {
+        placeholders,
+        pipelines: args.pipelines.read(&config.engine.pipelines)?,
+    };
+    let set = load(&sources, &beside, &options, &mut report);
     if sources.is_empty() && report.problems.is_empty() {
         let paths = args.paths.iter().map(|path| path.display().to_string());
         report.problems.push(format!(
@@ -225,11 +232,11 @@ fn beside(args: &TestArgs, tested: &[PathBuf], with: Vec<PathBuf>) -> Vec<RuleSo
 fn load(
     sources: &[RuleSource],
     beside: &[RuleSource],
-    placeholders: std::collections::BTreeMap<String, Vec<String>>,
+    options: &LoadOptions,
     report: &mut Report,
 ) -> RuleSet {
     let all = sources.iter().chain(beside).cloned();
-    let set = RuleSet::load(all, &LoadOptions { placeholders });
+    let set = RuleSet::load(all, options);
     let paths: std::collections::HashSet<&str> =
         sources.iter().map(|source| &*source.path).collect();
     let problems = set.problems.iter();

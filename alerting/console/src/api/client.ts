@@ -94,7 +94,7 @@ class SessionHolder {
 export const sessionHolder = new SessionHolder();
 
 export interface CallOptions {
-  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
   /** The version of the thing that the change was decided on. */
   ifMatch?: number;
@@ -137,8 +137,8 @@ async function problemOf(response: Response): Promise<ApiError> {
 
 async function read<T>(response: Response): Promise<T> {
   if (!response.ok) throw await problemOf(response);
-  if (response.status === 204) return undefined as T;
-  return (await response.json()) as T;
+  const text = await response.text();
+  return (text === '' ? undefined : JSON.parse(text)) as T;
 }
 
 /** Sends a request and reads its answer as `T`; throws {@link ApiError} or {@link NetworkError}. */

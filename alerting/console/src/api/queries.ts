@@ -4,9 +4,17 @@ import { call, query } from './client';
 import type {
   EventDetail,
   EventPage,
+  HiddenPage,
   IncidentDetail,
   IncidentPage,
   IncidentState,
+  NotificationMessages,
+  NotificationRoutes,
+  RuleFigures,
+  SimilarIncident,
+  SuppressionPage,
+  SuppressionPreview,
+  SuppressionTarget,
   SystemStatus,
 } from './types';
 import { INCIDENT_STATES } from './types';
@@ -14,19 +22,22 @@ import { INCIDENT_STATES } from './types';
 const INCIDENTS_PER_PAGE = 50;
 const EVENTS_PER_PAGE = 100;
 
-/** One state, those that wait for somebody, or all. */
-export const STATE_FILTERS = ['all', 'open', ...INCIDENT_STATES] as const;
+/** One state, those that wait for somebody, those with a clock that ran out, or all. */
+export const STATE_FILTERS = ['all', 'open', 'overdue', ...INCIDENT_STATES] as const;
 export type StateFilter = (typeof STATE_FILTERS)[number];
 
 /** Whether an incident in this state belongs to what the filter lets through. */
 export function lets(filter: StateFilter, state: IncidentState): boolean {
   if (filter === 'open') return state !== 'resolved' && state !== 'closed';
+  // What was opened just now has time left.
+  if (filter === 'overdue') return false;
   return filter === 'all' || filter === state;
 }
 
 export function incidentPage(state: StateFilter, cursor: string | null, signal?: AbortSignal) {
+  const wanted = state === 'overdue' ? { overdue: 'true' } : { state: state === 'all' ? undefined : state };
   return call<IncidentPage>(
-    `/incidents${query({ limit: INCIDENTS_PER_PAGE, cursor, state: state === 'all' ? undefined : state })}`,
+    `/incidents${query({ limit: INCIDENTS_PER_PAGE, cursor, ...wanted })}`,
     signal ? { signal } : {},
   );
 }
@@ -47,6 +58,15 @@ export function incidentQuery(id: string) {
     queryKey: ['incident', id],
     queryFn: ({ signal }) => call<IncidentDetail>(`/incidents/${encodeURIComponent(id)}`, { signal }),
     staleTime: 10_000,
+  });
+}
+
+export function similarQuery(id: string) {
+  return queryOptions({
+    queryKey: ['similar', id],
+    queryFn: ({ signal }) =>
+      call<{ items: SimilarIncident[] }>(`/incidents/${encodeURIComponent(id)}/similar`, { signal }),
+    staleTime: 30_000,
   });
 }
 
@@ -84,3 +104,64 @@ export const statusQuery = queryOptions({
   queryFn: ({ signal }) => call<SystemStatus>('/status', { signal }),
   refetchInterval: 5_000,
 });
+
+export const SUPPRESSION_FILTERS = ['active', 'ended', 'all'] as const;
+export type SuppressionFilter = (typeof SUPPRESSION_FILTERS)[number];
+
+export function suppressionsQuery(state: SuppressionFilter) {
+  return infiniteQueryOptions({
+    queryKey: ['suppressions', state],
+    queryFn: ({ pageParam, signal }) =>
+      call<SuppressionPage>(`/suppressions${query({ state, cursor: pageParam })}`, { signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+  });
+}
+
+export function suppressionPreviewQuery(target: SuppressionTarget) {
+  return queryOptions({
+    queryKey: ['suppression preview', target],
+    queryFn: ({ signal }) =>
+      call<SuppressionPreview>('/suppressions/preview', { method: 'POST', body: target, signal }),
+    staleTime: 60_000,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function hiddenQuery(id: string) {
+  return infiniteQueryOptions({
+    queryKey: ['hidden', id],
+    queryFn: ({ pageParam, signal }) =>
+      call<HiddenPage>(`/suppressions/${encodeURIComponent(id)}/hidden${query({ cursor: pageParam })}`, {
+        signal,
+      }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+  });
+}
+
+export const routesQuery = queryOptions({
+  queryKey: ['notification routes'],
+  queryFn: ({ signal }) => call<NotificationRoutes>('/notifications/routes', { signal }),
+});
+
+/** Read again every few seconds: what waits is being sent meanwhile. */
+export const messagesQuery = queryOptions({
+  queryKey: ['notification messages'],
+  queryFn: ({ signal }) => call<NotificationMessages>('/notifications/messages', { signal }),
+  refetchInterval: 3_000,
+});
+
+export const rulesQuery = queryOptions({
+  queryKey: ['rules'],
+  queryFn: ({ signal }) => call<{ items: RuleFigures[] }>('/rules', { signal }),
+  staleTime: 30_000,
+});
+
+export function ruleQuery(id: string) {
+  return queryOptions({
+    queryKey: ['rule', id],
+    queryFn: ({ signal }) => call<{ items: RuleFigures[] }>(`/rules${query({ id })}`, { signal }),
+    staleTime: 30_000,
+  });
+}

@@ -27,16 +27,28 @@ export interface Entity {
   value: string;
 }
 
+/** A time within which something must be done about an incident. */
+export interface IncidentClock {
+  /** `acknowledge`, `resolve`, or `report:` and a name. */
+  name: string;
+  due_at: string;
+  met_at: string | null;
+  /** Of a report: where it is to be found. */
+  reference?: string;
+}
+
 export interface Incident {
   id: string;
   number: number;
   title: string;
+  /** In Vietnamese; empty where the rule has no such title. */
+  title_vi: string;
   severity: Severity;
   state: IncidentState;
   unit: string;
   host: string;
   entities: Entity[];
-  rule: { id: string; title: string; level: string; correlation: boolean };
+  rule: { id: string; title: string; title_vi: string; level: string; correlation: boolean };
   tags: string[];
   alert_count: number;
   event_count: number;
@@ -45,11 +57,13 @@ export interface Incident {
   created_at: string;
   updated_at: string;
   assignee?: string | null;
-  verdict?: string | null;
+  verdict?: Verdict | null;
   verdict_reason?: string | null;
   acknowledged_at?: string | null;
   resolved_at?: string | null;
   closed_at?: string | null;
+  /** The first to run out first. */
+  clocks: IncidentClock[];
   /** The incident that took this one in. */
   merged_into?: string | null;
   /** Counts changes; sent back as `If-Match`. */
@@ -88,12 +102,33 @@ export interface EvidenceEvent {
 export interface RuleText {
   id: string;
   title: string;
+  /** In Vietnamese; empty where the rule says nothing in it. */
+  title_vi: string;
   level: string;
   description: string;
+  description_vi: string;
   tags: string[];
   text: string;
   content_hash: string;
   correlation: boolean;
+}
+
+/** A rule that raised alerts, with what became of them in the units that may be seen. */
+export interface RuleFigures extends Omit<RuleText, 'text'> {
+  /** Only where one rule is asked for. */
+  text?: string;
+  /** Versions that raised alerts. */
+  versions: number;
+  incidents: number;
+  open: number;
+  alerts: number;
+  events: number;
+  true_positives: number;
+  benign_true_positives: number;
+  false_positives: number;
+  /** Matches that suppressions hid. */
+  hidden: number;
+  last_event_at: string | null;
 }
 
 export interface HistoryEntry {
@@ -109,6 +144,16 @@ export interface IncidentDetail extends Incident {
   events: EvidenceEvent[];
   rules: RuleText[];
   history: HistoryEntry[];
+}
+
+export const VERDICTS = ['true_positive', 'benign_true_positive', 'false_positive'] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+/** An incident that resembles another. */
+export interface SimilarIncident extends Incident {
+  same_rule: boolean;
+  /** Entities that both name. */
+  shared_entities: number;
 }
 
 export interface IncidentPage {
@@ -157,6 +202,134 @@ export interface EventPage {
   elapsed_ms: number;
 }
 
+export interface SuppressionField {
+  name: string;
+  value: string;
+}
+
+/** What a suppression hides: all that is named must hold; an empty text stands for any. */
+export interface SuppressionTarget {
+  rule_id: string;
+  /** With the units below it. */
+  unit: string;
+  host: string;
+  fields: SuppressionField[];
+}
+
+export interface Suppression extends SuppressionTarget {
+  id: string;
+  rule_title: string;
+  reason: string;
+  created_by: string;
+  created_at: string;
+  ends_at: string;
+  ended_at: string | null;
+  ended_by: string | null;
+  active: boolean;
+  match_count: number;
+  event_count: number;
+  last_hidden_at: string | null;
+}
+
+export interface SuppressionPage {
+  items: Suppression[];
+  next_cursor: string | null;
+}
+
+/** What a suppression would have hidden since a time. */
+export interface SuppressionPreview {
+  since: string;
+  alerts: number;
+  alerts_in_part: number;
+  events: number;
+  incidents: number;
+  incidents_in_part: number;
+  true_positives: number;
+  false_positives: number;
+  complete: boolean;
+  items: {
+    id: string;
+    number: number;
+    title: string;
+    severity: Severity;
+    state: IncidentState;
+    verdict: string | null;
+    whole: boolean;
+  }[];
+}
+
+export interface HiddenMatch {
+  id: string;
+  number: number;
+  rule_id: string;
+  rule_title: string;
+  severity: Severity;
+  unit: string;
+  host: string;
+  event_time: string;
+  event_count: number;
+  event_id: string;
+  raw: string;
+  hidden_at: string;
+}
+
+export interface HiddenPage {
+  items: HiddenMatch[];
+  next_cursor: string | null;
+}
+
+export const SUBJECTS = ['opened', 'overdue'] as const;
+export type Subject = (typeof SUBJECTS)[number];
+
+/** Where notifications go, as somebody wants it. */
+export interface RouteWish {
+  name: string;
+  kind: 'email' | 'webhook';
+  /** Addresses with commas between, or a URL. */
+  target: string;
+  /** With the units below it; empty: the whole city. */
+  unit: string;
+  severity_min: Severity;
+  subjects: Subject[];
+  group_minutes: number;
+  /** Empty: the program's own text. */
+  template: string;
+  enabled: boolean;
+}
+
+export interface NotificationRoute extends RouteWish {
+  id: string;
+  created_by: string;
+  created_at: string;
+  version: number;
+  /** Only in the answer that made it. */
+  secret?: string;
+}
+
+export interface NotificationRoutes {
+  items: NotificationRoute[];
+  /** Whether there is a mail server. */
+  email: boolean;
+}
+
+export interface NotificationMessage {
+  id: string;
+  route_id: string;
+  route_name: string;
+  state: 'waiting' | 'sent' | 'failed';
+  item_count: number;
+  attempts: number;
+  created_at: string;
+  next_attempt_at: string | null;
+  sent_at: string | null;
+  last_error: string;
+}
+
+export interface NotificationMessages {
+  items: NotificationMessage[];
+  next_cursor: string | null;
+}
+
 /** What the server says of itself; its parts differ with how it was started. */
 export type SystemStatus = { [part: string]: FieldValue };
 
@@ -166,6 +339,6 @@ export interface Problem {
   title?: string;
   status?: number;
   detail?: string;
-  /** The input that was wrong. */
-  field?: string;
+  /** Each input that was wrong, and why; `detail` says the same in a sentence. */
+  errors?: { field: string; reason: string }[];
 }

@@ -2,7 +2,7 @@ import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, Menu } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQueryClient } from '@tanstack/react-query';
-import { Link, Outlet } from '@tanstack/react-router';
+import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect, useSyncExternalStore } from 'react';
 import { sessionHolder, signOut } from '../api/client';
 import { Connection } from './Connection';
@@ -45,6 +45,10 @@ export function Shell() {
 
 function Ways() {
   const { t } = useLingui();
+  // One way to several pages.
+  const isAdministration = useRouterState({
+    select: (state) => state.location.pathname.startsWith('/administration'),
+  });
   return (
     <nav className={classes.ways} aria-label={t`Pages`}>
       <Link to="/incidents" className={classes.way} activeProps={{ 'data-active': true }}>
@@ -55,9 +59,21 @@ function Ways() {
         <Icon name="search" />
         <span>{t`Search`}</span>
       </Link>
+      <Link to="/rules" className={classes.way} activeProps={{ 'data-active': true }}>
+        <Icon name="rules" />
+        <span>{t`Rules`}</span>
+      </Link>
       <Link to="/status" className={classes.way} activeProps={{ 'data-active': true }}>
         <Icon name="status" />
         <span>{t`Status`}</span>
+      </Link>
+      <Link
+        to="/administration/suppressions"
+        className={classes.way}
+        data-active={isAdministration || undefined}
+      >
+        <Icon name="administration" />
+        <span>{t`Administration`}</span>
       </Link>
     </nav>
   );

@@ -104,7 +104,15 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys reach it from the links inside
-    <div ref={scroller} className={classes.scroller} data-scroller onKeyDown={move} onFocus={reached}>
+    <div
+      ref={scroller}
+      className={classes.scroller}
+      data-scroller
+      onKeyDown={move}
+      onFocus={reached}
+      // Who opens a row at once must not be brought back to the list by its address.
+      onClickCapture={() => clearTimeout(reachTimer.current)}
+    >
       <table className={`${classes.table} ${className}`} aria-label={label} aria-rowcount={rows.length + 1}>
         <thead>
           {table.getHeaderGroups().map((group) => (

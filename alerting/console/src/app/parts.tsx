@@ -2,9 +2,9 @@
 import { useLingui } from '@lingui/react/macro';
 import { Button, Center, Loader } from '@mantine/core';
 import type { ReactNode } from 'react';
-import type { IncidentState, Severity } from '../api/types';
+import type { IncidentState, Severity, Verdict } from '../api/types';
 import classes from './parts.module.css';
-import { failureOf, SEVERITY_WORDS, STATE_WORDS } from './words';
+import { failureOf, SEVERITY_WORDS, STATE_WORDS, VERDICT_WORDS } from './words';
 
 export function SeverityBadge({ severity }: { severity: Severity }) {
   const { t } = useLingui();
@@ -22,6 +22,16 @@ export function StateBadge({ state }: { state: IncidentState }) {
   return (
     <span className={classes.state} data-state={state}>
       {word ? t(word) : state}
+    </span>
+  );
+}
+
+export function VerdictBadge({ verdict }: { verdict: Verdict }) {
+  const { t } = useLingui();
+  const word = VERDICT_WORDS[verdict];
+  return (
+    <span className={classes.verdict} data-verdict={verdict}>
+      {word ? t(word) : verdict}
     </span>
   );
 }

@@ -6,7 +6,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
-import { STATE_FILTERS, type StateFilter } from '../api/queries';
+import { STATE_FILTERS, type StateFilter, SUPPRESSION_FILTERS, type SuppressionFilter } from '../api/queries';
 import { NotFound } from './NotFound';
 import { Failed, Loading } from './parts';
 import { Shell } from './Shell';
@@ -64,12 +64,15 @@ export const incidentsRoute = createRoute({
 export interface IncidentSearch {
   /** The event that is open. */
   event?: string;
+  /** The alert whose like is about to be suppressed. */
+  suppress?: string;
 }
 
 export const incidentRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/incidents/$id',
-  validateSearch: (search): IncidentSearch => given({ event: text(search, 'event') }),
+  validateSearch: (search): IncidentSearch =>
+    given({ event: text(search, 'event'), suppress: text(search, 'suppress') }),
   component: lazyRouteComponent(() => import('../incidents/IncidentPage'), 'IncidentPage'),
 });
 
@@ -103,7 +106,66 @@ export const statusRoute = createRoute({
   component: lazyRouteComponent(() => import('../status/StatusPage'), 'StatusPage'),
 });
 
-const routeTree = rootRoute.addChildren([homeRoute, incidentsRoute, incidentRoute, searchRoute, statusRoute]);
+/** Orders of the list of rules. */
+export const RULE_ORDERS = ['incidents', 'false', 'hidden', 'last'] as const;
+export type RuleOrder = (typeof RULE_ORDERS)[number];
+
+export interface RulesSearch {
+  order?: RuleOrder;
+  /** Part of a title or an id. */
+  q?: string;
+  /** The rule whose text is shown. */
+  open?: string;
+}
+
+export const rulesRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/rules',
+  validateSearch: (search): RulesSearch => {
+    const order = RULE_ORDERS.find((each) => each === search.order && each !== 'incidents');
+    return given({ order, q: text(search, 'q'), open: text(search, 'open') });
+  },
+  component: lazyRouteComponent(() => import('../rules/RulesPage'), 'RulesPage'),
+});
+
+export interface SuppressionsSearch {
+  state?: SuppressionFilter;
+  /** The suppression whose hidden matches are shown. */
+  open?: string;
+}
+
+export const suppressionsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/administration/suppressions',
+  validateSearch: (search): SuppressionsSearch => {
+    const state = SUPPRESSION_FILTERS.find((each) => each === search.state && each !== 'active');
+    return given({ state, open: text(search, 'open') });
+  },
+  component: lazyRouteComponent(() => import('../suppressions/SuppressionsPage'), 'SuppressionsPage'),
+});
+
+export interface NotificationsSearch {
+  /** The route in the form; `email` or `webhook` for a new one. */
+  edit?: string;
+}
+
+export const notificationsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/administration/notifications',
+  validateSearch: (search): NotificationsSearch => given({ edit: text(search, 'edit') }),
+  component: lazyRouteComponent(() => import('../notifications/NotificationsPage'), 'NotificationsPage'),
+});
+
+const routeTree = rootRoute.addChildren([
+  homeRoute,
+  incidentsRoute,
+  incidentRoute,
+  searchRoute,
+  statusRoute,
+  rulesRoute,
+  suppressionsRoute,
+  notificationsRoute,
+]);
 
 export function createConsoleRouter() {
   return createRouter({

@@ -2,7 +2,7 @@
 import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
 import { ApiError, NetworkError } from '../api/client';
-import type { IncidentState, Severity } from '../api/types';
+import type { IncidentState, Severity, Verdict } from '../api/types';
 
 export const SEVERITY_WORDS: Record<Severity, MessageDescriptor> = {
   critical: msg`critical`,
@@ -18,6 +18,12 @@ export const STATE_WORDS: Record<IncidentState, MessageDescriptor> = {
   in_progress: msg`in progress`,
   resolved: msg`resolved`,
   closed: msg`closed`,
+};
+
+export const VERDICT_WORDS: Record<Verdict, MessageDescriptor> = {
+  true_positive: msg`true positive`,
+  benign_true_positive: msg`benign true positive`,
+  false_positive: msg`false positive`,
 };
 
 export const ENTITY_WORDS: Record<string, MessageDescriptor> = {
@@ -42,8 +48,7 @@ export function failureOf(error: unknown): Failure {
   if (!(error instanceof ApiError)) {
     return { what: msg`Something in this page failed. Reload it.`, detail: String(error) };
   }
-  const { detail, title, field } = error.problem;
-  const said = [field, detail ?? title].filter(Boolean).join(': ');
+  const said = error.problem.detail ?? error.problem.title ?? '';
   if (error.status === 403) return { what: msg`You may not do this.`, detail: said };
   if (error.status === 404) return { what: msg`It is not there, or not for you to see.`, detail: said };
   if (error.status === 429) return { what: msg`Too many requests. Wait a little.`, detail: said };

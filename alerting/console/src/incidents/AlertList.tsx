@@ -1,13 +1,26 @@
-import { Plural, Trans } from '@lingui/react/macro';
-import type { Alert } from '../api/types';
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
+import { Button } from '@mantine/core';
+import type { Alert, RuleText } from '../api/types';
+import { Icon } from '../app/icons';
 import { SeverityBadge } from '../app/parts';
+import { useTitle } from '../app/titles';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import { valueText } from '../text/values';
 import classes from './AlertList.module.css';
 
+interface AlertListProps {
+  alerts: Alert[];
+  total: number;
+  rules: RuleText[];
+  /** Asked for by who may; gets the alert's id. */
+  onSuppress: ((id: string) => void) | undefined;
+}
+
 /** The alerts of an incident; of a correlation with its window and what it was grouped by. */
-export function AlertList({ alerts, total }: { alerts: Alert[]; total: number }) {
+export function AlertList({ alerts, total, rules, onSuppress }: AlertListProps) {
+  const { t } = useLingui();
+  const titleOf = useTitle();
   const missing = total - alerts.length;
   return (
     <>
@@ -16,7 +29,21 @@ export function AlertList({ alerts, total }: { alerts: Alert[]; total: number })
           <li key={alert.id}>
             <div className={classes.head}>
               <SeverityBadge severity={alert.severity} />
-              <span className={classes.title}>{plain(alert.rule_title)}</span>
+              <span className={classes.title}>
+                {titleOf(rules.find(({ id }) => id === alert.rule_id) ?? { title: alert.rule_title })}
+              </span>
+              {onSuppress && (
+                <Button
+                  className={classes.suppress ?? ''}
+                  variant="subtle"
+                  size="compact-xs"
+                  leftSection={<Icon name="hide" size={14} />}
+                  title={t`Suppress alerts like this (S)`}
+                  onClick={() => onSuppress(alert.id)}
+                >
+                  <Trans>Suppress</Trans>
+                </Button>
+              )}
             </div>
             <div className={classes.facts}>
               {alert.window ? (

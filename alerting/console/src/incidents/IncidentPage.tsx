@@ -2,18 +2,25 @@ import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useMemo } from 'react';
+import { useCallback, useMemo } from 'react';
 import { incidentQuery } from '../api/queries';
 import type { IncidentDetail } from '../api/types';
 import { Icon } from '../app/icons';
-import { Failed, Loading, SeverityBadge, StateBadge, Tag } from '../app/parts';
+import { useKey } from '../app/keys';
+import { Failed, Loading, SeverityBadge, StateBadge, Tag, VerdictBadge } from '../app/parts';
+import { useRole } from '../app/roles';
+import { useTitle } from '../app/titles';
 import { ENTITY_WORDS } from '../app/words';
+import { SuppressDialog } from '../suppressions/SuppressDialog';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import { AlertList } from './AlertList';
+import { Clocks, NextClock } from './Clocks';
+import { Decision } from './Decision';
 import { History } from './History';
 import classes from './IncidentPage.module.css';
 import { RuleCard } from './RuleCard';
+import { SimilarIncidents } from './SimilarIncidents';
 import { StateChange } from './StateChange';
 import { Story } from './Story';
 import { Timeline } from './Timeline';
@@ -25,7 +32,8 @@ export function IncidentPage() {
   const { t } = useLingui();
   const { id } = route.useParams();
   const { data, error, isPending, refetch } = useQuery(incidentQuery(id));
-  useDocumentTitle(`${data ? `#${data.number} ${plain(data.title)}` : t`Incident`} · Citywatch`);
+  const titleOf = useTitle();
+  useDocumentTitle(`${data ? `#${data.number} ${titleOf(data)}` : t`Incident`} · Citywatch`);
   return (
     <article className={classes.page}>
       <Link to="/incidents" search={{ at: id }} className={classes.back}>
@@ -45,23 +53,43 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
     () => new Set(incident.events.flatMap((event) => event.matched.map((field) => field.name))),
     [incident.events],
   );
-  const { event } = route.useSearch();
+  const titleOf = useTitle();
+  const { event, suppress } = route.useSearch();
   const navigate = route.useNavigate();
+  const maySuppress = useRole('lead');
+  const suppressLike = useCallback(
+    (alert: string | undefined) =>
+      void navigate({
+        search: ({ suppress: _, ...before }) => (alert ? { ...before, suppress: alert } : before),
+        replace: true,
+        resetScroll: false,
+      }),
+    [navigate],
+  );
+  const first = incident.alerts[0]?.id;
+  useKey('s', maySuppress && first ? () => suppressLike(first) : undefined);
+  const suppressed = maySuppress && incident.alerts.find((alert) => alert.id === suppress);
   return (
     <>
+      {suppressed && (
+        <SuppressDialog incident={incident} alert={suppressed} onClose={() => suppressLike(undefined)} />
+      )}
       <header className={classes.head}>
         <div className={classes.badges}>
           <SeverityBadge severity={incident.severity} />
           <StateBadge state={incident.state} />
+          {incident.verdict && <VerdictBadge verdict={incident.verdict} />}
+          <NextClock clocks={incident.clocks} />
           <span className={classes.soft}>
             <Trans>
               Incident #{incident.number}, detected <Time at={incident.created_at} />
             </Trans>
           </span>
         </div>
-        <h1 className={classes.title}>{plain(incident.title)}</h1>
+        <h1 className={classes.title}>{titleOf(incident)}</h1>
         <Story incident={incident} />
         <StateChange incident={incident} />
+        <Decision incident={incident} />
       </header>
 
       <div className={classes.columns}>
@@ -78,7 +106,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               open={event}
               onOpen={(opened) =>
                 void navigate({
-                  search: opened ? { event: opened } : {},
+                  search: ({ event: _, ...before }) => (opened ? { ...before, event: opened } : before),
                   replace: true,
                   resetScroll: false,
                 })
@@ -110,12 +138,26 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               </div>
             )}
           </section>
+          {incident.clocks.length > 0 && (
+            <section aria-labelledby="clocks" className={classes.card}>
+              <h2 id="clocks">
+                <Trans>Clocks</Trans>
+              </h2>
+              <Clocks incident={incident} />
+            </section>
+          )}
           <section aria-labelledby="alerts" className={classes.card}>
             <h2 id="alerts">
               <Trans>Alerts</Trans> <span className={classes.soft}>{incident.alert_count}</span>
             </h2>
-            <AlertList alerts={incident.alerts} total={incident.alert_count} />
+            <AlertList
+              alerts={incident.alerts}
+              total={incident.alert_count}
+              rules={incident.rules}
+              onSuppress={maySuppress ? suppressLike : undefined}
+            />
           </section>
+          <SimilarIncidents id={incident.id} className={classes.card ?? ''} />
           <section aria-labelledby="rules" className={classes.card}>
             <h2 id="rules">
               <Plural value={incident.rules.length} one="The rule" other="The rules" />

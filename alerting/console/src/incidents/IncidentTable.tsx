@@ -5,10 +5,12 @@ import { createColumnHelper } from '@tanstack/react-table';
 import { type ReactNode, useMemo } from 'react';
 import type { Incident } from '../api/types';
 import { SeverityBadge, StateBadge } from '../app/parts';
+import { useTitle } from '../app/titles';
 import { type RowFeatures, VirtualTable } from '../app/VirtualTable';
 import tableClasses from '../app/VirtualTable.module.css';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
+import { NextClock } from './Clocks';
 import classes from './IncidentTable.module.css';
 
 interface IncidentTableProps {
@@ -42,6 +44,10 @@ const columns = column.columns([
   column.accessor('state', {
     header: () => <Trans>State</Trans>,
     cell: ({ getValue }) => <StateBadge state={getValue()} />,
+  }),
+  column.accessor('clocks', {
+    header: () => <Trans>Clock</Trans>,
+    cell: ({ getValue }) => <NextClock clocks={getValue()} />,
   }),
   column.accessor('last_event_at', {
     header: () => <Trans>Last event</Trans>,
@@ -90,8 +96,9 @@ function useColumnVisibility(): Record<string, boolean> {
       state: !narrow,
       unit: !narrow,
       host: !narrow,
-      alert_count: middle,
-      event_count: middle,
+      alert_count: wide,
+      event_count: wide,
+      clocks: middle,
       last_event_at: wide,
       created_at: !narrow,
     }),
@@ -100,6 +107,7 @@ function useColumnVisibility(): Record<string, boolean> {
 }
 
 function TitleCell({ incident, index }: { incident: Incident; index: number }) {
+  const titleOf = useTitle();
   return (
     <>
       <Link
@@ -109,7 +117,7 @@ function TitleCell({ incident, index }: { incident: Incident; index: number }) {
         data-row={index}
         data-id={incident.id}
       >
-        <span className={classes.number}>#{incident.number}</span> {plain(incident.title)}
+        <span className={classes.number}>#{incident.number}</span> {titleOf(incident)}
       </Link>
       <div className={classes.below}>
         <div className={classes.badges}>

@@ -58,6 +58,7 @@ export function IncidentsPage() {
           data={[
             { value: 'all', label: t`All states` },
             { value: 'open', label: t`Open` },
+            { value: 'overdue', label: t`Overdue` },
             ...INCIDENT_STATES.map((each) => ({ value: each, label: t(STATE_WORDS[each]) })),
           ]}
         />

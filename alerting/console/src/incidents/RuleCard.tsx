@@ -1,6 +1,7 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { type RuleText, SEVERITIES } from '../api/types';
 import { SeverityBadge, Tag } from '../app/parts';
+import { useTitle } from '../app/titles';
 import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { RuleSource } from '../text/RuleSource';
@@ -13,9 +14,11 @@ interface RuleCardProps {
 
 /** The rule that matched: what it is for, and its text with the lines marked that test what matched. */
 export function RuleCard({ rule, matched }: RuleCardProps) {
-  const { t } = useLingui();
+  const { t, i18n } = useLingui();
+  const titleOf = useTitle();
   const severity = SEVERITIES.find((each) => each === rule.level);
-  const title = plain(rule.title);
+  const title = titleOf(rule);
+  const description = i18n.locale === 'vi' && rule.description_vi ? rule.description_vi : rule.description;
   return (
     <article className={classes.rule} data-testid="rule">
       <h3 className={classes.title}>{title}</h3>
@@ -26,9 +29,9 @@ export function RuleCard({ rule, matched }: RuleCardProps) {
           <Tag key={tag} tag={plain(tag)} />
         ))}
       </div>
-      {rule.description && (
+      {description && (
         <p className={classes.description}>
-          <LogText text={rule.description} />
+          <LogText text={description} />
         </p>
       )}
       <RuleSource text={rule.text} matched={matched} label={t`Text of the rule ${title}`} />

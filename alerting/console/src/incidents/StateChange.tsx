@@ -1,14 +1,12 @@
 import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
-import { Trans, useLingui } from '@lingui/react/macro';
+import { useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
-import { ApiError, call, sessionHolder } from '../api/client';
-import { incidentQuery } from '../api/queries';
-import type { Incident, IncidentDetail, IncidentState } from '../api/types';
-import { useLive } from '../app/liveContext';
-import { failureOf, STATE_WORDS } from '../app/words';
+import { sessionHolder } from '../api/client';
+import type { IncidentDetail, IncidentState } from '../api/types';
+import { ChangeFailure } from './ChangeFailure';
+import { useIncidentChange } from './change';
 import classes from './StateChange.module.css';
 
 interface Step {
@@ -34,25 +32,7 @@ const STEPS: Record<IncidentState, Step[]> = {
 /** The buttons that move an incident on, and what to say when somebody else was faster. */
 export function StateChange({ incident }: { incident: IncidentDetail }) {
   const { t } = useLingui();
-  const queries = useQueryClient();
-  const live = useLive();
-  const change = useMutation({
-    mutationFn: (to: IncidentState) =>
-      call<Incident>(`/incidents/${encodeURIComponent(incident.id)}`, {
-        method: 'PATCH',
-        body: { state: to },
-        ifMatch: incident.version,
-      }),
-    onSuccess: (changed) => {
-      queries.setQueryData(
-        incidentQuery(incident.id).queryKey,
-        (before) => before && { ...before, ...changed },
-      );
-      live.observe(changed);
-    },
-    // The history has a new line, or somebody else's change is to be seen.
-    onSettled: () => queries.invalidateQueries({ queryKey: incidentQuery(incident.id).queryKey }),
-  });
+  const change = useIncidentChange(incident);
 
   const session = useSyncExternalStore(sessionHolder.subscribe, sessionHolder.get);
   // The server decides; this only spares a viewer buttons that would be refused.
@@ -67,7 +47,7 @@ export function StateChange({ incident }: { incident: IncidentDetail }) {
             size="xs"
             variant={at === 0 ? 'filled' : 'default'}
             disabled={change.isPending}
-            onClick={() => change.mutate(step.to)}
+            onClick={() => change.change({ state: step.to })}
           >
             {t(step.words)}
           </Button>
@@ -76,21 +56,4 @@ export function StateChange({ incident }: { incident: IncidentDetail }) {
       <div role="alert">{change.error && <ChangeFailure error={change.error} now={incident.state} />}</div>
     </div>
   );
-}
-
-function ChangeFailure({ error, now }: { error: Error; now: IncidentState }) {
-  const { t } = useLingui();
-  if (error instanceof ApiError && (error.status === 409 || error.status === 412)) {
-    const word = t(STATE_WORDS[now]);
-    return (
-      <p className={classes.failure}>
-        <Trans>
-          Somebody else has changed this incident meanwhile; it is now: {word}. Your change was not made. Look
-          at the history, then decide again.
-        </Trans>
-      </p>
-    );
-  }
-  const failure = failureOf(error);
-  return <p className={classes.failure}>{[t(failure.what), failure.detail].filter(Boolean).join(' ')}</p>;
 }

@@ -1,12 +1,14 @@
 import { Plural, Trans } from '@lingui/react/macro';
 import type { Incident, IncidentDetail } from '../api/types';
+import { useTitle } from '../app/titles';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import classes from './Story.module.css';
 
 /** What happened, in a sentence. */
 export function Story({ incident }: { incident: IncidentDetail }) {
-  const rule = <b>{plain(incident.rule.title)}</b>;
+  const titleOf = useTitle();
+  const rule = <b>{titleOf(incident.rule)}</b>;
   const host = <Value text={incident.host} />;
   const unit = <Value text={incident.unit} />;
   const events = <Plural value={incident.event_count} one="# event" other="# events" />;

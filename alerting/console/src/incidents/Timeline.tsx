@@ -2,6 +2,7 @@ import { Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { EvidenceEvent, IncidentDetail } from '../api/types';
+import { useTitle } from '../app/titles';
 import { FieldTable } from '../text/FieldTable';
 import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
@@ -26,9 +27,10 @@ export function Timeline({ incident, open, onOpen }: TimelineProps) {
     () => [...incident.events].sort((a, b) => Date.parse(a.event_time) - Date.parse(b.event_time)),
     [incident.events],
   );
+  const titleOf = useTitle();
   const titles = useMemo(
-    () => new Map(incident.rules.map((rule) => [rule.id, rule.title])),
-    [incident.rules],
+    () => new Map(incident.rules.map((rule) => [rule.id, titleOf(rule)])),
+    [incident.rules, titleOf],
   );
   const openAt = open ? events.findIndex((event) => event.id === open) : -1;
   const shown = events.slice(0, Math.max(limit, openAt + 1));

@@ -257,15 +257,20 @@ impl Report<'_> {
             || !config.command.is_empty()
             || config.stdin.is_some();
         if is_spooled {
-            let then = match config.spool.when_full {
-                WhenFull::Block => "then senders wait",
-                WhenFull::DropOldest => "then the oldest go, and are counted",
-            };
+            let then = then(config.spool.when_full);
             writeln!(
                 self.out,
                 "  what cannot be read again in {}, until Kafka has it: {} MiB at most, {then}",
                 dir.join("spool").display(),
                 config.spool.bytes_max >> 20
+            )?;
+        }
+        for (source, when_full) in config.own_spools() {
+            writeln!(
+                self.out,
+                "  what {source} receives in a spool of its own below {}: as large, {}",
+                dir.join("spools").display(),
+                then(when_full)
             )?;
         }
         if let Some(key) = &config.masking.key_file {
@@ -362,4 +367,12 @@ fn describe(group: &FilesConfig) -> String {
         group.format,
         since(group.read_from)
     )
+}
+
+/// What happens at a spool's bound.
+fn then(when_full: WhenFull) -> &'static str {
+    match when_full {
+        WhenFull::Block => "then senders wait",
+        WhenFull::DropOldest => "then the oldest go, and are counted",
+    }
 }

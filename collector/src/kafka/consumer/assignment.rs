@@ -1,7 +1,6 @@
-//! The consumer's assignment: what librdkafka tells from within `poll`, and what can be committed.
+//! The consumer's assignment: what librdkafka tells from within `poll`.
 
-use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,18 +8,18 @@ use std::time::{Duration, Instant};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::super::lanes::{Lanes, Partition};
+use super::commits::{Commits, commit_changes};
 use super::{Counts, LOOK_AGAIN};
 use crate::delivery::Acknowledged;
 
-/// How long a partition that goes to another engine waits for its records to be stored here.
-const REVOKE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a partition that goes to another engine waits at most for what is being stored of it here.
+const REVOKE_PATIENCE_MAX: Duration = Duration::from_secs(20);
 
 /// What the polling thread and librdkafka's callbacks on it share.
 pub(super) struct SharedState {
@@ -34,6 +33,17 @@ pub(super) struct SharedState {
 pub(super) struct Context {
     pub(super) counts: Arc<Counts>,
     pub(super) shared: Mutex<SharedState>,
+    pub(super) commits: Commits,
+    pub(super) revoke_patience: Duration,
+    /// Whether all is committed and only the group is to be left. A partition that still comes then is given back
+    /// as it came: a commit from within the leaving of the group may never be answered.
+    pub(super) has_ended: AtomicBool,
+}
+
+/// How long a partition that goes to another engine may wait: nobody polls meanwhile, and who does not poll for
+/// `poll_interval_max` is put out of the group.
+pub(super) fn revoke_patience(poll_interval_max: Duration) -> Duration {
+    REVOKE_PATIENCE_MAX.min(poll_interval_max / 4)
 }
 
 impl Context {
@@ -42,60 +52,75 @@ impl Context {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores the offsets that the engine's answers have released; librdkafka commits them each second.
-    pub(super) fn store_answered(&self, consumer: &BaseConsumer<Self>) -> Answers {
-        let mut offsets = HashMap::new();
+    /// Takes in the engine's answers.
+    pub(super) fn take_answers(&self) -> Answers {
         let mut shared = self.lock();
-        let answers = loop {
+        loop {
             match shared.answered.try_recv() {
-                Ok(answer) => offsets.extend(shared.lanes.answer(answer)),
-                Err(TryRecvError::Empty) => break Answers::MayCome,
-                Err(TryRecvError::Disconnected) => break Answers::Over,
-            }
-        };
-        drop(shared);
-        for ((topic, partition), offset) in offsets {
-            if let Err(error) = consumer.store_offset(&topic, partition, offset - 1) {
-                tracing::debug!(%error, %topic, partition, offset, "the offset cannot be stored: the partition has gone");
+                Ok(answer) => shared.lanes.answer(answer),
+                Err(TryRecvError::Empty) => return Answers::MayCome,
+                Err(TryRecvError::Disconnected) => return Answers::Over,
             }
         }
-        answers
     }
 
-    /// Waits for the answers of `partitions`, commits what they release, and forgets them.
-    pub(super) fn settle(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        partitions: &[Partition],
-        patience: Duration,
-    ) {
-        let deadline = Instant::now() + patience;
+    /// The engine begins with nothing of these partitions any more: whoever has one next reads it again.
+    pub(super) fn end_lanes(&self, partitions: &[Partition]) {
+        let mut shared = self.lock();
         for partition in partitions {
-            // Not delivered: whoever gets the partition reads it again.
-            let _ = self.lock().lanes.lane(partition).take_collected();
+            if let Some(lane) = shared.lanes.lane(partition) {
+                lane.end();
+            }
         }
-        while self.store_answered(consumer) == Answers::MayCome
-            && self.lock().lanes.outstanding(partitions) > 0
-        {
+    }
+
+    /// Waits for what the engine has begun with of these partitions. What waits for its turn may be a long backlog, and
+    /// others wait for the partitions.
+    fn wait_for_work(&self, partitions: &[Partition]) {
+        let deadline = Instant::now() + self.revoke_patience;
+        while self.lock().lanes.at_work(partitions) > 0 {
             if Instant::now() >= deadline {
-                tracing::warn!(
+                tracing::info!(
                     "records were not stored in time before their partition went: they are delivered again"
                 );
-                break;
+                return;
             }
             thread::sleep(LOOK_AGAIN);
         }
-        match consumer.commit_consumer_state(CommitMode::Sync) {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => {
-                tracing::warn!(%error, "offsets could not be committed: records are delivered again")
-            }
+    }
+
+    /// Whether answers for these partitions may come.
+    pub(super) fn is_awaited(&self, partitions: &[Partition]) -> bool {
+        self.take_answers() == Answers::MayCome && self.lock().lanes.outstanding(partitions) > 0
+    }
+
+    /// Commits what is answered, and forgets these partitions. Nothing is committed of partitions that are `lost`:
+    /// they are another engine's already.
+    pub(super) fn forget(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[Partition],
+        lost: Lost,
+    ) {
+        self.take_answers();
+        let turn = self.commits.turn();
+        if lost == Lost::No
+            && let Err(error) = commit_changes(consumer, &turn)
+        {
+            tracing::warn!(%error, "offsets could not be committed: records are delivered again");
         }
         let mut shared = self.lock();
         partitions
             .iter()
             .for_each(|partition| shared.lanes.remove(partition));
     }
+}
+
+/// Whether partitions went without being asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    No,
+    Yes,
 }
 
 /// Whether more answers may come.
@@ -121,21 +146,29 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let Rebalance::Revoke(partitions) = rebalance else {
+        let Rebalance::Revoke(list) = rebalance else {
             return;
         };
-        let partitions = names(partitions);
-        // Lost partitions are another engine's already: nothing can be committed for them.
-        let patience = if consumer.assignment_lost() {
-            Duration::ZERO
+        if self.has_ended.load(Ordering::Relaxed) {
+            return;
+        }
+        let partitions = names(list);
+        // librdkafka remembers that a partition is paused beyond its assignment: it would never be read when it comes back.
+        if let Err(error) = consumer.resume(list) {
+            tracing::debug!(%error, "Kafka");
+        }
+        self.end_lanes(&partitions);
+        let lost = if consumer.assignment_lost() {
+            Lost::Yes
         } else {
-            REVOKE_PATIENCE
+            self.wait_for_work(&partitions);
+            Lost::No
         };
         tracing::info!(
             partitions = partitions.len(),
             "partitions go to another engine"
         );
-        self.settle(consumer, &partitions, patience);
+        self.forget(consumer, &partitions, lost);
         self.lock().gone.extend(partitions);
     }
 
@@ -148,13 +181,6 @@ impl ConsumerContext for Context {
             .partitions
             .store(assigned as u64, Ordering::Relaxed);
         metrics::gauge!("citywatch_kafka_partitions").set(assigned as f64);
-    }
-
-    fn commit_callback(&self, result: Result<(), KafkaError>, _offsets: &TopicPartitionList) {
-        match result {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => tracing::warn!(%error, "offsets could not be committed, trying again"),
-        }
     }
 }
 

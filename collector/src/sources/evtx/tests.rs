@@ -101,7 +101,7 @@ async fn taken(reader: SpoolReader, records: u64) -> Vec<(String, u64, Vec<u8>)>
     let (mut deliveries, task) = reader.start(16, stop.clone()).unwrap();
     let mut found = Vec::new();
     while (found.len() as u64) < records {
-        let Delivery { batch, receipt } =
+        let Delivery { batch, receipt, .. } =
             timeout(PATIENCE, deliveries.recv()).await.unwrap().unwrap();
         for record in batch.iter() {
             assert_eq!(&*record.origin.format, "windows_json");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -386,6 +386,30 @@ async fn copytruncate_while_the_agent_is_away_loses_nothing() {
 }
 
 #[tokio::test]
+async fn an_inode_that_is_used_again_is_another_file() {
+    let mut bench = Bench::new("*.log");
+    bench.append("a.log", "1 one\n");
+    bench.start();
+    bench.expect(&["1 one"]).await;
+    bench.stop().await;
+    let inode = fs::metadata(bench.path("a.log")).unwrap().ino();
+    fs::remove_file(bench.path("a.log")).unwrap();
+    // Most file systems give the number to one of the next files. Those that get others are kept until then.
+    let again = (0..1_000)
+        .map(|number| bench.dir.path().join(format!("other-{number}")))
+        .find(|path| File::create(path).unwrap().metadata().unwrap().ino() == inode);
+    let Some(again) = again else {
+        eprintln!("skipped: this file system does not use inodes again");
+        return;
+    };
+    append(&again, "2 two, of another file\n");
+    fs::rename(again, bench.path("b.log")).unwrap();
+    bench.start();
+    bench.expect(&["1 one", "2 two, of another file"]).await;
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn new_files_are_found() {
     let mut bench = Bench::new("**/*.log");
     bench.start();
@@ -482,7 +506,10 @@ async fn a_long_line_is_cut_marked_and_counted_and_does_not_hold_up_the_next() {
 
 #[tokio::test]
 async fn a_backlog_comes_whole() {
-    let lines: Vec<String> = (0..50_000)
+    // `CITYWATCH_ALL=1`: a million lines.
+    let all = std::env::var_os("CITYWATCH_ALL").is_some_and(|value| value == "1");
+    let count = if all { 1_000_000 } else { 50_000 };
+    let lines: Vec<String> = (0..count)
         .map(|number| format!("line {number} of a backlog that was there before the agent"))
         .collect();
     let mut bench = Bench::new("a.log");

@@ -45,6 +45,7 @@ fn start_with(change: impl FnOnce(&mut HttpConfig, &Path)) -> Running {
             units: BTreeMap::from([("127.0.0.0/8".into(), "ward-4".into())]),
             body_bytes_max: BODY_BYTES,
             mask: None,
+            when_full: None,
             tls: None,
             sign_in: None,
         }],

@@ -110,7 +110,7 @@ impl Run {
         let mut found = Vec::new();
         while (found.len() as u64) < records {
             let delivered = timeout(PATIENCE, deliveries.recv()).await;
-            let Delivery { batch, receipt } = delivered.unwrap().unwrap();
+            let Delivery { batch, receipt, .. } = delivered.unwrap().unwrap();
             for record in batch.iter() {
                 assert_eq!(&*record.origin.format, "journald_export");
                 let stream = record.origin.stream.to_string();

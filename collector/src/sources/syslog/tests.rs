@@ -31,6 +31,7 @@ fn config(listen: &str) -> SyslogConfig {
             ("::1/128".into(), "ward-6".into()),
         ]),
         mask: None,
+        when_full: None,
         tls: None,
     }
 }

@@ -104,6 +104,15 @@ impl HeldFile {
     }
 }
 
+#[cfg(test)]
+impl HeldFile {
+    /// Loses what it holds, as a broken disk does.
+    pub(super) fn lose(&self) {
+        let file = self.file.as_ref().expect("something was put");
+        file.set_len(0).expect("an open file");
+    }
+}
+
 /// Opens it and takes its name away, so that it ends with the process.
 fn open(folder: Option<&PathBuf>) -> io::Result<File> {
     let folder = folder.ok_or(io::ErrorKind::NotFound)?;

@@ -8,6 +8,10 @@ use tokio::sync::mpsc;
 use super::*;
 
 fn delivery(unit: &str, sequence: u64, records: usize) -> Delivery {
+    delivery_in(0, unit, sequence, records)
+}
+
+fn delivery_in(lane: u32, unit: &str, sequence: u64, records: usize) -> Delivery {
     let origin = Origin {
         unit: unit.into(),
         stream: unit.into(),
@@ -21,7 +25,8 @@ fn delivery(unit: &str, sequence: u64, records: usize) -> Delivery {
     let (answers, _) = mpsc::unbounded_channel();
     Delivery {
         batch,
-        receipt: Receipt::new(0, sequence, answers),
+        receipt: Receipt::new(lane, sequence, answers),
+        left_behind: None,
     }
 }
 
@@ -88,6 +93,63 @@ fn each_stream_keeps_its_order_in_memory_and_on_disk() {
     assert_eq!(order, (0..300).collect::<Vec<_>>());
     assert_eq!(queue.held(), Held::default());
     assert!(queue.is_empty());
+}
+
+#[test]
+fn nothing_is_given_out_that_follows_what_cannot_be_read_back() {
+    let now = Instant::now();
+    let folder = tempfile::tempdir().unwrap();
+    let mut queue = FairQueue::new(config(10), Some(folder.path()));
+    queue.push(delivery("other", 0, 1), now);
+    for sequence in 0..300 {
+        queue.push(delivery("flood", sequence, 100), now);
+    }
+    queue.file.lose();
+    let before: Vec<(String, u64)> = taken(&mut queue, now);
+    let in_memory = before.iter().filter(|(unit, _)| unit == "flood").count();
+    assert!((1..300).contains(&in_memory), "{in_memory}");
+    assert_eq!(before.len(), in_memory + 1, "the other unit goes on");
+    assert_eq!(queue.held(), Held::default());
+    // What comes later is not taken either, until the engine reads the stream again from where it was.
+    queue.push(delivery("flood", 300, 1), now);
+    queue.push(delivery("other", 1, 1), now);
+    assert_eq!(taken(&mut queue, now), [("other".to_owned(), 1)]);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn a_partition_that_comes_back_is_taken_from_before_the_gap() {
+    let now = Instant::now();
+    let folder = tempfile::tempdir().unwrap();
+    let mut queue = FairQueue::new(config(10), Some(folder.path()));
+    queue.push(delivery("other", 0, 1), now);
+    for sequence in 0..300 {
+        queue.push(delivery("flood", sequence, 100), now);
+    }
+    queue.file.lose();
+    let taken_before = taken(&mut queue, now).len() as u64 - 1;
+    assert!(taken_before < 300);
+    // Of its old lane something may still be on its way: it stays out.
+    queue.push(delivery("flood", 300, 1), now);
+    for sequence in taken_before..310 {
+        queue.push(delivery_in(1, "flood", sequence, 1), now);
+    }
+    queue.push(delivery("flood", 301, 1), now);
+    let expected: Vec<_> = (taken_before..310)
+        .map(|sequence| ("flood".to_owned(), sequence))
+        .collect();
+    assert_eq!(taken(&mut queue, now), expected);
+    // A gap in the new lane shuts that one.
+    queue.push(delivery("other", 1, 1), now);
+    for sequence in 310..610 {
+        queue.push(delivery_in(1, "flood", sequence, 100), now);
+    }
+    queue.file.lose();
+    assert!(taken(&mut queue, now).len() < 301);
+    queue.push(delivery_in(1, "flood", 610, 1), now);
+    assert!(taken(&mut queue, now).is_empty());
+    queue.push(delivery_in(2, "flood", 610, 1), now);
+    assert_eq!(taken(&mut queue, now), [("flood".to_owned(), 610)]);
 }
 
 #[test]

@@ -109,15 +109,25 @@ fn table(checked: &Checked, style: Style, out: &mut impl Write) -> std::io::Resu
 /// The line, and a caret under the place.
 fn caret(text: &str, remark: &Remark, style: Style, out: &mut impl Write) -> std::io::Result<()> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let Some(line) = text.lines().nth(remark.position.line as usize - 1) else {
-        return Ok(());
+    let at = (remark.position.line as usize).saturating_sub(1);
+    let (number, line, column) = match text.lines().nth(at) {
+        Some(line) => (at + 1, line, remark.position.column as usize - 1),
+        // What is missing at the end is missing behind the last line that says anything.
+        None => match text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .last()
+        {
+            Some((last, line)) => (last + 1, line, line.trim_end().chars().count()),
+            None => return Ok(()),
+        },
     };
-    let column = remark.position.column as usize - 1;
     // Of a long line the part around the place.
     let skipped = column.saturating_sub(LINE_CHARS_MAX / 2);
     let shown: String = line.chars().skip(skipped).take(LINE_CHARS_MAX).collect();
     let before: String = shown.chars().take(column - skipped).collect();
-    let number = remark.position.line.to_string();
+    let number = number.to_string();
     writeln!(out, "  {} | {}", style.faint(&number), printable(&shown))?;
     let width = number.len() + printable(&before).chars().count();
     writeln!(out, "  {}   {}", " ".repeat(width), style.bad("^"))

@@ -59,7 +59,8 @@ type Stamps = Vec<(PathBuf, (u64, u64, Option<SystemTime>))>;
 
 /// Names, sizes and times of all files that the tests read.
 fn stamps(args: &TestArgs, files: &[PathBuf]) -> Stamps {
-    let paths = [args.paths.clone(), args.with.clone()].concat();
+    let pipelines = args.pipelines.files.clone();
+    let paths = [args.paths.clone(), args.with.clone(), pipelines].concat();
     let listed = rule_files::list(&paths).unwrap_or_default();
     let mut all = [listed.rules, listed.tests, files.to_vec()].concat();
     // A rule that is named by itself has its test beside it.

@@ -1,0 +1,37 @@
+/** Orders and finds rules. */
+import type { RuleFigures } from '../api/types';
+import type { RuleOrder } from '../app/router';
+
+/** Of the incidents that somebody judged, the share that was none; `null` where none was judged. */
+export function falseShare(rule: RuleFigures): number | null {
+  const judged = rule.true_positives + rule.benign_true_positives + rule.false_positives;
+  return judged > 0 ? rule.false_positives / judged : null;
+}
+
+const KEYS: Record<RuleOrder, (rule: RuleFigures) => number> = {
+  incidents: (rule) => rule.incidents,
+  false: (rule) => falseShare(rule) ?? -1,
+  hidden: (rule) => rule.hidden,
+  last: (rule) => (rule.last_event_at ? Date.parse(rule.last_event_at) : 0),
+};
+
+/** The highest first; equal ones stay as they came. */
+export function ordered(rules: RuleFigures[], order: RuleOrder): RuleFigures[] {
+  const key = KEYS[order];
+  return [...rules].sort((one, other) => key(other) - key(one));
+}
+
+/** Without diacritics and in lower case. */
+export function folded(text: string): string {
+  return text.normalize('NFD').replace(/\p{M}/gu, '').replace(/đ/g, 'd').replace(/Đ/g, 'D').toLowerCase();
+}
+
+/** Those whose titles, tags or id hold all of the words. */
+export function found(rules: RuleFigures[], words: string): RuleFigures[] {
+  const wanted = folded(words).split(/\s+/).filter(Boolean);
+  if (wanted.length === 0) return rules;
+  return rules.filter((rule) => {
+    const text = folded([rule.title, rule.title_vi, rule.id, ...rule.tags].join(' '));
+    return wanted.every((word) => text.includes(word));
+  });
+}

@@ -1,0 +1,323 @@
+//! Notification routes and the messages that went by them.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::caller::Caller;
+use super::incidents::tagged;
+use super::problem::{JsonBody, Params, Problem};
+use super::triage::seen_version;
+use crate::notification::{
+    self, Form, Route, RouteKind, RouteWish, Subject, addresses, check_template,
+};
+use crate::severity::Severity;
+
+const NAME_BYTES_MAX: usize = 100;
+const TARGET_BYTES_MAX: usize = 2_000;
+const TEMPLATE_BYTES_MAX: usize = 20_000;
+const ADDRESSES_MAX: usize = 20;
+const GROUP_MINUTES_MAX: i64 = 24 * 60;
+const PAGE: i64 = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    name: String,
+    kind: String,
+    target: String,
+    #[serde(default)]
+    unit: String,
+    #[serde(default = "high")]
+    severity_min: String,
+    #[serde(default = "every_subject")]
+    subjects: Vec<String>,
+    #[serde(default = "five")]
+    group_minutes: i64,
+    #[serde(default)]
+    template: String,
+    #[serde(default = "yes")]
+    enabled: bool,
+}
+
+fn high() -> String {
+    Severity::High.name().to_owned()
+}
+
+fn every_subject() -> Vec<String> {
+    Subject::ALL
+        .iter()
+        .map(|subject| subject.name().to_owned())
+        .collect()
+}
+
+fn five() -> i64 {
+    5
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Wanted {
+    async fn check(self, app: &App, caller: &Caller) -> Result<RouteWish, Problem> {
+        let name = self.name.trim().to_owned();
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            return Err(Problem::field(
+                "name",
+                format!("must be 1 to {NAME_BYTES_MAX} bytes"),
+            ));
+        }
+        let kind = RouteKind::of_name(&self.kind).ok_or_else(|| {
+            let reason = format!("unknown kind {:?}; one of email, webhook", self.kind);
+            Problem::field("kind", reason)
+        })?;
+        let target = self.target.trim().to_owned();
+        if target.len() > TARGET_BYTES_MAX {
+            let reason = format!("must not be longer than {TARGET_BYTES_MAX} bytes");
+            return Err(Problem::field("target", reason));
+        }
+        let form = match kind {
+            RouteKind::Email => {
+                check_addresses(app, &target)?;
+                Form::Text
+            }
+            RouteKind::Webhook => {
+                check_url(&target)?;
+                Form::Json
+            }
+        };
+        if self.template.len() > TEMPLATE_BYTES_MAX {
+            let reason = format!("must not be longer than {TEMPLATE_BYTES_MAX} bytes");
+            return Err(Problem::field("template", reason));
+        }
+        if !self.template.is_empty() {
+            check_template(&self.template, form)
+                .map_err(|reason| Problem::field("template", reason))?;
+        }
+        if !(0..=GROUP_MINUTES_MAX).contains(&self.group_minutes) {
+            let reason = format!("must be from 0 to {GROUP_MINUTES_MAX}");
+            return Err(Problem::field("group_minutes", reason));
+        }
+        let severity_min =
+            self.severity_min
+                .parse()
+                .map_err(|error: crate::severity::UnknownSeverity| {
+                    Problem::field("severity_min", error.to_string())
+                })?;
+        let unit = self.unit.trim().to_owned();
+        if !app.units.covers(caller.scope(), &unit).await? {
+            return Err(Problem::field("unit", "is not within your own units"));
+        }
+        Ok(RouteWish {
+            name,
+            kind,
+            target,
+            unit,
+            severity_min,
+            subjects: subjects(&self.subjects)?,
+            group_minutes: self.group_minutes,
+            template: self.template,
+            enabled: self.enabled,
+        })
+    }
+}
+
+fn check_addresses(app: &App, target: &str) -> Result<(), Problem> {
+    if app.config.notifications.smtp.is_none() {
+        return Err(Problem::field(
+            "kind",
+            "there is no mail server: set [alerting.notifications.smtp] in the configuration first",
+        ));
+    }
+    let list = addresses(target).map_err(|reason| Problem::field("target", reason))?;
+    if list.is_empty() || list.len() > ADDRESSES_MAX {
+        let reason = format!("must be 1 to {ADDRESSES_MAX} mail addresses, with commas between");
+        return Err(Problem::field("target", reason));
+    }
+    Ok(())
+}
+
+fn check_url(target: &str) -> Result<(), Problem> {
+    let wrong = |reason: &str| Problem::field("target", reason);
+    let url: Uri = target
+        .parse()
+        .map_err(|_| wrong("is no URL; write it like https://chat.example.vn/hook"))?;
+    if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none() {
+        return Err(wrong("must begin with https:// or http:// and name a host"));
+    }
+    if url
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
+        return Err(wrong(
+            "must hold no name and password: the signature says who sends",
+        ));
+    }
+    Ok(())
+}
+
+fn subjects(names: &[String]) -> Result<Vec<Subject>, Problem> {
+    let mut subjects = Vec::new();
+    for name in names {
+        let subject = Subject::of_name(name).ok_or_else(|| {
+            let reason = format!("unknown subject {name:?}; opened, overdue or both");
+            Problem::field("subjects", reason)
+        })?;
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    if subjects.is_empty() {
+        return Err(Problem::field(
+            "subjects",
+            "must name opened, overdue or both",
+        ));
+    }
+    Ok(subjects)
+}
+
+/// `GET /api/v1/notifications/routes`
+pub(super) async fn routes(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Problem> {
+    let items = app.routes.list(caller.scope()).await?;
+    let email = app.config.notifications.smtp.is_some();
+    Ok(Json(json!({ "items": items, "email": email })))
+}
+
+/// `POST /api/v1/notifications/routes`: answers with a webhook's secret, this once.
+pub(super) async fn make(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(wanted): JsonBody<Wanted>,
+) -> Result<Response, Problem> {
+    let wish = wanted.check(&app, &caller).await?;
+    let (id, secret) = app.routes.make(&wish, caller.name()).await?;
+    let route = managed(&app, &caller, &id).await?;
+    let mut body = json!(route);
+    if !secret.is_empty() {
+        body["secret"] = secret.into();
+    }
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// `PUT /api/v1/notifications/routes/{id}` with `If-Match`.
+pub(super) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    JsonBody(wanted): JsonBody<Wanted>,
+) -> Result<Response, Problem> {
+    let seen_version = seen_version(&headers)?;
+    let route = managed(&app, &caller, &id).await?;
+    let wish = wanted.check(&app, &caller).await?;
+    if wish.kind != route.kind {
+        return Err(Problem::field(
+            "kind",
+            "cannot be changed: make another route",
+        ));
+    }
+    if !app.routes.change(&id, seen_version, &wish).await? {
+        return Err(Problem::conflict(route.version));
+    }
+    let route = managed(&app, &caller, &id).await?;
+    Ok(tagged(route.version, Json(route).into_response()))
+}
+
+/// `DELETE /api/v1/notifications/routes/{id}`
+pub(super) async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    managed(&app, &caller, &id).await?;
+    app.routes.remove(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/notifications/routes/{id}/secret`: a new one, told this once; the old one signs no more.
+pub(super) async fn renew_secret(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let route = managed(&app, &caller, &id).await?;
+    if route.kind != RouteKind::Webhook {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "Only webhooks are signed; this route sends e-mail.",
+        ));
+    }
+    let secret = app.routes.renew_secret(&id).await?;
+    Ok(Json(json!({ "secret": secret })))
+}
+
+/// `POST /api/v1/notifications/routes/{id}/test`: sends a message that says that it is a test.
+pub(super) async fn test(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    managed(&app, &caller, &id).await?;
+    let mut write = app.database.write().await?;
+    let message = notification::enqueue_test(&mut write, &id, app.clock.now()).await?;
+    write.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "message_id": message }))).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageParams {
+    cursor: Option<String>,
+}
+
+/// `GET /api/v1/notifications/messages`: what was sent, waits or failed, the newest first.
+pub(super) async fn messages(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<MessageParams>,
+) -> Result<Json<Value>, Problem> {
+    let before: i64 = match params.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
+        None => i64::MAX,
+        Some(cursor) => cursor.parse().map_err(|_| {
+            Problem::field("cursor", "use next_cursor of an earlier answer as it is")
+        })?,
+    };
+    let found = app.outbox.list(caller.scope(), before, PAGE).await?;
+    let full = found.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+    let next_cursor = found
+        .last()
+        .filter(|_| full)
+        .map(|(created_at, _)| created_at.to_string());
+    let items: Vec<_> = found.into_iter().map(|(_, message)| message).collect();
+    Ok(Json(json!({ "items": items, "next_cursor": next_cursor })))
+}
+
+/// `POST /api/v1/notifications/messages/{id}/retry`: one that was given up is tried again.
+pub(super) async fn retry(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if app.outbox.state_of(&id, caller.scope()).await?.is_none() {
+        return Err(Problem::missing("message"));
+    }
+    if !app.outbox.retry(&id).await? {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "This message was not given up: it was sent, or it waits and is tried again by itself.",
+        ));
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn managed(app: &App, caller: &Caller, id: &str) -> Result<Route, Problem> {
+    app.routes
+        .one(id, caller.scope())
+        .await?
+        .ok_or_else(|| Problem::missing("notification route"))
+}

@@ -1,0 +1,118 @@
+//! What a rule is called in Vietnamese: `title_vi` and `description_vi` under its key `citywatch`.
+
+use saphyr_parser::{Event, Parser};
+
+/// Longer texts are no titles and no descriptions.
+const TEXT_CHARACTERS_MAX: usize = 4_000;
+/// A rule nested deeper is none: what follows is not looked at.
+const DEPTH_MAX: usize = 64;
+
+/// The Vietnamese texts of a rule; empty where it has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Translation {
+    pub(crate) title: String,
+    pub(crate) description: String,
+}
+
+/// Reads them from the rule as it was written. A text that is no YAML has none: whoever loads rules has
+/// said so.
+pub(crate) fn translation_of(rule: &str) -> Translation {
+    let mut found = Translation::default();
+    // Where we are: whether each open node is a mapping, and for a mapping the key whose value comes next.
+    let mut path: Vec<Open> = Vec::new();
+    for event in Parser::new_from_str(rule) {
+        let Ok((event, _)) = event else { break };
+        match event {
+            Event::MappingStart(..) => path.push(Open::mapping()),
+            Event::SequenceStart(..) => path.push(Open::Sequence),
+            Event::MappingEnd | Event::SequenceEnd => {
+                path.pop();
+                finish_value(&mut path);
+            }
+            Event::Scalar(text, ..) => {
+                if let [
+                    Open::Mapping { key: Some(outer) },
+                    Open::Mapping { key: Some(inner) },
+                ] = path.as_slice()
+                    && outer == "citywatch"
+                {
+                    let place = match inner.as_str() {
+                        "title_vi" => Some(&mut found.title),
+                        "description_vi" => Some(&mut found.description),
+                        _ => None,
+                    };
+                    if let Some(place) = place {
+                        *place = text.trim().chars().take(TEXT_CHARACTERS_MAX).collect();
+                    }
+                }
+                scalar(&mut path, &text);
+            }
+            Event::Alias(_) => scalar(&mut path, ""),
+            Event::DocumentEnd => break,
+            _ => {}
+        }
+        if path.len() > DEPTH_MAX {
+            break;
+        }
+    }
+    found
+}
+
+enum Open {
+    Mapping { key: Option<String> },
+    Sequence,
+}
+
+impl Open {
+    fn mapping() -> Self {
+        Self::Mapping { key: None }
+    }
+}
+
+/// A scalar is a key where none waits for its value, else a value.
+fn scalar(path: &mut [Open], text: &str) {
+    if let Some(Open::Mapping { key }) = path.last_mut() {
+        *key = match key.take() {
+            None => Some(text.to_owned()),
+            Some(_) => None,
+        };
+    }
+}
+
+/// A mapping or a list that ended was the value of the key before it.
+fn finish_value(path: &mut [Open]) {
+    if let Some(Open::Mapping { key }) = path.last_mut() {
+        *key = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_our_own_key_are_read() {
+        let rule = "title: A\ndetection:\n  selection:\n    - title_vi: no\n    - x\n  condition: selection\n\
+                    citywatch:\n  title_vi: Đoán mật khẩu\n  more: {title_vi: no}\n  description_vi: |\n    Hai\n    dòng.\n";
+        assert_eq!(
+            translation_of(rule),
+            Translation {
+                title: "Đoán mật khẩu".to_owned(),
+                description: "Hai\ndòng.".to_owned(),
+            }
+        );
+    }
+
+    #[test]
+    fn without_them_there_are_none() {
+        for rule in [
+            "",
+            "title: A\ntitle_vi: B\n",
+            "citywatch: title_vi\n",
+            "citywatch: [title_vi, B]\n",
+            ": : [",
+        ] {
+            assert_eq!(translation_of(rule), Translation::default(), "{rule:?}");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Notifications reach real receivers: signed, grouped, tried again.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use citywatch_alerting::{AlertingConfig, SmtpConfig, SmtpEncryption};
+use ring::hmac;
+use serde_json::{Value, json};
+
+use super::support::receivers::{HookServer, MailServer};
+use super::support::{Client, Place, Reply, Site, at, found, rule, send};
+
+/// Waits until `done`: messages are sent by a task of their own.
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn make(client: &Client, wanted: Value) -> Reply {
+    let mut body = json!({ "name": "trực ban", "kind": "webhook", "target": "https://chat.test/" });
+    let Value::Object(wanted) = wanted else {
+        panic!("{wanted} is no object");
+    };
+    body.as_object_mut().unwrap().extend(wanted);
+    client.send("POST", "/api/v1/notifications/routes", Some(body), &[])
+}
+
+fn messages(client: &Client) -> Vec<Value> {
+    let list = client.get("/api/v1/notifications/messages").body;
+    list["items"].as_array().unwrap().clone()
+}
+
+pub async fn a_webhook_is_signed_grouped_and_tried_again(place: Place) {
+    let site = Site::start(&place).await;
+    let admin = site.admin();
+    let hook = HookServer::start();
+    hook.answer.store(500, Ordering::SeqCst);
+    let made = make(&admin, json!({ "target": hook.url, "group_minutes": 5 }));
+    assert_eq!(made.status, 201, "{made:?}");
+    let secret = made.body["secret"].as_str().unwrap().to_owned();
+    let list = admin.get("/api/v1/notifications/routes");
+    assert!(!list.text.contains(&secret), "a secret is told once");
+    let other = make(
+        &admin,
+        json!({ "name": "elsewhere", "target": hook.url, "unit": "unit-2" }),
+    );
+    assert_eq!(other.status, 201, "{other:?}");
+
+    // Two that are told, one that is not bad enough; all of a unit that the second route is not about.
+    let guess = rule("guess", "high");
+    send(
+        &site.alerting.intake(),
+        vec![
+            found(&guess, "web-01", at(0), 1),
+            found(&rule("noise", "low"), "web-02", at(0), 2),
+        ],
+    )
+    .await;
+    site.clock.advance(60);
+    send(
+        &site.alerting.intake(),
+        vec![
+            found(&guess, "web-03", at(60), 3),
+            found(&guess, "web-01", at(60), 4),
+        ],
+    )
+    .await;
+    let waiting = messages(&admin);
+    assert_eq!(
+        waiting.len(),
+        1,
+        "what happens close together is one message"
+    );
+    assert_eq!(
+        (&waiting[0]["state"], &waiting[0]["item_count"]),
+        (&json!("waiting"), &json!(2))
+    );
+    assert!(hook.posted().is_empty(), "it is gathered first");
+
+    site.clock.advance(4 * 60);
+    until("the first try", || hook.posted().len() == 1).await;
+    until("the failure is noted", || {
+        messages(&admin)[0]["attempts"] == 1
+    })
+    .await;
+    let failed = &messages(&admin)[0];
+    assert_eq!(failed["state"], "waiting");
+    let error = failed["last_error"].as_str().unwrap();
+    assert!(
+        error.contains("answered 500") && error.contains("said"),
+        "{error}"
+    );
+    assert!(
+        !error.contains("room=soc"),
+        "the path may be a secret: {error}"
+    );
+
+    hook.answer.store(204, Ordering::SeqCst);
+    site.clock.advance(11);
+    until("the second try", || hook.posted().len() == 2).await;
+    until("it is settled", || messages(&admin)[0]["state"] == "sent").await;
+    let posted = hook.posted();
+    let id = messages(&admin)[0]["id"].as_str().unwrap().to_owned();
+    for each in &posted {
+        assert_eq!(
+            each.header("x-citywatch-delivery"),
+            id,
+            "who gets it twice can tell"
+        );
+        let (time, tag) = each
+            .header("x-citywatch-signature")
+            .split_once(",v1=")
+            .unwrap();
+        let signed = format!("{}.{}", time.strip_prefix("t=").unwrap(), each.body);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let tag: Vec<u8> = (0..tag.len())
+            .step_by(2)
+            .map(|place| u8::from_str_radix(&tag[place..place + 2], 16).unwrap())
+            .collect();
+        hmac::verify(&key, signed.as_bytes(), &tag).expect("the signature fits");
+    }
+    let body: Value = serde_json::from_str(&posted[1].body).unwrap();
+    let hosts: Vec<&str> = body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["host"].as_str().unwrap())
+        .collect();
+    assert_eq!(hosts, ["web-01", "web-03"]);
+    assert_eq!(
+        (
+            &body["count"],
+            &body["items"][0]["subject"],
+            &body["items"][0]["severity"]
+        ),
+        (&json!(2), &json!("opened"), &json!("high"))
+    );
+    site.stop().await;
+}
+
+fn with_mail(place: &Place, server: &MailServer) -> AlertingConfig {
+    let mut config = place.config();
+    config.notifications.console_url = "https://soc.test/".to_owned();
+    config.notifications.smtp = Some(SmtpConfig {
+        host: "127.0.0.1".to_owned(),
+        port: Some(server.port),
+        encryption: SmtpEncryption::None,
+        from: "Citywatch <soc@city.test>".to_owned(),
+        user: None,
+        password_file: None,
+    });
+    config
+}
+
+/// The text of a mail, whatever it was encoded as for the way.
+fn text_of(data: &str) -> String {
+    let (headers, body) = data.split_once("\n\n").unwrap();
+    let headers = headers.to_lowercase();
+    if headers.contains("content-transfer-encoding: base64") {
+        let body = body.replace(['\n', '\r'], "");
+        let bytes = base64::engine::general_purpose::STANDARD.decode(body);
+        return String::from_utf8(bytes.unwrap()).unwrap();
+    }
+    if !headers.contains("quoted-printable") {
+        return body.to_owned();
+    }
+    let body = body.replace("=\n", "");
+    let mut bytes = Vec::new();
+    let mut rest = body.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'=' {
+            let digits = std::str::from_utf8(&after[..2]).unwrap();
+            bytes.push(u8::from_str_radix(digits, 16).unwrap());
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+pub async fn an_email_tells_of_new_and_of_overdue_incidents(place: Place) {
+    let server = MailServer::start();
+    server.answer.store(451, Ordering::SeqCst);
+    let site = Site::start_with(with_mail(&place, &server)).await;
+    let admin = site.admin();
+    let wanted = json!({
+        "kind": "email", "target": "a@city.test, Trực ban <b@city.test>", "group_minutes": 0,
+        "severity_min": "critical",
+    });
+    let made = make(&admin, wanted);
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(made.body.get("secret"), None);
+    let mut worm = found(
+        &rule("worm", "critical"),
+        "web-01\r\nBcc: evil@test",
+        at(0),
+        1,
+    );
+    worm.unit = "hcmc/ben-thanh".into();
+    send(&site.alerting.intake(), vec![worm]).await;
+    until("the server's refusal is noted", || {
+        messages(&admin)[0]["last_error"]
+            .as_str()
+            .unwrap()
+            .contains("said the mail server")
+    })
+    .await;
+    server.answer.store(250, Ordering::SeqCst);
+    site.clock.advance(11);
+    until("the mail arrives", || server.mails().len() == 1).await;
+    let mail = &server.mails()[0];
+    assert!(mail.from.contains("<soc@city.test>"), "{mail:?}");
+    assert_eq!(mail.to.len(), 2, "{mail:?}");
+    assert!(
+        mail.data.contains("Subject: [Citywatch] =?utf-8?b?"),
+        "{}",
+        mail.data
+    );
+    assert!(
+        !mail.data.to_lowercase().contains("\nbcc:"),
+        "{}",
+        mail.data
+    );
+    let text = text_of(&mail.data);
+    assert!(
+        text.contains("Sự cố mới #1, mức nghiêm trọng: Rule worm"),
+        "{text}"
+    );
+    assert!(text.contains("Đơn vị: hcmc/ben-thanh"), "{text}");
+    assert!(text.contains("https://soc.test/incidents/"), "{text}");
+    assert!(text.contains("(UTC+7)"), "{text}");
+
+    site.clock.advance(16 * 60);
+    until("the overdue clock is told", || server.mails().len() == 2).await;
+    let text = text_of(&server.mails()[1].data);
+    assert!(text.contains("Quá hạn tiếp nhận: sự cố #1"), "{text}");
+    site.stop().await;
+}
+
+pub async fn what_cannot_be_delivered_is_given_up_and_sent_when_asked(place: Place) {
+    let mut config = place.config();
+    config.notifications.retry_hours = 1;
+    let site = Site::start_with(config).await;
+    let admin = site.admin();
+    let hook = HookServer::start();
+    hook.answer.store(503, Ordering::SeqCst);
+    let template = r#"{"text":"{{count}}: {{#items}}{{title}}{{/items}}"}"#;
+    let made = make(&admin, json!({ "target": hook.url, "template": template }));
+    let id = made.body["id"].as_str().unwrap().to_owned();
+    let route = format!("/api/v1/notifications/routes/{id}");
+    let test = admin.send("POST", &format!("{route}/test"), None, &[]);
+    assert_eq!(test.status, 202, "{test:?}");
+    until("the first try", || messages(&admin)[0]["attempts"] == 1).await;
+    let message = messages(&admin)[0]["id"].as_str().unwrap().to_owned();
+    let retry = format!("/api/v1/notifications/messages/{message}/retry");
+    assert_eq!(
+        admin.send("POST", &retry, None, &[]).status,
+        409,
+        "it waits"
+    );
+    site.clock.advance(3601);
+    let admin = site.admin();
+    until("it is given up", || {
+        messages(&admin)[0]["state"] == "failed"
+    })
+    .await;
+    hook.answer.store(200, Ordering::SeqCst);
+    assert_eq!(admin.send("POST", &retry, None, &[]).status, 202);
+    until("it is sent when asked", || {
+        messages(&admin)[0]["state"] == "sent"
+    })
+    .await;
+    let body: Value = serde_json::from_str(&hook.posted().last().unwrap().body).unwrap();
+    assert!(
+        body["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("1: Thử kênh thông báo"),
+        "{body}"
+    );
+
+    // A route is changed by its version, and its kind stays.
+    let wanted = json!({ "name": "two", "kind": "webhook", "target": hook.url, "enabled": false });
+    let put = |wanted: &Value, version: &str| {
+        admin.send(
+            "PUT",
+            &route,
+            Some(wanted.clone()),
+            &[("if-match", version)],
+        )
+    };
+    assert_eq!(put(&wanted, "7").status, 412);
+    assert_eq!(put(&wanted, "1").body["version"], 2);
+    send(
+        &site.alerting.intake(),
+        vec![found(&rule("guess", "high"), "web-01", at(0), 1)],
+    )
+    .await;
+    assert_eq!(
+        messages(&admin).len(),
+        1,
+        "a route that is off is told nothing"
+    );
+    let before = made.body["secret"].as_str().unwrap();
+    let renewed = admin
+        .send("POST", &format!("{route}/secret"), None, &[])
+        .body;
+    assert_ne!(renewed["secret"].as_str().unwrap(), before);
+    admin.send("POST", &format!("{route}/test"), None, &[]);
+    assert_eq!(admin.send("DELETE", &route, None, &[]).status, 204);
+    until("what waited is settled", || {
+        messages(&admin)
+            .iter()
+            .all(|message| message["state"] != "waiting")
+    })
+    .await;
+    site.stop().await;
+}
+
+pub async fn a_route_is_checked_before_it_is_made(place: Place) {
+    let site = Site::start(&place).await;
+    let admin = site.admin();
+    for (wanted, field) in [
+        (json!({ "name": " " }), "name"),
+        (json!({ "kind": "pigeon" }), "kind"),
+        (json!({ "kind": "email", "target": "a@b.test" }), "kind"),
+        (json!({ "target": "chat.test/hook" }), "target"),
+        (json!({ "target": "ftp://chat.test/" }), "target"),
+        (json!({ "target": "https://user:pw@chat.test/" }), "target"),
+        (json!({ "severity_min": "awful" }), "severity_min"),
+        (json!({ "subjects": [] }), "subjects"),
+        (json!({ "subjects": ["closed"] }), "subjects"),
+        (json!({ "group_minutes": 2_000 }), "group_minutes"),
+        (json!({ "template": "{{counts}}" }), "template"),
+        (json!({ "template": "no JSON {{count}}" }), "template"),
+    ] {
+        let reply = make(&admin, wanted.clone());
+        assert_eq!(
+            (reply.status, &reply.body["errors"][0]["field"]),
+            (400, &json!(field)),
+            "{wanted}: {reply:?}"
+        );
+    }
+    let server = MailServer::start();
+    site.stop().await;
+    let site = Site::start_with(with_mail(&place, &server)).await;
+    let mut admin = site.client();
+    // The administrator was made before.
+    let first = site.alerting.reset_user("admin").await.unwrap();
+    admin.sign_in("admin", &first.password);
+    let wrong = make(
+        &admin,
+        json!({ "kind": "email", "target": "a@b.test, nobody" }),
+    );
+    assert_eq!(wrong.body["errors"][0]["field"], "target", "{wrong:?}");
+    site.stop().await;
+}
