@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 . deploy/steady.sh
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
+# Built once, from nothing: what a second build would reuse only fills the disk.
+export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
 
 started=$SECONDS
 step() {
@@ -52,4 +54,5 @@ step "build" cargo build --workspace --locked
 step "package" deploy/package-agent.sh --test target/debug/citywatch-agent
 step "tests" cargo test --workspace --locked
 step "browser" deploy/browser-test.sh
+du -sh "${CARGO_TARGET_DIR:-target}" | sed 's/^\([^\t]*\).*/\nbuilt files: \1/'
 printf '\nall of make test: %d s\n' $((SECONDS - started))
