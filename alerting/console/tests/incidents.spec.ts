@@ -26,6 +26,7 @@ test('an incident shows what happened, its events with what matched, and the rul
     if (!incident) throw new Error('the demo has incidents of rules and of correlations');
     await page.goto('/incidents');
     await page.locator(`a[data-id="${incident.id}"]`).click();
+    await page.getByRole('link', { name: /^Whole page/ }).click();
     await expect(page).toHaveURL(new RegExp(`/incidents/${incident.id}`));
     await expect(page.getByRole('heading', { level: 1 })).toHaveText(incident.title);
     await expect(page.getByTestId('story')).toContainText(incident.host);
@@ -96,7 +97,7 @@ test('by keyboard alone: down the list, in, and back to the same row', async ({ 
   await expect(row).toBeFocused();
   await expect(page).toHaveURL(/at=/);
   const id = await row.getAttribute('data-id');
-  await page.keyboard.press('Enter');
+  await page.keyboard.press('o');
   await expect(page).toHaveURL(new RegExp(`/incidents/${id}`));
   await page.goBack();
   await expect(page.locator(`a[data-id="${id}"]`)).toBeFocused();
@@ -152,7 +153,7 @@ test('from the list to a verdict in two keys, assigned in one more; similar inci
   if (!incident) throw new Error('the demo has incidents that nobody has judged');
   await page.goto('/incidents');
   await page.locator(`a[data-id="${incident.id}"]`).focus();
-  await page.keyboard.press('Enter');
+  await page.keyboard.press('o');
   const verdicts = page.getByRole('group', { name: 'Verdict' });
   await expect(verdicts).toBeVisible();
   await page.keyboard.press('f');

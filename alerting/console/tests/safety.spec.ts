@@ -102,6 +102,13 @@ for (const theme of ['light', 'dark']) {
         '/status',
         '/administration/suppressions',
         '/administration/notifications?edit=webhook',
+        '/administration/people',
+        '/administration/people?edit=new',
+        '/administration/tokens',
+        '/administration/tokens?edit=new',
+        '/administration/audit',
+        '/units',
+        `/incidents?panel=${items[0]?.id}&at=${items[0]?.id}`,
         '/rules',
         '/nowhere',
       ]) {

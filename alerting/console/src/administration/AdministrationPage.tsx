@@ -1,33 +1,27 @@
-import { Trans, useLingui } from '@lingui/react/macro';
+import { useLingui } from '@lingui/react/macro';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { useRole } from '../app/roles';
+import { ADMINISTRATION_PAGES } from '../app/pages';
+import { useAllowed } from '../app/roles';
 import classes from './AdministrationPage.module.css';
 
 /** What the pages of administration have in common: their name and the ways between them. */
 export function AdministrationPage({ title, children }: { title: string; children: ReactNode }) {
   const { t } = useLingui();
-  const isAdministrator = useRole('administrator');
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <div className={classes.page} role="region" tabIndex={0} aria-labelledby="administration-title">
       <nav className={classes.ways} aria-label={t`Administration`}>
-        <Link
-          to="/administration/suppressions"
-          className={classes.way}
-          activeProps={{ 'data-active': true, 'aria-current': 'page' }}
-        >
-          <Trans>Suppressions</Trans>
-        </Link>
-        {isAdministrator && (
+        {useAllowed(ADMINISTRATION_PAGES).map(({ to, words }) => (
           <Link
-            to="/administration/notifications"
+            key={to}
+            to={to}
             className={classes.way}
             activeProps={{ 'data-active': true, 'aria-current': 'page' }}
           >
-            <Trans>Notifications</Trans>
+            {t(words)}
           </Link>
-        )}
+        ))}
       </nav>
       <h1 id="administration-title" className={classes.title}>
         {title}

@@ -96,6 +96,8 @@ export const sessionHolder = new SessionHolder();
 export interface CallOptions {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
+  /** A body that is text as it is, and its type. */
+  text?: { content: string; type: string };
   /** The version of the thing that the change was decided on. */
   ifMatch?: number;
   signal?: AbortSignal;
@@ -109,6 +111,10 @@ async function send(path: string, options: CallOptions): Promise<Response> {
   if (options.body !== undefined) {
     headers.set('Content-Type', 'application/json');
     init.body = JSON.stringify(options.body);
+  }
+  if (options.text) {
+    headers.set('Content-Type', options.text.type);
+    init.body = options.text.content;
   }
   if (options.ifMatch !== undefined) headers.set('If-Match', `"${options.ifMatch}"`);
   const state = sessionHolder.get();

@@ -14,12 +14,12 @@ function listOf(...items: Incident[]) {
 
 function setUp() {
   const queries = new QueryClient();
-  const key = incidentsQuery('all').queryKey;
+  const key = incidentsQuery({}).queryKey;
   queries.setQueryData(key, listOf(incident(2, 'new', 1), incident(1, 'new', 3)));
   const live = new LiveIncidents(queries);
   const shown = () => queries.getQueryData(key)?.pages[0]?.items.map(({ id, state }) => `${id} ${state}`);
   const waiting = (filter: 'all' | 'open' | 'resolved') =>
-    newFor(queries.getQueryData(key), filter, live.get());
+    newFor(queries.getQueryData(key), { state: filter }, live.get());
   return { live, shown, waiting };
 }
 
@@ -55,7 +55,26 @@ test('a change of one far down the list is not new', () => {
 test('open means that somebody has to do something', () => {
   expect(
     ['new', 'acknowledged', 'in_progress', 'resolved', 'closed'].map((state) =>
-      lets('open', state as IncidentState),
+      lets({ state: 'open' }, incident(1, state as IncidentState, 1)),
     ),
   ).toEqual([true, true, true, false, false]);
+});
+
+test('a filter lets through what has all that it names', () => {
+  const one = {
+    ...incident(1, 'new', 1),
+    severity: 'high',
+    unit: 'ward-1',
+    last_event_at: '2026-11-22T01:00:00Z',
+    entities: [{ kind: 'address', value: '203.0.113.7' }],
+  } as Incident;
+  expect(lets({ severity: 'critical,high', unit: 'ward-1' }, one)).toBe(true);
+  expect(lets({ entity: 'address:203.0.113.7' }, one)).toBe(true);
+  expect(lets({ severity: 'critical' }, one)).toBe(false);
+  expect(lets({ severity: 'high', unit: 'ward-2' }, one)).toBe(false);
+  expect(lets({ entity: 'user:203.0.113.7' }, one)).toBe(false);
+  expect(lets({ assignee: '~none' }, one)).toBe(true);
+  expect(lets({ assignee: 'lan' }, one)).toBe(false);
+  expect(lets({ from: '2026-11-22T00:00:00Z', to: '2026-11-22T02:00:00Z' }, one)).toBe(true);
+  expect(lets({ to: '2026-11-22T01:00:00Z' }, one)).toBe(false);
 });

@@ -4,7 +4,7 @@
  * ever moves under the cursor.
  */
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
-import { incidentPage, lets, type StateFilter } from './queries';
+import { type IncidentFilter, incidentPage, lets } from './queries';
 import { type LiveStream, liveStream } from './stream';
 import type { Incident, IncidentDetail, IncidentPage } from './types';
 
@@ -88,8 +88,8 @@ export class LiveIncidents {
   }
 
   /** Shows the newest from the top: the first page anew, what waited is in it. */
-  async showNewest(state: StateFilter): Promise<void> {
-    const key = ['incidents', state];
+  async showNewest(filter: IncidentFilter): Promise<void> {
+    const key = ['incidents', filter];
     this.#queries.setQueryData<Pages>(key, (data) =>
       data ? { pages: data.pages.slice(0, 1), pageParams: data.pageParams.slice(0, 1) } : data,
     );
@@ -101,7 +101,7 @@ export class LiveIncidents {
     const lists = this.#queries.getQueriesData<Pages>({ queryKey: ['incidents'] });
     if (!lists.some(([, data]) => data)) return;
     try {
-      const page = await incidentPage('all', null);
+      const page = await incidentPage({}, null);
       for (const incident of page.items) this.observe(incident);
       void this.#queries.invalidateQueries({ queryKey: ['incident'] });
     } catch {
@@ -132,7 +132,7 @@ export function withIncident(data: Pages, incident: Incident): Pages | null {
 /** Those of `waiting` that a list with this filter would show above its first row. */
 export function newFor(
   data: { pages: IncidentPage[] } | undefined,
-  state: StateFilter,
+  filter: IncidentFilter,
   waiting: ReadonlyMap<string, Incident>,
 ): Incident[] {
   if (!data) return [];
@@ -145,6 +145,6 @@ export function newFor(
     }
   }
   return [...waiting.values()].filter(
-    (incident) => incident.number > newest && !ids.has(incident.id) && lets(state, incident.state),
+    (incident) => incident.number > newest && !ids.has(incident.id) && lets(filter, incident),
   );
 }

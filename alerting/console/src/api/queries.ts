@@ -2,54 +2,129 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { call, query } from './client';
 import type {
+  ApiToken,
+  AuditPage,
   EventDetail,
   EventPage,
+  Facets,
   HiddenPage,
+  Incident,
   IncidentDetail,
   IncidentPage,
   IncidentState,
   NotificationMessages,
   NotificationRoutes,
+  Person,
   RuleFigures,
   SimilarIncident,
   SuppressionPage,
   SuppressionPreview,
   SuppressionTarget,
   SystemStatus,
+  Unit,
 } from './types';
-import { INCIDENT_STATES } from './types';
 
 const INCIDENTS_PER_PAGE = 50;
 const EVENTS_PER_PAGE = 100;
 
-/** One state, those that wait for somebody, those with a clock that ran out, or all. */
-export const STATE_FILTERS = ['all', 'open', 'overdue', ...INCIDENT_STATES] as const;
-export type StateFilter = (typeof STATE_FILTERS)[number];
-
-/** Whether an incident in this state belongs to what the filter lets through. */
-export function lets(filter: StateFilter, state: IncidentState): boolean {
-  if (filter === 'open') return state !== 'resolved' && state !== 'closed';
-  // What was opened just now has time left.
-  if (filter === 'overdue') return false;
-  return filter === 'all' || filter === state;
+/** What a list of incidents lets through; what is not named lets everything through. */
+export interface IncidentFilter {
+  /** Names joined by commas; `open` for those that wait for somebody, `overdue` alone for a clock that ran out. */
+  state?: string;
+  /** Names joined by commas. */
+  severity?: string;
+  /** Ids joined by commas. */
+  unit?: string;
+  host?: string;
+  /** Ids joined by commas. */
+  rule?: string;
+  /** Names joined by commas; `~none` for nobody. */
+  assignee?: string;
+  verdict?: string;
+  /** ATT&CK's tactics joined by commas. */
+  tactic?: string;
+  /** `kind:value`. */
+  entity?: string;
+  /** Of the last event: not before, RFC 3339. */
+  from?: string;
+  /** Of the last event: before, RFC 3339. */
+  to?: string;
+  /** `score` for the most urgent first; without it the newest are first. */
+  sort?: 'score';
 }
 
-export function incidentPage(state: StateFilter, cursor: string | null, signal?: AbortSignal) {
+/** Whether an incident in this state belongs to what the filter lets through. */
+function letsState(filter: string, state: IncidentState): boolean {
+  // What was opened just now has time left.
+  if (filter === 'overdue') return false;
+  const over = state === 'resolved' || state === 'closed';
+  return filter.split(',').some((each) => each === 'all' || each === state || (each === 'open' && !over));
+}
+
+/** Whether the list is not given, or holds one of the values. */
+function names(list: string | undefined, values: string[]): boolean {
+  return !list || list.split(',').some((each) => values.includes(each));
+}
+
+/** Whether an incident belongs to what the filter lets through. */
+export function lets(filter: IncidentFilter, incident: Incident): boolean {
+  const last = Date.parse(incident.last_event_at);
+  return (
+    letsState(filter.state ?? 'all', incident.state) &&
+    names(filter.severity, [incident.severity]) &&
+    names(filter.unit, [incident.unit]) &&
+    names(filter.rule, [incident.rule?.id]) &&
+    names(filter.assignee, [incident.assignee || '~none']) &&
+    names(filter.tactic, incident.tactics ?? []) &&
+    (!filter.host || filter.host === incident.host) &&
+    (!filter.verdict || filter.verdict === incident.verdict) &&
+    (!filter.entity || incident.entities.some(({ kind, value }) => `${kind}:${value}` === filter.entity)) &&
+    !(filter.from && last < Date.parse(filter.from)) &&
+    !(filter.to && last >= Date.parse(filter.to))
+  );
+}
+
+/** The filter as the server's parameters. */
+export function filterParameters({ state, rule, ...rest }: IncidentFilter) {
   const wanted = state === 'overdue' ? { overdue: 'true' } : { state: state === 'all' ? undefined : state };
+  return { ...rest, rule_id: rule, ...wanted };
+}
+
+interface IncidentPageOptions {
+  signal?: AbortSignal;
+  limit?: number;
+}
+
+export function incidentPage(
+  filter: IncidentFilter,
+  cursor: string | null,
+  { signal, limit = INCIDENTS_PER_PAGE }: IncidentPageOptions = {},
+) {
   return call<IncidentPage>(
-    `/incidents${query({ limit: INCIDENTS_PER_PAGE, cursor, ...wanted })}`,
+    `/incidents${query({ limit, cursor, ...filterParameters(filter) })}`,
     signal ? { signal } : {},
   );
 }
 
 /** Never stale by itself: rows change in place through the live stream, and move only when asked to. */
-export function incidentsQuery(state: StateFilter) {
+export function incidentsQuery(filter: IncidentFilter) {
   return infiniteQueryOptions({
-    queryKey: ['incidents', state],
-    queryFn: ({ pageParam, signal }) => incidentPage(state, pageParam, signal),
+    queryKey: ['incidents', filter],
+    queryFn: ({ pageParam, signal }) => incidentPage(filter, pageParam, { signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** Counts beside the list, and when its incidents happened. */
+export function facetsQuery({ sort: _, ...filter }: IncidentFilter) {
+  return queryOptions({
+    queryKey: ['facets', filter],
+    queryFn: ({ signal }) => call<Facets>(`/incidents/facets${query(filterParameters(filter))}`, { signal }),
+    staleTime: 10_000,
+    refetchInterval: 30_000,
+    placeholderData: keepPreviousData,
   });
 }
 
@@ -165,3 +240,46 @@ export function ruleQuery(id: string) {
     staleTime: 30_000,
   });
 }
+
+/** Names of people to whom an incident may be assigned. */
+export const assigneesQuery = queryOptions({
+  queryKey: ['assignees'],
+  queryFn: ({ signal }) => call<{ items: string[] }>('/assignees', { signal }),
+  staleTime: 60_000,
+});
+
+/** The incident of that number, or `null`. */
+export function incidentByNumberQuery(number: number) {
+  return queryOptions({
+    queryKey: ['incident number', number],
+    queryFn: async ({ signal }) => {
+      // The list goes down from the cursor, which is a number.
+      const page = await incidentPage({}, String(number + 1), { signal, limit: 1 });
+      return page.items.find((each) => each.number === number) ?? null;
+    },
+    staleTime: 10_000,
+  });
+}
+
+export const peopleQuery = queryOptions({
+  queryKey: ['people'],
+  queryFn: ({ signal }) => call<{ items: Person[] }>('/users', { signal }),
+});
+
+export const tokensQuery = queryOptions({
+  queryKey: ['tokens'],
+  queryFn: ({ signal }) => call<{ items: ApiToken[] }>('/tokens', { signal }),
+});
+
+export const unitsQuery = queryOptions({
+  queryKey: ['units'],
+  queryFn: ({ signal }) => call<{ items: Unit[] }>('/units', { signal }),
+  staleTime: 30_000,
+});
+
+export const auditQuery = infiniteQueryOptions({
+  queryKey: ['audit'],
+  queryFn: ({ pageParam, signal }) => call<AuditPage>(`/audit${query({ cursor: pageParam })}`, { signal }),
+  initialPageParam: null as string | null,
+  getNextPageParam: (page) => page.next_cursor,
+});

@@ -50,6 +50,10 @@ export interface Incident {
   entities: Entity[];
   rule: { id: string; title: string; title_vi: string; level: string; correlation: boolean };
   tags: string[];
+  /** How urgent it is; the higher, the sooner. */
+  score?: number;
+  /** ATT&CK's tactics of its rules. */
+  tactics?: string[];
   alert_count: number;
   event_count: number;
   first_event_at: string;
@@ -144,6 +148,25 @@ export interface IncidentDetail extends Incident {
   events: EvidenceEvent[];
   rules: RuleText[];
   history: HistoryEntry[];
+}
+
+/** A value of a facet with the number of incidents that have it. */
+export interface FacetCount {
+  /** As the filter takes it. */
+  value: string;
+  /** What people call it, where that is something else. */
+  label: string;
+  label_vi: string;
+  count: number;
+}
+
+export const FACETS = ['severity', 'state', 'unit', 'assignee', 'rule', 'tactic'] as const;
+export type FacetName = (typeof FACETS)[number];
+
+export interface Facets extends Record<FacetName, FacetCount[]> {
+  total: number;
+  /** By their last event; bars that are empty are left out. */
+  histogram: { seconds: number; bars: ({ at: string } & Record<Severity, number>)[] };
 }
 
 export const VERDICTS = ['true_positive', 'benign_true_positive', 'false_positive'] as const;
@@ -328,6 +351,81 @@ export interface NotificationMessage {
 export interface NotificationMessages {
   items: NotificationMessage[];
   next_cursor: string | null;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+  role: string;
+  /** The unit whose subtree the person sees; empty for the whole city. */
+  unit: string;
+  disabled: boolean;
+  created_at: string;
+  version: number;
+}
+
+/** A password that is told this once. */
+export interface FirstPassword {
+  name: string;
+  password: string;
+}
+
+export interface ApiToken {
+  id: string;
+  name: string;
+  role: string;
+  unit: string;
+  created_by: string;
+  created_at: string;
+  expires_at: string;
+  revoked_at: string | null;
+  last_used_at: string | null;
+}
+
+export interface Unit {
+  /** Never changes: events carry it. */
+  id: string;
+  name: string;
+  /** Empty at the top. */
+  parent: string;
+}
+
+/** A line of the audit log. */
+export interface AuditEntry {
+  sequence: number;
+  at: string;
+  who: string;
+  role: string;
+  address: string;
+  action: string;
+  subject: string;
+  detail: string;
+  hash: string;
+}
+
+export interface AuditPage {
+  items: AuditEntry[];
+  next_cursor: string | null;
+}
+
+/** A technique of ATT&CK that a rule names. */
+export interface AttackTechnique {
+  /** `T1110.001` */
+  id: string;
+  /** Tactics that the same rules name. */
+  tactics: string[];
+  rules: { id: string; title: string; title_vi: string; loaded: boolean; alerts: number }[];
+  alerts: number;
+  events: number;
+}
+
+/** What the rules look for, and what they found. */
+export interface AttackCoverage {
+  days: number;
+  rules_loaded: number;
+  /** In the order of an attack. */
+  tactics: { name: string; rules: number; alerts: number }[];
+  techniques: AttackTechnique[];
 }
 
 /** What the server says of itself; its parts differ with how it was started. */

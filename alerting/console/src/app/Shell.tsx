@@ -7,7 +7,11 @@ import { useEffect, useSyncExternalStore } from 'react';
 import { sessionHolder, signOut } from '../api/client';
 import { Connection } from './Connection';
 import { Icon, Logo } from './icons';
+import { KeysHelp } from './KeysHelp';
 import { useLive } from './liveContext';
+import { Palette } from './Palette';
+import { PAGES } from './pages';
+import { useAllowed } from './roles';
 import classes from './Shell.module.css';
 import { LanguageSwitch, ThemeSwitch } from './switches';
 import { failureOf } from './words';
@@ -31,6 +35,8 @@ export function Shell() {
         <Ways />
         <div className={classes.tools}>
           <Connection />
+          <Palette />
+          <KeysHelp />
           <LanguageSwitch />
           <ThemeSwitch />
           <Person />
@@ -51,22 +57,12 @@ function Ways() {
   });
   return (
     <nav className={classes.ways} aria-label={t`Pages`}>
-      <Link to="/incidents" className={classes.way} activeProps={{ 'data-active': true }}>
-        <Icon name="incidents" />
-        <span>{t`Incidents`}</span>
-      </Link>
-      <Link to="/search" className={classes.way} activeProps={{ 'data-active': true }}>
-        <Icon name="search" />
-        <span>{t`Search`}</span>
-      </Link>
-      <Link to="/rules" className={classes.way} activeProps={{ 'data-active': true }}>
-        <Icon name="rules" />
-        <span>{t`Rules`}</span>
-      </Link>
-      <Link to="/status" className={classes.way} activeProps={{ 'data-active': true }}>
-        <Icon name="status" />
-        <span>{t`Status`}</span>
-      </Link>
+      {useAllowed(PAGES).map(({ to, words, icon }) => (
+        <Link key={to} to={to} className={classes.way} activeProps={{ 'data-active': true }}>
+          <Icon name={icon} />
+          <span>{t(words)}</span>
+        </Link>
+      ))}
       <Link
         to="/administration/suppressions"
         className={classes.way}

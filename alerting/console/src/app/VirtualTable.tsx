@@ -1,7 +1,9 @@
+import { useLingui } from '@lingui/react/macro';
 import type { ColumnDef, RowData } from '@tanstack/react-table';
 import { columnVisibilityFeature, FlexRender, tableFeatures, useTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type FocusEvent, type KeyboardEvent, type ReactNode, useEffect, useRef } from 'react';
+import { useKey } from './keys';
 import classes from './VirtualTable.module.css';
 
 export const rowFeatures = tableFeatures({ columnVisibilityFeature });
@@ -20,7 +22,9 @@ interface VirtualTableProps<T extends RowData> {
   marksOf: (row: T) => Record<`data-${string}`, string | undefined>;
   /** Where the reader was. */
   startAt: string | undefined;
-  /** Called a moment after the reader has come to a row. */
+  /** Called at once when the reader comes to a row. */
+  onStand?: (id: string) => void;
+  /** Called a moment after the reader has come to a row: who passes by is not reported. */
   onReach?: (id: string) => void;
   footer: ReactNode;
 }
@@ -33,7 +37,20 @@ const REACH_MS = 200;
  * `data-row` (its index) and `data-id`, takes the focus: arrow keys or j and k move it, Enter opens.
  */
 export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
-  const { className, label, columns, rows: data, idOf, hidden, marksOf, startAt, onReach, footer } = props;
+  const {
+    className,
+    label,
+    columns,
+    rows: data,
+    idOf,
+    hidden,
+    marksOf,
+    startAt,
+    onStand,
+    onReach,
+    footer,
+  } = props;
+  const { t } = useLingui();
   const scroller = useRef<HTMLDivElement>(null);
   const table = useTable({
     features: rowFeatures,
@@ -59,6 +76,8 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
   const heading = useRef<number>(undefined);
   const focusRow = (index: number) => {
     heading.current = index;
+    const id = rows[index]?.id;
+    if (id) onStand?.(id);
     virtual.scrollToIndex(index, { align: 'auto' });
     requestAnimationFrame(() => {
       if (heading.current !== index) return;
@@ -82,8 +101,10 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
   useEffect(() => () => clearTimeout(reachTimer.current), []);
   const reached = (event: FocusEvent) => {
     const id = event.target.getAttribute('data-id');
+    if (!id) return;
     clearTimeout(reachTimer.current);
-    if (id && onReach) reachTimer.current = setTimeout(() => onReach(id), REACH_MS);
+    onStand?.(id);
+    if (onReach) reachTimer.current = setTimeout(() => onReach(id), REACH_MS);
   };
 
   const move = (event: KeyboardEvent) => {
@@ -91,16 +112,24 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
     const here = heading.current ?? Number((event.target as HTMLElement).getAttribute('data-row') ?? -1);
     const to = {
       ArrowDown: here + 1,
-      j: here + 1,
       ArrowUp: here - 1,
-      k: here - 1,
       Home: 0,
       End: rows.length - 1,
     }[event.key];
-    if (to === undefined) return;
+    if (to === undefined || here < 0) return;
     event.preventDefault();
     focusRow(Math.max(0, Math.min(rows.length - 1, to)));
   };
+
+  // From anywhere on the page: the panel beside the table, or nowhere at all.
+  const step = (by: number) => {
+    const focused = document.activeElement?.closest('tr')?.querySelector('[data-row]');
+    const stood = startAt ? data.findIndex((row) => idOf(row) === startAt) : -1;
+    const here = heading.current ?? (focused ? Number(focused.getAttribute('data-row')) : stood);
+    focusRow(Math.max(0, Math.min(rows.length - 1, here + by)));
+  };
+  useKey('j', () => step(1), t`Next row`);
+  useKey('k', () => step(-1), t`Previous row`);
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys reach it from the links inside

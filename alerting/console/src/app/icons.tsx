@@ -16,6 +16,9 @@ const PATHS = {
   up: 'M12 19V5m-6 6 6-6 6 6',
   copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
   check: 'M5 12.5 10 17.5 19 7',
+  keys: 'M3 7h18v10H3zM7 11v.01M11 11v.01M15 11v.01M8 14h8',
+  attack: 'M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z',
+  units: 'M12 3v5m0 0H5v5m7-5h7v5M2.5 13h5v6h-5zm14 0h5v6h-5zM9.5 13h5v6h-5zM12 8v5',
   link: 'M10 14a4 4 0 0 0 6 .5l3-3a4 4 0 0 0-5.7-5.7l-1.3 1.3M14 10a4 4 0 0 0-6-.5l-3 3a4 4 0 0 0 5.7 5.7l1.3-1.3',
 } as const;
 

@@ -6,7 +6,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
-import { STATE_FILTERS, type StateFilter, SUPPRESSION_FILTERS, type SuppressionFilter } from '../api/queries';
+import { type IncidentFilter, SUPPRESSION_FILTERS, type SuppressionFilter } from '../api/queries';
 import { NotFound } from './NotFound';
 import { Failed, Loading } from './parts';
 import { Shell } from './Shell';
@@ -45,18 +45,36 @@ const homeRoute = createRoute({
   },
 });
 
-export interface IncidentsSearch {
-  state?: StateFilter;
+export interface IncidentsSearch extends IncidentFilter {
   /** The incident that the keyboard stands on. */
   at?: string;
+  /** The incident beside the table. */
+  panel?: string;
+  /** The incident whose like is about to be suppressed. */
+  suppress?: string;
 }
 
 export const incidentsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/incidents',
   validateSearch: (search): IncidentsSearch => {
-    const state = STATE_FILTERS.find((each) => each === search.state && each !== 'all');
-    return given({ state, at: text(search, 'at') });
+    return given({
+      state: search.state === 'all' ? undefined : text(search, 'state'),
+      severity: text(search, 'severity'),
+      unit: text(search, 'unit'),
+      host: text(search, 'host'),
+      rule: text(search, 'rule'),
+      assignee: text(search, 'assignee'),
+      verdict: text(search, 'verdict'),
+      entity: text(search, 'entity'),
+      tactic: text(search, 'tactic'),
+      from: text(search, 'from'),
+      to: text(search, 'to'),
+      sort: search.sort === 'score' ? ('score' as const) : undefined,
+      at: text(search, 'at'),
+      panel: text(search, 'panel'),
+      suppress: text(search, 'suppress'),
+    });
   },
   component: lazyRouteComponent(() => import('../incidents/IncidentsPage'), 'IncidentsPage'),
 });
@@ -156,6 +174,44 @@ export const notificationsRoute = createRoute({
   component: lazyRouteComponent(() => import('../notifications/NotificationsPage'), 'NotificationsPage'),
 });
 
+export const unitsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/units',
+  validateSearch: (search): FindSearch => given({ q: text(search, 'q') }),
+  component: lazyRouteComponent(() => import('../units/UnitsPage'), 'UnitsPage'),
+});
+
+/** A list in which one looks for words. */
+export interface FindSearch {
+  q?: string;
+}
+
+export interface PeopleSearch extends FindSearch {
+  /** The person in the form, by id; `new` for a new one. */
+  edit?: string;
+}
+
+export const peopleRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/administration/people',
+  validateSearch: (search): PeopleSearch => given({ q: text(search, 'q'), edit: text(search, 'edit') }),
+  component: lazyRouteComponent(() => import('../people/PeoplePage'), 'PeoplePage'),
+});
+
+export const tokensRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/administration/tokens',
+  validateSearch: (search): PeopleSearch => given({ edit: text(search, 'edit') }),
+  component: lazyRouteComponent(() => import('../tokens/TokensPage'), 'TokensPage'),
+});
+
+export const auditRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/administration/audit',
+  validateSearch: (search): FindSearch => given({ q: text(search, 'q') }),
+  component: lazyRouteComponent(() => import('../audit/AuditPage'), 'AuditPage'),
+});
+
 const routeTree = rootRoute.addChildren([
   homeRoute,
   incidentsRoute,
@@ -165,6 +221,10 @@ const routeTree = rootRoute.addChildren([
   rulesRoute,
   suppressionsRoute,
   notificationsRoute,
+  unitsRoute,
+  peopleRoute,
+  tokensRoute,
+  auditRoute,
 ]);
 
 export function createConsoleRouter() {

@@ -3,6 +3,7 @@ import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
 import { ApiError, NetworkError } from '../api/client';
 import type { IncidentState, Severity, Verdict } from '../api/types';
+import type { RoleName } from './roles';
 
 export const SEVERITY_WORDS: Record<Severity, MessageDescriptor> = {
   critical: msg`critical`,
@@ -24,6 +25,13 @@ export const VERDICT_WORDS: Record<Verdict, MessageDescriptor> = {
   true_positive: msg`true positive`,
   benign_true_positive: msg`benign true positive`,
   false_positive: msg`false positive`,
+};
+
+export const ROLE_WORDS: Record<RoleName, MessageDescriptor> = {
+  viewer: msg`viewer`,
+  analyst: msg`analyst`,
+  lead: msg`shift lead`,
+  administrator: msg`administrator`,
 };
 
 export const ENTITY_WORDS: Record<string, MessageDescriptor> = {

@@ -24,7 +24,7 @@ const WORDS = {
 const REPORT = 'report:';
 
 /** Reads a clock's name; one from the configuration keeps its own. */
-function useClockName(): (name: string) => string {
+export function useClockName(): (name: string) => string {
   const { t } = useLingui();
   return (name) => {
     const word = name in WORDS ? WORDS[name as keyof typeof WORDS] : undefined;

@@ -10,13 +10,13 @@ import { useKey } from '../app/keys';
 import { Failed, Loading, SeverityBadge, StateBadge, Tag, VerdictBadge } from '../app/parts';
 import { useRole } from '../app/roles';
 import { useTitle } from '../app/titles';
-import { ENTITY_WORDS } from '../app/words';
 import { SuppressDialog } from '../suppressions/SuppressDialog';
-import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import { AlertList } from './AlertList';
 import { Clocks, NextClock } from './Clocks';
+import { Comments } from './Comments';
 import { Decision } from './Decision';
+import { Entities } from './Entities';
 import { History } from './History';
 import classes from './IncidentPage.module.css';
 import { RuleCard } from './RuleCard';
@@ -48,10 +48,15 @@ export function IncidentPage() {
 }
 
 function Loaded({ incident }: { incident: IncidentDetail }) {
-  const { t } = useLingui();
-  const matchedFields = useMemo(
-    () => new Set(incident.events.flatMap((event) => event.matched.map((field) => field.name))),
-    [incident.events],
+  const matched = useMemo(
+    () =>
+      new Map(
+        incident.rules.map(({ id }) => [
+          id,
+          incident.events.filter((each) => each.rule_ids.includes(id)).flatMap((each) => each.matched),
+        ]),
+      ),
+    [incident.rules, incident.events],
   );
   const titleOf = useTitle();
   const { event, suppress } = route.useSearch();
@@ -88,6 +93,17 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
         </div>
         <h1 className={classes.title}>{titleOf(incident)}</h1>
         <Story incident={incident} />
+        {incident.merged_into && (
+          <p className={classes.merged} role="status">
+            <Trans>
+              This incident was merged into{' '}
+              <Link to="/incidents/$id" params={{ id: incident.merged_into }}>
+                another one
+              </Link>
+              , which has its alerts and events.
+            </Trans>
+          </p>
+        )}
         <StateChange incident={incident} />
         <Decision incident={incident} />
       </header>
@@ -113,23 +129,19 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               }
             />
           </section>
+          <section aria-labelledby="comments" className={classes.card}>
+            <h2 id="comments">
+              <Trans>Comments</Trans>
+            </h2>
+            <Comments incident={incident} />
+          </section>
         </div>
         <div className={classes.second}>
           <section aria-labelledby="about" className={classes.card}>
             <h2 id="about">
               <Trans>Who and where</Trans>
             </h2>
-            <dl className={classes.facts}>
-              <dt>{t`Unit`}</dt>
-              <dd>{plain(incident.unit) || '–'}</dd>
-              <dt>{t`Host`}</dt>
-              <dd>{incident.host ? <SearchLink value={incident.host} /> : '–'}</dd>
-              {incident.entities
-                .filter(({ value }) => value !== incident.host)
-                .map((entity) => (
-                  <Entity key={`${entity.kind} ${entity.value}`} kind={entity.kind} value={entity.value} />
-                ))}
-            </dl>
+            <Entities incident={incident} />
             {incident.tags.length > 0 && (
               <div className={classes.tags}>
                 {incident.tags.map((tag) => (
@@ -157,13 +169,13 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               onSuppress={maySuppress ? suppressLike : undefined}
             />
           </section>
-          <SimilarIncidents id={incident.id} className={classes.card ?? ''} />
+          <SimilarIncidents incident={incident} className={classes.card ?? ''} />
           <section aria-labelledby="rules" className={classes.card}>
             <h2 id="rules">
               <Plural value={incident.rules.length} one="The rule" other="The rules" />
             </h2>
             {incident.rules.map((rule) => (
-              <RuleCard key={rule.id} rule={rule} matched={matchedFields} />
+              <RuleCard key={rule.id} rule={rule} matched={matched.get(rule.id) ?? []} />
             ))}
           </section>
           <section aria-labelledby="history" className={classes.card}>
@@ -175,27 +187,5 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
         </div>
       </div>
     </>
-  );
-}
-
-function Entity({ kind, value }: { kind: string; value: string }) {
-  const { t } = useLingui();
-  const word = ENTITY_WORDS[kind];
-  return (
-    <>
-      <dt>{word ? t(word) : plain(kind)}</dt>
-      <dd>
-        <SearchLink value={value} />
-      </dd>
-    </>
-  );
-}
-
-function SearchLink({ value }: { value: string }) {
-  const { t } = useLingui();
-  return (
-    <Link to="/search" search={{ q: `"${value}"`, range: '7d' }} title={t`Search for it`}>
-      <bdi>{plain(value)}</bdi>
-    </Link>
   );
 }

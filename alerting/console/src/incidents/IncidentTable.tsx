@@ -2,9 +2,10 @@ import { Trans, useLingui } from '@lingui/react/macro';
 import { useMediaQuery } from '@mantine/hooks';
 import { Link } from '@tanstack/react-router';
 import { createColumnHelper } from '@tanstack/react-table';
-import { type ReactNode, useMemo } from 'react';
+import { createContext, type MouseEvent, type ReactNode, useContext, useMemo } from 'react';
 import type { Incident } from '../api/types';
-import { SeverityBadge, StateBadge } from '../app/parts';
+import { SeverityBadge, StateBadge, VerdictBadge } from '../app/parts';
+import { useRole } from '../app/roles';
 import { useTitle } from '../app/titles';
 import { type RowFeatures, VirtualTable } from '../app/VirtualTable';
 import tableClasses from '../app/VirtualTable.module.css';
@@ -12,10 +13,12 @@ import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import { NextClock } from './Clocks';
 import classes from './IncidentTable.module.css';
+import { useQueue } from './queue';
 
 interface IncidentTableProps {
   incidents: Incident[];
   startAt: string | undefined;
+  onStand: (id: string) => void;
   onReach: (id: string) => void;
   footer: ReactNode;
 }
@@ -23,6 +26,11 @@ interface IncidentTableProps {
 const column = createColumnHelper<RowFeatures, Incident>();
 
 const columns = column.columns([
+  column.display({
+    id: 'chosen',
+    header: () => <TickAll />,
+    cell: ({ row }) => <Tick incident={row.original} />,
+  }),
   column.accessor('severity', {
     header: () => <Trans>Severity</Trans>,
     cell: ({ getValue }) => <SeverityBadge severity={getValue()} />,
@@ -45,6 +53,10 @@ const columns = column.columns([
     header: () => <Trans>State</Trans>,
     cell: ({ getValue }) => <StateBadge state={getValue()} />,
   }),
+  column.accessor('assignee', {
+    header: () => <Trans>Assigned to</Trans>,
+    cell: ({ getValue }) => plain(getValue() ?? '') || '–',
+  }),
   column.accessor('clocks', {
     header: () => <Trans>Clock</Trans>,
     cell: ({ getValue }) => <NextClock clocks={getValue()} />,
@@ -59,20 +71,72 @@ const columns = column.columns([
   }),
 ]);
 
-export function IncidentTable({ incidents, startAt, onReach, footer }: IncidentTableProps) {
+const Shown = createContext<Incident[]>([]);
+
+export function IncidentTable({ incidents, startAt, onStand, onReach, footer }: IncidentTableProps) {
   const { t } = useLingui();
+  const { panel, selection } = useQueue();
   return (
-    <VirtualTable
-      className={classes.incidents ?? ''}
-      label={t`Incidents`}
-      columns={columns}
-      rows={incidents}
-      idOf={idOf}
-      hidden={useColumnVisibility()}
-      marksOf={marksOf}
-      startAt={startAt}
-      onReach={onReach}
-      footer={footer}
+    <Shown value={incidents}>
+      <VirtualTable
+        className={classes.incidents ?? ''}
+        label={t`Incidents`}
+        columns={columns}
+        rows={incidents}
+        idOf={idOf}
+        hidden={{ ...useColumnVisibility(panel !== undefined), chosen: useRole('analyst') }}
+        marksOf={(incident) => ({
+          'data-severity': incident.severity,
+          'data-state': incident.state,
+          'data-open': incident.id === panel ? 'true' : undefined,
+          'data-chosen': selection.ids.has(incident.id) ? 'true' : undefined,
+        })}
+        startAt={startAt}
+        onStand={onStand}
+        onReach={onReach}
+        footer={footer}
+      />
+    </Shown>
+  );
+}
+
+/** Ticks all rows that are loaded, or none. */
+function TickAll() {
+  const { t } = useLingui();
+  const { selection } = useQueue();
+  const ids = useContext(Shown).map(idOf);
+  const ticked = ids.filter((id) => selection.ids.has(id)).length;
+  return (
+    <input
+      type="checkbox"
+      className={classes.tick}
+      aria-label={t`Tick all that are loaded`}
+      checked={ticked > 0 && ticked === ids.length}
+      ref={(input) => {
+        if (input) input.indeterminate = ticked > 0 && ticked < ids.length;
+      }}
+      onChange={() => selection.set(ids, ticked === ids.length ? 'out' : 'in')}
+    />
+  );
+}
+
+/** Ticks a row; with Shift all from the one that was ticked last. */
+function Tick({ incident }: { incident: Incident }) {
+  const { t } = useLingui();
+  const { selection, upTo } = useQueue();
+  const chosen = selection.ids.has(incident.id);
+  return (
+    <input
+      type="checkbox"
+      className={classes.tick}
+      aria-label={t`Tick #${incident.number}`}
+      tabIndex={-1}
+      checked={chosen}
+      onChange={(event) => {
+        const withShift = (event.nativeEvent as unknown as MouseEvent).shiftKey;
+        const range = upTo(incident.id);
+        selection.set(withShift ? range : [incident.id], chosen ? 'out' : 'in');
+      }}
     />
   );
 }
@@ -81,12 +145,8 @@ function idOf(incident: Incident): string {
   return incident.id;
 }
 
-function marksOf(incident: Incident) {
-  return { 'data-severity': incident.severity, 'data-state': incident.state };
-}
-
 /** Narrow screens keep what decides: how bad, what, which state. */
-function useColumnVisibility(): Record<string, boolean> {
+function useColumnVisibility(beside: boolean): Record<string, boolean> {
   const middle = useMediaQuery('(min-width: 62em)', true, { getInitialValueInEffect: false });
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const wide = useMediaQuery('(min-width: 105em)', true, { getInitialValueInEffect: false });
@@ -94,23 +154,35 @@ function useColumnVisibility(): Record<string, boolean> {
     () => ({
       severity: !narrow,
       state: !narrow,
-      unit: !narrow,
+      unit: !narrow && !beside,
       host: !narrow,
-      alert_count: wide,
-      event_count: wide,
-      clocks: middle,
-      last_event_at: wide,
-      created_at: !narrow,
+      assignee: wide && !beside,
+      alert_count: wide && !beside,
+      event_count: wide && !beside,
+      clocks: middle && (wide || !beside),
+      last_event_at: wide && !beside,
+      created_at: !narrow && !beside,
     }),
-    [narrow, middle, wide],
+    [narrow, middle, wide, beside],
   );
 }
 
 function TitleCell({ incident, index }: { incident: Incident; index: number }) {
   const titleOf = useTitle();
+  const { panel, open } = useQueue();
+  const beside = useMediaQuery('(min-width: 48em)', true, { getInitialValueInEffect: false });
+  // Beside the table first; Enter on what is beside it already leads to its page, as it does on a phone.
+  const choose = (event: MouseEvent) => {
+    const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+    const again = event.detail === 2 || (event.detail === 0 && panel === incident.id);
+    if (elsewhere || again || !beside) return;
+    event.preventDefault();
+    open(incident.id);
+  };
   return (
     <>
       <Link
+        onClick={choose}
         to="/incidents/$id"
         params={{ id: incident.id }}
         className={`${tableClasses.rowLink} ${classes.title}`}
@@ -119,6 +191,7 @@ function TitleCell({ incident, index }: { incident: Incident; index: number }) {
       >
         <span className={classes.number}>#{incident.number}</span> {titleOf(incident)}
       </Link>
+      {incident.verdict && <VerdictBadge verdict={incident.verdict} />}
       <div className={classes.below}>
         <div className={classes.badges}>
           <SeverityBadge severity={incident.severity} />

@@ -1,119 +1,229 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro';
-import { Button, NativeSelect } from '@mantine/core';
-import { useDocumentTitle } from '@mantine/hooks';
-import { useInfiniteQuery } from '@tanstack/react-query';
-import { getRouteApi } from '@tanstack/react-router';
+import { Button } from '@mantine/core';
+import { useDocumentTitle, useLocalStorage, useMediaQuery } from '@mantine/hooks';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { getRouteApi, useRouter } from '@tanstack/react-router';
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import { newFor } from '../api/live';
-import { incidentsQuery, STATE_FILTERS, type StateFilter } from '../api/queries';
-import { INCIDENT_STATES } from '../api/types';
+import { type IncidentFilter, incidentQuery, incidentsQuery } from '../api/queries';
 import { Icon } from '../app/icons';
+import { useKey } from '../app/keys';
 import { useLive } from '../app/liveContext';
+import { PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
-import { STATE_WORDS } from '../app/words';
+import { useRole } from '../app/roles';
+import type { IncidentsSearch } from '../app/router';
+import { SuppressDialog } from '../suppressions/SuppressDialog';
+import { BulkBar } from './BulkBar';
+import { FacetPanel } from './FacetPanel';
+import { FilterBar } from './FilterBar';
+import { IncidentHistogram } from './IncidentHistogram';
+import { IncidentPanel } from './IncidentPanel';
 import classes from './IncidentsPage.module.css';
 import { IncidentTable } from './IncidentTable';
+import { type Queue, QueueContext } from './queue';
+import { useSelection } from './selection';
+import { TriageKeys } from './TriageButtons';
+import { useTriage } from './useTriage';
 
 const route = getRouteApi('/incidents');
 
-/** Incidents, newest first; live, and never moving by itself. */
+/** The part of the address that says which incidents are listed. */
+function filterOf({
+  at: _at,
+  panel: _panel,
+  suppress: _suppress,
+  ...filter
+}: IncidentsSearch): IncidentFilter {
+  return filter;
+}
+
+/** Incidents, newest first; live, and never moving by itself. The address holds filters, row and panel. */
 export function IncidentsPage() {
   const { t } = useLingui();
   useDocumentTitle(`${t`Incidents`} · Citywatch`);
   const search = route.useSearch();
-  const navigate = route.useNavigate();
-  const state = search.state ?? 'all';
-  const list = useInfiniteQuery(incidentsQuery(state));
+  const { at, panel, suppress } = search;
+  const filterText = JSON.stringify(filterOf(search));
+  // Another row in the address does not make another filter.
+  const filter = useMemo(() => JSON.parse(filterText) as IncidentFilter, [filterText]);
+  const list = useInfiniteQuery(incidentsQuery(filter));
   const incidents = useMemo(() => list.data?.pages.flatMap((page) => page.items) ?? [], [list.data]);
   const total = list.data?.pages[0]?.total;
+  const triage = useTriage();
+  const mayDecide = useRole('analyst');
+  const maySuppress = useRole('lead');
+  const { reach, open, close, suppressLike } = useWays();
 
-  const choose = (chosen: string) => {
-    const filter = STATE_FILTERS.find((each) => each === chosen && each !== 'all');
-    void navigate({ search: filter ? { state: filter } : {} });
-  };
-  const remember = useCallback(
-    (id: string) => {
-      void navigate({ search: (before) => ({ ...before, at: id }), replace: true, resetScroll: false });
-    },
-    [navigate],
+  const facets = useFacetsShown(panel !== undefined);
+  const selection = useSelection();
+  const chosen = useMemo(() => incidents.filter(({ id }) => selection.ids.has(id)), [incidents, selection]);
+  // The row under the keys, before the address and the panel have followed.
+  const [stand, setStand] = useState<string>();
+  const standing = incidents.find(({ id }) => id === (stand ?? panel ?? at));
+  const targets = useMemo(
+    () => (chosen.length > 0 ? chosen : standing ? [standing] : []),
+    [chosen, standing],
   );
+  const lastTicked = useRef<string>(undefined);
+  const upTo = useCallback(
+    (id: string) => {
+      const from = incidents.findIndex((each) => each.id === (lastTicked.current ?? id));
+      const to = incidents.findIndex((each) => each.id === id);
+      lastTicked.current = id;
+      return incidents.slice(Math.min(from, to), Math.max(from, to) + 1).map((each) => each.id);
+    },
+    [incidents],
+  );
+  const queue = useMemo<Queue>(() => ({ selection, panel, open, upTo }), [selection, panel, open, upTo]);
 
+  const navigate = route.useNavigate();
+  const whole = (id: string) => navigate({ to: '/incidents/$id', params: { id } });
+  useKey('x', standing && mayDecide ? () => selection.toggle(standing.id) : undefined, t`Tick the row`);
+  useKey(
+    's',
+    standing && maySuppress ? () => suppressLike(standing.id) : undefined,
+    t`Suppress alerts like this`,
+  );
+  useKey('o', standing ? () => void whole(standing.id) : undefined, t`Open its whole page`);
+  useKey(
+    'Escape',
+    panel ? close : chosen.length > 0 ? selection.clear : undefined,
+    panel ? t`Close the panel` : t`Tick nothing`,
+  );
   return (
-    <div className={classes.page}>
-      <div className={classes.head}>
-        <h1 className={classes.title}>
-          <Trans>Incidents</Trans>
-        </h1>
-        {total !== undefined && (
-          <span className={classes.total}>
-            <Plural value={total} one="# incident" other="# incidents" />
-          </span>
-        )}
-        <NativeSelect
-          className={classes.filter}
-          size="xs"
-          aria-label={t`State`}
-          value={state}
-          onChange={(event) => choose(event.currentTarget.value)}
-          data={[
-            { value: 'all', label: t`All states` },
-            { value: 'open', label: t`Open` },
-            { value: 'overdue', label: t`Overdue` },
-            ...INCIDENT_STATES.map((each) => ({ value: each, label: t(STATE_WORDS[each]) })),
-          ]}
-        />
+    <QueueContext value={queue}>
+      <div className={classes.page}>
+        {facets.shown && <FacetPanel filter={filter} />}
+        <div className={classes.main}>
+          <div className={classes.head}>
+            <h1 className={classes.title}>
+              <Trans>Incidents</Trans>
+            </h1>
+            {total !== undefined && (
+              <span className={classes.total}>
+                <Plural value={total} one="# incident" other="# incidents" />
+              </span>
+            )}
+            <FilterBar filter={filter} />
+          </div>
+          {facets.shown && <IncidentHistogram filter={filter} />}
+          <NewPill filter={filter} />
+          {mayDecide && <TriageKeys incidents={targets} triage={triage} />}
+          {list.isPending && <Loading />}
+          {list.error && <Failed error={list.error} retry={() => void list.refetch()} />}
+          {list.data && incidents.length === 0 && (
+            <Empty title={filterText === '{}' ? t`No incidents` : t`No incidents that fit the filters`}>
+              <Trans>As soon as a rule matches, what it found appears here.</Trans>
+            </Empty>
+          )}
+          {incidents.length > 0 && (
+            <IncidentTable
+              key={filterText}
+              incidents={incidents}
+              startAt={at}
+              onStand={setStand}
+              onReach={reach}
+              footer={
+                list.hasNextPage ? (
+                  <Button
+                    variant="default"
+                    size="xs"
+                    loading={list.isFetchingNextPage}
+                    onClick={() => void list.fetchNextPage()}
+                  >
+                    <Trans>Load more</Trans>
+                  </Button>
+                ) : null
+              }
+            />
+          )}
+          {mayDecide && chosen.length > 0 && (
+            <BulkBar incidents={chosen} triage={triage} onClear={selection.clear} />
+          )}
+        </div>
+        <PanelPlace label={t`Incident`} open={panel !== undefined} onClose={close}>
+          {panel !== undefined && (
+            <IncidentPanel key={panel} id={panel} triage={triage} onSuppress={suppressLike} onClose={close} />
+          )}
+        </PanelPlace>
+        {suppress && maySuppress && <SuppressLike id={suppress} onClose={() => suppressLike(undefined)} />}
       </div>
-      <NewPill state={state} />
-      {list.isPending && <Loading />}
-      {list.error && <Failed error={list.error} retry={() => void list.refetch()} />}
-      {list.data && incidents.length === 0 && (
-        <Empty title={state === 'all' ? t`No incidents` : t`No incidents in this state`}>
-          <Trans>As soon as a rule matches, what it found appears here.</Trans>
-        </Empty>
-      )}
-      {incidents.length > 0 && (
-        <IncidentTable
-          key={state}
-          incidents={incidents}
-          startAt={search.at}
-          onReach={remember}
-          footer={
-            list.hasNextPage ? (
-              <Button
-                variant="default"
-                size="xs"
-                loading={list.isFetchingNextPage}
-                onClick={() => void list.fetchNextPage()}
-              >
-                <Trans>Load more</Trans>
-              </Button>
-            ) : null
-          }
-        />
-      )}
-    </div>
+    </QueueContext>
   );
 }
 
+/** Facets stand beside the table where there is room for them, unless they were put away. */
+function useFacetsShown(beside: boolean) {
+  const { t } = useLingui();
+  const [away, setAway] = useLocalStorage({
+    key: 'citywatch.facets-away',
+    defaultValue: false,
+    getInitialValueInEffect: false,
+  });
+  const wide = useMediaQuery('(min-width: 75em)', true, { getInitialValueInEffect: false });
+  const wider = useMediaQuery('(min-width: 110em)', true, { getInitialValueInEffect: false });
+  const room = beside ? wider : wide;
+  useKey('h', room ? () => setAway(!away) : undefined, away ? t`Show the filters` : t`Put the filters away`);
+  return { shown: room && !away };
+}
+
+/** The ways that leave the list where it is: each has an address. */
+function useWays() {
+  const navigate = route.useNavigate();
+  const router = useRouter();
+  return useMemo(() => {
+    const stay = { resetScroll: false } as const;
+    return {
+      /** The reader has come to a row: a panel that is open follows. */
+      reach: (id: string) => {
+        // Who has left meanwhile must not be brought back.
+        if (router.latestLocation.pathname !== route.id) return;
+        void navigate({
+          search: (before) => ({ ...before, at: id, ...(before.panel && { panel: id }) }),
+          replace: true,
+          ...stay,
+        });
+      },
+      open: (id: string) =>
+        void navigate({ search: (before) => ({ ...before, at: id, panel: id }), ...stay }),
+      close: () => void navigate({ search: ({ panel: _, ...before }) => before, replace: true, ...stay }),
+      suppressLike: (id: string | undefined) =>
+        void navigate({
+          search: ({ suppress: _, ...before }) => (id ? { ...before, suppress: id } : before),
+          replace: true,
+          ...stay,
+        }),
+    };
+  }, [navigate, router]);
+}
+
+/** The dialog that suppresses, for an incident of which the list knows too little. */
+function SuppressLike({ id, onClose }: { id: string; onClose: () => void }) {
+  const { data } = useQuery(incidentQuery(id));
+  const alert = data?.alerts[0];
+  return data && alert ? <SuppressDialog incident={data} alert={alert} onClose={onClose} /> : null;
+}
+
 /** Says how many incidents came since the list was read, and shows them when asked. */
-function NewPill({ state }: { state: StateFilter }) {
+function NewPill({ filter }: { filter: IncidentFilter }) {
   const live = useLive();
   const waiting = useSyncExternalStore(live.subscribe, live.get);
-  const { data } = useInfiniteQuery(incidentsQuery(state));
+  const { data } = useInfiniteQuery(incidentsQuery(filter));
   const [busy, setBusy] = useState(false);
-  const count = useMemo(() => newFor(data, state, waiting).length, [data, state, waiting]);
+  const count = useMemo(() => newFor(data, filter, waiting).length, [data, filter, waiting]);
   const pill = useRef<HTMLDivElement>(null);
 
   // Into an empty list they come by themselves: there is no row that could move.
   const empty = data?.pages.every((page) => page.items.length === 0) ?? false;
   useEffect(() => {
-    if (empty && count > 0) void live.showNewest(state);
-  }, [empty, count, live, state]);
+    if (empty && count > 0) void live.showNewest(filter);
+  }, [empty, count, live, filter]);
 
   async function show() {
     setBusy(true);
     try {
-      await live.showNewest(state);
+      await live.showNewest(filter);
     } finally {
       setBusy(false);
     }

@@ -1,5 +1,6 @@
 import { Trans, useLingui } from '@lingui/react/macro';
-import { type RuleText, SEVERITIES } from '../api/types';
+import { lazy, Suspense, useMemo } from 'react';
+import { type NamedValue, type RuleText, SEVERITIES } from '../api/types';
 import { SeverityBadge, Tag } from '../app/parts';
 import { useTitle } from '../app/titles';
 import { plain } from '../text/hostile';
@@ -7,15 +8,20 @@ import { LogText } from '../text/LogText';
 import { RuleSource } from '../text/RuleSource';
 import classes from './RuleCard.module.css';
 
+// Reading YAML is a program of its own.
+const ConditionTree = lazy(() => import('../rules/ConditionTree'));
+
 interface RuleCardProps {
   rule: RuleText;
-  matched: ReadonlySet<string>;
+  /** What matched in its events. */
+  matched: NamedValue[];
 }
 
-/** The rule that matched: what it is for, and its text with the lines marked that test what matched. */
+/** The rule that matched: what it is for, why it matched, and its text with the lines marked that test what matched. */
 export function RuleCard({ rule, matched }: RuleCardProps) {
   const { t, i18n } = useLingui();
   const titleOf = useTitle();
+  const names = useMemo(() => new Set(matched.map(({ name }) => name)), [matched]);
   const severity = SEVERITIES.find((each) => each === rule.level);
   const title = titleOf(rule);
   const description = i18n.locale === 'vi' && rule.description_vi ? rule.description_vi : rule.description;
@@ -34,7 +40,10 @@ export function RuleCard({ rule, matched }: RuleCardProps) {
           <LogText text={description} />
         </p>
       )}
-      <RuleSource text={rule.text} matched={matched} label={t`Text of the rule ${title}`} />
+      <Suspense fallback={null}>
+        <ConditionTree text={rule.text} matched={matched} />
+      </Suspense>
+      <RuleSource text={rule.text} matched={names} label={t`Text of the rule ${title}`} />
       <p className={classes.hash} title={rule.content_hash}>
         <Trans>
           id {rule.id}, version {rule.content_hash.slice(0, 12)}

@@ -1,16 +1,32 @@
-import { Plural, Trans } from '@lingui/react/macro';
-import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
+import { Button } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 import { similarQuery } from '../api/queries';
+import type { Incident } from '../api/types';
 import { Failed, Loading, StateBadge, VerdictBadge } from '../app/parts';
+import { useRole } from '../app/roles';
 import { useTitle } from '../app/titles';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
+import { MergeDialog } from './MergeDialog';
 import classes from './SimilarIncidents.module.css';
 
+interface SimilarIncidentsProps {
+  incident: Incident;
+  className: string;
+}
+
 /** Incidents like this one and what was decided about them: the likest first. */
-export function SimilarIncidents({ id, className }: { id: string; className: string }) {
+export function SimilarIncidents({ incident, className }: SimilarIncidentsProps) {
+  const { t } = useLingui();
+  const { id } = incident;
   const titleOf = useTitle();
+  const mayMerge = useRole('analyst') && !incident.merged_into;
+  const [merging, setMerging] = useState<Incident>();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
   const { data, error, isPending, refetch } = useQuery(similarQuery(id));
   return (
     <section aria-labelledby="similar" className={className}>
@@ -32,6 +48,17 @@ export function SimilarIncidents({ id, className }: { id: string; className: str
               <Link to="/incidents/$id" params={{ id: item.id }}>
                 #{item.number} {titleOf(item)}
               </Link>
+              {mayMerge && !item.merged_into && (
+                <Button
+                  className={classes.merge ?? ''}
+                  size="compact-xs"
+                  variant="subtle"
+                  aria-label={t`Merge with #${item.number}…`}
+                  onClick={() => setMerging(item)}
+                >
+                  <Trans>Merge…</Trans>
+                </Button>
+              )}
             </div>
             {item.verdict_reason && (
               <p className={classes.reason}>
@@ -56,6 +83,17 @@ export function SimilarIncidents({ id, className }: { id: string; className: str
           </li>
         ))}
       </ul>
+      {merging && (
+        <MergeDialog
+          incidents={[incident, merging]}
+          onClose={() => setMerging(undefined)}
+          onMerged={(into) => {
+            setMerging(undefined);
+            void queries.invalidateQueries({ queryKey: ['similar'] });
+            if (into.id !== id) void navigate({ to: '/incidents/$id', params: { id: into.id } });
+          }}
+        />
+      )}
     </section>
   );
 }

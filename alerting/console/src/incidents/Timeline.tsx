@@ -16,13 +16,13 @@ interface TimelineProps {
   /** The event whose fields are all shown. */
   open: string | undefined;
   onOpen: (id: string | undefined) => void;
+  /** How many events are shown before more are asked for. */
+  shownFirst?: number;
 }
 
-const SHOWN_FIRST = 25;
-
 /** The events in the order in which they happened, with what made the rules match marked. */
-export function Timeline({ incident, open, onOpen }: TimelineProps) {
-  const [limit, setLimit] = useState(SHOWN_FIRST);
+export function Timeline({ incident, open, onOpen, shownFirst = 25 }: TimelineProps) {
+  const [limit, setLimit] = useState(shownFirst);
   const events = useMemo(
     () => [...incident.events].sort((a, b) => Date.parse(a.event_time) - Date.parse(b.event_time)),
     [incident.events],

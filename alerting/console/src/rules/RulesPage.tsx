@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { ruleQuery, rulesQuery } from '../api/queries';
-import { type RuleFigures, SEVERITIES } from '../api/types';
+import { type NamedValue, type RuleFigures, SEVERITIES } from '../api/types';
 import { Empty, Failed, Loading, SeverityBadge } from '../app/parts';
 import { RULE_ORDERS, type RuleOrder } from '../app/router';
 import { useTitle } from '../app/titles';
@@ -16,7 +16,7 @@ import { falseShare, found, ordered } from './order';
 import classes from './RulesPage.module.css';
 
 const route = getRouteApi('/rules');
-const NOTHING_MATCHED: ReadonlySet<string> = new Set();
+const NOTHING_MATCHED: NamedValue[] = [];
 
 /** Rules that raised alerts: how often, and how often in vain. */
 export function RulesPage() {

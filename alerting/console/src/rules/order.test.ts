@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { RuleFigures } from '../api/types';
-import { falseShare, folded, found, ordered } from './order';
+import { folded } from '../text/folded';
+import { falseShare, found, ordered } from './order';
 
 function rule(
   title: string,

@@ -1,6 +1,7 @@
 /** Orders and finds rules. */
 import type { RuleFigures } from '../api/types';
 import type { RuleOrder } from '../app/router';
+import { holdsWords } from '../text/folded';
 
 /** Of the incidents that somebody judged, the share that was none; `null` where none was judged. */
 export function falseShare(rule: RuleFigures): number | null {
@@ -21,17 +22,9 @@ export function ordered(rules: RuleFigures[], order: RuleOrder): RuleFigures[] {
   return [...rules].sort((one, other) => key(other) - key(one));
 }
 
-/** Without diacritics and in lower case. */
-export function folded(text: string): string {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').replace(/đ/g, 'd').replace(/Đ/g, 'D').toLowerCase();
-}
-
 /** Those whose titles, tags or id hold all of the words. */
 export function found(rules: RuleFigures[], words: string): RuleFigures[] {
-  const wanted = folded(words).split(/\s+/).filter(Boolean);
-  if (wanted.length === 0) return rules;
-  return rules.filter((rule) => {
-    const text = folded([rule.title, rule.title_vi, rule.id, ...rule.tags].join(' '));
-    return wanted.every((word) => text.includes(word));
-  });
+  return rules.filter((rule) =>
+    holdsWords([rule.title, rule.title_vi, rule.id, ...rule.tags].join(' '), words),
+  );
 }

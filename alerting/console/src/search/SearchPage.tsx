@@ -1,15 +1,17 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro';
-import { Button, Drawer } from '@mantine/core';
-import { useDocumentTitle, useMediaQuery } from '@mantine/hooks';
+import { Button } from '@mantine/core';
+import { useDocumentTitle } from '@mantine/hooks';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { lazy, type ReactNode, Suspense, useCallback, useMemo, useState } from 'react';
+import { lazy, Suspense, useCallback, useMemo, useState } from 'react';
 import { eventsQuery } from '../api/queries';
 import type { EventRow } from '../api/types';
+import { PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
 import type { EventsSearch } from '../app/router';
 import { patternOf, wordsOf } from '../text/marks';
-import { millisOf } from '../text/time';
+import { localTime, millisOf } from '../text/time';
+import { bucketsOf } from './buckets';
 import { EventPanel } from './EventPanel';
 import { EventTable } from './EventTable';
 import { RANGE_WORDS, rangeOf, type TimeRange, widerThan } from './range';
@@ -119,7 +121,7 @@ export function SearchPage() {
           />
         )}
       </div>
-      <PanelPlace open={openId !== undefined} onClose={() => open(undefined)}>
+      <PanelPlace label={t`Event`} open={openId !== undefined} onClose={() => open(undefined)}>
         {openId !== undefined && (
           <EventPanel
             key={openId}
@@ -131,22 +133,6 @@ export function SearchPage() {
         )}
       </PanelPlace>
     </div>
-  );
-}
-
-/** Beside the table where there is room, over it where there is not. */
-function PanelPlace(props: { open: boolean; onClose: () => void; children: ReactNode }) {
-  const { t } = useLingui();
-  const beside = useMediaQuery('(min-width: 75em)', true, { getInitialValueInEffect: false });
-  if (beside) return props.open ? <aside className={classes.panel}>{props.children}</aside> : null;
-  if (!props.open) return null;
-  return (
-    <Drawer.Root opened onClose={props.onClose} position="right" size="min(40rem, 100%)">
-      <Drawer.Overlay />
-      <Drawer.Content aria-label={t`Event`}>
-        <Drawer.Body p={0}>{props.children}</Drawer.Body>
-      </Drawer.Content>
-    </Drawer.Root>
   );
 }
 
@@ -173,6 +159,7 @@ interface FoundOverTimeProps {
 
 /** The histogram of what is loaded; of a range without a beginning, from the first event found. */
 function FoundOverTime({ rows, range, onChoose }: FoundOverTimeProps) {
+  const { t } = useLingui();
   const times = useMemo(
     () => rows.map((row) => millisOf(row.event_time)).filter((time) => time !== null),
     [rows],
@@ -180,10 +167,16 @@ function FoundOverTime({ rows, range, onChoose }: FoundOverTimeProps) {
   const bounded = range.fromMillis > 0;
   const first = bounded ? range.fromMillis : times.reduce((a, b) => Math.min(a, b), range.toMillis);
   const last = bounded ? range.toMillis : times.reduce((a, b) => Math.max(a, b), first + 1_000);
+  const buckets = useMemo(() => bucketsOf(times, first, last), [times, first, last]);
+  const shown = (millis: number) => localTime(new Date(millis).toISOString(), Date.now());
   return (
     <Suspense fallback={<div className={classes.histogramPlace} />}>
       <div className={classes.histogramPlace}>
-        <Histogram times={times} fromMillis={first} toMillis={last} onChoose={onChoose} />
+        <Histogram
+          buckets={buckets}
+          label={t`${rows.length} events over time, from ${shown(first)} to ${shown(last)}`}
+          onChoose={onChoose}
+        />
       </div>
     </Suspense>
   );

@@ -1,13 +1,16 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
 import { statusQuery } from '../api/queries';
 import type { FieldValue, SystemStatus } from '../api/types';
 import { Failed, Loading } from '../app/parts';
 import { plain } from '../text/hostile';
+import { Agents, Fill, Overview, Sources, Stages } from './HealthParts';
+import { healthOf } from './health';
 import classes from './StatusPage.module.css';
 
-/** What the server says of itself, part by part, in its own words: the same as `citywatch status`. */
+/** Whether all is well; below it, part by part, what `citywatch status` says. */
 export function StatusPage() {
   const { t } = useLingui();
   useDocumentTitle(`${t`Status`} · Citywatch`);
@@ -21,15 +24,36 @@ export function StatusPage() {
       {isPending && <Loading />}
       {error && <Failed error={error} retry={() => void refetch()} />}
       {data && (
-        <div className={classes.parts}>
-          {partsOf(data, t`Overview`).map(([name, value]) => (
-            <section key={name} className={classes.part}>
-              <h2 className={classes.name}>{words(name)}</h2>
-              <Value value={value} depth={0} />
-            </section>
-          ))}
-        </div>
+        <>
+          <HealthOf status={data} />
+          <details className={classes.all}>
+            <summary>
+              <Trans>Everything that the server tells, as “citywatch status” does</Trans>
+            </summary>
+            <div className={classes.parts}>
+              {partsOf(data, t`Overview`).map(([name, value]) => (
+                <section key={name} className={classes.part}>
+                  <h2 className={classes.name}>{words(name)}</h2>
+                  <Value value={value} depth={0} />
+                </section>
+              ))}
+            </div>
+          </details>
+        </>
       )}
+    </div>
+  );
+}
+
+function HealthOf({ status }: { status: SystemStatus }) {
+  const health = useMemo(() => healthOf(status), [status]);
+  return (
+    <div className={classes.health}>
+      <Overview health={health} />
+      <Stages health={health} />
+      <Fill health={health} />
+      <Agents health={health} />
+      <Sources health={health} />
     </div>
   );
 }

@@ -1,0 +1,10 @@
+import { ApiError } from '../api/client';
+
+/** The server's reason for each field that it did not take, and whether there is anything beyond those. */
+export function reasonsOf(error: unknown, fields: string[]) {
+  const reasons = error instanceof ApiError ? (error.problem.errors ?? []) : [];
+  return {
+    of: (field: string) => reasons.find((each) => each.field === field)?.reason,
+    elsewhere: error !== null && error !== undefined && !reasons.some(({ field }) => fields.includes(field)),
+  };
+}

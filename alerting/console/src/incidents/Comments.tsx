@@ -1,0 +1,137 @@
+import { Trans, useLingui } from '@lingui/react/macro';
+import { Button, Textarea } from '@mantine/core';
+import { useLocalStorage } from '@mantine/hooks';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, type KeyboardEvent, lazy, Suspense, useRef, useState } from 'react';
+import { ApiError, call } from '../api/client';
+import { incidentQuery } from '../api/queries';
+import type { HistoryEntry, IncidentDetail } from '../api/types';
+import { useKey } from '../app/keys';
+import { Failed } from '../app/parts';
+import { useRole } from '../app/roles';
+import { plain } from '../text/hostile';
+import { Time } from '../text/Time';
+import classes from './Comments.module.css';
+
+const Markdown = lazy(() => import('../text/Markdown'));
+
+const COMMENT_CHARS_MAX = 10_000;
+
+/** What people wrote about an incident, in the order in which they did. */
+export function Comments({ incident }: { incident: IncidentDetail }) {
+  const comments = incident.history.filter(({ kind }) => kind === 'comment');
+  const mayWrite = useRole('analyst');
+  return (
+    <>
+      {comments.length > 0 && (
+        <ol className={classes.list}>
+          {comments.map((comment, at) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: comments are only ever added at the end
+            <Comment key={at} comment={comment} />
+          ))}
+        </ol>
+      )}
+      {comments.length === 0 && !mayWrite && (
+        <p className={classes.soft}>
+          <Trans>No comments.</Trans>
+        </p>
+      )}
+      {mayWrite && <CommentForm incident={incident} />}
+    </>
+  );
+}
+
+function Comment({ comment }: { comment: HistoryEntry }) {
+  return (
+    <li className={classes.comment} data-testid="comment">
+      <p className={classes.soft}>
+        <b>{plain(comment.who)}</b> <Time at={comment.at} />
+      </p>
+      <Shown text={comment.what} />
+    </li>
+  );
+}
+
+/** As plain text until what makes more of it has come. */
+function Shown({ text }: { text: string }) {
+  return (
+    <Suspense fallback={<div>{plain(text)}</div>}>
+      <Markdown text={text} />
+    </Suspense>
+  );
+}
+
+function CommentForm({ incident }: { incident: IncidentDetail }) {
+  const { t } = useLingui();
+  const queries = useQueryClient();
+  // Outlives a reload, a new sign-in and a closed window.
+  const [text, setText, forget] = useLocalStorage({
+    key: `citywatch.comment.${incident.id}`,
+    defaultValue: '',
+    getInitialValueInEffect: false,
+  });
+  const [preview, setPreview] = useState(false);
+  const input = useRef<HTMLTextAreaElement>(null);
+  useKey('m', () => input.current?.focus(), t`Write a comment`);
+  const send = useMutation({
+    mutationFn: () =>
+      call<void>(`/incidents/${encodeURIComponent(incident.id)}/comments`, {
+        method: 'POST',
+        body: { text: text.trim() },
+      }),
+    onSuccess: () => {
+      forget();
+      setPreview(false);
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: incidentQuery(incident.id).queryKey }),
+  });
+  const submit = (event: FormEvent | KeyboardEvent) => {
+    event.preventDefault();
+    if (text.trim() && !send.isPending) send.mutate();
+  };
+  const reason =
+    send.error instanceof ApiError
+      ? send.error.problem.errors?.find(({ field }) => field === 'text')?.reason
+      : undefined;
+  return (
+    <form className={classes.form} onSubmit={submit}>
+      {preview && (
+        <div className={classes.preview} data-testid="comment-preview">
+          <Shown text={text} />
+        </div>
+      )}
+      <Textarea
+        ref={input}
+        autosize
+        minRows={2}
+        maxRows={14}
+        maxLength={COMMENT_CHARS_MAX}
+        aria-label={t`Comment`}
+        placeholder={t`Comment (Markdown)`}
+        value={text}
+        error={reason}
+        onChange={(event) => setText(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) submit(event);
+          if (event.key === 'Escape') event.currentTarget.blur();
+        }}
+      />
+      <div className={classes.buttons}>
+        <Button type="submit" size="xs" disabled={!text.trim()} loading={send.isPending}>
+          <Trans>Comment</Trans>
+        </Button>
+        <Button
+          size="xs"
+          variant="default"
+          aria-pressed={preview}
+          disabled={!text.trim()}
+          onClick={() => setPreview(!preview)}
+        >
+          <Trans>Preview</Trans>
+        </Button>
+        <span className={classes.soft}>Ctrl+Enter</span>
+      </div>
+      {send.error && !reason && <Failed error={send.error} />}
+    </form>
+  );
+}

@@ -1,0 +1,32 @@
+import { useLingui } from '@lingui/react/macro';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { lazy, Suspense, useMemo } from 'react';
+import { facetsQuery, type IncidentFilter } from '../api/queries';
+import { bucketsOf } from './facets';
+import classes from './IncidentHistogram.module.css';
+
+const Histogram = lazy(() => import('../search/Histogram'));
+const route = getRouteApi('/incidents');
+
+/** When the incidents of the list happened; draw over it to see a stretch of time alone. */
+export function IncidentHistogram({ filter }: { filter: IncidentFilter }) {
+  const { t } = useLingui();
+  const navigate = route.useNavigate();
+  const { data, isError } = useQuery(facetsQuery(filter));
+  const buckets = useMemo(() => (data ? bucketsOf(data.histogram) : null), [data]);
+  if (isError) return null;
+  const choose = (from: number, to: number) =>
+    void navigate({
+      search: (before) => ({ ...before, from: new Date(from).toISOString(), to: new Date(to).toISOString() }),
+    });
+  return (
+    <div className={classes.place} data-testid="incident-histogram">
+      {buckets && (
+        <Suspense fallback={null}>
+          <Histogram buckets={buckets} label={t`${data?.total ?? 0} incidents over time`} onChoose={choose} />
+        </Suspense>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,22 @@
+/** ATT&CK's tactics, in the order of an attack. */
+import type { MessageDescriptor } from '@lingui/core';
+import { msg } from '@lingui/core/macro';
+
+export const TACTIC_WORDS: Record<string, MessageDescriptor> = {
+  reconnaissance: msg`Reconnaissance`,
+  'resource-development': msg`Resource Development`,
+  'initial-access': msg`Initial Access`,
+  execution: msg`Execution`,
+  persistence: msg`Persistence`,
+  'privilege-escalation': msg`Privilege Escalation`,
+  'defense-evasion': msg`Defense Evasion`,
+  stealth: msg`Stealth`,
+  'defense-impairment': msg`Defense Impairment`,
+  'credential-access': msg`Credential Access`,
+  discovery: msg`Discovery`,
+  'lateral-movement': msg`Lateral Movement`,
+  collection: msg`Collection`,
+  'command-and-control': msg`Command and Control`,
+  exfiltration: msg`Exfiltration`,
+  impact: msg`Impact`,
+};

@@ -1,0 +1,81 @@
+import { Trans, useLingui } from '@lingui/react/macro';
+import { Button, FileInput, Textarea } from '@mantine/core';
+import { useSessionStorage } from '@mantine/hooks';
+import { notifications } from '@mantine/notifications';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import type { FormEvent } from 'react';
+import classes from '../administration/parts.module.css';
+import { reasonsOf } from '../administration/reasons';
+import { call } from '../api/client';
+import { unitsQuery } from '../api/queries';
+import { Dialog } from '../app/Dialog';
+import { Failed } from '../app/parts';
+
+/** The whole tree anew, as CSV: what it leaves out stays as it is, what it names is made, renamed or moved. */
+export function UnitImport({ onClose }: { onClose: () => void }) {
+  const { t } = useLingui();
+  const queries = useQueryClient();
+  // Outlives a reload and a new sign-in.
+  const [csv, setCsv, forget] = useSessionStorage({
+    key: 'citywatch.units',
+    defaultValue: '',
+    getInitialValueInEffect: false,
+  });
+  const save = useMutation({
+    mutationFn: () =>
+      call<{ changed: number }>('/units', { method: 'PUT', text: { content: csv, type: 'text/csv' } }),
+    onSuccess: ({ changed }) => {
+      forget();
+      notifications.show({
+        color: 'green',
+        title: t`Units imported`,
+        message: t`${changed} made, renamed or moved`,
+      });
+      onClose();
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: unitsQuery.queryKey }),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (csv.trim() && !save.isPending) save.mutate();
+  };
+  const reasons = reasonsOf(save.error, ['body']);
+  return (
+    <Dialog title={t`Import units`} onClose={onClose}>
+      <form className={classes.form} onSubmit={submit}>
+        <p className={classes.about}>
+          <Trans>
+            The first line names the columns: id, name, parent. An id never changes, since events carry it; a
+            unit without a parent is at the top.
+          </Trans>
+        </p>
+        <FileInput
+          label={t`File`}
+          accept=".csv,text/csv"
+          placeholder={t`Choose a file`}
+          onChange={(file) => void file?.text().then(setCsv)}
+        />
+        <Textarea
+          data-autofocus
+          label={t`Content`}
+          autosize
+          minRows={6}
+          maxRows={16}
+          placeholder={'id,name,parent\nhcmc,Thành phố Hồ Chí Minh,'}
+          value={csv}
+          error={reasons.of('body')}
+          onChange={(event) => setCsv(event.currentTarget.value)}
+        />
+        {reasons.elsewhere && <Failed error={save.error} />}
+        <div className={classes.end}>
+          <Button variant="default" onClick={onClose}>
+            <Trans>Cancel</Trans>
+          </Button>
+          <Button type="submit" disabled={!csv.trim()} loading={save.isPending}>
+            <Trans>Import</Trans>
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

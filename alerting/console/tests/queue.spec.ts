@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import { expect, type Page, test } from '@playwright/test';
+import { changeState, incidentOf, listIncidents, watchTrouble } from './server';
+
+function row(page: Page, id: string) {
+  return page.locator(`a[data-id="${id}"]`);
+}
+
+test('an incident opens beside the list, which stays where it is; the address keeps it', async ({ page }) => {
+  const trouble = watchTrouble(page);
+  const { items } = await listIncidents(page.request);
+  const [first, second] = items;
+  if (!first || !second) throw new Error('the demo has incidents');
+  await page.goto('/incidents');
+  await row(page, first.id).click();
+  const panel = page.getByTestId('incident-panel');
+  await expect(panel.getByRole('heading', { level: 2 }).first()).toContainText(first.title);
+  await expect(panel.locator('mark').first()).toBeVisible();
+  await expect(page).toHaveURL(new RegExp(`panel=${first.id}`));
+  await page.keyboard.press('j');
+  await expect(panel.getByRole('heading', { level: 2 }).first()).toContainText(`#${second.number}`);
+  await page.reload();
+  await expect(panel.getByRole('heading', { level: 2 }).first()).toContainText(`#${second.number}`);
+  await expect(row(page, second.id)).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(panel).toBeHidden();
+  await expect(row(page, second.id)).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(panel).toBeVisible();
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(new RegExp(`/incidents/${second.id}`));
+  await page.goBack();
+  await expect(panel.getByRole('heading', { level: 2 }).first()).toContainText(`#${second.number}`);
+  expect(trouble).toEqual([]);
+});
+
+test('a verdict for all that is ticked, and back again', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  const chosen = items.filter(({ verdict, state }) => !verdict && state === 'new').slice(0, 3);
+  expect(chosen.length).toBe(3);
+  await page.goto('/incidents');
+  for (const { number } of chosen) await page.getByRole('checkbox', { name: `Tick #${number}` }).click();
+  await page.reload();
+  await expect(page.getByTestId('bulk-bar')).toContainText('3 ticked');
+  await page.keyboard.press('b');
+  await expect(page.getByText('Verdict: benign true positive')).toBeVisible();
+  await expect(page.getByText(/^3 incidents/)).toBeVisible();
+  for (const { id } of chosen) {
+    expect((await incidentOf(page.request, id)).verdict).toBe('benign_true_positive');
+  }
+  await page
+    .getByTestId('bulk-bar')
+    .getByRole('button', { name: /^Acknowledge/ })
+    .click();
+  await expect
+    .poll(async () => (await incidentOf(page.request, chosen[0]?.id ?? '')).state)
+    .toBe('acknowledged');
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(page.getByText('Taken back')).toBeVisible();
+  for (const { id } of chosen) {
+    const now = await incidentOf(page.request, id);
+    expect([now.state, now.verdict]).toEqual(['new', 'benign_true_positive']);
+  }
+  await page.keyboard.press('b');
+  await expect.poll(async () => (await incidentOf(page.request, chosen[0]?.id ?? '')).verdict).toBe(null);
+  await page.keyboard.press('Escape');
+  await expect(page.getByTestId('bulk-bar')).toBeHidden();
+});
+
+test('what somebody else has changed meanwhile is listed and not overwritten', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  const [mine, theirs] = items.filter(({ state }) => state === 'new').slice(0, 2);
+  if (!mine || !theirs) throw new Error('the demo has new incidents');
+  await page.goto('/incidents');
+  await expect(row(page, mine.id)).toBeVisible();
+  let faster = false;
+  await page.route('**/api/v1/incidents/bulk', async (route) => {
+    if (!faster) await changeState(page.request, theirs.id, 'in_progress');
+    faster = true;
+    await route.continue();
+  });
+  for (const { number } of [mine, theirs])
+    await page.getByRole('checkbox', { name: `Tick #${number}` }).click();
+  await page.keyboard.press('e');
+  const failures = page.getByTestId('bulk-failures');
+  await expect(failures).toHaveText(`#${theirs.number}: somebody else has changed it meanwhile`);
+  expect((await incidentOf(page.request, mine.id)).state).toBe('acknowledged');
+  expect((await incidentOf(page.request, theirs.id)).state).toBe('in_progress');
+  await page.keyboard.press('z');
+  await expect.poll(async () => (await incidentOf(page.request, mine.id)).state).toBe('new');
+  expect((await incidentOf(page.request, theirs.id)).state).toBe('in_progress');
+  await page.keyboard.press('Escape');
+});
+
+test('filters and views have an address, and a view of my own stays', async ({ page }) => {
+  await page.goto('/incidents');
+  await page.getByRole('combobox', { name: 'Severity' }).selectOption('high');
+  await expect(page).toHaveURL(/severity=high/);
+  await page.getByRole('button', { name: /^View:/ }).click();
+  await page.getByRole('menuitem', { name: 'Keep this view…' }).click();
+  await page.getByRole('textbox', { name: 'Name' }).fill('My night shift');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'View: My night shift' })).toBeVisible();
+  await page.getByRole('button', { name: /^View:/ }).click();
+  await page.getByRole('menuitem', { name: 'Mine' }).click();
+  await expect(page).toHaveURL(/assignee=admin/);
+  await page.reload();
+  await page.getByRole('button', { name: 'View: Mine' }).click();
+  await page.getByRole('menuitem', { name: 'My night shift' }).click();
+  await expect(page).toHaveURL(/severity=high/);
+  await page.getByRole('button', { name: 'Without the filter high' }).click();
+  await expect(page).toHaveURL(/\/incidents$/);
+});
+
+test('a saved file holds the list, and no formula', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  const [first] = items;
+  if (!first) throw new Error('the demo has incidents');
+  const hostile = { ...first, title: '=cmd|"/C calc"!A1', host: '@SUM(1)' };
+  await page.route('**/api/v1/incidents?*', (route) =>
+    route.fulfill({ json: { items: [hostile], next_cursor: null, total: 1 } }),
+  );
+  await page.goto('/incidents');
+  const saved = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Save as CSV' }).click();
+  const text = readFileSync((await (await saved).path()) ?? '', 'utf8');
+  expect(text.split('\r\n').length).toBe(3);
+  expect(text).toContain(`"'=cmd|""/C calc""!A1"`);
+  expect(text).toContain(`"'@SUM(1)"`);
+});
