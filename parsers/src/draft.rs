@@ -44,6 +44,30 @@ pub(crate) struct Draft<'a, 'c> {
     out: &'c mut Vec<Event<'a>>,
 }
 
+/// Room for some fields behind those of an event.
+pub(crate) struct Room<'a> {
+    next: *mut Field<'a>,
+    /// For how many.
+    left: usize,
+}
+
+impl<'a> Room<'a> {
+    /// Puts a field behind the others.
+    ///
+    /// # Panics
+    /// When there was room for fewer.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, name: &'static str, value: Value<'a>) {
+        assert!(self.left > 0, "room was asked for all that is put");
+        // SAFETY: there is room for one more.
+        unsafe {
+            self.next.write(Field { name, value });
+            self.next = self.next.add(1);
+        }
+        self.left -= 1;
+    }
+}
+
 impl<'a, 'c> Draft<'a, 'c> {
     /// Begins with an event that has no fields yet; the events before the last one of the record go to `out`.
     #[inline]
@@ -108,7 +132,7 @@ impl<'a, 'c> Draft<'a, 'c> {
         self.event.order = self.scratch.layouts.order(self.layout);
         let expected = &mut self.scratch.fields_expected;
         // Sources of several kinds take turns: one small event does not make the next one small.
-        *expected = (*expected - *expected / 8)
+        *expected = (*expected * 31 / 32)
             .max(self.event.fields.len())
             .min(FIELDS_EXPECTED_MAX);
     }
@@ -158,6 +182,23 @@ impl<'a, 'c> Draft<'a, 'c> {
     #[inline]
     pub(crate) fn put_in_group(&mut self, name: &'static str, value: Value<'a>) {
         self.event.fields.push(Field { name, value });
+    }
+
+    /// Puts fields as [`Self::put_in_group`], at most so many.
+    #[inline(always)]
+    pub(crate) fn put_group<R>(&mut self, most: usize, put: impl FnOnce(&mut Room<'a>) -> R) -> R {
+        let fields = &mut self.event.fields;
+        let before = fields.len();
+        if fields.capacity() - before < most {
+            fields.reserve(most);
+        }
+        // SAFETY: there is room for as many behind the last one.
+        let next = unsafe { fields.as_mut_ptr().add(before) };
+        let mut room = Room { next, left: most };
+        let done = put(&mut room);
+        // SAFETY: those that are no longer left were written.
+        unsafe { fields.set_len(before + (most - room.left)) };
+        done
     }
 
     /// Number of fields, before those of a group are put.
@@ -522,12 +563,22 @@ impl<'a, 'c> Draft<'a, 'c> {
         }
     }
 
-    #[inline]
     fn add_source(&mut self, product: &'static str, category: &'static str, service: &'static str) {
-        let sources = &mut self.event.log_sources;
+        let sources = self.event.log_sources.borrowing();
         if sources.capacity() == 0 {
             *sources = ArenaVec::with_capacity_in(LOG_SOURCES_EXPECTED, self.arena);
-        } else if sources.len() == sources.capacity() {
+        }
+        Self::write_source(sources, product, category, service);
+    }
+
+    #[inline(always)]
+    fn write_source(
+        sources: &mut ArenaVec<'a, LogSource<'a>>,
+        product: &'static str,
+        category: &'static str,
+        service: &'static str,
+    ) {
+        if sources.len() == sources.capacity() {
             sources.reserve(1);
         }
         let place = sources.len();
@@ -563,10 +614,15 @@ impl<'a, 'c> Draft<'a, 'c> {
             self.source("linux", "", common);
             return;
         }
-        if !own.is_empty() {
-            self.add_source("linux", "", own);
+        // Filled where it stays: moved there, it would be copied in larger pieces than it was just written in, too.
+        let sources = self.event.log_sources.borrowing();
+        if sources.capacity() == 0 {
+            *sources = ArenaVec::with_capacity_in(LOG_SOURCES_EXPECTED, self.arena);
         }
-        self.add_source("linux", "", common);
+        if !own.is_empty() {
+            Self::write_source(sources, "linux", "", own);
+        }
+        Self::write_source(sources, "linux", "", common);
     }
 
     /// Notes a problem.

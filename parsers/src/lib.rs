@@ -38,7 +38,7 @@ pub use context::{ParseContext, Taxonomy};
 pub use decode::{Charset, encoding};
 pub use definitions::Definitions;
 pub use detect::{Detection, Known, detect_format};
-pub use event::{Event, Field, LogSource, Problem, ProblemKind, Value};
+pub use event::{Event, Field, LogSource, LogSources, Problem, ProblemKind, Value};
 pub use format_name::FormatName;
 pub use formats::{FORMATS, Format, format_by_name, otlp_exports};
 pub use headers::{header_of_file, names_columns};

@@ -108,7 +108,9 @@ impl Parser {
                 checked = Checked::from(batch, index);
             }
             let text = checked.text_of(span);
-            read_record(record, text, named, context, scratch, arena, events);
+            if let Some(place) = begin_event(record, arena, events) {
+                read_begun(place, text, named, context, scratch, arena, events);
+            }
         }
     }
 
@@ -208,16 +210,42 @@ fn read_record<'a>(
     arena: &'a Bump,
     events: &mut Vec<Event<'a>>,
 ) {
-    // Events are large: each is made where it stays, and those of a record that come before its last one apart.
-    let mut before = Vec::new();
+    if let Some(place) = begin_event(record, arena, events) {
+        read_begun(place, utf8, named, context, scratch, arena, events);
+    }
+}
+
+/// Adds the event of a record, of which nothing was read yet, and gives its place. Events are large: each is made where it
+/// stays; and where the parts of its record are at hand: put together elsewhere they would be copied in larger pieces than they
+/// were just written in, for which a processor waits.
+#[inline(always)]
+fn begin_event<'a>(
+    record: Record<'a>,
+    arena: &'a Bump,
+    events: &mut Vec<Event<'a>>,
+) -> Option<usize> {
     let place = events.len();
     events.reserve(1);
-    let Some(room) = events.spare_capacity_mut().first_mut() else {
-        return;
-    };
+    let room = events.spare_capacity_mut().first_mut()?;
     Event::begin_in(room, record, "text", arena);
     // SAFETY: the place behind the last event is one by now.
     unsafe { events.set_len(place + 1) };
+    Some(place)
+}
+
+/// Reads the record of the event at `place`, the last one.
+#[inline(never)]
+fn read_begun<'a>(
+    place: usize,
+    utf8: Option<&'a str>,
+    named: Named<'_>,
+    context: &ParseContext,
+    scratch: &mut Scratch,
+    arena: &'a Bump,
+    events: &mut Vec<Event<'a>>,
+) {
+    // Events of a record that come before its last one are kept apart.
+    let mut before = Vec::new();
     let Some(event) = events.get_mut(place) else {
         return;
     };

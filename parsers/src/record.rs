@@ -249,6 +249,10 @@ impl Record<'_> {
     /// Whether it is a document (JSON, XML, an export in protobuf): what it says is in its values; the raw text adds
     /// only names, punctuation and escapes, and what other events of the record say.
     pub fn is_document(&self) -> bool {
+        // Most texts are told by their first character.
+        if self.raw.first().is_some_and(u8::is_ascii_alphanumeric) {
+            return false;
+        }
         if is_protobuf(self.raw) {
             return true;
         }

@@ -137,7 +137,7 @@ impl Compiled {
             .iter()
             .zip(&witnesses)
             .map(|(tree, witnesses)| RulePlan {
-                program: programs.add(tree, &table.predicates, &likely),
+                program: programs.add(tree, &table.predicates, table.names.len(), &likely),
                 required: required(tree, true, &table.predicates, &field_bits),
                 always: witnesses.is_none(),
             });
@@ -205,13 +205,9 @@ impl Compiled {
     /// What it means that a search came upon a predicate.
     #[inline]
     pub(super) fn finding(&self, predicate: PredicateId) -> Finding {
-        let Predicate {
-            indexed, subject, ..
-        } = self.predicates[predicate.0 as usize];
         Finding {
             predicate,
-            proof: indexed.into(),
-            origin: subject.into(),
+            proof: self.predicates[predicate.0 as usize].indexed.into(),
         }
     }
 

@@ -1,5 +1,8 @@
 //! The literals of one length class, found by their grams.
 
+#[cfg(target_arch = "x86_64")]
+use std::mem::MaybeUninit;
+
 use citywatch_parsers::bytes::{prefetch, u32_at};
 
 use super::gram_frequencies::GramFrequencies;
@@ -267,7 +270,7 @@ impl<T: Copy> GramTable<T> {
         let done = match self.level.instructions() {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => {
-                let mut places = [0; _];
+                let mut places = [MaybeUninit::uninit(); _];
                 for (number, chunk) in text.chunks(simd512::CHUNK).enumerate() {
                     // SAFETY: the level says that the processor has AVX-512.
                     let found = unsafe {
@@ -280,12 +283,12 @@ impl<T: Copy> GramTable<T> {
                         )
                     };
                     // All entries are asked for before the first is waited for.
-                    for &place in &places[..found] {
+                    for &place in found {
                         let at = number * simd512::CHUNK + place as usize;
                         let start = self.starts[self.bucket(u32_at(text, at) | FOLD)];
                         prefetch(&self.heads, start as usize);
                     }
-                    for &place in &places[..found] {
+                    for &place in found {
                         verify(number * simd512::CHUNK + place as usize);
                     }
                 }

@@ -70,17 +70,6 @@ impl SubjectIndex {
         self.grams.scan(bytes, literals, &mut |id, _| report(id));
     }
 
-    /// The same; a place in each, somewhere, is reported too.
-    #[inline]
-    pub(super) fn scan_anywhere_at(
-        &self,
-        bytes: &[u8],
-        literals: &Literals,
-        report: &mut impl FnMut(PredicateId, usize),
-    ) {
-        self.grams.scan(bytes, literals, report);
-    }
-
     /// Reports the witnesses in a value that is not text, its text aside.
     #[inline]
     pub(super) fn scan_plain(&self, value: Value<'_>, report: &mut impl FnMut(PredicateId)) {

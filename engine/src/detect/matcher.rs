@@ -17,6 +17,7 @@ use super::predicate::PredicateId;
 use super::program::Program;
 use super::routing::{Candidates, RuleBits, hash_sources};
 use super::search::Searcher;
+use super::steps::Steps;
 use super::values::Memory;
 use super::view::View;
 
@@ -178,7 +179,10 @@ impl Matcher {
         let compiled = &*self.compiled;
         self.memory.begin();
         let mut view = View::new(compiled, event, &mut self.memory, &plan.searched);
-        let present = self.searcher.search(&mut view, &plan);
+        let Steps {
+            present, places, ..
+        } = self.searcher.search(&mut view, &plan);
+        view.places = places;
         collect(compiled, view.memory.found(), &mut self.candidates);
         self.judged.clear();
         for &rule in &plan.always {
@@ -190,7 +194,7 @@ impl Matcher {
                 let rule = super::keys::index_u32(word * 64) + left.trailing_zeros();
                 left &= left - 1;
                 let plan = &compiled.plans[rule as usize];
-                if plan.required & !present == 0 {
+                if plan.required & !*present == 0 {
                     // All programs are asked for before the first is waited for.
                     compiled.programs.prefetch(plan.program);
                     self.judged.push((rule, plan.program));

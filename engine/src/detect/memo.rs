@@ -9,7 +9,7 @@ use citywatch_parsers::bytes::same_bytes;
 
 use super::keys::{hash_bytes, index_u32};
 use super::names::FieldIndex;
-use super::predicate::{Indexed, PredicateId, Subject};
+use super::predicate::{Indexed, PredicateId};
 
 /// Longest value that is remembered.
 pub(super) const VALUE_BYTES_MAX: usize = 1_024;
@@ -32,7 +32,6 @@ const SEED: u64 = 0x5bd1_e995_7c3a_91d7;
 pub(super) struct Finding {
     pub(super) predicate: PredicateId,
     pub(super) proof: Proof,
-    pub(super) origin: Origin,
 }
 
 /// What it means that a predicate was found.
@@ -44,30 +43,12 @@ pub(super) enum Proof {
     Holds,
 }
 
-/// Which search found it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Origin {
-    /// That for the field's own predicates.
-    Field,
-    /// That for keywords.
-    Keywords,
-}
-
 impl From<Indexed> for Proof {
     fn from(indexed: Indexed) -> Self {
         if indexed == Indexed::Exactly {
             Self::Holds
         } else {
             Self::Perhaps
-        }
-    }
-}
-
-impl From<Subject> for Origin {
-    fn from(subject: Subject) -> Self {
-        match subject {
-            Subject::Field(_) => Self::Field,
-            Subject::Keyword => Self::Keywords,
         }
     }
 }
@@ -263,7 +244,6 @@ mod tests {
         Finding {
             predicate: PredicateId(number),
             proof: Proof::Perhaps,
-            origin: Origin::Field,
         }
     }
 

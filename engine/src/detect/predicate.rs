@@ -11,6 +11,7 @@ use citywatch_rules::rule::{
     TimePart,
 };
 use regex::Regex;
+use smallvec::SmallVec;
 
 use super::anchors::required_byte;
 use super::literals::{Literal, Literals, find_folded, rarest_byte};
@@ -37,6 +38,36 @@ pub(super) struct Predicate {
     /// Which index finds it, if any: if that index was searched for this event and did not report
     /// it, the predicate is false.
     pub(super) indexed: Indexed,
+}
+
+impl Predicate {
+    /// Which index finds it, if any, of those of all `fields` and of keywords.
+    #[inline]
+    pub(super) fn index(&self, fields: usize) -> Option<u32> {
+        let slot = super::index::slot(self.subject, fields);
+        (self.indexed != Indexed::No).then(|| super::keys::index_u32(slot))
+    }
+}
+
+/// Where a text was found in another: the first byte of each place.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    starts: SmallVec<[usize; 8]>,
+    len: usize,
+}
+
+/// Most places that are told of.
+const FOUND_MAX: usize = 64;
+
+impl Found {
+    /// Whether one of them is in a piece of the text that was searched.
+    pub(super) fn is_within(&self, text: &[u8], piece: &str) -> bool {
+        let begin = piece.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
+        let range = begin..begin + piece.len();
+        self.starts
+            .iter()
+            .any(|start| range.start <= *start && start + self.len <= range.end)
+    }
 }
 
 /// Whether an index finds a predicate.
@@ -239,6 +270,36 @@ impl Check {
         matches!(self, Self::Text(check) if check.relation == Relation::Contains)
     }
 
+    /// Whether some of these bytes, which are ASCII texts with something else between them, pass. Only for what
+    /// [`Self::holds_for_whole`].
+    pub(super) fn is_within(&self, texts: &[u8], literals: &Literals) -> bool {
+        match self {
+            Self::Text(check) => check.find(texts, literals).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Where in an ASCII text all pieces of it are that pass, if that is to be told.
+    pub(super) fn places_within(&self, text: &[u8], literals: &Literals) -> Option<Found> {
+        let check = match self {
+            Self::Text(check) if self.holds_for_whole() && text.is_ascii() => check,
+            _ => return None,
+        };
+        let mut found = Found {
+            len: check.literal.len(),
+            ..Found::default()
+        };
+        let mut from = 0;
+        while let Some(at) = check.find(text.get(from..)?, literals) {
+            if found.starts.len() == FOUND_MAX {
+                return None;
+            }
+            found.starts.push(from + at);
+            from += at + 1;
+        }
+        Some(found)
+    }
+
     /// How dear an evaluation is, for the order in which a rule's predicates are asked.
     pub(super) fn cost(&self, subject: Subject) -> u32 {
         let own = match self {
@@ -282,6 +343,15 @@ pub(super) fn write_value(value: Value<'_>, text: &mut String) {
 }
 
 impl TextCheck {
+    /// Where its text is first in some bytes, which are ASCII where its case does not count.
+    fn find(self, bytes: &[u8], literals: &Literals) -> Option<usize> {
+        let literal = literals.get(self.literal);
+        match self.case {
+            Case::Insensitive => find_folded(bytes, literal, self.rare as usize),
+            Case::Sensitive => memchr::memmem::find(bytes, literal),
+        }
+    }
+
     #[inline]
     fn holds(self, text: Text<'_>, literals: &Literals) -> bool {
         let literal = literals.get(self.literal);

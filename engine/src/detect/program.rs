@@ -23,6 +23,8 @@ struct Operation {
     /// The field that it looks at, and where to go on when the event lacks it: past all that
     /// asks for the same field.
     field: Option<FieldIndex>,
+    /// The index that finds the predicate, if any does.
+    index: Option<u32>,
     on_absent: Target,
     on_true: Target,
     on_false: Target,
@@ -44,9 +46,14 @@ impl Programs {
         &mut self,
         tree: &Tree,
         predicates: &[Predicate],
+        fields: usize,
         likely: &Frequencies,
     ) -> Program {
-        let guess = Guess { predicates, likely };
+        let guess = Guess {
+            predicates,
+            fields,
+            likely,
+        };
         Program(self.emit(tree, ACCEPT, REJECT, guess))
     }
 
@@ -76,6 +83,7 @@ impl Programs {
                 self.operations.push(Operation {
                     predicate: *predicate,
                     field,
+                    index: asked.index(guess.fields),
                     on_absent,
                     on_true,
                     on_false,
@@ -110,7 +118,7 @@ impl Programs {
         while let Some(operation) = self.operations.get(target as usize) {
             target = if operation.field.is_some_and(|field| !view.has(field)) {
                 operation.on_absent
-            } else if view.answer(operation.predicate) {
+            } else if view.answer_of(operation.predicate, operation.index) {
                 operation.on_true
             } else {
                 operation.on_false
@@ -133,6 +141,8 @@ enum Decisive {
 #[derive(Clone, Copy)]
 struct Guess<'g> {
     predicates: &'g [Predicate],
+    /// How many there are that rules read.
+    fields: usize,
     likely: &'g Frequencies,
 }
 

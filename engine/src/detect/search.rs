@@ -4,15 +4,14 @@ use citywatch_parsers::Value;
 
 use super::compile::Compiled;
 use super::index::SubjectIndex;
-use super::keys::index_u32;
 use super::matcher::Plan;
 use super::memo::{Finding, MemoKey, VALUE_BYTES_MAX, ValueMemo};
 use super::merged::{LONG_BYTES_MIN, MergedIndexes};
 use super::names::FieldIndex;
 use super::payoff::LookUp;
 use super::predicate::{PredicateId, write_value};
-use super::steps::{Step, StepCache};
-use super::values::{Memory, Place};
+use super::steps::{Step, StepCache, Steps};
+use super::values::{BETWEEN, Memory, Place};
 use super::view::{View, is_piece};
 
 /// Searches events, and remembers from event to event what names lead to and what values hold.
@@ -37,14 +36,10 @@ struct ValueSearcher {
 /// nearly as much as one of sixty.
 #[derive(Debug, Default)]
 struct Together {
-    /// The values, folded, each with a byte behind it that no text holds.
+    /// The values, folded, each with [`BETWEEN`] behind it.
     bytes: Vec<u8>,
-    /// Where each begins, and its field's position.
-    starts: Vec<(u32, u32)>,
 }
 
-/// A byte that UTF-8 does not have.
-const BETWEEN: u8 = 0xFF;
 /// Bytes after which those gathered are searched.
 const TOGETHER_BYTES_MAX: usize = 4 << 10;
 
@@ -67,9 +62,7 @@ impl Together {
     }
 
     #[inline]
-    fn add(&mut self, folded: &[u8], position: usize) {
-        self.starts
-            .push((index_u32(self.bytes.len()), index_u32(position)));
+    fn add(&mut self, folded: &[u8]) {
         self.bytes.extend_from_slice(folded);
         self.bytes.push(BETWEEN);
     }
@@ -108,37 +101,30 @@ impl Searcher {
         self.values.merged.clear();
     }
 
-    /// Finds the event's fields, searches them for witnesses, and returns the bits of the fields that are there.
-    pub(super) fn search(&mut self, view: &mut View<'_, '_>, plan: &Plan) -> u64 {
+    /// Searches the event's fields for witnesses, and returns what is known of the fields that are there.
+    pub(super) fn search(&mut self, view: &mut View<'_, '_>, plan: &Plan) -> &Steps {
         let compiled = view.compiled;
         let keywords = compiled.indexes.last().and_then(Option::as_ref);
         let keywords = keywords.filter(|_| plan.searches_keywords());
-        // Most values of a text are pieces of it: where it holds no keyword, they hold none.
-        let (mut text, mut in_text) = (&[][..], keywords);
+        // Most values of a text are pieces of it: what they hold is found in that.
+        let mut text = &[][..];
         let steps = self.steps.of(compiled, plan, view.event);
         if let Some(index) = keywords {
             let raw = view.event.record.raw;
             if !view.event.record.is_document() {
                 text = raw;
-                in_text = Some(index).filter(|index| search_raw(view, index));
+                search_raw(view, index);
             } else if steps.whole.worthwhile(raw.len()) && lacks_keywords(view, index) {
-                (text, in_text) = (raw, None);
+                text = raw;
             }
         }
         let fields = view.event.fields.iter().zip(&mut steps.steps);
         for (position, (field, step)) in fields.enumerate() {
-            if let Some(known) = step.field() {
-                view.memory.set_field(known, position);
-            }
-            if !step.searches || !step.searches_own() && keywords_ignore(keywords, field.value) {
+            if !step.searches {
                 continue;
             }
-            let keywords = if !text.is_empty() && is_piece(field.value, text) {
-                in_text
-            } else {
-                keywords
-            };
-            if !step.searches_own() && keywords.is_none() {
+            let keywords = keywords.filter(|_| !is_piece(field.value, text));
+            if !step.searches_own() && keywords_ignore(keywords, field.value) {
                 continue;
             }
             // Most values are texts, and often the same as the last time.
@@ -147,7 +133,7 @@ impl Searcher {
                 let memo = &self.values.memo;
                 if memo.is(step.last, key, text.as_bytes()) {
                     step.payoff.count(LookUp::Hit);
-                    view.memory.note(memo.findings(step.last), position);
+                    view.memory.note(memo.findings(step.last));
                     continue;
                 }
             }
@@ -161,14 +147,13 @@ impl Searcher {
             self.values
                 .search_field(view.memory, step, &scope, field.value);
         }
-        let present = steps.present;
         if let Some(index) = keywords {
             let searched = self.values.together.bytes.len();
             steps.whole.learn(searched, view.event.record.raw.len());
             self.values.search_together(view.memory, compiled, index);
             view.memory.find_all(&index.present);
         }
-        present
+        steps
     }
 }
 
@@ -211,7 +196,7 @@ impl ValueSearcher {
                 let (key, bytes) = (scope.text_key().of_number(), number.to_le_bytes());
                 if self.memo.is(step.last, key, &bytes) {
                     step.payoff.count(LookUp::Hit);
-                    return memory.note(self.memo.findings(step.last), scope.position);
+                    return memory.note(self.memo.findings(step.last));
                 }
                 self.look_up(memory, step, scope, key, &bytes, value);
             }
@@ -223,7 +208,7 @@ impl ValueSearcher {
             Value::Bool(_) | Value::UInt(_) | Value::Float(_) => {
                 self.findings.clear();
                 self.scan(memory, scope, value, Keywords::Later);
-                memory.note(&self.findings, scope.position);
+                memory.note(&self.findings);
             }
         }
     }
@@ -245,7 +230,7 @@ impl ValueSearcher {
                 Ok(found) => {
                     step.payoff.count(LookUp::Hit);
                     step.last = found;
-                    return memory.note(self.memo.findings(found), scope.position);
+                    return memory.note(self.memo.findings(found));
                 }
                 Err(vacancy) => {
                     step.payoff.count(LookUp::Miss);
@@ -254,7 +239,7 @@ impl ValueSearcher {
             }
         };
         if vacancy.is_none() && scope.own.is_none() && self.together.takes(value) {
-            return self.together.add(bytes, scope.position);
+            return self.together.add(bytes);
         }
         // What is remembered must be known now.
         let when = if vacancy.is_some() {
@@ -264,7 +249,7 @@ impl ValueSearcher {
         };
         self.findings.clear();
         self.scan(memory, scope, value, when);
-        memory.note(&self.findings, scope.position);
+        memory.note(&self.findings);
         if let Some(vacancy) = vacancy {
             self.memo.remember(vacancy, key, bytes, &mut self.findings);
         }
@@ -316,7 +301,7 @@ impl ValueSearcher {
                 if when == Keywords::Later
                     && together.bytes.len() + bytes.len() < TOGETHER_BYTES_MAX
                 {
-                    return together.add(bytes, scope.position);
+                    return together.add(bytes);
                 }
                 keywords.scan_anywhere(bytes, literals, &mut report);
             }
@@ -325,21 +310,14 @@ impl ValueSearcher {
 
     /// Searches what was gathered for keywords.
     fn search_together(&mut self, memory: &mut Memory, compiled: &Compiled, index: &SubjectIndex) {
-        let Together { bytes, starts } = &mut self.together;
-        if starts.is_empty() {
+        let bytes = &mut self.together.bytes;
+        if bytes.is_empty() {
             return;
         }
-        let before = memory.keyword_places().len();
-        index.scan_anywhere_at(bytes, &compiled.literals, &mut |id, at| {
-            let next = starts.partition_point(|(start, _)| *start as usize <= at);
-            let position = starts[next - 1].1;
-            memory.note(&[compiled.finding(id)], position as usize);
+        index.scan_anywhere(bytes, &compiled.literals, &mut |id| {
+            memory.note(&[compiled.finding(id)]);
         });
-        if memory.keyword_places().len() > before {
-            memory.sort_keyword_places();
-        }
         bytes.clear();
-        starts.clear();
     }
 }
 
@@ -385,10 +363,9 @@ fn lacks_keywords(view: &View<'_, '_>, index: &SubjectIndex) -> bool {
     lacks
 }
 
-/// Searches the raw record for keywords and says whether it holds any.
-fn search_raw(view: &mut View<'_, '_>, index: &SubjectIndex) -> bool {
+/// Searches the raw record for keywords.
+fn search_raw(view: &mut View<'_, '_>, index: &SubjectIndex) {
     let raw = view.event.record.raw;
-    let before = view.memory.found().len();
     if raw.is_ascii() {
         view.memory.scan_raw(index, view.compiled, raw);
     } else {
@@ -402,5 +379,4 @@ fn search_raw(view: &mut View<'_, '_>, index: &SubjectIndex) -> bool {
             None => {}
         }
     }
-    view.memory.found().len() > before
 }

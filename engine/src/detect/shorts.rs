@@ -12,7 +12,7 @@ use super::keys::KeyTable;
 use super::level::{Instructions, Level};
 use super::literals::Literals;
 use super::simd::{self, Bucket};
-use super::simd512;
+use super::simd512::{self, Kind};
 
 /// Most literals of one index: with more, too many places seem to fit.
 const LETTERS_LITERALS_MAX: usize = 128;
@@ -149,33 +149,26 @@ impl<T: Copy> Shorts<T> {
     /// Reports the literals that occur in `text` with the places where, some perhaps several times.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], literals: &Literals, report: &mut impl FnMut(T, usize)) {
-        let mut verify = |at: usize, bucket: Bucket| {
-            let shorter = if bucket == Bucket::LastAlso {
-                &self.shorter[..]
-            } else {
-                &[]
-            };
-            for (table, width) in shorter.iter().zip([3, 2, 1]) {
-                if !table.is_empty()
-                    && let Some(window) = text.get(at..at + width)
-                {
-                    for entry in table.get(key(window)) {
-                        entry.report_if_fitting(text, at, literals, report);
-                    }
-                }
-            }
-            if let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-                for entry in self.fours.get(four(*window)) {
-                    entry.report_if_fitting(text, at, literals, report);
-                }
-            }
-        };
         match &self.places {
             // SAFETY: there is no such index on processors without AVX-512.
             Places::Letters(letters) => unsafe {
-                letters.each_place(text, &mut |at| verify(at, Bucket::LastAlso));
+                letters.each_place(text, &mut |at, kind| match kind {
+                    Kind::Other => self.verify_four(text, at, literals, report),
+                    Kind::LastButOne => self.verify::<3>(text, at, literals, report),
+                    Kind::Last => {
+                        self.verify::<2>(text, at, literals, report);
+                        self.verify::<1>(text, at, literals, report);
+                    }
+                });
             },
             Places::Nibbles(nibbles) => {
+                let mut verify = |at: usize, bucket: Bucket| {
+                    // There are no shorter ones.
+                    if bucket == Bucket::LastAlso {
+                        self.verify::<3>(text, at, literals, report);
+                    }
+                    self.verify_four(text, at, literals, report);
+                };
                 // SAFETY: there is no such index on processors without AVX2.
                 unsafe { nibbles.each_place(text, &mut verify) };
                 let done = text.len().saturating_sub(simd::BLOCK - 32) / 32 * 32;
@@ -187,6 +180,43 @@ impl<T: Copy> Shorts<T> {
                 unsafe {
                     nibbles.each_place(&padded[..rest.len() + simd::BLOCK - 1], &mut verify_rest)
                 };
+            }
+        }
+    }
+}
+
+impl<T: Copy> Shorts<T> {
+    /// Reports the literals of at least four bytes whose window may be at a place.
+    #[inline(always)]
+    fn verify_four(
+        &self,
+        text: &[u8],
+        at: usize,
+        literals: &Literals,
+        report: &mut impl FnMut(T, usize),
+    ) {
+        if let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+            for entry in self.fours.get(four(*window)) {
+                entry.report_if_fitting(text, at, literals, report);
+            }
+        }
+    }
+
+    /// Reports the literals of so many bytes, fewer than four, that are at a place.
+    #[inline(always)]
+    fn verify<const WIDTH: usize>(
+        &self,
+        text: &[u8],
+        at: usize,
+        literals: &Literals,
+        report: &mut impl FnMut(T, usize),
+    ) {
+        let table = &self.shorter[3 - WIDTH];
+        if !table.is_empty()
+            && let Some(window) = text.get(at..at + WIDTH)
+        {
+            for entry in table.get(key(window)) {
+                entry.report_if_fitting(text, at, literals, report);
             }
         }
     }

@@ -2,9 +2,19 @@
 //! step, and sets of bytes that are exact, where halves of bytes only come near.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 /// Buckets of literals that [`Letters`] tells apart.
 pub(super) const BUCKETS: usize = 16;
+
+/// Buckets that [`Letters::each_place`] tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Any but the last two.
+    Other,
+    LastButOne,
+    Last,
+}
 
 /// For four bytes in a row, the buckets whose literals have such a byte there. Bytes beyond ASCII
 /// count as the ASCII byte with the same lower bits. A place where one bucket is left over all four
@@ -39,22 +49,38 @@ impl Letters {
         }
     }
 
-    /// Calls `on` with each place of `text` where a literal may be.
+    /// Calls `on` with each place of `text` where a literal may be, and which buckets it may be of.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi2")]
-    pub(super) fn each_place(&self, text: &[u8], on: &mut impl FnMut(usize)) {
+    pub(super) fn each_place(&self, text: &[u8], on: &mut impl FnMut(usize, Kind)) {
+        // Of the second eight buckets, the last two.
+        let (last, last_but_one) = (_mm512_set1_epi8(i8::MIN), _mm512_set1_epi8(0x40));
         let mut at = 0;
         while at < text.len() {
             let (mut first, mut second) = (_mm512_set1_epi8(-1), _mm512_set1_epi8(-1));
+            // The tables are read for each block: there are more than registers for them, and to save them all elsewhere first
+            // takes longer than most texts.
+            let tables = std::hint::black_box(&self.buckets);
             for place in 0..4 {
                 let bytes = load_start(text.get(at + place..).unwrap_or(&[]));
-                first = _mm512_and_si512(first, classes(&self.buckets[0][place], bytes));
-                second = _mm512_and_si512(second, classes(&self.buckets[1][place], bytes));
+                first = _mm512_and_si512(first, classes(&tables[0][place], bytes));
+                second = _mm512_and_si512(second, classes(&tables[1][place], bytes));
             }
-            let any = _mm512_or_si512(first, second);
-            let mut hits = _mm512_test_epi8_mask(any, any);
-            while hits != 0 {
-                on(at + hits.trailing_zeros() as usize);
-                hits &= hits - 1;
+            let others = _mm512_or_si512(
+                first,
+                _mm512_andnot_si512(_mm512_or_si512(last, last_but_one), second),
+            );
+            for (mut hits, kind) in [
+                (_mm512_test_epi8_mask(others, others), Kind::Other),
+                (
+                    _mm512_test_epi8_mask(second, last_but_one),
+                    Kind::LastButOne,
+                ),
+                (_mm512_test_epi8_mask(second, last), Kind::Last),
+            ] {
+                while hits != 0 {
+                    on(at + hits.trailing_zeros() as usize, kind);
+                    hits &= hits - 1;
+                }
             }
             at += 64;
         }
@@ -92,23 +118,24 @@ fn load_start(bytes: &[u8]) -> __m512i {
 
 /// Most bytes that [`places_in_filter`] looks at.
 pub(super) const CHUNK: usize = 1_024;
-/// Room for a place of each gram of a chunk, and for a vector more.
-pub(super) type Places = [u32; CHUNK / 4 + 16];
+/// Room for a place of each gram of a chunk, and for a vector more. Nothing need be in it: to fill it would take longer than
+/// most searches.
+pub(super) type Places = [MaybeUninit<u32>; CHUNK / 4 + 16];
 
 /// Writes to `places` each multiple of four where the gram of four bytes of `chunk`, folded, multiplied and shifted, hits
-/// a bit of `filter`, and returns how many there are. Nothing in it depends on where they are: a branch for each would be
+/// a bit of `filter`, and returns them. Nothing in it depends on where they are: a branch for each would be
 /// guessed wrong, and what was under way for the next bytes lost.
 ///
 /// # Panics
 /// When the chunk is longer than [`CHUNK`], or `filter` has fewer than 2^(32 - `shift`) bits.
 #[target_feature(enable = "avx512f,avx512bw,bmi2,popcnt")]
-pub(super) fn places_in_filter(
+pub(super) fn places_in_filter<'p>(
     chunk: &[u8],
     filter: &[u32],
     factor: u32,
     shift: u32,
-    places: &mut Places,
-) -> usize {
+    places: &'p mut Places,
+) -> &'p [u32] {
     assert!(
         chunk.len() <= CHUNK && (1..32).contains(&shift) && filter.len() * 32 >= 1 << (32 - shift),
         "the filter covers all hashes"
@@ -143,5 +170,6 @@ pub(super) fn places_in_filter(
         count += hits.count_ones() as usize;
         at = _mm512_add_epi32(at, _mm512_set1_epi32(64));
     }
-    count
+    // SAFETY: the first `count` were written, as numbers.
+    unsafe { std::slice::from_raw_parts(places.as_ptr().cast(), count) }
 }

@@ -7,7 +7,7 @@
 use citywatch_parsers::{Event, NameOrder};
 
 use super::compile::Compiled;
-use super::keys::mix;
+use super::keys::{index_u32, mix};
 use super::matcher::Plan;
 use super::memo::{MemoKey, Remembered};
 use super::names::FieldIndex;
@@ -42,9 +42,58 @@ pub(super) struct Steps {
     of: Option<(NameOrder, u32)>,
     /// The bits of the fields that are there.
     pub(super) present: u64,
+    /// Where they are.
+    pub(super) places: FieldPlaces,
     pub(super) steps: Vec<Step>,
     /// Whether searching a whole document first pays.
     pub(super) whole: Whole,
+}
+
+/// Where the fields of an event are that some rule reads: known with its names' order, so that nothing is noted for each event.
+#[derive(Debug, Default)]
+pub(super) struct FieldPlaces {
+    /// Fields and places, by the field's hash, open addressing; more than there are fields, or none.
+    slots: Vec<(u32, u32)>,
+}
+
+impl FieldPlaces {
+    /// Of none.
+    pub(super) const NONE: &'static Self = &Self { slots: Vec::new() };
+
+    /// Knows these from now on, in the order of the event: the first of a field counts.
+    fn fill(&mut self, fields: impl ExactSizeIterator<Item = Option<FieldIndex>>) {
+        let slots = (fields.len() * 2).next_power_of_two();
+        self.slots.clear();
+        self.slots.resize(slots, (NO_FIELD, 0));
+        for (position, field) in fields.enumerate() {
+            let Some(field) = field else { continue };
+            let slot = self.slot(field);
+            if self.slots[slot].0 == NO_FIELD {
+                self.slots[slot] = (field.0, index_u32(position));
+            }
+        }
+    }
+
+    /// The place of a field among the event's, if it has it.
+    #[inline]
+    pub(super) fn get(&self, field: FieldIndex) -> Option<usize> {
+        let (known, place) = *self.slots.get(self.slot(field))?;
+        (known == field.0).then_some(place as usize)
+    }
+
+    /// Where a field is, or would be.
+    #[inline]
+    fn slot(&self, field: FieldIndex) -> usize {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut slot = (field.0.wrapping_mul(0x9E37_79B1) >> 16) as usize & mask;
+        while let Some((known, _)) = self.slots.get(slot)
+            && *known != field.0
+            && *known != NO_FIELD
+        {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
 }
 
 /// The steps of the orders that were seen lately.
@@ -59,7 +108,7 @@ pub(super) struct StepCache {
 impl Step {
     /// The field, if a rule reads it.
     #[inline]
-    pub(super) fn field(&self) -> Option<FieldIndex> {
+    fn field(&self) -> Option<FieldIndex> {
         (self.field != NO_FIELD).then_some(FieldIndex(self.field))
     }
 
@@ -103,6 +152,7 @@ impl Steps {
                 last: Remembered::default(),
             });
         }
+        self.places.fill(self.steps.iter().map(Step::field));
     }
 }
 

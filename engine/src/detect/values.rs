@@ -7,7 +7,7 @@ use super::compile::Compiled;
 use super::index::SubjectIndex;
 use super::keys::index_u32;
 use super::literals::Folder;
-use super::memo::{Finding, Origin, Proof};
+use super::memo::{Finding, Proof};
 use super::names::FieldIndex;
 use super::predicate::{PredicateId, Text};
 
@@ -20,22 +20,44 @@ pub(super) enum Place {
     Folded { start: usize, end: usize },
 }
 
-/// A field of the event.
+/// Where the folded form of a field's text is, in the event of that number.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     epoch: u32,
     position: u32,
-    /// `None` until it is asked for.
-    place: Option<Place>,
+    place: Place,
 }
 
-/// What is known of a predicate, tagged with the event's number.
+/// What is known of a predicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// No index found it, and it was not asked.
+    Nothing,
+    /// An index found it, which does not prove it.
+    Found,
+    /// Whether it holds.
+    Answer(bool),
+}
+
+/// The same as a number, which is tagged with the event's.
 const FALSE: u32 = 0;
 const TRUE: u32 = 1;
 /// An index found it, which does not prove it.
 const FOUND: u32 = 2;
 const STATES: u32 = 4;
 const EPOCH_MAX: u32 = u32::MAX / STATES - 1;
+
+/// A byte that UTF-8 does not have: what stands between texts that are searched together.
+pub(super) const BETWEEN: u8 = 0xFF;
+
+/// Values of an event that are not pieces of its raw text.
+#[derive(Debug, Default)]
+pub(super) struct Apart {
+    /// Those that are ASCII, each with [`BETWEEN`] behind it: a text is looked for in all of them at once.
+    pub(super) texts: Vec<u8>,
+    /// The positions of the others.
+    pub(super) others: Vec<u32>,
+}
 
 /// The memory of one event.
 #[derive(Debug)]
@@ -44,11 +66,8 @@ pub(super) struct Memory {
     slots: Box<[Slot]>,
     answers: Box<[u32]>,
     found: Vec<PredicateId>,
-    /// Keywords found, with the positions of the fields that hold them.
-    keyword_places: Vec<(PredicateId, u32)>,
-    /// The positions of the values that are neither numbers nor pieces of the raw text, once they were asked for in the event
-    /// of that number.
-    apart: Vec<u32>,
+    /// What is in no piece of the raw text, once it was asked for in the event of that number.
+    apart: Apart,
     apart_of: u32,
     folded: String,
     number: String,
@@ -60,15 +79,14 @@ impl Memory {
         let slot = Slot {
             epoch: 0,
             position: 0,
-            place: None,
+            place: Place::Same,
         };
         Self {
             epoch: 0,
             slots: vec![slot; fields].into(),
             answers: vec![0; predicates].into(),
             found: Vec::new(),
-            keyword_places: Vec::new(),
-            apart: Vec::new(),
+            apart: Apart::default(),
             apart_of: 0,
             folded: String::new(),
             number: String::new(),
@@ -85,52 +103,34 @@ impl Memory {
         }
         self.epoch += 1;
         self.found.clear();
-        self.keyword_places.clear();
         self.folded.clear();
     }
 
-    /// Notes where a field is; the first of a name counts.
-    #[inline]
-    pub(super) fn set_field(&mut self, name: FieldIndex, position: usize) {
-        let slot = &mut self.slots[name.0 as usize];
-        if slot.epoch != self.epoch {
-            *slot = Slot {
-                epoch: self.epoch,
-                position: index_u32(position),
-                place: None,
-            };
-        }
-    }
-
-    /// Notes where the folded form of a field's text is.
+    /// Notes where the folded form of the text is that a field has at this position.
     #[inline]
     pub(super) fn set_place(&mut self, name: FieldIndex, position: usize, place: Place) {
-        let slot = &mut self.slots[name.0 as usize];
-        if slot.position == index_u32(position) {
-            slot.place = Some(place);
-        }
+        self.slots[name.0 as usize] = Slot {
+            epoch: self.epoch,
+            position: index_u32(position),
+            place,
+        };
     }
 
-    /// Position of a field among the event's, if it has it.
-    #[inline]
-    pub(super) fn field(&self, field: FieldIndex) -> Option<usize> {
-        let slot = self.slots[field.0 as usize];
-        (slot.epoch == self.epoch).then_some(slot.position as usize)
-    }
-
-    /// Where the folded form of a field's text is. `value` is the field's.
+    /// Where the folded form of a field's text is. `value` is the field's, at this position.
     #[inline]
     pub(super) fn place_of(
         &mut self,
         field: FieldIndex,
+        position: usize,
         folder: &Folder,
         value: Value<'_>,
     ) -> Place {
-        if let Some(place) = self.slots[field.0 as usize].place {
-            return place;
+        let slot = self.slots[field.0 as usize];
+        if slot.epoch == self.epoch && slot.position as usize == position {
+            return slot.place;
         }
         let place = self.place(folder, value);
-        self.slots[field.0 as usize].place = Some(place);
+        self.set_place(field, position, place);
         place
     }
 
@@ -171,15 +171,15 @@ impl Memory {
 
     /// What is known of a predicate.
     #[inline]
-    pub(super) fn answer(&self, id: PredicateId) -> Option<bool> {
+    pub(super) fn known(&self, id: PredicateId) -> Known {
         let answer = self.answers[id.0 as usize];
         if answer / STATES != self.epoch {
-            return None;
+            return Known::Nothing;
         }
         match answer % STATES {
-            FALSE => Some(false),
-            TRUE => Some(true),
-            _ => None,
+            FALSE => Known::Answer(false),
+            TRUE => Known::Answer(true),
+            _ => Known::Found,
         }
     }
 
@@ -187,12 +187,6 @@ impl Memory {
     #[inline]
     pub(super) fn keep(&mut self, id: PredicateId, answer: bool) {
         self.answers[id.0 as usize] = self.epoch * STATES + if answer { TRUE } else { FALSE };
-    }
-
-    /// Whether an index found it.
-    #[inline]
-    pub(super) fn is_found(&self, id: PredicateId) -> bool {
-        self.answers[id.0 as usize] / STATES == self.epoch
     }
 
     /// The witnesses found.
@@ -245,27 +239,18 @@ impl Memory {
         );
     }
 
-    /// Notes what the search of the value at `position` found.
+    /// Notes what the search of a value found.
     #[inline]
-    pub(super) fn note(&mut self, findings: &[Finding], position: usize) {
+    pub(super) fn note(&mut self, findings: &[Finding]) {
         for finding in findings {
-            let id = finding.predicate;
             note(
                 &mut self.answers,
                 &mut self.found,
                 self.epoch,
-                id,
+                finding.predicate,
                 finding.proof,
             );
-            if finding.origin == Origin::Keywords {
-                self.keyword_places.push((id, index_u32(position)));
-            }
         }
-    }
-
-    /// The keywords found, each with the position of the field that holds it; a pair may be there twice.
-    pub(super) fn keyword_places(&self) -> &[(PredicateId, u32)] {
-        &self.keyword_places
     }
 
     /// Whether [`Self::set_apart`] was told of this event.
@@ -274,22 +259,26 @@ impl Memory {
         self.apart_of == self.epoch
     }
 
-    /// Keeps the positions of the values that are neither numbers nor pieces of the event's raw text.
-    pub(super) fn set_apart(&mut self, positions: impl Iterator<Item = usize>) {
-        self.apart.clear();
-        self.apart.extend(positions.map(index_u32));
+    /// Keeps the values that are neither numbers nor pieces of the event's raw text, given with their positions.
+    pub(super) fn set_apart<'e>(&mut self, values: impl Iterator<Item = (usize, Value<'e>)>) {
+        self.apart.texts.clear();
+        self.apart.others.clear();
+        for (position, value) in values {
+            match value {
+                Value::Str(text) if text.is_ascii() => {
+                    self.apart.texts.extend_from_slice(text.as_bytes());
+                    self.apart.texts.push(BETWEEN);
+                }
+                _ => self.apart.others.push(index_u32(position)),
+            }
+        }
         self.apart_of = self.epoch;
     }
 
     /// What [`Self::set_apart`] kept.
     #[inline]
-    pub(super) fn apart(&self) -> &[u32] {
+    pub(super) fn apart(&self) -> &Apart {
         &self.apart
-    }
-
-    /// Brings them into the order of the fields.
-    pub(super) fn sort_keyword_places(&mut self) {
-        self.keyword_places.sort_by_key(|(_, position)| *position);
     }
 
     /// The buffer for numbers as text, on loan.

@@ -7,14 +7,12 @@ use citywatch_parsers::{Event, Value};
 use citywatch_rules::rule::{Case, Presence, Relation};
 
 use super::compile::Compiled;
-use super::index::slot;
 use super::matched::MatchedPlaces;
 use super::names::FieldIndex;
-use super::predicate::{
-    Check, Indexed, Predicate, PredicateId, Subject, Text, relate, write_value,
-};
+use super::predicate::{Check, Predicate, PredicateId, Subject, Text, relate, write_value};
+use super::steps::FieldPlaces;
 use super::tree::Tree;
-use super::values::{Memory, Place};
+use super::values::{Apart, Known, Memory, Place};
 
 /// An event, the rules it is held against, and what is known of it.
 pub(super) struct View<'v, 'e> {
@@ -23,6 +21,8 @@ pub(super) struct View<'v, 'e> {
     pub(super) memory: &'v mut Memory,
     /// By field, keywords last: whether the indexes are searched for this event.
     pub(super) searched: &'v [bool],
+    /// Where its fields are, once that was found.
+    pub(super) places: &'v FieldPlaces,
     /// The raw record as text, and where it is folded, once it was asked for.
     pub(super) raw: Option<(Cow<'e, str>, Place)>,
 }
@@ -39,6 +39,7 @@ impl<'v, 'e> View<'v, 'e> {
             event,
             memory,
             searched,
+            places: FieldPlaces::NONE,
             raw: None,
         }
     }
@@ -57,34 +58,33 @@ impl<'v, 'e> View<'v, 'e> {
     /// Whether the event has a field.
     #[inline]
     pub(super) fn has(&self, field: FieldIndex) -> bool {
-        self.memory.field(field).is_some()
+        self.places.get(field).is_some()
     }
 
     /// Whether a predicate holds.
     #[inline]
     pub(super) fn answer(&mut self, id: PredicateId) -> bool {
-        if let Some(answer) = self.memory.answer(id) {
-            return answer;
-        }
         let predicate = &self.compiled.predicates[id.0 as usize];
-        let answer = if self.ruled_out(id, predicate) {
-            false
-        } else {
-            self.evaluate(predicate)
-        };
+        let index = predicate.index(self.compiled.names.len());
+        self.answer_of(id, index)
+    }
+
+    /// Whether a predicate holds that this index finds, if any does: where that was searched, nothing need be known of those
+    /// that it did not find.
+    #[inline(always)]
+    pub(super) fn answer_of(&mut self, id: PredicateId, index: Option<u32>) -> bool {
+        match self.memory.known(id) {
+            Known::Answer(answer) => answer,
+            Known::Nothing if index.is_some_and(|index| self.searched[index as usize]) => false,
+            Known::Nothing | Known::Found => self.ask(id),
+        }
+    }
+
+    #[inline(never)]
+    fn ask(&mut self, id: PredicateId) -> bool {
+        let answer = self.evaluate(&self.compiled.predicates[id.0 as usize]);
         self.memory.keep(id, answer);
         answer
-    }
-
-    /// Whether its index was searched and did not find it.
-    fn ruled_out(&self, id: PredicateId, predicate: &Predicate) -> bool {
-        predicate.indexed != Indexed::No
-            && self.was_searched(predicate.subject)
-            && !self.memory.is_found(id)
-    }
-
-    fn was_searched(&self, subject: Subject) -> bool {
-        self.searched[slot(subject, self.compiled.names.len())]
     }
 
     fn evaluate(&mut self, predicate: &Predicate) -> bool {
@@ -95,7 +95,7 @@ impl<'v, 'e> View<'v, 'e> {
     }
 
     fn evaluate_field(&mut self, field: FieldIndex, check: &Check) -> bool {
-        let Some(position) = self.memory.field(field) else {
+        let Some(position) = self.places.get(field) else {
             return check.holds_when_absent();
         };
         let value = self.event.fields[position].value;
@@ -108,7 +108,9 @@ impl<'v, 'e> View<'v, 'e> {
                 case,
             } => self.evaluate_reference(value, *other, *relation, *case),
             _ => {
-                let place = self.memory.place_of(field, &self.compiled.folder, value);
+                let place = self
+                    .memory
+                    .place_of(field, position, &self.compiled.folder, value);
                 self.holds(check, value, place)
             }
         }
@@ -160,17 +162,25 @@ impl<'v, 'e> View<'v, 'e> {
         if whole.is_empty() {
             return (0..self.event.fields.len()).any(|position| self.keyword_in(check, position));
         }
-        // Most values are pieces of the text, or numbers: which are not is found out once.
+        let compiled = self.compiled;
+        let apart = self.apart_from(whole);
+        check.is_within(&apart.texts, &compiled.literals)
+            || (0..apart.others.len())
+                .any(|place| self.keyword_in(check, self.memory.apart().others[place] as usize))
+    }
+
+    /// The values that are neither numbers nor pieces of the raw text: mostly few, and found out once.
+    fn apart_from(&mut self, raw: &[u8]) -> &Apart {
         if !self.memory.knows_apart() {
-            let fields = self.event.fields.iter().enumerate();
-            let apart = fields.filter(|(_, field)| {
-                !matches!(field.value, Value::Int(_) | Value::UInt(_))
-                    && !is_piece(field.value, whole)
+            let values = self.event.fields.iter().map(|field| field.value);
+            let apart = values.enumerate().filter(|(_, value)| match value {
+                Value::Int(_) | Value::UInt(_) => false,
+                Value::List(values) => !values.iter().all(|&value| is_piece(value, raw)),
+                _ => !is_piece(*value, raw),
             });
-            self.memory.set_apart(apart.map(|(position, _)| position));
+            self.memory.set_apart(apart);
         }
-        (0..self.memory.apart().len())
-            .any(|place| self.keyword_in(check, self.memory.apart()[place] as usize))
+        self.memory.apart()
     }
 
     fn keyword_in(&mut self, check: &Check, position: usize) -> bool {
@@ -187,7 +197,7 @@ impl<'v, 'e> View<'v, 'e> {
         relation: Relation,
         case: Case,
     ) -> bool {
-        let Some(position) = self.memory.field(other) else {
+        let Some(position) = self.places.get(other) else {
             return false;
         };
         let texts = |value: Value<'_>| {
@@ -223,7 +233,7 @@ impl<'v, 'e> View<'v, 'e> {
             }
             Tree::Leaf(id) => match self.compiled.predicates[id.0 as usize].subject {
                 Subject::Field(field) => {
-                    if let Some(position) = self.memory.field(field) {
+                    if let Some(position) = self.places.get(field) {
                         places.add(position);
                     }
                 }
@@ -239,8 +249,8 @@ impl<'v, 'e> View<'v, 'e> {
         let Tree::Leaf(id) = tree else { return true };
         match self.compiled.predicates[id.0 as usize].subject {
             Subject::Field(field) => self
-                .memory
-                .field(field)
+                .places
+                .get(field)
                 .is_some_and(|position| !places.has(position)),
             Subject::Keyword => true,
         }
@@ -258,25 +268,32 @@ impl<'v, 'e> View<'v, 'e> {
 
     /// The fields that hold a keyword; the raw text, without a name, where none does.
     fn collect_keyword(&mut self, id: PredicateId, places: &mut MatchedPlaces) {
-        let predicate = &self.compiled.predicates[id.0 as usize];
+        let (compiled, event) = (self.compiled, self.event);
+        let check = &compiled.predicates[id.0 as usize].check;
+        let is_document = event.record.is_document();
+        // Most values are pieces of the text: where it is in that says which hold it.
+        let text = if is_document { &[] } else { event.record.raw };
+        let found = check.places_within(text, &compiled.literals);
+        let apart = found.is_some() && {
+            let apart = self.apart_from(text);
+            check.is_within(&apart.texts, &compiled.literals)
+        };
         let mut anywhere = false;
-        if predicate.indexed == Indexed::Exactly && self.was_searched(predicate.subject) {
-            for number in 0..self.memory.keyword_places().len() {
-                let (found, position) = self.memory.keyword_places()[number];
-                if found == id {
-                    anywhere = true;
-                    places.add(position as usize);
+        for (position, field) in event.fields.iter().enumerate() {
+            let holds = match (&found, field.value) {
+                (Some(found), Value::Str(value)) if is_piece(field.value, text) => {
+                    found.is_within(text, value)
                 }
-            }
-        } else {
-            for position in 0..self.event.fields.len() {
-                if self.keyword_in(&predicate.check, position) {
-                    anywhere = true;
-                    places.add(position);
-                }
+                // What is ASCII was looked at with the others.
+                (Some(_), Value::Str(value)) if !apart && value.is_ascii() => false,
+                _ => self.keyword_in(check, position),
+            };
+            if holds {
+                anywhere = true;
+                places.add(position);
             }
         }
-        if !anywhere && !self.event.record.is_document() {
+        if !anywhere && !is_document {
             places.add_raw();
         }
     }

@@ -4,7 +4,7 @@
 use super::{Fit, Format, NotThisFormat};
 use super::{checkpoint, cisco_header, snare};
 use crate::bytes::{find_any, leading_number, places_of};
-use crate::draft::{Draft, plain_number};
+use crate::draft::{Draft, Room, plain_number};
 use crate::event::{ProblemKind, Value};
 use crate::layouts::Group;
 use crate::messages::{self, Syslog};
@@ -111,28 +111,27 @@ impl<'a> Header<'a> {
         static NAMES: &str = "facility severity hostname program pid msgid message";
         let host = draft.event.host;
         let message = self.message.unwrap_or("");
-        let pid = match self.pid_number {
-            Some(number) => Value::Int(number),
-            None => plain_number(self.pid).map_or(Value::Str(self.pid), Value::Int),
-        };
         let before = draft.begin_group();
-        let mut which = 0;
-        if let Some(priority) = self.priority {
-            which = 1;
-            draft.put_in_group("facility", Value::Str(facility_of(priority)));
-            draft.put_in_group("severity", Value::Str(severity_of(priority)));
-        }
-        let mut put = |place: u32, name: &'static str, text: &str, value: Value<'a>| {
-            if !text.is_empty() {
-                which |= 1 << place;
-                draft.put_in_group(name, value);
+        let which = draft.put_group(7, |room| {
+            let mut which = 0;
+            if let Some(priority) = self.priority {
+                which = 1;
+                room.put("facility", Value::Str(facility_of(priority)));
+                room.put("severity", Value::Str(severity_of(priority)));
             }
-        };
-        put(1, "hostname", host, Value::Str(host));
-        put(2, "program", self.program, Value::Str(self.program));
-        put(3, "pid", self.pid, pid);
-        put(4, "msgid", self.message_id, Value::Str(self.message_id));
-        put(5, "message", message, Value::Str(message));
+            put_text(room, &mut which, 1, "hostname", host);
+            put_text(room, &mut which, 2, "program", self.program);
+            match self.pid_number.or_else(|| plain_number(self.pid)) {
+                Some(number) => {
+                    which |= 1 << 3;
+                    room.put("pid", Value::Int(number));
+                }
+                None => put_text(room, &mut which, 3, "pid", self.pid),
+            }
+            put_text(room, &mut which, 4, "msgid", self.message_id);
+            put_text(room, &mut which, 5, "message", message);
+            which
+        });
         draft.end_group(before, Group::of(&NAMES, which), |draft| {
             priority_fields(draft, self.priority);
             draft.text("hostname", host);
@@ -141,6 +140,21 @@ impl<'a> Header<'a> {
             draft.text("msgid", self.message_id);
             draft.text("message", message);
         });
+    }
+}
+
+/// Puts a text unless it is empty, and notes its number in `which`.
+#[inline(always)]
+fn put_text<'a>(
+    room: &mut Room<'a>,
+    which: &mut u32,
+    number: u32,
+    name: &'static str,
+    text: &'a str,
+) {
+    if !text.is_empty() {
+        *which |= 1 << number;
+        room.put(name, Value::Str(text));
     }
 }
 
@@ -163,9 +177,13 @@ fn without_octet_count(text: &str) -> Option<&str> {
 #[inline]
 fn priority(text: &str) -> Scan<'_, u8> {
     let value = |digit: &u8| u16::from(digit.wrapping_sub(b'0'));
+    // Mostly of two digits.
+    if let Some([b'<', ten @ b'0'..=b'9', one @ b'0'..=b'9', b'>']) = text.as_bytes().first_chunk()
+    {
+        return Ok((&text[4..], (ten - b'0') * 10 + (one - b'0')));
+    }
     let (digits, number) = match text.as_bytes() {
         [b'<', one @ b'0'..=b'9', b'>', ..] => (1, value(one)),
-        [b'<', ten @ b'0'..=b'9', one @ b'0'..=b'9', b'>', ..] => (2, value(ten) * 10 + value(one)),
         [
             b'<',
             hundred @ b'0'..=b'9',
@@ -493,12 +511,13 @@ fn host_of(text: &str) -> (&str, &str) {
     }
 }
 
-/// The text from the first character on that is no space; there mostly is none.
+/// The text from the first character on that is no space; there mostly is one, or none.
+#[inline]
 fn without_spaces(text: &str) -> &str {
-    if text.as_bytes().first() == Some(&b' ') {
-        text.trim_start_matches(' ')
-    } else {
-        text
+    match text.as_bytes() {
+        [b' ', behind, ..] if *behind != b' ' => &text[1..],
+        [b' ', ..] => text.trim_start_matches(' '),
+        _ => text,
     }
 }
 

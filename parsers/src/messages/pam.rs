@@ -55,12 +55,13 @@ static MESSAGES: &[Message] = &[
 const BEHIND_SOURCE: Word = Word::new("): ");
 const FAILURE: Word = Word::new("authentication failure; ");
 
-/// Reads a message of a PAM module.
+/// Reads a message of a PAM module. Most messages are told by their first letter.
+#[inline(always)]
 pub(super) fn read<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
-    // Most messages are told by their first letter.
-    if !matches!(text.as_bytes(), [b'p' | b'P', ..]) {
-        return false;
-    }
+    matches!(text.as_bytes(), [b'p' | b'P', ..]) && read_likely(draft, text)
+}
+
+fn read_likely<'a>(draft: &mut Draft<'a, '_>, text: &'a str) -> bool {
     let header = scan::after(text, "PAM ").unwrap_or(text);
     if !scan::begins(header, "pam_") {
         return more_failures(draft, text);

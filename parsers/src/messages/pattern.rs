@@ -12,7 +12,7 @@ mod tables;
 use smallvec::SmallVec;
 
 use crate::bytes::{find_any, find_last, leading_digits, number_of_digits};
-use crate::draft::{Draft, plain_number};
+use crate::draft::{Draft, Room, plain_number};
 use crate::event::Value;
 use crate::formats;
 use crate::layouts::Group;
@@ -111,33 +111,25 @@ fn write_one_by_one<'a>(draft: &mut Draft<'a, '_>, found: &Message, places: &[Pl
 /// there; nothing where more than fields follows from its places.
 #[inline]
 fn put_fields<'a>(draft: &mut Draft<'a, '_>, places: &[Place<'a>], tail: Tail) -> Option<u32> {
-    let mut which = 0;
-    for place in places {
-        let choice = match place.field()? {
-            Given::Nothing => 0,
-            Given::Field(name, value) => {
-                draft.put_in_group(name, value);
-                1
+    draft.put_group(places.len() + tail.also.len() + 2, |room| {
+        let mut which = 0;
+        for place in places {
+            let choice = place.put(room)?;
+            if which >> 30 != 0 {
+                return None;
             }
-            Given::OtherField(name, value) => {
-                draft.put_in_group(name, value);
-                2
+            which = which << 2 | choice;
+        }
+        for (name, value) in tail.also {
+            room.put(name, *value);
+        }
+        for (name, text) in [("action", tail.action), ("outcome", tail.outcome)] {
+            if !text.is_empty() {
+                room.put(name, Value::Str(text));
             }
-        };
-        if which >> 30 != 0 {
-            return None;
         }
-        which = which << 2 | choice;
-    }
-    for (name, value) in tail.also {
-        draft.put_in_group(name, *value);
-    }
-    for (name, text) in [("action", tail.action), ("outcome", tail.outcome)] {
-        if !text.is_empty() {
-            draft.put_in_group(name, Value::Str(text));
-        }
-    }
-    Some(which)
+        Some(which)
+    })
 }
 
 /// What a message adds besides its places.
@@ -148,13 +140,10 @@ struct Tail {
     outcome: &'static str,
 }
 
-/// What a place gives.
-enum Given<'a> {
-    Nothing,
-    Field(&'static str, Value<'a>),
-    /// A field of another name than the place's.
-    OtherField(&'static str, Value<'a>),
-}
+/// What a place puts: nothing, its field, or one of another name.
+const NOTHING_PUT: u32 = 0;
+const FIELD_PUT: u32 = 1;
+const OTHER_PUT: u32 = 2;
 
 type Places<'a> = SmallVec<[Place<'a>; 8]>;
 
@@ -225,32 +214,40 @@ impl Kind {
 }
 
 impl<'a> Place<'a> {
-    /// What is added to an event that has nothing of that name, if it is a field and nothing else; as [`Self::write`].
-    #[inline]
-    fn field(&self) -> Option<Given<'a>> {
+    /// Puts what is added to an event that has nothing of that name, if it is a field and nothing else, as [`Self::write`]; and
+    /// gives a number for which it was.
+    #[inline(always)]
+    fn put(&self, room: &mut Room<'a>) -> Option<u32> {
         if self.meaning == Meaning::Nothing {
-            return Some(Given::Nothing);
+            return Some(NOTHING_PUT);
         }
         let text = scan::trimmed(self.text);
-        let given = |text: &'a str| match text.as_bytes() {
-            [] | [b'-'] => Given::Nothing,
-            _ => Given::Field(self.name, Value::Str(text)),
-        };
-        Some(match self.meaning {
-            Meaning::Nothing => Given::Nothing,
+        let text = match self.meaning {
+            Meaning::Nothing => return Some(NOTHING_PUT),
             Meaning::Special => return None,
-            Meaning::Source if !scan::is_ip(text) => match text {
-                "" => Given::Nothing,
-                text => Given::OtherField("SourceHostname", Value::Str(text)),
-            },
-            Meaning::Source | Meaning::Address => given(without_brackets(text)),
-            Meaning::Number => match plain_number(text) {
-                Some(number) => Given::Field(self.name, Value::Int(number)),
-                None if text.is_empty() => Given::Nothing,
-                None => Given::Field(self.name, Value::Str(text)),
-            },
-            Meaning::Text => given(text),
-        })
+            Meaning::Source if !scan::is_ip(text) => {
+                if text.is_empty() {
+                    return Some(NOTHING_PUT);
+                }
+                room.put("SourceHostname", Value::Str(text));
+                return Some(OTHER_PUT);
+            }
+            Meaning::Number => {
+                match plain_number(text) {
+                    Some(number) => room.put(self.name, Value::Int(number)),
+                    None if text.is_empty() => return Some(NOTHING_PUT),
+                    None => room.put(self.name, Value::Str(text)),
+                }
+                return Some(FIELD_PUT);
+            }
+            Meaning::Source | Meaning::Address => without_brackets(text),
+            Meaning::Text => text,
+        };
+        if matches!(text.as_bytes(), [] | [b'-']) {
+            return Some(NOTHING_PUT);
+        }
+        room.put(self.name, Value::Str(text));
+        Some(FIELD_PUT)
     }
 
     fn write(&self, draft: &mut Draft<'a, '_>) {
