@@ -60,10 +60,10 @@ impl Letters {
             // The tables are read for each block: there are more than registers for them, and to save them all elsewhere first
             // takes longer than most texts.
             let tables = std::hint::black_box(&self.buckets);
-            for place in 0..4 {
+            for (place, (one, other)) in tables[0].iter().zip(&tables[1]).enumerate() {
                 let bytes = load_start(text.get(at + place..).unwrap_or(&[]));
-                first = _mm512_and_si512(first, classes(&tables[0][place], bytes));
-                second = _mm512_and_si512(second, classes(&tables[1][place], bytes));
+                first = _mm512_and_si512(first, classes(one, bytes));
+                second = _mm512_and_si512(second, classes(other, bytes));
             }
             let others = _mm512_or_si512(
                 first,
