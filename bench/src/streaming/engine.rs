@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -64,6 +65,34 @@ impl Engine {
         };
         let text = answer.body_mut().read_to_string()?;
         Ok(Some(EngineStatus(serde_json::from_str(&text)?)))
+    }
+
+    /// Looks at it every so often from the first record that it takes: start-up and the loading of rules do not count. What
+    /// `begin` says at that moment is there at each look, until one has an answer.
+    pub(super) fn watch<B, T>(
+        &mut self,
+        every: Duration,
+        begin: impl FnOnce(&Self) -> B,
+        mut look: impl FnMut(&Self, &EngineStatus, &B) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let (mut begin, mut begun) = (Some(begin), None);
+        loop {
+            std::thread::sleep(every);
+            let Some(status) = self.status()? else {
+                continue;
+            };
+            if status.total("records_in") == 0 {
+                continue;
+            }
+            if let Some(begin) = begin.take() {
+                begun = Some(begin(self));
+            }
+            if let Some(begun) = &begun
+                && let Some(answer) = look(self, &status, begun)?
+            {
+                return Ok(answer);
+            }
+        }
     }
 
     /// The sum of a histogram in seconds, and how many values it has.

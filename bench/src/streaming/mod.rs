@@ -19,6 +19,7 @@ use citywatch_parsers::{Origin, ParseContext, RecordBatch, Timestamp};
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use tokio::runtime::Runtime;
 
 use crate::corpus::{self, Corpus};
 use crate::results;
@@ -27,6 +28,8 @@ use broker::Broker;
 /// Records of a batch: what the agent sends while there is more to read.
 const BATCH_RECORDS: usize = 4_096;
 const BATCH_BYTES: usize = 1 << 20;
+/// Of topics that are filled before a measurement.
+const PARTITIONS: u32 = 4;
 
 /// Options of the measurement.
 #[derive(Debug, Args)]
@@ -181,6 +184,22 @@ fn packed(corpus: &Corpus, stream: &str) -> Vec<RecordBatch> {
     }
     batches.push(batch);
     batches
+}
+
+/// Makes a topic that holds the corpus so many times.
+fn fill(
+    broker: &Broker,
+    topic: &str,
+    corpus: &Corpus,
+    times: usize,
+    runtime: &Runtime,
+) -> Result<()> {
+    broker.topic(topic, PARTITIONS)?;
+    for number in 0..times {
+        let batches = packed(corpus, &format!("{topic}-{number}"));
+        runtime.block_on(produce(broker, topic, &batches))?;
+    }
+    Ok(())
 }
 
 /// Puts batches into a topic, as an agent does.

@@ -14,12 +14,11 @@ use tokio::runtime::Runtime;
 
 use super::engine::Engine;
 use super::store::StoreProcess;
-use super::{Broker, Options, context, packed, produce};
+use super::{Broker, Options, context, fill, packed};
 use crate::corpus::Corpus;
 use crate::peer::Rsigma;
 
 const TOPIC: &str = "bench-through";
-const PARTITIONS: u32 = 4;
 /// Rows and bytes of a block, as the engine makes them at most.
 const BLOCK_ROWS: usize = 50_000;
 const BLOCK_BYTES: usize = 64 << 20;
@@ -35,11 +34,7 @@ pub(super) fn measure(
     rules: &Path,
     dir: &Path,
 ) -> Result<Value> {
-    broker.topic(TOPIC, PARTITIONS)?;
-    for number in 0..options.repeat {
-        let batches = packed(corpus, &format!("through-{number}"));
-        runtime.block_on(produce(broker, TOPIC, &batches))?;
-    }
+    fill(broker, TOPIC, corpus, options.repeat, runtime)?;
     let events = (corpus.records * options.repeat) as f64;
     let alone = |name: &str, sync_to_disk| {
         let dir = dir.join(name);
@@ -195,33 +190,24 @@ fn through_engine(
     let client = runtime.block_on(store.client())?;
     let mut engine = Engine::start(broker, TOPIC, &store, rules, &dir.join("through-engine"))?;
     let events = (corpus.records * options.repeat) as u64;
-    let mut begun = None;
-    loop {
-        std::thread::sleep(LOOK_EVERY);
-        let Some(status) = engine.status()? else {
-            continue;
-        };
-        if status.total("records_in") == 0 {
-            continue;
-        }
-        let now = || {
-            (
-                Instant::now(),
-                engine.cpu_s(),
-                store.cpu_s(),
-                broker.cpu_s(),
-            )
-        };
-        let before = *begun.get_or_insert_with(now);
+    let now = |engine: &Engine| {
+        (
+            Instant::now(),
+            engine.cpu_s(),
+            store.cpu_s(),
+            broker.cpu_s(),
+        )
+    };
+    engine.watch(LOOK_EVERY, now, |engine, status, before| {
         if status.settled() < events {
-            continue;
+            return Ok(None);
         }
-        let after = now();
+        let after = now(engine);
         let insert_s = after.0.duration_since(before.0).as_secs_f64();
         let merged_s = store.merged()?.duration_since(before.0).as_secs_f64();
         let stored = runtime.block_on(client.counts())?;
         anyhow::ensure!(stored.events == events, "{stored:?} of {events}");
-        return Ok(Through {
+        Ok(Some(Through {
             insert_s,
             merged_s,
             rules: status.rules(),
@@ -232,6 +218,6 @@ fn through_engine(
             memory_mib_max: engine.memory_mib("VmHWM").round(),
             inserts: engine.spent("citywatch_engine_insert_seconds")?,
             plans: engine.spent("citywatch_engine_plan_seconds")?,
-        });
-    }
+        }))
+    })
 }
