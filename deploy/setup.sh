@@ -55,6 +55,7 @@ dpkg-dev:names_the_libraries_of_the_agents_package
 curl:asks_whether_the_server_under_test_is_ready
 procps:process_checks_in_end-to-end_tests
 rsyslog-kafka:the_test_that_runs_rsyslog_as_a_producer
+rsyslog-elasticsearch:the_test_that_sends_in_bulk
 systemd:the_agent_reads_journals_through_journalctl
 systemd-journal-remote:writes_the_journals_of_those_tests
 "

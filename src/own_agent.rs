@@ -13,11 +13,14 @@ use citywatch_collector::heartbeat::Caretaker;
 use citywatch_collector::identity::beside;
 use citywatch_collector::kafka::Producer;
 use citywatch_collector::uplink::Uplink;
-use citywatch_collector::{Agent, AgentConfig, AgentHandle, Identity, Sink};
+use citywatch_collector::{Agent, AgentConfig, AgentHandle, AgentMonitor, Identity, Sink};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::report::UsageError;
+
+/// How often the metrics of its queues are brought up to date.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// The agent before its start.
 pub struct OwnAgent {
@@ -32,6 +35,7 @@ impl OwnAgent {
     /// # Errors
     /// [`UsageError`] when the configuration says that they go elsewhere.
     pub fn of_spool(config: &Config) -> anyhow::Result<Self> {
+        without_monitor(config)?;
         let elsewhere = [
             ("kafka", config.agent.kafka.is_some()),
             ("https", config.agent.https.is_some()),
@@ -54,6 +58,7 @@ impl OwnAgent {
     /// # Errors
     /// [`UsageError`] when it names both, when the agent must sign and cannot, or when its identity is another's.
     pub fn of_network(config: &Config) -> anyhow::Result<Option<Self>> {
+        without_monitor(config)?;
         let mut agent = config.agent.clone();
         match (&agent.kafka, &agent.https) {
             (None, None) => return Ok(None),
@@ -125,8 +130,29 @@ impl OwnAgent {
             caretaker = caretaker.renewing_with(authority, valid);
         }
         tokio::spawn(caretaker.run(stop.clone()));
+        tokio::spawn(report(agent.monitor(), stop.clone()));
         Ok(agent)
     }
+}
+
+/// Keeps the metrics of its queues up to date, among those of the process.
+async fn report(monitor: AgentMonitor, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(REPORT_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => monitor.report_metrics(),
+        }
+    }
+}
+
+/// The process tells metrics itself.
+fn without_monitor(config: &Config) -> anyhow::Result<()> {
+    if config.agent.monitor.is_some() {
+        let words = "[agent.monitor] is set, but metrics and status of this agent are told by [monitor]: remove it";
+        return Err(UsageError(words.to_owned()).into());
+    }
+    Ok(())
 }
 
 /// Why the agent must sign, if it must.

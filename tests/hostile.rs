@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,13 +21,10 @@ use citywatch_parsers::{Origin, RecordBatch, Timestamp};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde::Deserialize;
-use support::broker::Broker;
-use support::{
-    Running, StoreServer, citywatch, free_port, have_chdb, project, request, run, wait_for,
-};
+use support::site::{Site, memory_peak_bytes, send};
+use support::{PATIENCE, StoreServer, have_chdb, project, request, run, wait_for};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -208,99 +204,18 @@ fn payload(case: &Case, signers: &Signers) -> Vec<u8> {
     }
 }
 
-fn send(producer: &BaseProducer, topic: &str, headers: &BTreeMap<String, String>, payload: &[u8]) {
-    let headers = headers
-        .iter()
-        .fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header {
-                key,
-                value: Some(value),
-            })
-        });
-    let record: BaseRecord<'_, [u8], [u8]> =
-        BaseRecord::to(topic).payload(payload).headers(headers);
-    producer.send(record).map_err(|(error, _)| error).unwrap();
-    producer.flush(Duration::from_secs(60)).unwrap();
-}
-
 /// What the store has of a message: its row, or its dead letter.
 fn stored(store: &StoreServer, case: &Case, offset: usize) -> Vec<String> {
     let of = format!("agent = 'kafka/{}' AND position = {offset}", case.topic);
     if case.letter.is_some() {
         store.query(&format!(
-            "SELECT kind, reason FROM citywatch.dead_letters WHERE {of} FORMAT TSVRaw"
+            "SELECT kind, reason, unit FROM citywatch.dead_letters WHERE {of} FORMAT TSVRaw"
         ))
     } else {
         store.query(&format!(
             "SELECT unit, format, arrayStringConcat(arrayDistinct(arrayMap(p -> splitByChar(':', p)[1], problems)), ','), \
              event_time = received_at FROM citywatch.events WHERE {of} FORMAT TSVRaw"
         ))
-    }
-}
-
-/// The most memory that a process has had, in bytes.
-fn memory_peak_bytes(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-    kilobytes.parse::<u64>().unwrap() * 1024
-}
-
-struct Site {
-    broker: Broker,
-    store: StoreServer,
-    engine: Running,
-    monitor: u16,
-    producer: BaseProducer,
-}
-
-impl Site {
-    fn start(dir: &Path, topics: &[(&str, &str)]) -> Option<Self> {
-        let broker = Broker::start()?;
-        let store = StoreServer::start(&dir.join("store"), dir, "store");
-        let monitor = free_port();
-        let mut config = format!(
-            "[data]\ndir = \"{}\"\n[monitor]\nlisten = \"127.0.0.1:{monitor}\"\n[engine]\nflush_interval_ms = 200\n{}[kafka]\nbrokers = \"{}\"\n",
-            dir.join("engine-data").display(),
-            store.config(),
-            broker.address()
-        );
-        for (name, settings) in topics {
-            broker.topic(name, 1, &[]);
-            write!(config, "[kafka.topics.{name}]\n{settings}\n").unwrap();
-        }
-        let path = dir.join("engine.toml");
-        std::fs::write(&path, config).unwrap();
-        let mut engine = Command::new(citywatch());
-        engine.arg("engine").arg("--config").arg(&path);
-        let engine = Running::start(&mut engine, "engine", dir);
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", broker.address())
-            .create()
-            .unwrap();
-        let site = Self {
-            broker,
-            store,
-            engine,
-            monitor,
-            producer,
-        };
-        wait_for("the tables", || {
-            let there = "SELECT count() FROM system.tables WHERE database = 'citywatch' AND name IN ('events', 'dead_letters')";
-            (site.store.query(there) == ["2"]).then_some(())
-        });
-        Some(site)
-    }
-
-    fn metrics(&self) -> String {
-        request(self.monitor, "GET", "/metrics", &[], "")
-            .unwrap()
-            .body
-    }
-
-    fn end(self) {
-        self.engine.stop();
-        self.store.running.stop();
     }
 }
 
@@ -371,7 +286,10 @@ fn messages_that_lie_are_visible_and_counted_and_the_engine_goes_on() {
                         && (!event.clamped || parts[3] == "1")
                 }
                 (None, Some(letter)) => {
-                    parts[0] == letter.kind && parts[1].contains(&letter.reason)
+                    // What a message says of its unit is not believed; what the topic's settings say is.
+                    parts[0] == letter.kind
+                        && parts[1].contains(&letter.reason)
+                        && parts[2] == format!("hcmc/{}", case.topic)
                 }
                 _ => panic!("{}: an event or a letter", case.name),
             };
@@ -551,9 +469,9 @@ fn what_a_producer_packed_too_well_is_cut_and_marked() {
     site.end();
 }
 
-/// A batch of messages that unpacks beyond what is taken of one: nobody here can read it, and what follows must go on.
+/// Batches of messages that unpack beyond what is taken of one, in each packing: nobody here can read it, and what follows must go on.
 #[test]
-fn a_batch_that_cannot_be_unpacked_is_a_dead_letter_and_what_follows_is_stored() {
+fn batches_that_cannot_be_unpacked_are_dead_letters_and_what_follows_is_stored() {
     if !have_chdb() {
         return;
     }
@@ -562,53 +480,66 @@ fn a_batch_that_cannot_be_unpacked_is_a_dead_letter_and_what_follows_is_stored()
         return;
     };
     let none = BTreeMap::new();
-    send(&site.producer, "bombed", &none, b"before");
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", site.broker.address())
-        .set("compression.codec", "zstd")
-        .set("message.max.bytes", "1000000000")
-        .set("batch.size", "1000000000")
-        .set("linger.ms", "60000")
-        .create()
-        .unwrap();
     let megabyte = vec![b'x'; 1 << 20];
-    for _ in 0..120 {
-        let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to("bombed").payload(&megabyte);
-        producer.send(record).map_err(|(error, _)| error).unwrap();
+    send(&site.producer, "bombed", &none, b"before");
+    // As much as the topic takes.
+    for (codec, megabytes) in [("zstd", 120), ("gzip", 600), ("lz4", 200)] {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", site.broker.address())
+            .set("compression.codec", codec)
+            .set("message.max.bytes", "1000000000")
+            .set("batch.size", "1000000000")
+            .set("linger.ms", "60000")
+            .create()
+            .unwrap();
+        for _ in 0..megabytes {
+            let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to("bombed").payload(&megabyte);
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(PATIENCE).unwrap();
+        let behind = format!("behind {codec}");
+        send(&site.producer, "bombed", &none, behind.as_bytes());
     }
-    producer.flush(Duration::from_secs(60)).unwrap();
-    send(&site.producer, "bombed", &none, b"after");
 
     let rows = "SELECT position, raw FROM citywatch.events WHERE agent = 'kafka/bombed' ORDER BY position FORMAT TSVRaw";
+    let expected = [
+        "0\tbefore",
+        "121\tbehind zstd",
+        "722\tbehind gzip",
+        "923\tbehind lz4",
+    ];
     wait_for("what follows", || {
-        (site.store.query(rows) == ["0\tbefore", "121\tafter"]).then_some(())
+        (site.store.query(rows) == expected).then_some(())
     });
-    let letters =
-        "SELECT kind, position, length(raw), reason FROM citywatch.dead_letters FORMAT TSVRaw";
+    let letters = "SELECT kind, unit, position, length(raw), reason FROM citywatch.dead_letters ORDER BY position FORMAT TSVRaw";
     let letters = site.store.query(letters);
-    assert_eq!(letters.len(), 1, "{letters:?}");
-    let expected = "unreadable\t1\t0\toffsets 1 to 120 of partition 0 of topic bombed cannot be read and were passed over; \
-                    the batch unpacks to more than 100000000 bytes ([kafka.options] receive.message.max.bytes)";
-    assert!(letters[0].starts_with(expected), "{letters:?}");
+    assert_eq!(letters.len(), 3, "{letters:?}");
+    for (letter, (first, last)) in letters.iter().zip([(1, 120), (122, 721), (723, 922)]) {
+        let expected = format!(
+            "unreadable\tu\t{first}\t0\toffsets {first} to {last} of partition 0 of topic bombed cannot be read and were passed over; \
+             the batch unpacks to more than 100000000 bytes ([kafka.options] receive.message.max.bytes)"
+        );
+        assert!(letter.starts_with(&expected), "{letter}");
+    }
     let metrics = site.metrics();
     for counted in [
-        "citywatch_kafka_unreadable_batches_total 1",
-        "citywatch_kafka_unreadable_messages_total 120",
-        "citywatch_engine_dead_letters_total 1",
+        "citywatch_kafka_unreadable_batches_total 3",
+        "citywatch_kafka_unreadable_messages_total 920",
+        "citywatch_engine_dead_letters_total 3",
     ] {
         assert!(metrics.contains(counted), "{counted}: {metrics}");
     }
     let status = request(site.monitor, "GET", "/status", &[], "")
         .unwrap()
         .json();
-    assert_eq!(status["details"]["kafka"]["unreadable"], 120, "{status}");
+    assert_eq!(status["details"]["kafka"]["unreadable"], 920, "{status}");
     // There are no bytes to send once more.
     let config = dir.path().join("engine.toml");
     let arguments = ["dead-letters", "replay", "--all", "--config"];
     let output = run(&[&arguments[..], &[config.to_str().unwrap()]].concat());
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("replayed 0, failed again 0"), "{said}");
-    assert!(said.contains("unreadable 1"), "{said}");
+    assert!(said.contains("unreadable 3"), "{said}");
     let peak = memory_peak_bytes(site.engine.id());
     assert!(peak < 500 << 20, "{peak} bytes at its peak");
     assert!(site.engine.is_running());

@@ -9,7 +9,11 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
+use citywatch_collector::Identity;
+use citywatch_collector::authority::Authority;
+use citywatch_collector::identity::beside;
 use support::broker::Broker;
 use support::{Running, StoreServer, Up, free_port, have_chdb, run, sibling, wait_for};
 
@@ -216,6 +220,102 @@ fn an_agent_lives_from_its_token_to_its_revocation() {
         store.query("SELECT count() >= 100, count() = uniqExact(position) FROM citywatch.events");
     assert_eq!(events, ["1\t1"]);
     store.running.stop();
+}
+
+/// An agent whose certificate is past two thirds of its life, as seen by what watches it.
+#[test]
+fn a_running_agent_renews_its_certificate_and_tells_of_its_queues() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let [port, monitor, syslog] = [(); 3].map(|()| free_port());
+    let config = write(
+        dir.join("citywatch.toml"),
+        &format!("[engine]\nflush_interval_ms = 200\n[intake]\nlisten = \"127.0.0.1:{port}\"\n"),
+    );
+    let made = ca(dir, &["init"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let up = Up::start(dir, &config);
+    let authority = Authority::open(&dir.join("data/ca")).unwrap();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let begun = SystemTime::now() - hours(20);
+    let url = format!("https://127.0.0.1:{port}");
+    let identity = dir.join("agent/identity");
+    let holder = ("hcmc/linh-xuan", "web01");
+    let old = beside::enrol(&authority, holder, &url, &identity, hours(24), begun).unwrap();
+    let serial = old.current().note.serial.clone();
+
+    append(&dir.join("auth.log"), 0..100);
+    let agent_toml = write(
+        dir.join("agent.toml"),
+        &format!(
+            "name = \"web01\"\nstate_dir = \"{0}/agent\"\n[https]\n[monitor]\nlisten = \"127.0.0.1:{monitor}\"\n\
+             [[syslog]]\nlisten = \"127.0.0.1:{syslog}\"\nprotocols = [\"tcp\"]\nwhen_full = \"drop_oldest\"\n\
+             [[files]]\npaths = [\"{0}/auth.log\"]\nformat = \"syslog\"\nread_from = \"beginning\"\n",
+            dir.display()
+        ),
+    );
+    let running = Running::start(&mut agent(&["run"], &agent_toml), "agent", dir);
+    let asked = |path: &str| support::request(monitor, "GET", path, &[], "");
+    wait_for("the certificate to be renewed", || {
+        let metrics = asked("/metrics")?.body;
+        metrics
+            .contains("citywatch_agent_renewals_total{result=\"renewed\"} 1")
+            .then_some(())
+    });
+    let new = Identity::open(&identity).unwrap().unwrap();
+    assert_ne!(new.current().note.serial, serial);
+    assert!(new.current().left(SystemTime::now()) > hours(24));
+    // What it sends is signed with the new one.
+    wait_for("the agent's lines to be stored", || {
+        (up.total("events_stored") >= 100).then_some(())
+    });
+    assert_eq!(up.total("dead_letters"), 0);
+
+    let metrics = wait_for("the agent's queues to be told", || {
+        let metrics = asked("/metrics")?.body;
+        let delivered = "citywatch_agent_delivered_bytes_total ";
+        let delivered = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(delivered));
+        (delivered? != "0").then(|| metrics.clone())
+    });
+    let queue = format!("{{queue=\"spool:syslog-tcp-127.0.0.1:{syslog}\"}}");
+    for line in [
+        format!("citywatch_agent_queue_bytes{queue} "),
+        format!("citywatch_agent_queue_bytes_max{queue} "),
+        format!("citywatch_agent_queue_batches{queue} 0"),
+        format!("citywatch_agent_queue_dropped_records_total{queue} 0"),
+        "citywatch_agent_in_flight_batches ".to_owned(),
+        "citywatch_agent_files_lag_bytes 0".to_owned(),
+        "citywatch_agent_connected 1".to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line} is missing in\n{metrics}");
+    }
+    assert_eq!(asked("/health/live").unwrap().body, "live\n");
+    let status = asked("/status").unwrap().json();
+    assert_eq!(status["name"], "web01", "{status}");
+
+    // An address that is taken is named.
+    let other = std::fs::read_to_string(&agent_toml).unwrap();
+    let other = other
+        .replace("/agent\"", "/other\"")
+        .replace(&syslog.to_string(), "0");
+    let other = write(
+        dir.join("other.toml"),
+        &format!("identity_dir = \"{}\"\n{other}", identity.display()),
+    );
+    let refused = agent(&["run"], &other).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(
+        text(&refused).contains("set another [monitor] listen"),
+        "{}",
+        text(&refused)
+    );
+    running.stop();
+    up.running.stop();
 }
 
 #[test]

@@ -266,6 +266,11 @@ impl AgentMonitor {
         status
     }
 
+    /// Brings the metrics of the agent's queues up to date.
+    pub fn report_metrics(&self) {
+        self.status().report_metrics();
+    }
+
     /// Whether there is nothing left to do: standard input is all that is read, it is at its end, and
     /// what came of it has been sent.
     pub fn has_finished(&self) -> bool {

@@ -3,6 +3,7 @@
 mod places;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,16 @@ pub struct AgentConfig {
     pub https: Option<UplinkConfig>,
     /// Where the agent's identity is kept; `identity` in the state directory if absent.
     pub identity_dir: Option<PathBuf>,
+    /// Where `citywatch-agent` tells metrics and status; nowhere if absent.
+    pub monitor: Option<MonitorConfig>,
+}
+
+/// Where metrics, health and status are told, without sign-in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitorConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
 }
 
 impl Default for AgentConfig {
@@ -87,6 +98,7 @@ impl Default for AgentConfig {
             kafka: None,
             https: None,
             identity_dir: None,
+            monitor: None,
         }
     }
 }

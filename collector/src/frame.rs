@@ -209,16 +209,23 @@ pub fn decode(frame: &[u8], limits: &DecodeLimits) -> Result<RecordBatch, FrameE
         .map_err(|_| FrameError::Malformed("positions do not grow from record to record"))
 }
 
+/// Where something lay that no batch came of.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The unit that the transport's settings name; empty where nobody can tell: a claim of the bytes themselves is not believed.
+    pub unit: &'a str,
+    /// Agent of the records.
+    pub agent: &'a str,
+    /// Their stream.
+    pub stream: &'a str,
+    /// The first position.
+    pub position: u64,
+}
+
 /// The batch that carries a frame that cannot be decoded onwards, to be kept as a dead letter:
 /// nothing that arrives is dropped silently. See [`UNDECODABLE`].
-pub fn undecodable(
-    agent: &str,
-    stream: &str,
-    position: u64,
-    frame: &[u8],
-    received_at: Timestamp,
-) -> RecordBatch {
-    kept(agent, stream, position, frame, received_at, UNDECODABLE)
+pub fn undecodable(place: Place<'_>, frame: &[u8], received_at: Timestamp) -> RecordBatch {
+    kept(place, frame, received_at, UNDECODABLE)
 }
 
 /// Why bytes that came as [`UNDECODABLE`] are no batch; none if they are one by now.
@@ -235,27 +242,17 @@ pub fn fault(bytes: &[u8]) -> Option<FrameError> {
 
 /// The batch that carries a frame that nobody vouches for onwards, with the reason. See [`REFUSED`].
 pub fn refused(
-    agent: &str,
-    stream: &str,
-    position: u64,
+    place: Place<'_>,
     frame: &[u8],
     received_at: Timestamp,
     reason: &str,
 ) -> RecordBatch {
-    let format = format!("{REFUSED}{reason}");
-    kept(agent, stream, position, frame, received_at, &format)
+    kept(place, frame, received_at, &format!("{REFUSED}{reason}"))
 }
 
-/// The batch that stands for messages from `position` on which no one can unpack, with the reason. See [`UNREADABLE`].
-pub fn unreadable(
-    agent: &str,
-    stream: &str,
-    position: u64,
-    received_at: Timestamp,
-    reason: &str,
-) -> RecordBatch {
-    let format = format!("{UNREADABLE}{reason}");
-    kept(agent, stream, position, &[], received_at, &format)
+/// The batch that stands for messages from a place on which no one can unpack, with the reason. See [`UNREADABLE`].
+pub fn unreadable(place: Place<'_>, received_at: Timestamp, reason: &str) -> RecordBatch {
+    kept(place, &[], received_at, &format!("{UNREADABLE}{reason}"))
 }
 
 /// Whether an origin's format is one of those that only a transport may give.
@@ -263,22 +260,16 @@ pub fn is_transports_own(format: &str) -> bool {
     format == UNDECODABLE || format.starts_with(REFUSED) || format.starts_with(UNREADABLE)
 }
 
-fn kept(
-    agent: &str,
-    stream: &str,
-    position: u64,
-    frame: &[u8],
-    received_at: Timestamp,
-    format: &str,
-) -> RecordBatch {
+fn kept(place: Place<'_>, frame: &[u8], received_at: Timestamp, format: &str) -> RecordBatch {
     let origin = Origin {
-        agent: agent.into(),
-        stream: stream.into(),
+        unit: place.unit.into(),
+        agent: place.agent.into(),
+        stream: place.stream.into(),
         format: format.into(),
         ..Origin::default()
     };
     let mut batch = RecordBatch::new(Arc::new(origin));
-    batch.push(frame, position, received_at, Truncated::No);
+    batch.push(frame, place.position, received_at, Truncated::No);
     batch
 }
 

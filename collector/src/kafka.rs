@@ -14,6 +14,7 @@ mod probe;
 mod producer;
 mod senders;
 mod topic_ids;
+mod unpacking;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

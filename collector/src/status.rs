@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::kafka::ProducerStatus;
+use crate::kafka::{ConnectionState, ProducerStatus};
 use crate::spool::SpoolStatus;
 use crate::uplink::UplinkStatus;
 
@@ -33,6 +33,69 @@ pub struct AgentStatus {
     pub in_flight: usize,
     /// How often sending failed and began again since this start.
     pub send_retries: u64,
+}
+
+impl AgentStatus {
+    /// Every queue of the agent by its name: `spool`, `sink` where records go to a spool at once, `spool:SOURCE`.
+    fn spools(&self) -> impl Iterator<Item = (String, &SpoolStatus)> {
+        let shared = self.spool.iter().map(|spool| ("spool".to_owned(), spool));
+        let sink = match &self.sink {
+            SinkStatus::Spool(spool) => Some(("sink".to_owned(), spool)),
+            _ => None,
+        };
+        let own = self.source_spools.iter();
+        let own = own.map(|own| (format!("spool:{}", own.source), &own.spool));
+        shared.chain(sink).chain(own)
+    }
+
+    /// Sets the metrics of its queues to what it says.
+    pub(crate) fn report_metrics(&self) {
+        for (queue, spool) in self.spools() {
+            let gauge = |name: &'static str, value: u64| {
+                metrics::gauge!(name, "queue" => queue.clone()).set(value as f64);
+            };
+            let total = |name: &'static str, value: u64| {
+                metrics::counter!(name, "queue" => queue.clone()).absolute(value);
+            };
+            gauge("citywatch_agent_queue_bytes", spool.bytes);
+            gauge("citywatch_agent_queue_bytes_max", spool.bytes_max);
+            gauge(
+                "citywatch_agent_queue_batches",
+                spool.appended.saturating_sub(spool.acknowledged),
+            );
+            total(
+                "citywatch_agent_queue_dropped_records_total",
+                spool.dropped_records,
+            );
+            total("citywatch_agent_queue_waits_total", spool.waits);
+            total(
+                "citywatch_agent_queue_damaged_entries_total",
+                spool.damaged_entries,
+            );
+        }
+        metrics::gauge!("citywatch_agent_in_flight_batches").set(self.in_flight as f64);
+        let lag: u64 = self.sources.iter().map(|source| source.lag_bytes).sum();
+        metrics::gauge!("citywatch_agent_files_lag_bytes").set(lag as f64);
+        for listener in &self.listeners {
+            let waiting = listener.records.saturating_sub(listener.durable_records);
+            metrics::gauge!("citywatch_agent_listener_records_waiting", "listener" => listener.address.clone())
+                .set(waiting as f64);
+            metrics::counter!("citywatch_agent_listener_dropped_datagrams_total", "listener" => listener.address.clone())
+                .absolute(listener.dropped_datagrams);
+        }
+        let delivered = match &self.sink {
+            SinkStatus::Kafka(kafka) => Some((
+                kafka.connection.state == ConnectionState::Connected,
+                kafka.delivered_bytes,
+            )),
+            SinkStatus::Https(https) => Some((https.connected, https.delivered_bytes)),
+            SinkStatus::Spool(_) => None,
+        };
+        if let Some((is_connected, bytes)) = delivered {
+            metrics::gauge!("citywatch_agent_connected").set(f64::from(u8::from(is_connected)));
+            metrics::counter!("citywatch_agent_delivered_bytes_total").absolute(bytes);
+        }
+    }
 }
 
 /// The spool of one source.

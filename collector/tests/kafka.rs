@@ -635,6 +635,40 @@ async fn a_batch_that_unpacks_beyond_the_bound_is_passed_over_and_told() {
     reading.stop().await;
 }
 
+/// librdkafka itself bounds zstd only: see `kafka/unpacking.rs`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gzip_and_lz4_are_read_up_to_the_bound_and_no_further() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    // 300 MB, of gzip some 300 KB and of LZ4 some 1.2 MB.
+    let bomb = vec![vec![b'a'; 1 << 20]; 300];
+    let honest: Vec<Vec<u8>> = (0..5000)
+        .map(|count| format!("line {count} of a batch that is packed").into_bytes())
+        .collect();
+    for codec in ["gzip", "lz4"] {
+        let topic = format!("bombs-{codec}");
+        broker.topic(&topic, 1, &["max.message.bytes=4000000"]);
+        write_batch(&broker, &topic, 0, &honest, codec);
+        write_batch(&broker, &topic, 0, &bomb, codec);
+        write_batch(&broker, &topic, 0, &[b"after".to_vec()], codec);
+        let mut reading = Reading::start(&consumer_config(broker.address(), &topic));
+        let seen = read_until(&mut reading, "0@", "after").await;
+        assert_eq!(seen.len(), 5002, "{codec}");
+        let texts = honest.iter().map(|text| &text[..text.len().min(20)]);
+        assert!(
+            texts.eq(seen[..5000].iter().map(|(_, text)| text.as_bytes())),
+            "{codec}"
+        );
+        let told = format!(
+            "unreadable: offsets 5000 to 5299 of partition 0 of topic {topic} cannot be read and were passed over; the batch unpacks to more than 100000000 bytes"
+        );
+        assert!(seen[5000].1.starts_with(&told), "{codec}: {:?}", seen[5000]);
+        assert_eq!(seen[5001], (5300, "after".to_owned()));
+        reading.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_was_damaged_on_the_brokers_disk_is_passed_over_and_told() {
     let Some(broker) = Broker::start() else {
@@ -645,7 +679,7 @@ async fn a_batch_that_was_damaged_on_the_brokers_disk_is_passed_over_and_told() 
         (0..50).map(text).collect()
     };
     // What is turned over lies behind the batch's header of 61 bytes.
-    for codec in ["none", "zstd", "lz4"] {
+    for codec in ["none", "zstd", "lz4", "gzip"] {
         let topic = format!("damaged-{codec}");
         broker.topic(&topic, 1, &[]);
         write_batch(&broker, &topic, 0, &texts("first"), codec);

@@ -10,6 +10,7 @@ pub mod broker;
 pub mod files;
 pub mod ports;
 pub mod postgres;
+pub mod site;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -9,6 +9,7 @@ mod commits;
 mod gaps;
 mod messages;
 mod settings;
+mod taking;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,11 +17,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use citywatch_parsers::record::Truncated;
-use citywatch_parsers::{Origin, RecordBatch};
+use citywatch_parsers::RecordBatch;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Message, OwnedMessage};
+use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -30,19 +30,15 @@ use tokio_util::sync::CancellationToken;
 use assignment::{Context, Lost, SharedState, revoke_patience};
 use commits::{Commits, Committer};
 use gaps::Gaps;
-use messages::{agent_of, header, is_packed, log_source, received_at};
 use settings::{Topic, native_config, poll_interval_max, topics_of};
 
 use super::connection::{Connection, ConnectionWatch};
-use super::lanes::{Collected, Lane, Lanes, Partition, position_of};
+use super::lanes::{Collected, Lane, Lanes, Partition};
 use super::makings::{Arrival, Makings, Untold};
 use super::probe::tells_of_unreadable;
-use super::{ConsumerConfig, HEADER_FORMAT};
-use crate::clock;
+use super::{ConsumerConfig, unpacking};
 use crate::delivery::{Acknowledged, Delivery, Plans};
-use crate::frame;
-use crate::heartbeat::HEARTBEAT;
-use crate::identity::{Door, Refusal, Refused, Unsigned, Verifier};
+use crate::identity::{Door, Verifier};
 
 /// How long others' records are collected into a batch.
 const COLLECT_FOR: Duration = Duration::from_millis(100);
@@ -53,12 +49,6 @@ const BUSY_PATIENCE: Duration = Duration::from_millis(500);
 const END_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the end waits, beyond that, for the consumer to commit and to leave its group.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(30);
-/// A longer message is cut: no batch of ours is as long, nor does a topic take it uncompressed by default.
-const MESSAGE_BYTES_MAX: usize = 32 << 20;
-/// What is kept of it.
-const CUT_BYTES: usize = 1 << 20;
-/// Header that marks it on its way through this program.
-const HEADER_CUT: &str = "citywatch-cut";
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How often it is asked whether the topics are there, and how long that may hold up the records.
 const TOPICS_EVERY: Duration = Duration::from_secs(10);
@@ -136,7 +126,7 @@ impl Counts {
 impl Consumer {
     /// Reads the topics of `config` as part of its group, at most `deliveries_max` batches ahead of
     /// the receiver, until `shutdown`. Messages that cannot be decoded come as batches of the format
-    /// [`frame::UNDECODABLE`], those that cannot even be unpacked as one of [`frame::UNREADABLE`].
+    /// [`crate::frame::UNDECODABLE`], those that cannot even be unpacked as one of [`crate::frame::UNREADABLE`].
     ///
     /// # Errors
     /// [`ConsumeError`]; brokers that are not there are no error, they are waited for.
@@ -148,7 +138,7 @@ impl Consumer {
         Self::start_verifying(config, None, deliveries_max, shutdown)
     }
 
-    /// The same, with signatures checked. What is refused comes as batches of the format [`frame::REFUSED`].
+    /// The same, with signatures checked. What is refused comes as batches of the format [`crate::frame::REFUSED`].
     ///
     /// # Errors
     /// As [`Consumer::start`].
@@ -160,6 +150,7 @@ impl Consumer {
     ) -> Result<(mpsc::Receiver<Delivery>, ConsumerTask), ConsumeError> {
         let counts = Arc::new(Counts::default());
         let native = native_config(config);
+        unpacking::bound(&native);
         let (answers, answered) = mpsc::unbounded_channel();
         let context = Context {
             counts: Arc::clone(&counts),
@@ -459,94 +450,6 @@ impl Poller {
         true
     }
 
-    fn take(
-        &mut self,
-        message: &OwnedMessage,
-        partition: &Partition,
-        shutdown: &CancellationToken,
-    ) -> Result<(), Over> {
-        let Some(payload) = message.payload() else {
-            // A tombstone: nothing to store, so it is answered as soon as it is read.
-            return self.deliver(partition, None, message.offset() + 1, shutdown);
-        };
-        let unsigned = self.unsigned(message.topic());
-        let packed = is_packed(message, payload);
-        if packed || unsigned == Unsigned::Refused {
-            self.deliver_collected(partition, shutdown)?;
-            let opened = if packed {
-                self.door.open(payload, unsigned)
-            } else {
-                self.door.refuse(Refusal::Unsigned)
-            };
-            let batch = opened.unwrap_or_else(|refused| self.dead(message, payload, &refused));
-            return self.deliver(partition, Some(batch), message.offset() + 1, shutdown);
-        }
-        let origin = self.foreign_origin(message, partition);
-        let received_at = received_at(message);
-        let truncated = match header(message, HEADER_CUT) {
-            Some(_) => Truncated::Yes,
-            None => Truncated::No,
-        };
-        let (before, full) = {
-            let mut shared = self.consumer.context().lock();
-            let Some(lane) = shared.lanes.lane(partition) else {
-                return Ok(());
-            };
-            (
-                lane.collect(origin, payload, message.offset(), received_at, truncated),
-                lane.take_full(),
-            )
-        };
-        for Collected {
-            batch, next_offset, ..
-        } in before.into_iter().chain(full)
-        {
-            self.deliver(partition, Some(batch), next_offset, shutdown)?;
-        }
-        Ok(())
-    }
-
-    fn unsigned(&self, topic: &str) -> Unsigned {
-        match self.topics.get(topic) {
-            Some(topic) if topic.require_signed => Unsigned::Refused,
-            _ => Unsigned::Taken,
-        }
-    }
-
-    /// The message without what lies beyond every bound: Kafka bounds what is sent, not what a producer's compression
-    /// unpacks to, and each further copy of it would cost as much again.
-    fn detached(&self, message: &BorrowedMessage<'_>) -> OwnedMessage {
-        let bytes = message.payload_len();
-        if bytes <= MESSAGE_BYTES_MAX {
-            return message.detach();
-        }
-        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-        metrics::counter!("citywatch_kafka_messages_cut_total").increment(1);
-        tracing::warn!(
-            topic,
-            partition,
-            offset,
-            bytes,
-            "a message is far too long, its beginning is kept"
-        );
-        let cut = Header {
-            key: HEADER_CUT,
-            value: Some(b"1"),
-        };
-        let headers = message.headers().map(BorrowedHeaders::detach);
-        OwnedMessage::new(
-            message
-                .payload()
-                .map(|payload| payload[..CUT_BYTES].to_vec()),
-            message.key().map(<[u8]>::to_vec),
-            topic.to_owned(),
-            message.timestamp(),
-            partition,
-            offset,
-            Some(headers.unwrap_or_default().insert(cut)),
-        )
-    }
-
     /// Finds out which lane and which making of its topic a message is of.
     fn arrived(&mut self, partition: &Partition, offset: i64) -> Result<Arrival, Untold> {
         if !self.begin_lane(partition, offset) {
@@ -554,51 +457,6 @@ impl Poller {
         }
         self.makings
             .arrived(self.consumer.client(), partition, offset)
-    }
-
-    /// What cannot be taken, on its way to the dead letters.
-    fn dead(&self, message: &OwnedMessage, payload: &[u8], refused: &Refused) -> RecordBatch {
-        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-        tracing::warn!(%refused, topic, partition, offset, "a message cannot be taken, it goes to the dead letters");
-        let agent = agent_of(topic);
-        let stream = self.makings.stream(&(topic.into(), partition));
-        let (position, now) = (position_of(offset), clock::now());
-        match refused {
-            Refused::Frame(_) => {
-                self.counts.undecodable.fetch_add(1, Ordering::Relaxed);
-                metrics::counter!("citywatch_undecodable_frames_total").increment(1);
-                frame::undecodable(&agent, &stream, position, payload, now)
-            }
-            Refused::Identity(refusal) => {
-                self.counts.refused.fetch_add(1, Ordering::Relaxed);
-                let reason = refusal.to_string();
-                frame::refused(&agent, &stream, position, payload, now, &reason)
-            }
-        }
-    }
-
-    fn foreign_origin(&self, message: &OwnedMessage, partition: &Partition) -> Origin {
-        let topic = self.topics.get(message.topic());
-        let named =
-            header(message, HEADER_FORMAT).and_then(|format| std::str::from_utf8(format).ok());
-        // A name that only the transport may give.
-        let format = named
-            .filter(|format| !frame::is_transports_own(format) && *format != HEARTBEAT)
-            .unwrap_or_else(|| topic.map_or("auto", |topic| &topic.format));
-        let by_address = topic.and_then(|topic| {
-            topic
-                .units
-                .unit_of(message.key(), message.payload().unwrap_or_default())
-        });
-        let unit = by_address.unwrap_or_else(|| topic.map_or("local", |topic| &topic.unit));
-        Origin {
-            unit: unit.into(),
-            agent: agent_of(message.topic()).as_str().into(),
-            stream: (&*self.makings.stream(partition)).into(),
-            format: format.into(),
-            log_source: log_source(message),
-            ..Origin::default()
-        }
     }
 
     fn deliver_due(&mut self, shutdown: &CancellationToken) -> Result<(), Over> {

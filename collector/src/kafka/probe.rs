@@ -19,14 +19,11 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
 use super::lanes::Partition;
+use super::unpacking::{UNPACKED_BYTES_MAX, UNPACKED_BYTES_MAX_DEFAULT};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL_FOR: Duration = Duration::from_millis(100);
-/// What librdkafka takes of one batch by default.
-const UNPACKED_BYTES_MAX_DEFAULT: &str = "100000000";
-/// The setting for it.
-const UNPACKED_BYTES_MAX: &str = "receive.message.max.bytes";
 
 /// Where a partition stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,8 +114,7 @@ impl Probe {
         let unpacked_bytes_max = reader.get(UNPACKED_BYTES_MAX);
         Ok(Self {
             unpacked_bytes_max: unpacked_bytes_max
-                .unwrap_or(UNPACKED_BYTES_MAX_DEFAULT)
-                .to_owned(),
+                .map_or_else(|| UNPACKED_BYTES_MAX_DEFAULT.to_string(), str::to_owned),
             consumer: config.create_with_context(Silent)?,
             cancelled,
         })

@@ -205,16 +205,23 @@ impl ReaderThread {
             }
         };
         let sequence = self.next - 1;
+        // Whose it was stood within it.
+        let place = frame::Place {
+            unit: "",
+            agent: "spool",
+            stream: "spool",
+            position: sequence,
+        };
         Some(self.door.open(&bytes, Unsigned::Taken).unwrap_or_else(|refused| match refused {
             Refused::Frame(error) => {
                 tracing::error!(%error, sequence, "an entry of the spool is not a packed batch, it goes to the dead letters");
                 metrics::counter!("citywatch_undecodable_frames_total").increment(1);
-                frame::undecodable("spool", "spool", sequence, &bytes, clock::now())
+                frame::undecodable(place, &bytes, clock::now())
             }
             Refused::Identity(refusal) => {
                 tracing::warn!(%refusal, sequence, "an entry of the spool is refused, it goes to the dead letters");
                 let reason = refusal.to_string();
-                frame::refused("spool", "spool", sequence, &bytes, clock::now(), &reason)
+                frame::refused(place, &bytes, clock::now(), &reason)
             }
         }))
     }

@@ -265,7 +265,8 @@ impl FairQueue {
                     Some(batch) => next.delivery.batch = batch,
                     None if is_behind_a_gap => continue,
                     None => {
-                        tracing::error!(%unit, stream = %stream.stream, records = next.records, "records that waited on disk cannot be read back: look at the disk of the engine's folder and restart the engine, which reads them and all that follow in their stream again");
+                        tracing::error!(%unit, stream = %stream.stream, records = next.records, "records that waited on disk cannot be read back; none is lost, the transport has them still, but their stream stands until the engine is restarted. First look at the disk under [data] dir (free space, and `dmesg` for its faults); if it is failing, set [engine.quota] held_disk_bytes_max = 0, so that nothing waits on disk. Then restart the engine: it reads this stream again from these records on");
+                        metrics::counter!("citywatch_engine_held_unread_total").increment(1);
                         self.unread.insert(stream, lane);
                         continue;
                     }

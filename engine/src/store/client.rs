@@ -15,6 +15,7 @@ use super::native;
 use super::plan::InsertPlan;
 use super::rows::{EventRow, MatchRow};
 use super::schema::{self, SCHEMA_VERSION};
+use super::told::{InsertClient, InsertClients};
 use super::{StoreConfig, StoreError};
 use crate::matches::MatchId;
 
@@ -22,6 +23,7 @@ use crate::matches::MatchId;
 #[derive(Clone)]
 pub struct Store {
     pub(super) client: Client,
+    inserting: InsertClients,
     pub(super) config: StoreConfig,
 }
 
@@ -52,17 +54,10 @@ impl Store {
     /// [`StoreError::Invalid`] for a configuration that cannot be used.
     pub fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
         config.check()?;
-        let mut client = Client::default()
-            .with_url(&config.url)
-            .with_user(&config.user)
-            .with_database(&config.database)
-            .with_compression(compression(config))
-            .with_product_info("citywatch", env!("CARGO_PKG_VERSION"));
-        if !config.password.expose().is_empty() {
-            client = client.with_password(config.password.expose());
-        }
+        let account = config.clone();
         Ok(Self {
-            client,
+            client: configured(Client::default(), config),
+            inserting: InsertClients::new(move |client| configured(client, &account)),
             config: config.clone(),
         })
     }
@@ -216,25 +211,53 @@ impl Store {
         }
         let wait = Some(Duration::from_secs(self.config.insert_timeout_seconds));
         let sent = rows.len() as u64;
+        let listening = self.inserting.take();
         let call = async {
-            let client = self
-                .client
-                .clone()
-                .with_header(ROWS_HEADER, sent.to_string());
+            let client = &listening.client;
+            let client = client.clone().with_header(ROWS_HEADER, sent.to_string());
             let mut insert = client
                 .insert_formatted_with(native::insert_statement())
                 .with_timeouts(wait, wait)
                 .with_setting("insert_deduplication_token", token);
-            for (name, value) in ONE_BLOCK {
+            for (name, value) in INSERT_SETTINGS {
                 insert = insert.with_setting(*name, *value);
             }
             for piece in native::pieces(rows) {
                 insert.send(piece.into()).await?;
             }
+            listening.listen();
             insert.end().await
         };
-        call.await
-            .map_err(|error| self.insert_error("events", sent, error))
+        let ended = call.await;
+        self.compared("events", sent, listening, ended)
+    }
+
+    /// What became of an insert: done only if the server says that it wrote as many rows as were sent. More are none of
+    /// ours: they belong to materialized views that an operator has made.
+    fn compared(
+        &self,
+        table: &'static str,
+        sent: u64,
+        listening: InsertClient,
+        ended: Result<(), clickhouse::error::Error>,
+    ) -> Result<(), StoreError> {
+        ended.map_err(|error| self.insert_error(table, sent, error))?;
+        match listening.rows_written() {
+            Some(written) if written >= sent => {
+                self.inserting.give_back(listening);
+                Ok(())
+            }
+            Some(written) => Err(StoreError::RowsLost {
+                table,
+                sent,
+                written,
+            }),
+            None => Err(StoreError::RowsUntold {
+                url: self.config.url.clone(),
+                table,
+                sent,
+            }),
+        }
     }
 
     /// Stores matches. A match stored before, or a correlation with fewer events, adds nothing that
@@ -277,16 +300,15 @@ impl Store {
         }
         let sent = rows.len() as u64;
         let wait = Duration::from_secs(self.config.insert_timeout_seconds);
-        let client = self
-            .client
-            .clone()
-            .with_header(ROWS_HEADER, sent.to_string());
+        let listening = self.inserting.take();
         let call = async {
+            let client = &listening.client;
+            let client = client.clone().with_header(ROWS_HEADER, sent.to_string());
             let mut insert = client
                 .insert::<T>(table)
                 .await?
                 .with_timeouts(Some(wait), Some(wait));
-            for (name, value) in ONE_BLOCK {
+            for (name, value) in INSERT_SETTINGS {
                 insert = insert.with_setting(*name, *value);
             }
             // The table itself keeps one of each. ClickHouse notes a block as known before its part is there: after a
@@ -295,10 +317,11 @@ impl Store {
             for row in rows {
                 insert.write(row).await?;
             }
+            listening.listen();
             insert.end().await
         };
-        call.await
-            .map_err(|error| self.insert_error(table, sent, error))
+        let ended = call.await;
+        self.compared(table, sent, listening, ended)
     }
 
     fn insert_error(
@@ -363,13 +386,28 @@ impl Store {
     }
 }
 
-/// Settings by which one insert becomes one block, and so one part: stored as a whole or not.
-const ONE_BLOCK: &[(&str, &str)] = &[
+/// Settings by which one insert becomes one block, and so one part: stored as a whole or not, and told only once it is.
+const INSERT_SETTINGS: &[(&str, &str)] = &[
+    ("wait_end_of_query", "1"),
     ("async_insert", "0"),
     ("max_insert_block_size", "10000000"),
     ("min_insert_block_size_rows", "10000000"),
     ("min_insert_block_size_bytes", "0"),
 ];
+
+/// A client with address and account.
+fn configured(client: Client, config: &StoreConfig) -> Client {
+    let client = client
+        .with_url(&config.url)
+        .with_user(&config.user)
+        .with_database(&config.database)
+        .with_compression(compression(config))
+        .with_product_info("citywatch", env!("CARGO_PKG_VERSION"));
+    match config.password.expose() {
+        "" => client,
+        password => client.with_password(password),
+    }
+}
 
 /// The same rows give the same token, so that ClickHouse drops a block sent twice.
 fn token<Id: AsRef<[u8]>>(table: &str, ids: impl Iterator<Item = Id>) -> String {

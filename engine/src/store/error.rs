@@ -68,6 +68,19 @@ pub enum StoreError {
         /// Rows that the store says it wrote.
         written: u64,
     },
+    /// The store did not say how many rows it wrote: nothing is known of the insert. It may be sent again, as after
+    /// [`StoreError::Unreachable`].
+    #[error(
+        "the store at {url} does not say how many of {sent} rows it wrote to {table}, so they are not acknowledged: the header X-ClickHouse-Summary is missing in its answer; let a proxy in between pass it, or name the ClickHouse server itself in [store] url"
+    )]
+    RowsUntold {
+        /// Where it is.
+        url: String,
+        /// The table.
+        table: &'static str,
+        /// Rows in the block.
+        sent: u64,
+    },
     /// Rows of one insert belong to more than one partition, so they would not be stored as one.
     #[error(
         "a block for {table} spans partitions {first} and {second}: blocks are cut at partition boundaries"
@@ -110,7 +123,10 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Busy { .. }
+            Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::Busy { .. }
+                | Self::RowsUntold { .. }
         )
     }
 }

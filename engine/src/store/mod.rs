@@ -26,6 +26,7 @@ mod rows;
 mod scan;
 mod schema;
 mod search;
+mod told;
 mod volumes;
 mod words;
 

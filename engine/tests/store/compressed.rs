@@ -1,9 +1,9 @@
-//! What goes to a server elsewhere is compressed with LZ4, in ClickHouse's own framing.
+//! What goes to a server elsewhere is compressed with LZ4, in ClickHouse's own framing, and what it says it wrote is compared.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use citywatch_engine::store::{Store, StoreConfig};
+use citywatch_engine::store::{Store, StoreConfig, StoreError};
 
 use crate::sample::rows;
 
@@ -61,7 +61,7 @@ async fn inserts_to_a_server_elsewhere_are_packed() {
         let (mut stream, _) = listener.accept().unwrap();
         let came = request(&stream);
         stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .write_all(b"HTTP/1.1 200 OK\r\nX-ClickHouse-Summary: {\"written_rows\":\"1000\"}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             .unwrap();
         came
     });
@@ -75,4 +75,69 @@ async fn inserts_to_a_server_elsewhere_are_packed() {
     );
     let (unpacked, packed) = blocks(&body);
     assert!(packed * 3 < unpacked, "{unpacked} bytes became {packed}");
+}
+
+/// A server that takes inserts and answers each with the next of these heads.
+fn server(answers: Vec<String>) -> (StoreConfig, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = StoreConfig {
+        url: format!("http://{}", listener.local_addr().unwrap()),
+        ..StoreConfig::default()
+    };
+    let serve = move || {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            asked.push(request(&stream).0);
+            let rest = "Content-Length: 0\r\nConnection: close\r\n\r\n";
+            let answer = format!("HTTP/1.1 200 OK\r\n{answer}{rest}");
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        asked
+    };
+    (config, std::thread::spawn(serve))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_written_are_compared_with_rows_sent() {
+    let summary = |rows: u64| {
+        format!("X-ClickHouse-Summary: {{\"read_rows\":\"0\",\"written_rows\":\"{rows}\"}}\r\n")
+    };
+    let answers = vec![
+        summary(100),
+        // With those of a materialized view.
+        summary(200),
+        summary(99),
+        String::new(),
+        "X-ClickHouse-Summary: {\"read_rows\":\"0\"}\r\n".to_owned(),
+    ];
+    let (config, server) = server(answers);
+    let store = Store::connect(&config).unwrap();
+    let block = rows("told", 0, 100);
+    store.insert_events(&block).await.unwrap();
+    store.insert_events(&block).await.unwrap();
+    let lost = store.insert_events(&block).await.unwrap_err();
+    assert!(
+        matches!(
+            lost,
+            StoreError::RowsLost {
+                table: "events",
+                sent: 100,
+                written: 99
+            }
+        ) && !lost.is_retryable(),
+        "{lost}"
+    );
+    for _ in 0..2 {
+        let untold = store.insert_events(&block).await.unwrap_err();
+        assert!(
+            matches!(untold, StoreError::RowsUntold { sent: 100, .. }) && untold.is_retryable(),
+            "{untold}"
+        );
+        assert!(untold.to_string().contains("X-ClickHouse-Summary"));
+    }
+    // The number is the final one only if the server waits for the end.
+    for asked in server.join().unwrap() {
+        assert!(asked.contains("wait_end_of_query=1"), "{asked}");
+    }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod enroll;
 mod mask;
+mod monitor;
 mod run;
 
 use std::path::PathBuf;

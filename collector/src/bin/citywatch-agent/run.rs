@@ -15,6 +15,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::monitor::Monitor;
+
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether standard input, if it is all that is read, has been sent.
@@ -44,10 +46,17 @@ pub(crate) fn run(config: &AgentConfig, identity: Option<&Arc<Identity>>) -> Exi
             Ok(sink) => sink,
             Err(error) => return super::refuse(&error),
         };
+        let monitor = match open_monitor(config).await {
+            Ok(monitor) => monitor,
+            Err(error) => return failed(&error),
+        };
         let agent = match Agent::start(config, sink.clone(), shutdown.clone()) {
             Ok(agent) => agent,
             Err(error) => return failed(&error.to_string()),
         };
+        if let Some(monitor) = monitor {
+            monitor.serve(agent.monitor(), shutdown.clone());
+        }
         let caretaker = Caretaker::new(config, identity.cloned(), agent.monitor(), sink);
         tokio::spawn(caretaker.run(shutdown.clone()));
         match identity {
@@ -60,6 +69,13 @@ pub(crate) fn run(config: &AgentConfig, identity: Option<&Arc<Identity>>) -> Exi
         tracing::info!(agent = %config.name, unit = %config.unit, version = env!("CARGO_PKG_VERSION"), "the agent runs");
         live(agent, &config.state_dir.join("status.json"), &shutdown, interrupt, terminate).await
     })
+}
+
+async fn open_monitor(config: &AgentConfig) -> Result<Option<Monitor>, String> {
+    match &config.monitor {
+        Some(monitor) => Monitor::open(monitor.listen).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Where records go: to Kafka, or to an intake.

@@ -180,13 +180,13 @@ impl Poller {
         metrics::counter!("citywatch_kafka_unreadable_batches_total").increment(1);
         metrics::counter!("citywatch_kafka_unreadable_messages_total").increment(messages);
         tracing::warn!(reason, "a batch is passed over, a dead letter tells of it");
-        let letter = frame::unreadable(
-            &agent_of(topic),
-            &self.makings.stream(&(Arc::clone(topic), *number)),
-            position_of(first),
-            clock::now(),
-            reason,
-        );
+        let place = frame::Place {
+            unit: self.unit_of(topic),
+            agent: &agent_of(topic),
+            stream: &self.makings.stream(&(Arc::clone(topic), *number)),
+            position: position_of(first),
+        };
+        let letter = frame::unreadable(place, clock::now(), reason);
         self.deliver(partition, Some(letter), next, shutdown)
     }
 }

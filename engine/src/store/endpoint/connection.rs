@@ -83,12 +83,6 @@ impl Engine {
             handle,
         })
     }
-
-    /// Stops the engine's threads once all connections are closed; nothing can be opened after it.
-    pub(super) fn shut_down(&self) -> bool {
-        // SAFETY: callable at any time; it refuses while a connection is open.
-        unsafe { (self.functions.shutdown)() == 0 }
-    }
 }
 
 /// What the machine has; 4 GiB should the system not say.

@@ -126,8 +126,6 @@ functions! {
     insert_destroy = b"chdb_destroy_insert_stream\0": unsafe extern "C" fn(RawInsert);
     insert_error = b"chdb_stream_insert_error\0": unsafe extern "C" fn(RawInsert) -> *const c_char;
     set_signal_handlers = b"chdb_set_signal_handlers_enabled\0": unsafe extern "C" fn(c_int);
-    /// Joins the library's threads; nothing can be opened after it.
-    shutdown = b"chdb_shutdown\0": unsafe extern "C" fn() -> State;
     version = b"chdb_version\0": unsafe extern "C" fn() -> *const c_char;
 }
 

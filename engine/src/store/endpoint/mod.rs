@@ -222,11 +222,9 @@ impl Endpoint {
         let idle = service.wait_idle(STOP_WAIT).await;
         drop(self.anchor);
         if idle {
-            let engine = self.engine;
-            let closed = tokio::task::spawn_blocking(move || engine.shut_down())
-                .await
-                .unwrap_or(false);
-            tracing::info!(clean = closed, "store is closed");
+            // `chdb_shutdown` is not called: it refuses in a process that has opened a MergeTree table, also once no connection is
+            // left and the table is detached (seen with 26.7.3). What was acknowledged is whole without it.
+            tracing::info!("store is closed");
         } else {
             tracing::warn!("requests did not end in time; the data is whole all the same");
         }
