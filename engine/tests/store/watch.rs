@@ -47,11 +47,19 @@ async fn who_falls_silent_or_changes_is_told_once_also_after_a_restart() {
     let process = StoreProcess::start(dir.path());
     let store = process.store().await;
     for week in 1..=3 {
-        for (host, count) in [("web-1", 400), ("db-1", 900), ("fw-1", 700), ("pc-1", 3)] {
+        let hosts = [
+            ("web-1", 400),
+            ("db-1", 900),
+            ("fw-1", 700),
+            ("ws-1", 800),
+            ("pc-1", 3),
+        ];
+        for (host, count) in hosts {
             store_all(&store, hour_of(host, week, count)).await;
         }
     }
-    // This week web-1 and pc-1 say nothing, and fw-1 says far more.
+    // This week web-1 and pc-1 say nothing, fw-1 says far more and ws-1 far less.
+    store_all(&store, hour_of("ws-1", 0, 100)).await;
     store_all(&store, hour_of("db-1", 0, 850)).await;
     store_all(&store, hour_of("fw-1", 0, 9_000)).await;
     let ten = Timestamp(DAY.0 + 10 * HOUR_S * 1_000_000);
@@ -64,6 +72,7 @@ async fn who_falls_silent_or_changes_is_told_once_also_after_a_restart() {
         [
             "host fw-1 of unit hcmc/linh-xuan has sent 9000 events in the 60 minutes before 2026-03-01 10:00 UTC; at this time of its week it sends 700 to 700",
             "host web-1 of unit hcmc/linh-xuan has sent nothing since 2026-02-22 09:59 UTC; at this time of its week it sends 400 to 400 events in 60 minutes",
+            "host ws-1 of unit hcmc/linh-xuan has sent 100 events in the 60 minutes before 2026-03-01 10:00 UTC; at this time of its week it sends 800 to 800",
         ]
     );
     // A quarter of an hour later web-1 is still silent: it is told once.
@@ -78,7 +87,7 @@ async fn who_falls_silent_or_changes_is_told_once_also_after_a_restart() {
     assert_eq!(ids(&other.check(ten).await.unwrap()), ids(&told));
     // Who is switched off is not told.
     let config = SourcesConfig {
-        hosts_off: vec!["fw-1".to_owned(), "web-1".to_owned()],
+        hosts_off: ["fw-1", "web-1", "ws-1"].map(str::to_owned).to_vec(),
         ..SourcesConfig::default()
     };
     let mut off = SourcesWatch::new(config, store);
