@@ -43,7 +43,7 @@ template(name="json" type="list") {{
   constant(value="}}")
 }}
 action(type="omelasticsearch" server="127.0.0.1" serverport="{bulk}" template="json" searchIndex="logs" searchType=""
-       bulkmode="on" uid="beat" pwd="let me in" errorFile="{dir}/refused")
+       bulkmode="on" uid="beat" pwd="let-me-in" errorFile="{dir}/refused")
 "#,
         dir = dir.display(),
     );
@@ -64,7 +64,7 @@ fn rsyslog_sends_by_bulk_and_each_line_is_stored_once() {
     let dir = dir.path();
     let [bulk, listen] = [(); 2].map(|()| free_port());
     let password = dir.join("password");
-    std::fs::write(&password, "let me in\n").unwrap();
+    std::fs::write(&password, "let-me-in\n").unwrap();
     let config = dir.join("citywatch.toml");
     let text = format!(
         "[engine]\nflush_interval_ms = 200\n[agent]\nname = \"relay\"\nunit = \"hcmc/linh-xuan\"\n\
