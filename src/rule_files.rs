@@ -71,16 +71,43 @@ pub struct Listed {
     pub unreadable: Vec<String>,
 }
 
+/// So many files are read by several threads.
+const FILES_SHARED_MIN: usize = 64;
+
 /// Reads these files; those that cannot be read are returned in words.
 pub fn read_files(files: &[PathBuf]) -> (Vec<RuleSource>, Vec<String>) {
+    let read = |file: &PathBuf| match read_one(file) {
+        Ok(text) => Ok(RuleSource {
+            path: file.to_string_lossy().into(),
+            text: text.into(),
+        }),
+        Err(error) => Err(format!("{}{error}", file.display())),
+    };
+    let threads = match files.len() {
+        0..FILES_SHARED_MIN => 1,
+        _ => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let parts = std::thread::scope(|scope| {
+        let mut parts = files.chunks(files.len().div_ceil(threads).max(1));
+        let own = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts
+            .map(|part| scope.spawn(move || part.iter().map(read).collect::<Vec<_>>()))
+            .collect();
+        let mut all: Vec<Result<RuleSource, String>> = own.iter().map(read).collect();
+        for other in others {
+            all.extend(
+                other
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            );
+        }
+        all
+    });
     let (mut sources, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
-    for file in files {
-        match read_one(file) {
-            Ok(text) => sources.push(RuleSource {
-                path: file.to_string_lossy().into(),
-                text: text.into(),
-            }),
-            Err(error) => unreadable.push(format!("{}{error}", file.display())),
+    for part in parts {
+        match part {
+            Ok(source) => sources.push(source),
+            Err(words) => unreadable.push(words),
         }
     }
     (sources, unreadable)
@@ -151,11 +178,20 @@ impl Found {
             return Ok(());
         }
         let mut entries = std::fs::read_dir(folder)?
-            .map(|entry| entry.map(|entry| entry.path()))
+            .map(|entry| entry.map(|entry| (entry.file_name(), entry.file_type().ok())))
             .collect::<std::io::Result<Vec<_>>>()?;
-        entries.sort();
-        for path in entries.into_iter().filter(|path| !is_hidden(path)) {
-            if !path.is_dir() {
+        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (name, kind) in entries {
+            let path = folder.join(name);
+            if is_hidden(&path) {
+                continue;
+            }
+            // Where a link leads must be asked.
+            let is_folder = match kind {
+                Some(kind) if !kind.is_symlink() => kind.is_dir(),
+                _ => path.is_dir(),
+            };
+            if !is_folder {
                 if is_rule(&path) {
                     self.files.push(path);
                 } else if is_test(&path) {

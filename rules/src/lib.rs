@@ -25,6 +25,7 @@ pub mod rule;
 pub mod rule_tests;
 pub mod sql;
 pub mod survey;
+mod threads;
 #[doc(hidden)]
 pub mod vectors;
 pub mod ways;

@@ -14,22 +14,22 @@ mod item;
 pub(crate) mod keys;
 mod modifiers;
 mod placeholders;
+mod read;
 pub(crate) mod values;
 
 pub(crate) use correlation::UnboundCorrelation;
 pub(crate) use document::sha256_hex;
 pub(crate) use draft::{DraftDocument, DraftRule, read_added_search, read_drafts};
 pub use placeholders::read_placeholders;
+pub(crate) use read::{Onlooker, load as load_before};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use allowance::Allowance;
-
 use crate::correlation::Correlation;
-use crate::error::{ErrorKind, RuleError};
+use crate::error::RuleError;
 use crate::processing::Pipelines;
-use crate::rule::{Position, Rule};
+use crate::rule::Rule;
 
 /// Bytes that a rule file may have.
 pub const FILE_BYTES_MAX: usize = 10 << 20;
@@ -80,49 +80,8 @@ pub struct RuleSet {
 impl RuleSet {
     /// Reads all sources. What is wrong with one rule is a problem of that rule alone.
     pub fn load(sources: impl IntoIterator<Item = RuleSource>, options: &LoadOptions) -> RuleSet {
-        let allowance = Allowance::new(options);
-        let mut loader = bind::Binder::new(&allowance);
-        for source in sources {
-            if source.text.len() > FILE_BYTES_MAX {
-                let bytes = source.text.len();
-                loader.problems.push(RuleError {
-                    path: source.path,
-                    position: Position { line: 1, column: 1 },
-                    title: None,
-                    id: None,
-                    kind: ErrorKind::FileTooLarge {
-                        bytes,
-                        bytes_max: FILE_BYTES_MAX,
-                    },
-                });
-                continue;
-            }
-            let problems_before = loader.problems.len();
-            for yaml in crate::yaml::read_documents(&source.text) {
-                if loader.problems.len() - problems_before >= FILE_PROBLEMS_MAX {
-                    loader.problems.push(RuleError {
-                        path: Arc::clone(&source.path),
-                        position: yaml.position,
-                        title: None,
-                        id: None,
-                        kind: ErrorKind::TooManyProblems {
-                            problems_max: FILE_PROBLEMS_MAX,
-                        },
-                    });
-                    break;
-                }
-                let left = allowance.left();
-                let added = match document::read(&source.path, &yaml, &allowance) {
-                    Ok(document) => loader.add(document),
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = added {
-                    allowance.give_back(left);
-                    loader.problems.push(*error);
-                }
-            }
-        }
-        loader.finish()
+        let sources: Vec<RuleSource> = sources.into_iter().collect();
+        read::load(&sources, options, &read::Nobody).0
     }
 
     /// The rule with this id or name.

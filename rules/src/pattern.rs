@@ -1,5 +1,6 @@
 //! What values are compared with: text with wildcards, regular expressions, networks.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -73,8 +74,10 @@ impl TextPattern {
         }
         if case == Case::Insensitive {
             for part in &mut canonical {
-                if let TextPart::Literal(text) = part {
-                    *text = Arc::from(fold_text(text).as_ref());
+                if let TextPart::Literal(text) = part
+                    && let Cow::Owned(folded) = fold_text(text)
+                {
+                    *text = Arc::from(folded);
                 }
             }
         }

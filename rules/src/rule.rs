@@ -124,13 +124,23 @@ pub struct Meta {
     pub position: Position,
     /// The rule as it was written: its own YAML document, without those beside it.
     pub text: Arc<str>,
-    /// SHA-256 of `text`, lower-case hexadecimal; with filters, for each in turn SHA-256 of the hash so far
-    /// and the filter's own: which version of rule and filters matched.
-    pub content_hash: Arc<str>,
+    /// The hash of what filters and pipelines made of the rule, if there were any.
+    pub changed_hash: Option<Arc<str>>,
     /// Whether matches of this rule alone become alerts. A rule that a correlation refers to has
     /// none of its own, unless a correlation that refers to it says `generate: true`
     /// (correlation specification, "Generate").
     pub alerts: Alerts,
+}
+
+impl Meta {
+    /// Which version of rule, filters and pipelines matched: SHA-256 of `text`, lower-case hexadecimal; with filters,
+    /// for each in turn SHA-256 of the hash so far and the filter's own, and the same with the pipelines' text.
+    pub fn content_hash(&self) -> Arc<str> {
+        match &self.changed_hash {
+            Some(hash) => Arc::clone(hash),
+            None => Arc::from(crate::load::sha256_hex([self.text.as_bytes()])),
+        }
+    }
 }
 
 /// Whether a rule's own matches become alerts.

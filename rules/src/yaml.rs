@@ -295,17 +295,16 @@ impl Builder {
         let Some(open) = self.open.pop() else {
             return Ok(());
         };
-        let children: Vec<&Rc<Node>> = match &open.items {
-            Items::List(items) => items.iter().collect(),
-            Items::Map { map, .. } => map.entries.iter().map(|entry| &entry.value).collect(),
+        let (mut nodes, mut bytes, mut depth) = (1usize, 1usize, 1);
+        let mut count = |child: &Node| {
+            nodes = nodes.saturating_add(child.nodes);
+            bytes = bytes.saturating_add(child.bytes);
+            depth = depth.max(1 + child.depth);
         };
-        let nodes = children
-            .iter()
-            .fold(1usize, |sum, child| sum.saturating_add(child.nodes));
-        let bytes = children
-            .iter()
-            .fold(1usize, |sum, child| sum.saturating_add(child.bytes));
-        let depth = 1 + children.iter().map(|child| child.depth).max().unwrap_or(0);
+        match &open.items {
+            Items::List(items) => items.iter().for_each(|child| count(child)),
+            Items::Map { map, .. } => map.entries.iter().for_each(|entry| count(&entry.value)),
+        }
         let kind = match open.items {
             Items::List(items) => Kind::List(items),
             Items::Map { map, .. } => Kind::Map(map.entries),
@@ -459,6 +458,10 @@ fn resolve(text: &str) -> Resolved {
         "true" | "True" | "TRUE" => return Resolved::Bool(true),
         "false" | "False" | "FALSE" => return Resolved::Bool(false),
         _ => {}
+    }
+    // Nearly all texts are none of these by their first letter.
+    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
+        return Resolved::Text;
     }
     let radix = |prefix: &str, radix| {
         text.strip_prefix(prefix)

@@ -290,7 +290,7 @@ fn priorities_order_pipelines_and_versions_of_rules_differ_by_them() {
             ..LoadOptions::default()
         };
         let set = RuleSet::load([rule.clone()], &options);
-        set.rules[0].meta.content_hash.clone()
+        set.rules[0].meta.content_hash()
     };
     assert_ne!(hash(&first), hash(&second));
     assert_ne!(hash(&first), hash(&Pipelines::default()));

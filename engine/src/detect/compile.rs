@@ -424,7 +424,7 @@ pub(super) fn info_of(
         tags: meta.tags.iter().map(ToString::to_string).collect(),
         log_source,
         text: meta.text.to_string(),
-        content_hash: meta.content_hash.to_string(),
+        content_hash: meta.content_hash().to_string(),
         correlation,
     }
 }

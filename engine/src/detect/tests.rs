@@ -28,7 +28,7 @@ fn rule(id: &str, product: &'static str, condition: Expr) -> Arc<Rule> {
         path: "".into(),
         position: Default::default(),
         text: "".into(),
-        content_hash: "".into(),
+        changed_hash: None,
         alerts: Default::default(),
     };
     let log_source = LogSource {

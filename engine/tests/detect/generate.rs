@@ -304,7 +304,7 @@ pub(crate) fn meta(id: &str) -> Meta {
         path: "".into(),
         position: Position::default(),
         text: "".into(),
-        content_hash: "".into(),
+        changed_hash: None,
         alerts: Alerts::Own,
     }
 }

@@ -1,5 +1,6 @@
 //! What shows across all rules: titles, logic and references that are there twice or nowhere.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use super::{Document, Notes, Remark, Severity, scalar};
 use crate::load::RuleSet;
 use crate::rule::{Expr, Position, Rule, Test};
+use crate::threads::in_ranges;
 
 /// A test that more rules have tells nothing of likeness.
 const SHARED_BY_MAX: usize = 20;
@@ -17,8 +19,7 @@ const SAME_PERCENT: usize = 90;
 /// What is gathered document by document.
 #[derive(Default)]
 pub(super) struct Across {
-    titles: HashMap<String, (Arc<str>, Position)>,
-    doubled: Vec<(Arc<str>, Position, String)>,
+    titles: Vec<(Arc<str>, Position, String)>,
     ids: HashSet<String>,
     related: Vec<(Arc<str>, Position, String)>,
     filters: Vec<(Arc<str>, Position, [String; 3])>,
@@ -29,20 +30,8 @@ impl Across {
         if let Some(title) = document.entry("title")
             && let Some(text) = scalar(&title.value)
         {
-            let key = text.text.trim().to_lowercase();
-            let at = title.value.position;
-            match self.titles.get(&key) {
-                Some((first, place)) => {
-                    let words = format!(
-                        "{:?} is the title of the rule at {first}:{place}, too",
-                        text.text
-                    );
-                    self.doubled.push((Arc::clone(path), at, words));
-                }
-                None => {
-                    self.titles.insert(key, (Arc::clone(path), at));
-                }
-            }
+            self.titles
+                .push((Arc::clone(path), title.value.position, text.text.clone()));
         }
         if let Some(id) = document.text_of("id") {
             self.ids.insert(id.to_owned());
@@ -82,10 +71,33 @@ impl Across {
         }
     }
 
-    pub(super) fn check(self, set: &RuleSet, least: Severity, remarks: &mut Vec<Remark>) {
-        for (path, at, words) in &self.doubled {
-            Notes::new(path, least, remarks).add("CW603", *at, words.clone());
+    /// Adds what was gathered from what comes behind.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.titles.append(&mut other.titles);
+        self.ids.extend(other.ids);
+        self.related.append(&mut other.related);
+        self.filters.append(&mut other.filters);
+    }
+
+    fn check_titles(&self, least: Severity, remarks: &mut Vec<Remark>) {
+        let mut first_with: HashMap<String, (&Arc<str>, Position)> = HashMap::new();
+        for (path, at, title) in &self.titles {
+            match first_with.entry(title.trim().to_lowercase()) {
+                Entry::Vacant(free) => {
+                    free.insert((path, *at));
+                }
+                Entry::Occupied(first) => {
+                    let (first, place) = first.get();
+                    let words =
+                        format!("{title:?} is the title of the rule at {first}:{place}, too");
+                    Notes::new(path, least, remarks).add("CW603", *at, words);
+                }
+            }
         }
+    }
+
+    pub(super) fn check(self, set: &RuleSet, least: Severity, remarks: &mut Vec<Remark>) {
+        self.check_titles(least, remarks);
         if self.ids.len() > 1 {
             for (path, at, id) in self
                 .related
@@ -118,31 +130,81 @@ impl Across {
     }
 }
 
-/// Rules that say the same, or nearly.
-fn alike(set: &RuleSet, least: Severity, remarks: &mut Vec<Remark>) {
-    let mut same: HashMap<u64, usize> = HashMap::new();
-    let mut tests: Vec<HashSet<u64>> = Vec::with_capacity(set.rules.len());
-    let mut holders: HashMap<u64, Vec<usize>> = HashMap::new();
-    for (index, rule) in set.rules.iter().enumerate() {
-        let mut own = HashSet::new();
+/// What two rules are compared by.
+struct Likeness {
+    /// Of all that a rule asks for.
+    whole: u64,
+    /// Of each test, where near likeness is looked for.
+    tests: HashSet<u64>,
+}
+
+impl Likeness {
+    fn of(rule: &Rule, least: Severity) -> Self {
+        let mut tests = (least == Severity::Info).then(HashSet::new);
         let mut hasher = DefaultHasher::new();
         rule.log_source.hash(&mut hasher);
-        hash_expr(&rule.condition, &mut own).hash(&mut hasher);
+        hash_expr(&rule.condition, &mut tests).hash(&mut hasher);
+        Self {
+            whole: hasher.finish(),
+            tests: tests.unwrap_or_default(),
+        }
+    }
+}
+
+/// Rules that say the same, or nearly.
+fn alike(set: &RuleSet, least: Severity, remarks: &mut Vec<Remark>) {
+    let rules = &set.rules;
+    let parts = in_ranges(rules.len(), super::RULES_AT_ONCE, |range| {
+        let rules = rules[range].iter();
+        rules
+            .map(|rule| Likeness::of(rule, least))
+            .collect::<Vec<_>>()
+    });
+    let mut same: HashMap<u64, usize> = HashMap::new();
+    let mut near = Near::default();
+    for (index, likeness) in parts.into_iter().flatten().enumerate() {
+        let rule = &rules[index];
         let place = |rule: &Rule| format!("{}:{}", rule.meta.path, rule.meta.position);
-        if let Some(first) = same.insert(hasher.finish(), index) {
-            let other = &set.rules[first];
+        let mut notes = Notes::new(&rule.meta.path, least, remarks);
+        if let Some(first) = same.insert(likeness.whole, index) {
+            let other = &rules[first];
             let words = format!(
                 "the rule at {} asks for exactly the same ({:?})",
                 place(other),
                 other.meta.title
             );
-            Notes::new(&rule.meta.path, least, remarks).add("CW604", rule.meta.position, words);
-            own.clear();
+            notes.add("CW604", rule.meta.position, words);
+            near.add(rules, HashSet::new());
+        } else if let Some((other, count, tests)) = near.add(rules, likeness.tests) {
+            let other = &rules[other];
+            let words = format!(
+                "{count} of {tests} tests are those of the rule at {} ({:?})",
+                place(other),
+                other.meta.title
+            );
+            notes.add("CW605", rule.meta.position, words);
         }
-        if least == Severity::Info && own.len() >= TESTS_MIN {
-            let mut shared: HashMap<usize, usize> = HashMap::new();
+    }
+}
+
+/// Finds rules that have nearly all tests of another.
+#[derive(Default)]
+struct Near {
+    /// By rule.
+    tests: Vec<HashSet<u64>>,
+    /// Rules that have a test.
+    holders: HashMap<u64, Vec<usize>>,
+}
+
+impl Near {
+    /// Adds the next rule's tests: the rule nearest to it among those before, with how many of how many tests.
+    fn add(&mut self, rules: &[Arc<Rule>], own: HashSet<u64>) -> Option<(usize, usize, usize)> {
+        let index = self.tests.len();
+        let count_own = own.len();
+        let mut shared: HashMap<usize, usize> = HashMap::new();
+        if count_own >= TESTS_MIN {
             for test in &own {
-                let holders = holders.entry(*test).or_default();
+                let holders = self.holders.entry(*test).or_default();
                 for other in holders.iter() {
                     *shared.entry(*other).or_default() += 1;
                 }
@@ -150,29 +212,19 @@ fn alike(set: &RuleSet, least: Severity, remarks: &mut Vec<Remark>) {
                     holders.push(index);
                 }
             }
-            let near = shared.into_iter().filter(|(other, count)| {
-                let all = own.len() + tests[*other].len() - count;
-                count * 100 >= all * SAME_PERCENT && set.rules[*other].log_source == rule.log_source
-            });
-            if let Some((other, count)) =
-                near.max_by_key(|&(other, count)| (count, std::cmp::Reverse(other)))
-            {
-                let other = &set.rules[other];
-                let words = format!(
-                    "{count} of {} tests are those of the rule at {} ({:?})",
-                    own.len(),
-                    place(other),
-                    other.meta.title
-                );
-                Notes::new(&rule.meta.path, least, remarks).add("CW605", rule.meta.position, words);
-            }
         }
-        tests.push(own);
+        self.tests.push(own);
+        let near = shared.into_iter().filter(|(other, count)| {
+            let all = count_own + self.tests[*other].len() - count;
+            count * 100 >= all * SAME_PERCENT && rules[*other].log_source == rules[index].log_source
+        });
+        near.max_by_key(|&(other, count)| (count, std::cmp::Reverse(other)))
+            .map(|(other, count)| (other, count, count_own))
     }
 }
 
 /// A hash that does not depend on the order of what And and Or join; leaves go into `tests`.
-fn hash_expr(expr: &Expr, tests: &mut HashSet<u64>) -> u64 {
+fn hash_expr(expr: &Expr, tests: &mut Option<HashSet<u64>>) -> u64 {
     let mut hasher = DefaultHasher::new();
     match expr {
         Expr::And(parts) | Expr::Or(parts) => {
@@ -198,7 +250,9 @@ fn hash_expr(expr: &Expr, tests: &mut HashSet<u64>) -> u64 {
         Expr::Const(value) => value.hash(&mut hasher),
     }
     let hash = hasher.finish();
-    tests.insert(hash);
+    if let Some(tests) = tests {
+        tests.insert(hash);
+    }
     hash
 }
 

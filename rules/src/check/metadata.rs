@@ -56,8 +56,10 @@ pub(super) fn check(document: &Document<'_>, options: &CheckOptions, notes: &mut
 fn keys(document: &Document<'_>, notes: &mut Notes<'_>) {
     let mut last = 0;
     for entry in document.entries {
-        let lower = entry.key.to_lowercase();
-        if lower != entry.key && KEY_ORDER.contains(&lower.as_str()) {
+        let has_capitals = entry.key.chars().any(char::is_uppercase);
+        let lower = || entry.key.to_lowercase();
+        if has_capitals && KEY_ORDER.contains(&lower().as_str()) {
+            let lower = lower();
             notes.fix(
                 "CW008",
                 entry.position,

@@ -14,6 +14,7 @@ mod log_sources;
 mod logic;
 mod metadata;
 mod regexes;
+mod schema;
 mod searches;
 mod suppress;
 mod tags;
@@ -28,8 +29,9 @@ pub use fix::{Fix, apply};
 pub(crate) use metadata::KEY_ORDER;
 pub(crate) use tags::{TACTICS, is_technique};
 
-use crate::load::{LoadOptions, RuleSet, RuleSource};
+use crate::load::{LoadOptions, Onlooker, RuleSource, load_before};
 use crate::rule::Position;
+use crate::threads::in_ranges;
 use crate::yaml;
 
 /// What was noticed about a rule.
@@ -61,21 +63,17 @@ pub struct CheckOptions {
 /// Remarks that go by the names that Citywatch's events have.
 const OF_OWN_NAMES: &[&str] = &["CW204", "CW206", "CW220", "CW240", "CW241", "CW253"];
 
-/// Documents of one file that are looked at one by one.
-const DOCUMENTS_MAX: usize = 10_000;
+/// Rules that a thread takes at a time.
+const RULES_AT_ONCE: usize = 128;
 
 /// Checks rules together: what refers to what, what is there twice. Remarks are sorted by source and place.
 pub fn check(sources: &[RuleSource], options: &CheckOptions) -> Vec<Remark> {
-    // Documents are looked at while rules are loaded: each takes about half of the time.
-    let (set, (mut remarks, across)) = std::thread::scope(|scope| {
-        let documents = scope.spawn(|| check_documents(sources, options));
-        let set = RuleSet::load(sources.iter().cloned(), &options.load);
-        let documents = documents.join();
-        (
-            set,
-            documents.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        )
-    });
+    let (set, seen) = load_before(sources, &options.load, &Looking { options });
+    let (mut remarks, mut across) = (Vec::new(), across::Across::default());
+    for mut part in seen {
+        remarks.append(&mut part.remarks);
+        across.append(part.across);
+    }
     if !options.load.pipelines.is_empty() {
         // Names of another taxonomy say nothing; those that pipelines make of them do.
         remarks.retain(|remark| !OF_OWN_NAMES.contains(&remark.kind.code));
@@ -85,34 +83,53 @@ pub fn check(sources: &[RuleSource], options: &CheckOptions) -> Vec<Remark> {
         }
     }
     loading::add(&set.problems, &mut remarks);
-    for rule in &set.rules {
-        let mut notes = Notes::new(&rule.meta.path, options.least, &mut remarks);
-        logic::check(rule, &mut notes);
-    }
+    let parts = in_ranges(set.rules.len(), RULES_AT_ONCE, |range| {
+        let mut remarks = Vec::new();
+        for rule in &set.rules[range] {
+            let mut notes = Notes::new(&rule.meta.path, options.least, &mut remarks);
+            logic::check(rule, &mut notes);
+        }
+        remarks
+    });
+    remarks.extend(parts.into_iter().flatten());
     correlations::check(&set, options.least, &mut remarks);
     across.check(&set, options.least, &mut remarks);
     finish(sources, options, remarks)
 }
 
-/// What each file and each document shows by itself, and what of it must be compared.
-fn check_documents(
-    sources: &[RuleSource],
-    options: &CheckOptions,
-) -> (Vec<Remark>, across::Across) {
-    let (mut remarks, mut across) = (Vec::new(), across::Across::default());
-    for source in sources {
+/// Looks at files and documents while they are loaded.
+struct Looking<'o> {
+    options: &'o CheckOptions,
+}
+
+/// What files and documents show by themselves, and what of it must be compared.
+#[derive(Default)]
+struct Looked {
+    remarks: Vec<Remark>,
+    across: across::Across,
+}
+
+impl Onlooker for Looking<'_> {
+    type Seen = Looked;
+    const DOCUMENTS_MAX: usize = 10_000;
+
+    fn file(&self, source: &RuleSource, seen: &mut Looked) {
+        let least = self.options.least;
         text::check(
             source,
-            &mut Notes::new(&source.path, options.least, &mut remarks),
+            &mut Notes::new(&source.path, least, &mut seen.remarks),
         );
-        if source.text.len() > crate::load::FILE_BYTES_MAX {
-            continue;
-        }
-        for yaml in yaml::read_documents(&source.text).take(DOCUMENTS_MAX) {
-            check_document(source, &yaml, options, &mut across, &mut remarks);
-        }
     }
-    (remarks, across)
+
+    fn document(&self, source: &RuleSource, yaml: &yaml::Document<'_>, seen: &mut Looked) {
+        check_document(
+            source,
+            yaml,
+            self.options,
+            &mut seen.across,
+            &mut seen.remarks,
+        );
+    }
 }
 
 /// One by one: what does not need to know the others.
@@ -138,6 +155,7 @@ fn check_document(
     log_sources::check(&document, &mut notes);
     searches::check(&document, &mut notes);
     correlations::check_document(&document, &mut notes);
+    schema::check(&document, &mut notes);
     across.take(&source.path, &document);
 }
 

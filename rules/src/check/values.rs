@@ -1,6 +1,7 @@
 //! The values of items: wildcards, lists, and what no event's field can hold.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::metadata::is_invisible;
 use super::searches::{Item, is_alone};
@@ -20,8 +21,11 @@ pub(super) fn check(document: &Document<'_>, item: &Item<'_>, notes: &mut Notes<
         notes.add("CW307", item.value.position, "an empty list of values");
     }
     let values = scalars(item.value);
-    twice(document, item, &values, notes);
-    subsumed(item, &values, notes);
+    if values.len() > 1 {
+        let compared = compared(item, &values);
+        twice(document, item, &values, &compared, notes);
+        subsumed(item, &values, &compared, notes);
+    }
     let is_text = ![
         "re", "cidr", "exists", "fieldref", "lt", "lte", "gt", "gte", "minute", "hour", "day",
         "week", "month", "year",
@@ -31,7 +35,7 @@ pub(super) fn check(document: &Document<'_>, item: &Item<'_>, notes: &mut Notes<
     // Once for all values: some lists are about such characters.
     if let Some((_, at)) = values
         .iter()
-        .find(|(value, _)| value.text.chars().any(is_invisible))
+        .find(|(value, _)| !value.text.is_ascii() && value.text.chars().any(is_invisible))
     {
         notes.add(
             "CW337",
@@ -39,22 +43,17 @@ pub(super) fn check(document: &Document<'_>, item: &Item<'_>, notes: &mut Notes<
             "the value holds characters that cannot be seen",
         );
     }
+    let product = product(document);
+    let (is_regex, is_expanded) = (item.has("re"), item.has("expand"));
     for (value, at) in &values {
-        if item.has("re") {
+        if is_regex {
             regexes::check(item, &value.text, *at, notes);
         }
         if is_text {
             wildcards(document, item, value, *at, notes);
-            spelling(document, item, value, *at, notes);
+            spelling(document, product, item, value, *at, notes);
         }
-        if value.text.chars().any(is_invisible) {
-            notes.add(
-                "CW337",
-                *at,
-                "the value holds characters that cannot be seen",
-            );
-        }
-        if !item.has("expand") && is_placeholder(&value.text) {
+        if !is_expanded && is_placeholder(&value.text) {
             notes.add(
                 "CW322",
                 *at,
@@ -81,26 +80,39 @@ fn is_placeholder(text: &str) -> bool {
         })
 }
 
-/// Values that are there twice; case does not count unless it is told to.
+/// The values as they are compared with one another: case does not count unless it is told to.
+fn compared(item: &Item<'_>, values: &[(&Scalar, Position)]) -> Vec<String> {
+    let is_exact = ["cased", "re", "base64", "base64offset"]
+        .iter()
+        .any(|modifier| item.has(modifier));
+    let texts = values.iter().map(|(value, _)| &value.text);
+    texts
+        .map(|text| {
+            if is_exact {
+                text.clone()
+            } else {
+                text.to_lowercase()
+            }
+        })
+        .collect()
+}
+
+/// Values that are there twice.
 fn twice(
     document: &Document<'_>,
     item: &Item<'_>,
     values: &[(&Scalar, Position)],
+    compared: &[String],
     notes: &mut Notes<'_>,
 ) {
-    let mut seen: HashMap<String, u32> = HashMap::new();
-    for (value, at) in values {
-        let key = if item.has("cased")
-            || item.has("re")
-            || item.has("base64")
-            || item.has("base64offset")
-        {
-            value.text.clone()
-        } else {
-            value.text.to_lowercase()
-        };
-        let Some(first) = seen.insert(key, at.line) else {
-            continue;
+    let mut seen: HashMap<&str, u32> = HashMap::with_capacity(values.len());
+    for ((value, at), key) in values.iter().zip(compared) {
+        let first = match seen.entry(key) {
+            Entry::Occupied(first) => *first.get(),
+            Entry::Vacant(free) => {
+                free.insert(at.line);
+                continue;
+            }
         };
         let message = format!(
             "{:?} is there twice (first in line {first}); remove one",
@@ -115,7 +127,12 @@ fn twice(
 }
 
 /// Values of which another holds whenever they do.
-fn subsumed(item: &Item<'_>, values: &[(&Scalar, Position)], notes: &mut Notes<'_>) {
+fn subsumed(
+    item: &Item<'_>,
+    values: &[(&Scalar, Position)],
+    lower: &[String],
+    notes: &mut Notes<'_>,
+) {
     if item.has("all")
         || item.has("re")
         || item.has("base64")
@@ -129,16 +146,6 @@ fn subsumed(item: &Item<'_>, values: &[(&Scalar, Position)], notes: &mut Notes<'
         .into_iter()
         .find(|one| item.has(one));
     let Some(relation) = relation else { return };
-    let lower: Vec<String> = values
-        .iter()
-        .map(|(value, _)| {
-            if item.has("cased") {
-                value.text.clone()
-            } else {
-                value.text.to_lowercase()
-            }
-        })
-        .collect();
     for (place, longer) in lower.iter().enumerate() {
         let covers = |shorter: &&String| {
             shorter.len() < longer.len()
@@ -272,13 +279,13 @@ fn wildcards(
 /// How values are written, and what no event's field can hold.
 fn spelling(
     document: &Document<'_>,
+    product: Option<&str>,
     item: &Item<'_>,
     value: &Scalar,
     at: Position,
     notes: &mut Notes<'_>,
 ) {
     let text = value.text.as_str();
-    let product = product(document);
     let plain = item.modifiers.is_empty();
     let has_wildcard = text.contains(['*', '?']);
     if plain && !item.field.is_empty() && text != text.trim() && value.value == Resolved::Text {

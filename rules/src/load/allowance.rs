@@ -5,6 +5,7 @@
 //! bound of its own; the sums over all rules of one load are bounded here.
 
 use std::cell::Cell;
+use std::iter::Sum;
 
 use super::LoadOptions;
 use crate::error::ErrorKind;
@@ -30,6 +31,24 @@ pub(super) struct Left {
     regex_bytes: usize,
 }
 
+/// What a document has taken of each sum.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Taken {
+    parts: usize,
+    text_bytes: usize,
+    regex_bytes: usize,
+}
+
+impl Sum for Taken {
+    fn sum<I: Iterator<Item = Self>>(taken: I) -> Self {
+        taken.fold(Self::default(), |sum, one| Self {
+            parts: sum.parts.saturating_add(one.parts),
+            text_bytes: sum.text_bytes.saturating_add(one.text_bytes),
+            regex_bytes: sum.regex_bytes.saturating_add(one.regex_bytes),
+        })
+    }
+}
+
 impl<'o> Allowance<'o> {
     pub(super) fn new(options: &'o LoadOptions) -> Self {
         Self {
@@ -50,6 +69,40 @@ impl<'o> Allowance<'o> {
     /// Gives back what was taken since.
     pub(super) fn give_back(&self, left: Left) {
         self.left.set(left);
+    }
+
+    /// What was taken since.
+    pub(super) fn taken_since(&self, before: Left) -> Taken {
+        let now = self.left.get();
+        Taken {
+            parts: before.parts - now.parts,
+            text_bytes: before.text_bytes - now.text_bytes,
+            regex_bytes: before.regex_bytes - now.regex_bytes,
+        }
+    }
+
+    /// Takes a sum as a whole, or nothing of it.
+    pub(super) fn take_all(&self, sum: Taken) -> bool {
+        let left = self.left.get();
+        let less = (|| {
+            Some(Left {
+                parts: left.parts.checked_sub(sum.parts)?,
+                text_bytes: left.text_bytes.checked_sub(sum.text_bytes)?,
+                regex_bytes: left.regex_bytes.checked_sub(sum.regex_bytes)?,
+            })
+        })();
+        self.left.set(less.unwrap_or(left));
+        less.is_some()
+    }
+
+    /// Gives back what one document had taken.
+    pub(super) fn put_back(&self, taken: Taken) {
+        let left = self.left.get();
+        self.left.set(Left {
+            parts: left.parts + taken.parts,
+            text_bytes: left.text_bytes + taken.text_bytes,
+            regex_bytes: left.regex_bytes + taken.regex_bytes,
+        });
     }
 
     pub(super) fn take_parts(&self, count: usize) -> Result<(), ErrorKind> {

@@ -246,7 +246,7 @@ fn read_meta(
         path: Arc::clone(path),
         position: yaml.position,
         text: Arc::from(yaml.text),
-        content_hash: Arc::from(sha256_hex([yaml.text.as_bytes()])),
+        changed_hash: None,
         alerts: Alerts::Own,
     })
 }
@@ -257,12 +257,10 @@ pub(crate) fn sha256_hex<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Strin
     for part in parts {
         context.update(part);
     }
-    context
-        .finish()
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digits = |byte: &u8| {
+        [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+    };
+    context.finish().as_ref().iter().flat_map(digits).collect()
 }
 
 fn texts(node: &yaml::Node, what: &str) -> Result<Vec<Arc<str>>, Problem> {

@@ -186,8 +186,9 @@ impl DraftRule {
 
 /// Another version of a rule than without these pipelines.
 pub(super) fn mark_processed(meta: &mut Meta, pipelines: &Pipelines) {
-    let hashes = [meta.content_hash.as_bytes(), pipelines.digest().as_bytes()];
-    meta.content_hash = Arc::from(super::sha256_hex(hashes));
+    let hash = meta.content_hash();
+    let hashes = [hash.as_bytes(), pipelines.digest().as_bytes()];
+    meta.changed_hash = Some(Arc::from(super::sha256_hex(hashes)));
 }
 
 /// A document that pipelines can be applied to.

@@ -146,8 +146,9 @@ impl Filter {
 
     /// Another version of the rule than without this filter.
     fn mark(&self, meta: &mut Meta) {
-        let hashes = [&meta.content_hash, &self.meta.content_hash].map(|hash| hash.as_bytes());
-        meta.content_hash = Arc::from(super::document::sha256_hex(hashes));
+        let hashes = [meta.content_hash(), self.meta.content_hash()];
+        let hashes = hashes.iter().map(|hash| hash.as_bytes());
+        meta.changed_hash = Some(Arc::from(super::document::sha256_hex(hashes)));
     }
 }
 

@@ -47,17 +47,24 @@ impl Template {
     /// backslash for itself (rules specification, "Escape Character").
     pub(crate) fn parse(text: &str) -> Self {
         let mut template = Self::default();
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            match (c, chars.peek().copied()) {
-                ('\\', Some(next @ ('*' | '?' | '\\'))) => {
-                    chars.next();
-                    template.push_char(next);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let plain = rest.find(['\\', '*', '?']).unwrap_or(rest.len());
+            template.push_text(&rest[..plain]);
+            rest = &rest[plain..];
+            let mut bytes = rest.bytes();
+            match (bytes.next(), bytes.next()) {
+                (Some(b'\\'), Some(b'*' | b'?' | b'\\')) => {
+                    template.push_text(&rest[1..2]);
+                    rest = &rest[2..];
+                    continue;
                 }
-                ('*', _) => template.pieces.push(Piece::Any),
-                ('?', _) => template.pieces.push(Piece::One),
-                _ => template.push_char(c),
+                (Some(b'*'), _) => template.pieces.push(Piece::Any),
+                (Some(b'?'), _) => template.pieces.push(Piece::One),
+                (Some(_), _) => template.push_text(&rest[..1]),
+                (None, _) => break,
             }
+            rest = &rest[1..];
         }
         template
     }
@@ -186,11 +193,14 @@ impl Template {
     }
 
     fn push_char(&mut self, c: char) {
-        let mut buffer = [0; 4];
-        let bytes = c.encode_utf8(&mut buffer).as_bytes();
+        self.push_text(c.encode_utf8(&mut [0; 4]));
+    }
+
+    fn push_text(&mut self, text: &str) {
         match self.pieces.last_mut() {
-            Some(Piece::Literal(literal)) => literal.extend_from_slice(bytes),
-            _ => self.pieces.push(Piece::Literal(bytes.to_vec())),
+            _ if text.is_empty() => {}
+            Some(Piece::Literal(literal)) => literal.extend_from_slice(text.as_bytes()),
+            _ => self.pieces.push(Piece::Literal(text.as_bytes().to_vec())),
         }
     }
 
@@ -340,7 +350,7 @@ impl Template {
 
     /// The pattern of the finished value.
     pub(super) fn pattern(self, case: Case) -> Result<TextPattern, ErrorKind> {
-        let mut parts = Vec::new();
+        let mut parts = Vec::with_capacity(self.pieces.len());
         for piece in self.pieces {
             parts.push(match piece {
                 Piece::One => TextPart::One,
@@ -352,11 +362,10 @@ impl Template {
                 }
                 Piece::Literal(bytes) => {
                     // The byte order mark of utf16 is the character U+FEFF in text.
-                    let (mark, rest) = match bytes.strip_prefix(&[0xFF, 0xFE]) {
-                        Some(rest) => ("\u{FEFF}", rest),
-                        None => ("", &bytes[..]),
-                    };
-                    TextPart::Literal(Arc::from(format!("{mark}{}", utf8(rest)?)))
+                    TextPart::Literal(match bytes.strip_prefix(&[0xFF, 0xFE]) {
+                        Some(rest) => Arc::from(format!("\u{FEFF}{}", utf8(rest)?)),
+                        None => Arc::from(utf8(&bytes)?),
+                    })
                 }
             });
         }

@@ -59,5 +59,5 @@ impl Correlator {
 
 fn identity(node: &Node) -> (String, String) {
     let meta = &node.correlation.meta;
-    (meta.id.to_string(), meta.content_hash.to_string())
+    (meta.id.to_string(), meta.content_hash().to_string())
 }
