@@ -260,14 +260,29 @@ pub fn parse_address(text: &str) -> Option<IpAddr> {
     text.split('%').next()?.parse().ok()
 }
 
+/// A date of the form `2026-11-22`.
+fn date_of(text: &[u8]) -> Option<civil::Date> {
+    let digits = |from: usize, to: usize| {
+        text[from..to].iter().try_fold(0i16, |number, byte| {
+            byte.is_ascii_digit()
+                .then(|| number * 10 + i16::from(byte - b'0'))
+        })
+    };
+    if text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let (month, day) = (i8::try_from(digits(5, 7)?), i8::try_from(digits(8, 10)?));
+    civil::Date::new(digits(0, 4)?, month.ok()?, day.ok()?).ok()
+}
+
 /// A part of a date as it is written, without regard to time zones. Dates are `2026-11-22`, followed
 /// or not by `T` or a space and a time of at least hour and minute.
 pub fn time_part(text: &str, part: TimePart) -> Option<i64> {
-    let date: civil::Date = text.get(..10)?.parse().ok()?;
-    let rest = &text[10..];
+    let (date, rest) = text.split_at_checked(10)?;
     if !rest.is_empty() && !rest.starts_with(['T', 't', ' ']) {
         return None;
     }
+    let date = date_of(date.as_bytes())?;
     match part {
         TimePart::Year => Some(date.year().into()),
         TimePart::Month => Some(date.month().into()),

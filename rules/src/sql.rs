@@ -225,10 +225,10 @@ impl Translator {
                     ));
                 }
                 Test::FieldRef(reference) => alternatives.push(self.field_ref(field, reference)),
-                Test::TimePart { .. } => {
-                    let reason = "parts of a date are read as the engine reads dates, for which ClickHouse has no function";
-                    let part = format!("a part of the date in {field}");
-                    alternatives.push(self.unsaid(part, reason, side));
+                Test::TimePart { part, op, number } => {
+                    let parts = self.definitions.time_parts(field, *part);
+                    let condition = numbers::compares(*op, *number, &mut self.definitions);
+                    alternatives.push(format!("arrayExists(x -> {condition}, {parts})"));
                 }
                 test => of_values.push(*test),
             }

@@ -132,6 +132,121 @@ async fn specification_vectors_hold_in_sql() {
     process.stop();
 }
 
+/// Dates of many years around their turns and leap days, with and without a time, and what is nearly a date.
+fn dates() -> Vec<String> {
+    let mut dates = Vec::new();
+    let years = [0, 1, 4, 100, 399, 400, 1582, 1899, 1900, 1999, 2000, 9999];
+    for year in years.into_iter().chain(2015..2033) {
+        for (month, day) in (1..=31).flat_map(|day| [(1, day), (12, day)]) {
+            dates.push(format!("{year:04}-{month:02}-{day:02}"));
+        }
+        for (month, day) in [(2, 28), (2, 29), (3, 1), (2, 30), (4, 31), (0, 1), (13, 1)] {
+            dates.push(format!("{year:04}-{month:02}-{day:02}T23:59:59Z"));
+        }
+    }
+    let times = [
+        "T00:00",
+        "t09:05:59.9",
+        " 22:30",
+        "T24:00",
+        "T22:60",
+        "T2:30",
+        "T22-30",
+        "T2230",
+        "x22:30",
+        "T",
+        " ",
+        "T22:30Z and more",
+        "Z",
+    ];
+    dates.extend(times.map(|time| format!("2026-11-22{time}")));
+    let others = [
+        "",
+        "2026",
+        "20261122",
+        "20261122T2",
+        "2026-W47-7",
+        "2026-1-22",
+        "22/11/2026",
+        " 2026-11-22",
+        "+2026-11-2",
+        "2026-11-2é",
+        "２０26-11-22",
+    ];
+    dates.extend(others.map(str::to_owned));
+    dates
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_dates_hold_in_sql() {
+    if !library_is_there() {
+        return;
+    }
+    let searches = [
+        "T|year: 2026",
+        "T|year|lt: 1900",
+        "T|month: 2",
+        "T|month|gte: 12",
+        "T|day: 29",
+        "T|day|gt: 30",
+        "T|week: 1",
+        "T|week: 52",
+        "T|week: 53",
+        "T|week|neq: 53",
+        "T|hour: 22",
+        "T|hour|gte: 22",
+        "T|hour|lt: 10",
+        "T|minute: 30",
+        "T|minute|gt: 58",
+    ];
+    let dates = dates();
+    let mut text = String::new();
+    for search in searches {
+        text.push_str(&format!(
+            "- case: {search}\n  spec: time\n  search: \"{search}\"\n  no match:\n"
+        ));
+        if text.matches("case:").count() > 1 {
+            text.push_str("    - {T: none}\n");
+            continue;
+        }
+        for date in &dates {
+            text.push_str(&format!("    - {{T: '{date}'}}\n"));
+        }
+        text.push_str("    - {T: [2026-02-29, '2024-02-29T22:31']}\n    - {T: 20261122}\n    - {T: null}\n    - {G: 1}\n");
+    }
+    let vectors = vectors::read("dates", &text).unwrap();
+    let events = &vectors[0].events;
+    let rows: Vec<EventRow> = events
+        .iter()
+        .enumerate()
+        .map(|(place, event)| {
+            let mut row = event.with(|event| row_of(event, place));
+            row.category = "test".to_owned();
+            row
+        })
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    let process = StoreProcess::start(dir.path());
+    let store = process.store().await;
+    store.insert_events(&rows).await.unwrap();
+    for vector in &vectors {
+        let set = RuleSet::load([vector.source.clone()], &vector.options);
+        let rule = set
+            .rules
+            .first()
+            .unwrap_or_else(|| panic!("{:?}", set.problems));
+        let holds = |event: &vectors::VectorEvent| {
+            event.with(|event| reference::matches(rule, event).is_some())
+        };
+        let expected: BTreeSet<usize> = (0..events.len())
+            .filter(|&place| holds(&events[place]))
+            .collect();
+        assert!(!expected.is_empty(), "{}", vector.name);
+        assert!(agrees(&store, rule, &expected).await, "{}", vector.name);
+    }
+    process.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_rules_find_the_same_events_in_sql() {
     if !library_is_there() {

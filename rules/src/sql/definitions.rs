@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::literal::literal;
 use crate::fold::fold_char;
+use crate::rule::TimePart;
 
 /// Functions of a name or a text, defined where they are used. Aliases of lambdas need ClickHouse's analyzer (24.3 and later).
 const FUNCTIONS: &[(&str, &[&str], &str)] = &[
@@ -57,6 +58,74 @@ const FUNCTIONS: &[(&str, &[&str], &str)] = &[
         "lossy",
         &[],
         r"bytes -> arrayStringConcat(arrayMap(t -> if(isValidUTF8(unhex(t)), unhex(t), '\xEF\xBF\xBD'), extractAll(hex(bytes), '(?:C[2-9A-F]|D[0-9A-F])[89AB][0-9A-F]|E0[AB][0-9A-F](?:[89AB][0-9A-F])?|E[1-9A-CEF][89AB][0-9A-F](?:[89AB][0-9A-F])?|ED[89][0-9A-F](?:[89AB][0-9A-F])?|F0[9AB][0-9A-F](?:[89AB][0-9A-F]){0,2}|F[123](?:[89AB][0-9A-F]){1,3}|F48[0-9A-F](?:[89AB][0-9A-F]){0,2}|[0-9A-F]{2}')))",
+    ),
+    // Dates as they are written, of any year, without a calendar of ClickHouse's, whose dates begin in 1900.
+    (
+        "is_leap",
+        &[],
+        "year -> year % 4 = 0 AND (year % 100 != 0 OR year % 400 = 0)",
+    ),
+    (
+        "year_of",
+        &[],
+        "date -> toInt32OrZero(substring(date, 1, 4))",
+    ),
+    (
+        "month_of",
+        &[],
+        "date -> toInt32OrZero(substring(date, 6, 2))",
+    ),
+    (
+        "day_of",
+        &[],
+        "date -> toInt32OrZero(substring(date, 9, 2))",
+    ),
+    (
+        "is_date",
+        &["is_leap", "year_of", "month_of", "day_of"],
+        r"date -> match(date, '\\A[0-9]{4}-(?:0[1-9]|1[0-2])-[0-9]{2}(?:[Tt ]|\\z)') AND day_of(date) BETWEEN 1 AND multiIf(month_of(date) IN (4, 6, 9, 11), 30, month_of(date) != 2, 31, is_leap(year_of(date)), 29, 28)",
+    ),
+    (
+        "has_clock",
+        &["is_date"],
+        r"date -> is_date(date) AND match(date, '\\A.{10}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]')",
+    ),
+    (
+        "hour_of",
+        &[],
+        "date -> toInt32OrZero(substring(date, 12, 2))",
+    ),
+    (
+        "minute_of",
+        &[],
+        "date -> toInt32OrZero(substring(date, 15, 2))",
+    ),
+    // Of the year's first day, Monday is 0. The calendar repeats itself after 400 years, so that no year is below zero.
+    (
+        "first_weekday",
+        &[],
+        "year -> (year + 399 + intDiv(year + 399, 4) - intDiv(year + 399, 100) + intDiv(year + 399, 400)) % 7",
+    ),
+    (
+        "day_of_year",
+        &["is_leap", "year_of", "month_of", "day_of"],
+        "date -> day_of(date) + [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334][month_of(date)] + if(month_of(date) > 2 AND is_leap(year_of(date)), 1, 0)",
+    ),
+    // A year has 53 weeks when it begins on a Thursday, or on a Wednesday with a leap day to come (ISO 8601).
+    (
+        "weeks_in",
+        &["first_weekday", "is_leap"],
+        "year -> if(first_weekday(year) = 3 OR (first_weekday(year) = 2 AND is_leap(year)), 53, 52)",
+    ),
+    (
+        "counted_week",
+        &["day_of_year", "first_weekday", "year_of"],
+        "date -> intDiv(day_of_year(date) + 9 - (first_weekday(year_of(date)) + day_of_year(date) - 1) % 7, 7)",
+    ),
+    (
+        "week_of",
+        &["counted_week", "weeks_in", "year_of"],
+        "date -> multiIf(counted_week(date) < 1, weeks_in(year_of(date) - 1), counted_week(date) > weeks_in(year_of(date)), 1, counted_week(date))",
     ),
     (
         "is_whole",
@@ -137,6 +206,24 @@ impl Definitions {
             "arrayMap(x -> if(length(x) = lengthUTF8(x), lower(x), translateUTF8(x, {from}, {to})), {values})"
         );
         self.define("compared", field, expression)
+    }
+
+    /// A part of the dates among the field's values, as texts of numbers.
+    pub(super) fn time_parts(&mut self, field: &str, part: TimePart) -> String {
+        let (name, valid) = match part {
+            TimePart::Minute => ("minute_of", "has_clock"),
+            TimePart::Hour => ("hour_of", "has_clock"),
+            TimePart::Day => ("day_of", "is_date"),
+            TimePart::Week => ("week_of", "is_date"),
+            TimePart::Month => ("month_of", "is_date"),
+            TimePart::Year => ("year_of", "is_date"),
+        };
+        let values = self.values(field);
+        let (valid, function) = (self.function(valid), self.function(name));
+        let expression = format!(
+            "arrayMap(t -> toString({function}(t)), arrayFilter(t -> {valid}(t), {values}))"
+        );
+        self.define(name, field, expression)
     }
 
     /// The values of all fields.
