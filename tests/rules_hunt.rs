@@ -150,6 +150,18 @@ fn the_demos_incidents_are_found_again() {
         }
     }
 
+    // Events of the unit that there is, and none of one that there is not.
+    let of_unit = |unit: &str, output: &str| hunt(&["--output", output, "--unit", unit]);
+    let of_one = json_lines(&of_unit("hcmc/ben-thanh", "ndjson"));
+    assert_eq!(of_one, lines);
+    assert!(lines.iter().all(|line| line["unit"] == "hcmc/ben-thanh"));
+    let none: serde_json::Value =
+        serde_json::from_slice(&of_unit("nowhere", "json").stdout).unwrap();
+    assert_eq!(
+        (&none["events"], none["matches"].as_array().map(Vec::len)),
+        (&serde_json::json!(0), Some(0))
+    );
+
     // Each statement as it is printed.
     let output = run(&["rules", "sql", "--output", "ndjson", rules]);
     let mut found = Matches::new();

@@ -40,6 +40,6 @@ pub use fold::fold_into;
 pub use plan::InsertPlan;
 pub use query::{EventCursor, EventQuery, EventSummary, MatchCursor, StoredEvent, StoredMatch};
 pub use rows::{EventRow, MatchRow};
-pub use scan::{EventScan, EventStretch};
+pub use scan::{EventScan, EventStretch, Selection};
 pub use search::RecentMatches;
 pub use volumes::StoreUse;

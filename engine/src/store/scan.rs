@@ -26,13 +26,22 @@ const STATEMENT_BYTES_MAX: u32 = 16 << 20;
 /// Stands for the text of a document, which rules do not search.
 const DOCUMENT: &[u8] = b"{";
 
+/// Events by time and unit.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Earliest `event_time`, inclusive; open where there is none.
+    pub from: Option<Timestamp>,
+    /// Latest `event_time`, exclusive; open where there is none.
+    pub to: Option<Timestamp>,
+    /// Of these units; of all when there are none.
+    pub units: Vec<String>,
+}
+
 /// Which events are read.
 #[derive(Clone, Debug, Default)]
 pub struct EventScan {
-    /// Earliest `event_time`, inclusive.
-    pub from: Option<Timestamp>,
-    /// Latest `event_time`, exclusive.
-    pub to: Option<Timestamp>,
+    /// Their times and units.
+    pub selection: Selection,
     /// Definitions that the condition speaks of, as a `WITH` clause, or empty.
     pub definitions: String,
     /// What must hold besides, in SQL. Texts of rules stand in it as literals.
@@ -84,14 +93,13 @@ const COLUMNS: &str = r"event_id, event_time, received_at, sub_index, position, 
     if(match(raw, '\\A[ \\t\\n\\f\\r]*(?:\\{|\\[[ \\t\\n\\f\\r]*\\{|<[A-Za-z?])') OR (sub_index > 0 AND raw = ''), '{', raw)";
 
 impl Store {
-    /// Which stretches of a span of event times have events, in order; those with few are joined until they have `events_max`.
+    /// Which stretches of time have events of a selection, in order; those with few are joined until they have `events_max`.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn event_stretches(
         &self,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
+        selection: &Selection,
         events_max: u64,
     ) -> Result<Vec<EventStretch>, StoreError> {
         const WHAT: &str = "event_stretches";
@@ -100,9 +108,10 @@ impl Store {
             "SELECT count() AS events, toUnixTimestamp64Micro(min(event_time)) AS first, \
              toUnixTimestamp64Micro(max(event_time)) AS last FROM events WHERE {} \
              GROUP BY toStartOfFifteenMinutes(event_time) ORDER BY first",
-            within(from, to)
+            selection.condition()
         );
-        let call = self.client.query(&sql);
+        let call = self.client.query_raw(&sql);
+        let call = call.param("units", &selection.units);
         let mut rows = call
             .fetch::<StretchRow>()
             .map_err(|error| self.error(WHAT, error))?;
@@ -138,12 +147,13 @@ impl Store {
         let sql = format!(
             "{}\nSELECT {COLUMNS} FROM events WHERE {} AND {condition}",
             scan.definitions,
-            within(scan.from, scan.to)
+            scan.selection.condition()
         );
         // Without validation texts need not be copied out of what was received.
         let client = self.client.clone().with_validation(false);
         let call = client
             .query_raw(&sql)
+            .param("units", &scan.selection.units)
             .with_setting("max_query_size", STATEMENT_BYTES_MAX.to_string())
             .with_setting("max_ast_elements", "10000000")
             .with_setting("max_expanded_ast_elements", "10000000")
@@ -164,18 +174,24 @@ impl Store {
     }
 }
 
-/// Rows that only shut out an insert are of 1970 and of no unit: they are no events.
-fn within(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
-    let mut condition = format!("agent != '{}'", super::plan::CLAIM);
-    for (time, sign) in [(from, ">="), (to, "<")] {
-        if let Some(time) = time {
-            condition.push_str(&format!(
-                " AND event_time {sign} fromUnixTimestamp64Micro({}, 'UTC')",
-                time.as_micros()
-            ));
+impl Selection {
+    /// In SQL; units are its parameter `units`. Rows that only shut out an insert are of 1970 and of no unit: they are
+    /// no events.
+    fn condition(&self) -> String {
+        let mut condition = format!("agent != '{}'", super::plan::CLAIM);
+        for (time, sign) in [(self.from, ">="), (self.to, "<")] {
+            if let Some(time) = time {
+                condition.push_str(&format!(
+                    " AND event_time {sign} fromUnixTimestamp64Micro({}, 'UTC')",
+                    time.as_micros()
+                ));
+            }
         }
+        if !self.units.is_empty() {
+            condition.push_str(" AND unit IN {units:Array(String)}");
+        }
+        condition
     }
-    condition
 }
 
 /// Rows of one stream stand together most often.

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use citywatch_engine::detect::{Compiled, LogSourceMode, RuleHit};
-use citywatch_engine::store::{EventScan, Store};
+use citywatch_engine::store::{EventScan, Selection, Store};
 use citywatch_engine::{EventId, RuleInfo};
 use citywatch_parsers::{Event, Timestamp};
 use citywatch_rules::RuleSet;
 use citywatch_rules::sql::{Bound, Translator, log_sources};
+use clap::Args;
 
 use super::correlated::{Correlating, Identity, Wanted};
 use super::loaded::load;
@@ -27,6 +28,47 @@ const SCANNED_MAX: u64 = 5_000_000;
 /// Up to so many rules, the database looks for what each wants; of more, for their log sources alone.
 const NARROWED_RULES_MAX: usize = 40;
 
+/// Which stored events are judged, and how rules are read: options of `hunt` and of `impact`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Events at this time or later
+    #[arg(long, default_value = "24h", value_name = "TIME")]
+    from: String,
+    /// Events before this time; all later ones where it is not given
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Events of this unit alone, by its id; may be given several times
+    #[arg(long = "unit", value_name = "UNIT")]
+    units: Vec<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    pipelines: PipelineArgs,
+}
+
+impl HistoryArgs {
+    /// The configuration with the data folder that the command names, and the events that it names.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read, a time is none, or the end is not behind the beginning.
+    pub fn load(&self) -> anyhow::Result<(Config, Selection)> {
+        let config = self.store.load()?;
+        let zone = zone_of(&config);
+        let from = time_option("--from", &self.from, &zone)?;
+        let to = self.to.as_deref();
+        let to = to.map(|to| time_option("--to", to, &zone)).transpose()?;
+        if let Some(to) = to.filter(|to| *to <= from) {
+            return Err(UsageError(format!("--to {to} is not behind --from {from}")).into());
+        }
+        let selection = Selection {
+            from: Some(from),
+            to,
+            units: self.units.clone(),
+        };
+        Ok((config, selection))
+    }
+}
+
 /// Rules ready to judge stored events.
 pub struct History {
     /// The rules.
@@ -37,15 +79,6 @@ pub struct History {
     pub left_out: usize,
     definitions: String,
     condition: Option<String>,
-}
-
-/// From when to when; open where there is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Span {
-    /// Inclusive.
-    pub from: Option<Timestamp>,
-    /// Exclusive.
-    pub to: Option<Timestamp>,
 }
 
 /// An event for which rules hold.
@@ -112,12 +145,8 @@ impl History {
     ///
     /// # Errors
     /// When there are none, or they cannot be compiled.
-    pub fn load(
-        paths: &[PathBuf],
-        store: &StoreArgs,
-        pipelines: &PipelineArgs,
-    ) -> anyhow::Result<Self> {
-        let loaded = load(paths, store.config.config.as_deref(), pipelines)?;
+    pub fn load(paths: &[PathBuf], args: &HistoryArgs) -> anyhow::Result<Self> {
+        let loaded = load(paths, args.store.config.config.as_deref(), &args.pipelines)?;
         let compiled = Arc::new(Compiled::new(&loaded.set.rules, LogSourceMode::Strict)?);
         let (definitions, condition) = narrowing(&loaded.set);
         Ok(Self {
@@ -129,19 +158,17 @@ impl History {
         })
     }
 
-    /// Reads the events of the span; the correlations that hold come last.
+    /// Reads the events that are selected; the correlations that hold come last.
     ///
     /// # Errors
     /// What the store says, or the listener.
     pub async fn read(
         &self,
         store: &Store,
-        span: Span,
+        selection: &Selection,
         listener: &mut dyn Listener,
     ) -> anyhow::Result<(Counts, Vec<FoundCorrelation>)> {
-        let stretches = store
-            .event_stretches(span.from, span.to, SCANNED_MAX)
-            .await?;
+        let stretches = store.event_stretches(selection, SCANNED_MAX).await?;
         let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else {
             return Ok((Counts::default(), Vec::new()));
         };
@@ -160,8 +187,11 @@ impl History {
         let mut progress = Progress::new("scans", stretches.len());
         for stretch in stretches {
             let scan = EventScan {
-                from: Some(stretch.first),
-                to: Some(Timestamp(stretch.last.as_micros().saturating_add(1))),
+                selection: Selection {
+                    from: Some(stretch.first),
+                    to: Some(Timestamp(stretch.last.as_micros().saturating_add(1))),
+                    units: selection.units.clone(),
+                },
                 definitions: self.definitions.clone(),
                 condition: self.condition.clone(),
             };
@@ -252,24 +282,4 @@ fn narrowing(set: &RuleSet) -> (String, Option<String>) {
         }
         Err(_) => (String::new(), None),
     }
-}
-
-/// The span that options name.
-///
-/// # Errors
-/// When one of them is no time, or the end is not behind the beginning.
-pub fn span_of(config: &Config, from: &str, to: Option<&str>) -> Result<Span, UsageError> {
-    let zone = zone_of(config);
-    let from = time_option("--from", from, &zone)?;
-    let to = to.map(|to| time_option("--to", to, &zone)).transpose()?;
-    if to.is_some_and(|to| to <= from) {
-        return Err(UsageError(format!(
-            "--to {} is not behind --from {from}",
-            to.unwrap_or(from)
-        )));
-    }
-    Ok(Span {
-        from: Some(from),
-        to,
-    })
 }

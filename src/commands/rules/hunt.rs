@@ -15,14 +15,13 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::history::{
-    Counts, EventPlace, Found, FoundCorrelation, History, Listener, place_of, span_of,
+    Counts, EventPlace, Found, FoundCorrelation, History, HistoryArgs, Listener, place_of,
 };
 use super::line_buffer::LineBuffer;
 use super::lines::{self, PlaceText, RuleLine, StoredPlace, TimeText};
 use crate::report::say;
-use crate::rule_pipelines::PipelineArgs;
 use crate::store_access::with_store;
-use crate::stored::{StoreArgs, is_broken_pipe};
+use crate::stored::is_broken_pipe;
 
 /// Options of `citywatch rules hunt`.
 #[derive(Debug, Args)]
@@ -30,6 +29,7 @@ use crate::stored::{StoreArgs, is_broken_pipe};
   citywatch rules hunt --rules rules/library                         over the last 24 hours
   citywatch rules hunt --rules sigma/rules --from 2026-11-20 --to 2026-11-21 --output ndjson > matches.ndjson
   citywatch rules hunt --rules new_rule.yml --from 90d
+  citywatch rules hunt --rules rules/library --from 7d --unit ward-linh-xuan --unit ward-ben-thanh
 
 The store is the one of [store] url; without it the embedded one in the data folder, whether 'citywatch up' runs or not. Events are read
 once for all rules, millions per scan; the database leaves out what no rule can be about, and the engine judges the rest. Times are
@@ -44,19 +44,11 @@ pub struct HuntArgs {
     /// Rule files, or directories with all below them
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     rules: Vec<PathBuf>,
-    /// Events at this time or later
-    #[arg(long, default_value = "24h", value_name = "TIME")]
-    from: String,
-    /// Events before this time; all later ones where it is not given
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
+    #[command(flatten)]
+    history: HistoryArgs,
     /// How to show matches
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    pipelines: PipelineArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,15 +72,14 @@ impl Output {
 
 /// Runs it.
 pub fn run(args: &HuntArgs) -> anyhow::Result<ExitCode> {
-    let config = args.store.load()?;
-    let span = span_of(&config, &args.from, args.to.as_deref())?;
-    let history = History::load(&args.rules, &args.store, &args.pipelines)?;
+    let (config, selection) = args.history.load()?;
+    let history = History::load(&args.rules, &args.history)?;
     let begun = Instant::now();
     let mut hunting = Hunting::new(&history, args.output);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let read = runtime.block_on(with_store(&config, |store| {
-        let (history, hunting) = (&history, &mut hunting);
-        async move { history.read(&store, span, hunting).await }
+        let (history, selection, hunting) = (&history, &selection, &mut hunting);
+        async move { history.read(&store, selection, hunting).await }
     }));
     let told = read.and_then(|(counts, correlated)| {
         hunting.correlated(&correlated)?;

@@ -13,18 +13,17 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::history::{Counts, Found, FoundCorrelation, History, Listener, span_of};
+use super::history::{Counts, Found, FoundCorrelation, History, HistoryArgs, Listener};
 use super::style::{Style, printable};
-use crate::rule_pipelines::PipelineArgs;
 use crate::store_access::with_store;
-use crate::stored::{StoreArgs, is_broken_pipe, zone_of};
+use crate::stored::{is_broken_pipe, zone_of};
 
 /// Units and hosts that a table names.
 const NAMED_MAX: usize = 5;
 
 /// Options of `citywatch rules impact`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(mut_arg("from", |from| from.default_value("30d")), after_help = "Examples:
   citywatch rules impact new_rule.yml                        over the last 30 days
   citywatch rules impact --from 7d --output json rules/library | jq '.rules[] | select(.per_day > 10) | .title'
 
@@ -37,19 +36,11 @@ pub struct ImpactArgs {
     /// Rule files, or directories with all below them
     #[arg(required = true, value_name = "RULE")]
     rules: Vec<PathBuf>,
-    /// Events at this time or later
-    #[arg(long, default_value = "30d", value_name = "TIME")]
-    from: String,
-    /// Events before this time; all later ones where it is not given
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
+    #[command(flatten)]
+    history: HistoryArgs,
     /// How to show it
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    pipelines: PipelineArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -114,9 +105,8 @@ impl Listener for Counting {
 
 /// Runs it.
 pub fn run(args: &ImpactArgs) -> anyhow::Result<ExitCode> {
-    let config = args.store.load()?;
-    let span = span_of(&config, &args.from, args.to.as_deref())?;
-    let history = History::load(&args.rules, &args.store, &args.pipelines)?;
+    let (config, selection) = args.history.load()?;
+    let history = History::load(&args.rules, &args.history)?;
     let mut counting = Counting {
         zone: zone_of(&config),
         rules: Vec::new(),
@@ -126,8 +116,8 @@ pub fn run(args: &ImpactArgs) -> anyhow::Result<ExitCode> {
         .resize_with(history.set.rules.len(), Raised::default);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let (counts, correlated) = runtime.block_on(with_store(&config, |store| {
-        let (history, counting) = (&history, &mut counting);
-        async move { history.read(&store, span, counting).await }
+        let (history, selection, counting) = (&history, &selection, &mut counting);
+        async move { history.read(&store, selection, counting).await }
     }))?;
     let rows = rows(&history, &counting, &correlated);
     match show(&rows, counts, &history, args.output) {
