@@ -530,4 +530,27 @@ fn a_release_is_fetched_from_a_server_and_pinned() {
         said.contains("/missing.zip") && said.contains("404"),
         "{said}"
     );
+    // By its short name, from a mirror.
+    let release = |name: &str, more: &[&str]| {
+        let output = run(&[&["rules", "fetch", name, "--into", shown(&into)], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let mirror = format!("{server}/rules.zip");
+    let at_mirror = ["--address", &mirror, "--pin", &pin];
+    assert_eq!(
+        release("sigmahq@r2025-10-01", &at_mirror),
+        (Some(0), String::new())
+    );
+    let lock = fs::read_to_string(into.join("citywatch-rules.lock")).unwrap();
+    assert!(lock.contains("sigmahq@r2025-10-01"), "{lock}");
+    let (code, said) = release("sigmahq@r2025-10-01", &["--address", &mirror]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("give its hash with --pin"), "{said}");
+    let (code, said) = release("sigmahq", &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("sigmahq@r2025-10-01"), "{said}");
+    let (code, said) = release(&archive, &at_mirror);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--address is for a release"), "{said}");
 }

@@ -2,6 +2,7 @@
 //! server, or from a git directory.
 
 mod archive;
+mod releases;
 mod sources;
 mod tar;
 
@@ -19,6 +20,9 @@ use crate::report::UsageError;
 /// Options of `citywatch rules fetch`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  citywatch rules fetch sigmahq@r2025-10-01 --into rules/sigmahq       all rules of a release of SigmaHQ
+  citywatch rules fetch sigmahq/core@r2025-10-01 --into rules/sigmahq --pin 4f0c...
+                                                                       one of its packages: all, core, core+, core++, emerging-threats
   citywatch rules fetch sigma_core.zip --into rules/sigmahq            unpack, and note the archive's SHA-256
   citywatch rules fetch sigma_core.zip --into rules/sigmahq --pin 4f0c...
                                                                        refuse any other archive
@@ -35,7 +39,7 @@ Only rule files and licenses are taken. What is there already is replaced as a w
 
 Exit code 0; 1 when the hash is another or something cannot be read; 2 for a wrong command line.")]
 pub struct FetchArgs {
-    /// A .zip or .tar.gz file, its address (https://...), or a git directory
+    /// A release (sigmahq@TAG), a .zip or .tar.gz file, its address (https://...), or a git directory
     #[arg(value_name = "SOURCE")]
     source: String,
     /// Where the rules go
@@ -44,6 +48,9 @@ pub struct FetchArgs {
     /// The SHA-256 that the archive must have, or the commit that a git directory must give
     #[arg(long, value_name = "HASH")]
     pin: Option<String>,
+    /// Where the release's archive lies instead of on SigmaHQ's own server: on a mirror, for example
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
     /// Commit, tag or branch of a git directory
     #[arg(long, default_value = "HEAD", value_name = "COMMIT")]
     at: String,
@@ -60,7 +67,7 @@ struct Lock {
 const LOCK: &str = "citywatch-rules.lock";
 /// Runs it.
 pub fn run(args: &FetchArgs) -> anyhow::Result<ExitCode> {
-    check_source(args)?;
+    let source = Source::of(args)?;
     if args.into.exists()
         && !args.into.join(LOCK).exists()
         && std::fs::read_dir(&args.into)?.next().is_some()
@@ -71,7 +78,7 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
-    let (hash, mut archive) = read_source(args)?;
+    let (hash, mut archive) = source.read(&args.at)?;
     if let Some(pin) = &args.pin
         && !pin.eq_ignore_ascii_case(&hash)
     {
@@ -129,29 +136,64 @@ fn is_address(source: &str) -> bool {
     })
 }
 
-fn check_source(args: &FetchArgs) -> anyhow::Result<()> {
-    let source = &args.source;
-    if is_address(source) {
-        if args.pin.is_none() && !source.to_lowercase().starts_with("https") {
+/// Where the rules come from.
+enum Source {
+    Address(String),
+    GitDirectory(PathBuf),
+    File(PathBuf),
+}
+
+impl Source {
+    fn of(args: &FetchArgs) -> anyhow::Result<Self> {
+        let source = &args.source;
+        let path = Path::new(source);
+        // A file or directory of that name comes first: it is at hand.
+        let release = match path.exists() {
+            true => None,
+            false => releases::address_of(source)?,
+        };
+        if args.address.is_some() && release.is_none() {
             return Err(UsageError(format!(
-                "{source}: over http anybody on the way could change it; give its hash with --pin, or use https"
+                "--address is for a release such as sigmahq@r2025-10-01, and {source} is none; name the address alone"
             ))
             .into());
         }
-    } else if !Path::new(source).exists() {
-        return Err(UsageError(format!("{source}: there is no such file or directory")).into());
+        let address = match (release, &args.address) {
+            (Some(_), Some(address)) if !is_address(address) => {
+                return Err(UsageError(format!(
+                    "--address {address}: an address begins with https:// or http://"
+                ))
+                .into());
+            }
+            (Some(_), Some(address)) => Some(address.clone()),
+            (Some(release), None) => Some(release),
+            (None, _) => is_address(source).then(|| source.clone()),
+        };
+        if let Some(address) = address {
+            if args.pin.is_none() && !address.to_lowercase().starts_with("https") {
+                return Err(UsageError(format!(
+                    "{address}: over http anybody on the way could change it; give its hash with --pin, or use https"
+                ))
+                .into());
+            }
+            return Ok(Self::Address(address));
+        }
+        if !path.exists() {
+            return Err(UsageError(format!("{source}: there is no such file or directory")).into());
+        }
+        Ok(if path.is_dir() {
+            Self::GitDirectory(path.to_owned())
+        } else {
+            Self::File(path.to_owned())
+        })
     }
-    Ok(())
-}
 
-/// The archive, and what it is pinned by.
-fn read_source(args: &FetchArgs) -> anyhow::Result<(String, File)> {
-    let path = Path::new(&args.source);
-    if is_address(&args.source) {
-        sources::download(&args.source)
-    } else if path.is_dir() {
-        sources::git(path, &args.at)
-    } else {
-        sources::file(path)
+    /// The archive, and what it is pinned by.
+    fn read(&self, at: &str) -> anyhow::Result<(String, File)> {
+        match self {
+            Self::Address(address) => sources::download(address),
+            Self::GitDirectory(path) => sources::git(path, at),
+            Self::File(path) => sources::file(path),
+        }
     }
 }
