@@ -26,6 +26,7 @@ mod sql;
 mod stats;
 mod style;
 mod test;
+mod watched_file;
 mod words;
 mod xml;
 

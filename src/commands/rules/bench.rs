@@ -16,6 +16,7 @@ use super::blocks::{Block, Sink, Stopped};
 use super::inputs::{InputFormat, Inputs};
 use super::loaded::load;
 use super::style::{Style, printable};
+use super::watched_file::Progressing;
 use crate::rule_pipelines::PipelineArgs;
 
 /// Options of `citywatch rules bench`.
@@ -138,8 +139,9 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         parsing: Duration::ZERO,
         matching: Duration::ZERO,
     };
-    let read =
-        Inputs::new(format, Timestamp::from_seconds(0), &mut measuring).read_all(&args.files);
+    let read = Inputs::new(format, Timestamp::from_seconds(0), &mut measuring)
+        .progressing(Progressing::Shown)
+        .read_all(&args.files);
     let unread = read.map_or(1, |read| read.files);
     let mut order: Vec<usize> = (0..loaded.set.rules.len()).collect();
     order.sort_by_key(|&rule| {

@@ -18,6 +18,7 @@ use super::correlated::{Correlating, Wanted};
 use super::inputs::{InputFormat, Inputs};
 use super::loaded::load;
 use super::style::{Style, printable};
+use super::watched_file::Progressing;
 use crate::rule_pipelines::PipelineArgs;
 
 /// Options of `citywatch rules diff`.
@@ -230,8 +231,9 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
         changes: BTreeMap::new(),
         events: 0,
     };
-    let read =
-        Inputs::new(format, Timestamp::from_seconds(0), &mut comparing).read_all(&args.files);
+    let read = Inputs::new(format, Timestamp::from_seconds(0), &mut comparing)
+        .progressing(Progressing::Shown)
+        .read_all(&args.files);
     left_out += read.map_or(1, |read| usize::try_from(read.files).unwrap_or(usize::MAX));
     comparing.finish();
     let differs = comparing

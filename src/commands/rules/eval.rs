@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +25,7 @@ use super::inputs::{InputFormat, Inputs, LeftOut};
 use super::lanes::{Alone, Printer, Prompt, with_threads};
 use super::line_buffer::LineBuffer;
 use super::lines::{Output, Place, PlaceText, RuleLine, TimeText};
+use super::watched_file::Progressing;
 use crate::config::Config;
 use crate::definition_files;
 use crate::report::{UsageError, say};
@@ -237,8 +238,17 @@ fn evaluate(
     rules: &Rules,
     printer: &mut Printer,
 ) -> Result<LeftOut, Stopped> {
-    let read =
-        |sink: &mut dyn super::blocks::Sink| Inputs::new(format, now(), sink).read_all(&args.files);
+    // On a terminal the matches themselves show that it goes on.
+    let progress = if std::io::stdout().is_terminal() {
+        Progressing::Hidden
+    } else {
+        Progressing::Shown
+    };
+    let read = |sink: &mut dyn super::blocks::Sink| {
+        Inputs::new(format, now(), sink)
+            .progressing(progress)
+            .read_all(&args.files)
+    };
     let left_out = match args.threads {
         1 => read(&mut Alone::new(rules, printer))?,
         threads => with_threads(usize::from(threads), rules, printer, read)?,

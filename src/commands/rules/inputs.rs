@@ -1,7 +1,7 @@
 //! Records from files, directories, archives and standard input, in blocks, numbered from 1 per file.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::blocks::{Block, Ended, Gathered, Lines, Pace, RECORD_BYTES_MAX, Sink, Source, Stopped};
 use super::exports::may_be_exports;
+use super::watched_file::{Progressing, WatchedFile, bar_of};
 use crate::report::{UsageError, say};
 
 /// A document that is read as a whole (EVTX, a JSON array) may be no longer.
@@ -126,6 +127,7 @@ pub struct Inputs<'s> {
     sink: &'s mut dyn Sink,
     sources: u64,
     left_out: LeftOut,
+    progress: Progressing,
 }
 
 /// Why a file is left, in whole or from some place on.
@@ -140,7 +142,14 @@ impl<'s> Inputs<'s> {
             sink,
             sources: 0,
             left_out: LeftOut::default(),
+            progress: Progressing::Hidden,
         }
+    }
+
+    /// With a bar, or without.
+    pub fn progressing(mut self, progress: Progressing) -> Self {
+        self.progress = progress;
+        self
     }
 
     /// Hands all records of `paths` on, in order; `-` is standard input. A file that cannot be read
@@ -159,10 +168,11 @@ impl<'s> Inputs<'s> {
             let mut files = Vec::new();
             let listed = list(path, &mut files).map_err(Failed::from);
             self.note(&path.display().to_string(), listed);
+            let bar = (self.progress == Progressing::Shown).then(|| bar_of(&files));
             for file in files {
                 let name = file.display().to_string();
                 let outcome = match File::open(&file) {
-                    Ok(opened) => self.read_file(&name, opened)?,
+                    Ok(opened) => self.read_file(&name, WatchedFile::new(opened, bar.clone()))?,
                     Err(error) => Err(error.into()),
                 };
                 self.note(&name, outcome);
@@ -178,11 +188,15 @@ impl<'s> Inputs<'s> {
         }
     }
 
-    fn read_file(&mut self, name: &str, mut file: File) -> Result<Result<(), Failed>, Stopped> {
+    fn read_file(
+        &mut self,
+        name: &str,
+        mut file: WatchedFile,
+    ) -> Result<Result<(), Failed>, Stopped> {
         let mut magic = [0; 4];
         let read = file
             .read(&mut magic)
-            .and_then(|count| std::io::Seek::rewind(&mut file).map(|()| count));
+            .and_then(|count| file.rewind().map(|()| count));
         match read {
             Ok(count) if magic[..count] == *ZIP_MAGIC => {
                 match zip::ZipArchive::new(BufReader::new(file)) {
