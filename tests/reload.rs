@@ -150,6 +150,75 @@ fn rules_change_while_it_runs() {
     up.running.stop();
 }
 
+#[test]
+fn a_changed_pipeline_changes_the_rules() {
+    if !have_chdb() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    std::fs::create_dir_all(dir.path().join("logs")).unwrap();
+    std::fs::create_dir_all(&rules).unwrap();
+    put(
+        &rules,
+        "1.yml",
+        &rule(1, "first", "one").replace("{Word:", "{Says:"),
+    );
+    let pipeline = |field: &str| {
+        let text = format!(
+            "name: words\npriority: 10\ntransformations:\n  - type: field_name_mapping\n    mapping: {{Says: {field}}}\n"
+        );
+        let fresh = dir.path().join("pipeline.new");
+        std::fs::write(&fresh, text).unwrap();
+        std::fs::rename(fresh, dir.path().join("pipeline.yml")).unwrap();
+    };
+    pipeline("Nothing");
+    let config = dir.path().join("citywatch.toml");
+    std::fs::write(
+        &config,
+        "[[agent.files]]\npaths = [\"logs/*.log\"]\nformat = \"json\"\nread_from = \"beginning\"\n\n\
+         [engine]\nrules = [\"rules\"]\npipelines = [\"pipeline.yml\"]\nrules_check_interval_s = 1\nflush_interval_ms = 100\n",
+    )
+    .unwrap();
+    let log = dir.path().join("logs/a.log");
+    let up = Up::start(dir.path(), &config);
+    let status = rules_status(&up, "the first load", |rules| rules["loads"] != 0);
+    let loads = status["loads"].as_u64().unwrap();
+    append(&log, "one", "an", 1);
+    wait_for("the first event", || {
+        (up.total("events") == 1).then_some(())
+    });
+    matches(&up, "matches", 1, 0);
+
+    pipeline("Word");
+    rules_status(&up, "the load with the other pipeline", |rules| {
+        rules["loads"].as_u64() > Some(loads)
+    });
+    append(&log, "one", "an", 2);
+    wait_for("the second event", || {
+        (up.total("events") == 2).then_some(())
+    });
+    matches(&up, "matches", 2, 1);
+
+    // One that cannot be read: the rules stay as they are, and it is told.
+    std::fs::write(
+        dir.path().join("pipeline.yml"),
+        "transformations: [{type: field_name_maping}]\n",
+    )
+    .unwrap();
+    let status = rules_status(&up, "the broken pipeline", |rules| {
+        rules["not_loaded"].is_string()
+    });
+    let told = status["not_loaded"].to_string();
+    assert!(told.contains("pipeline.yml:1:"), "{told}");
+    append(&log, "one", "an", 3);
+    wait_for("the third event", || {
+        (up.total("events") == 3).then_some(())
+    });
+    matches(&up, "matches", 3, 2);
+    up.running.stop();
+}
+
 /// Rules that take long enough to read that much can happen meanwhile.
 const MANY_RULES: u32 = 3_000;
 

@@ -148,6 +148,46 @@ fn every_rule_says_what_a_reader_needs() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Another word than none, and one of its own language.
+fn is_vietnamese(text: &str) -> bool {
+    text.chars().filter(|c| !c.is_ascii()).count() >= 2
+}
+
+#[test]
+fn the_library_covers_what_a_city_runs() {
+    let set = load();
+    let (rules, correlations) = (set.rules.len(), set.correlations.len());
+    assert!(
+        rules + correlations >= 60 && correlations >= 20,
+        "{rules} rules, {correlations} correlations"
+    );
+    let mut failures = Vec::new();
+    for path in rule_files() {
+        let name = name_of(&path);
+        let text = fs::read_to_string(&path).expect("a rule file can be read");
+        let block = |key: &str| {
+            let lines = text.lines().skip_while(|line| !line.starts_with(key));
+            let behind = lines.skip(1).take_while(|line| line.starts_with(' '));
+            let first = value_of(&text, key).unwrap_or_default();
+            std::iter::once(first)
+                .chain(behind)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        for key in ["title_vi:", "description_vi:"] {
+            if !is_vietnamese(&block(key)) {
+                failures.push(format!("{name}: {key} is not Vietnamese"));
+            }
+        }
+        for (key, chars_min) in [("description:", 30), ("falsepositives:", 10)] {
+            if block(key).trim().chars().count() < chars_min {
+                failures.push(format!("{name}: {key} says too little"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
 /// Files of the demo with the format that its configuration gives them.
 const DEMO: [(&str, &str); 10] = [
     ("bastion-01/auth.log", "syslog"),
