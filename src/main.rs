@@ -88,6 +88,11 @@ enum Command {
     /// Work with people's accounts
     #[command(subcommand)]
     User(commands::user::UserCommand),
+    /// Check the log of what people did, and print its head
+    #[command(subcommand)]
+    Audit(commands::audit::AuditCommand),
+    /// Print what the HTTP API takes and gives, as an OpenAPI document
+    Openapi,
     /// Let agents enrol themselves, and revoke their certificates
     #[command(subcommand)]
     Ca(commands::ca::CaCommand),
@@ -116,6 +121,8 @@ fn main() -> ExitCode {
         Command::Rules(command) => commands::rules::run(command),
         Command::Completion(args) => commands::completion::run(&args, Cli::command()),
         Command::User(command) => commands::user::run(&command),
+        Command::Audit(command) => commands::audit::run(&command),
+        Command::Openapi => commands::openapi::run(),
         Command::Ca(command) => commands::ca::run(&command),
     };
     match outcome {

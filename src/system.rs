@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use citywatch_alerting::{Alerting, AlertingConfig};
-use citywatch_engine::pipeline::StatusHandle;
+use citywatch_engine::pipeline::{RulesHandle, StatusHandle};
 use citywatch_engine::store::{Store, StoreConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,8 @@ use crate::report::UsageError;
 
 /// Where the first administrator's password is left, for the first sign-in.
 const FIRST_SIGN_IN: &str = "first-sign-in.txt";
+/// After a failure the rules are told again.
+const TELL_RULES_AGAIN: Duration = Duration::from_secs(15);
 const STORE_WAIT_MIN: Duration = Duration::from_millis(100);
 const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -301,4 +303,24 @@ impl Reporter for SystemReporter {
         }
         details
     }
+}
+
+/// Tells alerting which rules the engine works with, now and whenever they are loaded anew: for the console's list of
+/// rules and its ATT&CK matrix.
+pub fn tell_rules(alerting: &Arc<Alerting>, rules: &RulesHandle, signal: CancellationToken) {
+    let (alerting, mut rules) = (Arc::clone(alerting), rules.watch());
+    tokio::spawn(async move {
+        loop {
+            let loaded = Arc::clone(&rules.borrow_and_update());
+            let told = alerting.note_rules(&loaded.infos()).await;
+            if let Err(error) = &told {
+                tracing::warn!(%error, "alerting could not be told of the rules; trying again");
+            }
+            tokio::select! {
+                changed = rules.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(TELL_RULES_AGAIN), if told.is_err() => {}
+                () = signal.cancelled() => return,
+            }
+        }
+    });
 }

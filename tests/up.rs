@@ -26,13 +26,20 @@ fn the_demo_raises_its_incidents() {
     let incidents = wait_for("five kinds of incidents, a correlation among them", || {
         let page = session.get("/api/v1/incidents?limit=50");
         let incidents = page["items"].as_array().unwrap().clone();
-        let kinds: BTreeSet<&str> = incidents
+        // Alerts of several rules are one incident where they speak of the same host, user or address.
+        let rules: Vec<_> = incidents
             .iter()
-            .filter_map(|incident| incident["rule"]["id"].as_str())
+            .flat_map(|incident| {
+                let id = incident["id"].as_str().unwrap();
+                let incident = session.get(&format!("/api/v1/incidents/{id}"));
+                incident["rules"].as_array().unwrap().clone()
+            })
             .collect();
-        let correlated = incidents
+        let kinds: BTreeSet<&str> = rules
             .iter()
-            .any(|incident| incident["rule"]["correlation"] == true);
+            .filter_map(|rule| rule["id"].as_str())
+            .collect();
+        let correlated = rules.iter().any(|rule| rule["correlation"] == true);
         (kinds.len() >= 5 && correlated).then_some(incidents)
     });
     eprintln!(

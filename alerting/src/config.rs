@@ -121,6 +121,8 @@ pub struct TlsConfig {
 pub struct AlertsConfig {
     /// Rules below this level raise none.
     pub level_min: Severity,
+    /// Rules of these statuses raise none.
+    pub statuses_off: Vec<String>,
     /// Ids of rules that raise none whatever their level.
     pub rules_off: Vec<String>,
     /// Ids of rules that raise alerts whatever their level.
@@ -136,6 +138,7 @@ impl Default for AlertsConfig {
     fn default() -> Self {
         Self {
             level_min: Severity::Low,
+            statuses_off: vec!["deprecated".to_owned(), "unsupported".to_owned()],
             rules_off: Vec::new(),
             rules_on: Vec::new(),
             window_minutes: 15,
@@ -154,6 +157,15 @@ pub struct IncidentsConfig {
     pub evidence_events_max: u32,
     /// Entities kept per incident.
     pub entities_max: u32,
+    /// Alerts of other rules join an open incident of their unit that names the same host, user, address or
+    /// digest, within `gap_minutes`.
+    pub join_by_entities: bool,
+    /// What is seen on more hosts than this within that time joins nothing.
+    pub entity_hosts_max: u32,
+    /// An incident of more alerts takes none in because of what they share.
+    pub shared_alerts_max: u32,
+    /// Nor does it grow beyond this time from its first to its last event because of it.
+    pub shared_span_hours_max: u32,
 }
 
 impl Default for IncidentsConfig {
@@ -162,6 +174,10 @@ impl Default for IncidentsConfig {
             gap_minutes: 240,
             evidence_events_max: 200,
             entities_max: 100,
+            join_by_entities: true,
+            entity_hosts_max: 5,
+            shared_alerts_max: 500,
+            shared_span_hours_max: 24,
         }
     }
 }
@@ -213,13 +229,57 @@ impl Default for SignInConfig {
     }
 }
 
-/// Where heads of the audit log go, beside this program's own log.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Where heads of the audit log go, beside this program's own log: at the end and every so many minutes. With a head
+/// that was kept elsewhere, `citywatch audit verify` finds a cut tail.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
-    /// A file that gets a line each hour and at the end; belongs on another machine, by a mount or a
-    /// shipper: with it, `citywatch audit verify` finds a cut tail.
+    /// Between two heads.
+    pub head_minutes: u32,
+    /// A file that gets a line each time; belongs on another machine, by a mount or a shipper.
     pub head_file: Option<PathBuf>,
+    /// A URL to which it is posted as JSON.
+    pub head_webhook: Option<SecretUrl>,
+    /// `udp://host:514` or `tcp://host:601`: a syslog server that gets it as a message of RFC 5424.
+    pub head_syslog: Option<String>,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            head_minutes: 60,
+            head_file: None,
+            head_webhook: None,
+            head_syslog: None,
+        }
+    }
+}
+
+/// A URL whose path may be a key: shown without it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretUrl(String);
+
+impl SecretUrl {
+    /// The URL as it was given. Not for logs.
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for SecretUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let host = rest[..end].rsplit('@').next().unwrap_or("");
+        write!(f, "{scheme}://{host}")
+    }
 }
 
 #[cfg(test)]

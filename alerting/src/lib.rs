@@ -10,6 +10,7 @@
 mod accounts;
 mod api;
 mod assets;
+mod attack;
 mod audit;
 mod changes;
 mod clock;
@@ -31,21 +32,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use citywatch_engine::MatchDelivery;
 use citywatch_engine::store::Store;
+use citywatch_engine::{MatchDelivery, RuleInfo};
 use sqlx::Row;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use accounts::{FirstPassword, Role, UserError};
-pub use api::{Access, ROUTES, Recorded, Route};
+pub use api::{Access, ROUTES, Recorded, Route, openapi_json};
 pub use audit::{AuditHead, AuditKeyError, AuditProblem, AuditReport};
 pub use clock::Clock;
 pub use clocks::{ClocksConfig, MinutesBySeverity, ReportingClock};
 pub use config::{
-    AlertingConfig, AlertsConfig, AuditConfig, DatabaseUrl, IncidentsConfig, SessionsConfig,
-    SignInConfig, TlsConfig,
+    AlertingConfig, AlertsConfig, AuditConfig, DatabaseUrl, IncidentsConfig, SecretUrl,
+    SessionsConfig, SignInConfig, TlsConfig,
 };
 pub use database::DatabaseError;
 pub use incidents::{State, Verdict};
@@ -62,6 +63,7 @@ use changes::Changes;
 use clock::DAY_MICROS;
 use clocks::Alarms;
 use database::Database;
+use intake::translation::Statuses;
 use intake::{Committer, Intake};
 use notification::{Outbox, Routes, Sender};
 use status::Tally;
@@ -134,6 +136,7 @@ impl Alerting {
             database: database.clone(),
             clock: clock.clone(),
             config: config.clone(),
+            statuses: Statuses::default(),
         };
         let (deliveries, receiver) = intake::channel();
         let intake = Intake {
@@ -253,6 +256,16 @@ impl Alerting {
         Ok(self.app.audit.head().await?)
     }
 
+    /// Notes the rules that an engine works with, all of them, whenever they are loaded: for the console's list of
+    /// rules and its ATT&CK matrix. Rules that were noted before and are not among them are forgotten.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_rules(&self, rules: &[RuleInfo]) -> Result<(), AlertingError> {
+        let now = self.app.clock.now();
+        Ok(intake::catalogue::note(&self.app.database, rules, now).await?)
+    }
+
     /// Says where `GET /api/v1/status` gets its answer.
     pub fn provide_status(&self, source: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
         self.app.status.provide(Box::new(source));
@@ -354,18 +367,25 @@ async fn housekeeping(
     tally: Arc<Tally>,
     shutdown: CancellationToken,
 ) {
-    let head_file = committer.config.audit.head_file.clone();
+    let settings = committer.config.audit.clone();
+    let interval = Duration::from_secs(u64::from(settings.head_minutes.max(1)) * 60);
+    let mut rested = Duration::ZERO;
     loop {
         let ended = tokio::select! {
-            () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => false,
+            () = tokio::time::sleep(interval) => false,
             () = shutdown.cancelled() => true,
         };
-        if let Err(error) = audit.export_head(head_file.as_deref()).await {
+        for error in audit.export_head(&settings).await {
             tally.failed("exporting the head of the audit log", &error);
         }
         if ended {
             return;
         }
+        rested += interval;
+        if rested < HOUSEKEEPING_INTERVAL {
+            continue;
+        }
+        rested = Duration::ZERO;
         match committer.forget_old_matches().await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot old matches"),

@@ -58,8 +58,7 @@ impl Conditions {
         let places: Vec<String> = values
             .map(|value| self.place(Value::Text(value.to_owned())))
             .collect();
-        self.parts
-            .push(format!("{column} IN ({})", places.join(", ")));
+        self.in_list(column, &places);
     }
 
     /// The column has one of these numbers.
@@ -82,6 +81,51 @@ impl Conditions {
             places.join(", ")
         };
         self.parts.push(format!("{column} IN ({list})"));
+    }
+
+    /// The column has one of these values, or none where `empty` says so.
+    pub(crate) fn one_of_or_empty<'a>(
+        &mut self,
+        column: &'static str,
+        values: impl Iterator<Item = &'a str>,
+        empty: bool,
+    ) {
+        self.one_of(column, values);
+        if empty && let Some(part) = self.parts.pop() {
+            self.parts.push(format!("({part} OR {column} IS NULL)"));
+        }
+    }
+
+    /// One of these bits is set in the column.
+    pub(crate) fn any_bit(&mut self, column: &'static str, bits: i64) {
+        let place = self.place(Value::Number(bits));
+        self.parts.push(format!("({column} & {place}) <> 0"));
+    }
+
+    /// The pair of columns lies before a pair of numbers, in the order from the highest.
+    pub(crate) fn below(&mut self, columns: [&'static str; 2], values: [i64; 2]) {
+        let [first, second] = values.map(|value| self.place(Value::Number(value)));
+        let [one, two] = columns;
+        self.parts.push(format!(
+            "({one} < {first} OR ({one} = {first} AND {two} < {second}))"
+        ));
+    }
+
+    /// The text in that column begins so.
+    pub(crate) fn begins(&mut self, column: &'static str, beginning: &str) {
+        let length = self.place(Value::Number(
+            i64::try_from(beginning.chars().count()).unwrap_or(i64::MAX),
+        ));
+        let place = self.place(Value::Text(beginning.to_owned()));
+        // No LIKE: what was typed may hold its wildcards.
+        self.parts.push(format!(
+            "SUBSTR({column}, 1, CAST({length} AS INTEGER)) = {place}"
+        ));
+    }
+
+    /// The unit in that column is `root` or below it.
+    pub(crate) fn subtree(&mut self, column: &'static str, root: &str) {
+        self.scope(column, &Scope::Subtree(root.to_owned()));
     }
 
     /// The incident names this entity.

@@ -24,6 +24,8 @@ pub struct AlertingStatus {
     pub matches_known: u64,
     /// Matches since the start of rules that raise no alert.
     pub matches_silent: u64,
+    /// Matches since the start of rules that are switched off.
+    pub matches_switched_off: u64,
     /// Matches since the start that a suppression hid.
     pub matches_suppressed: u64,
     /// Commits since the start that failed and were tried again.
@@ -54,6 +56,7 @@ pub(crate) struct Tally {
     matches_new: AtomicU64,
     matches_known: AtomicU64,
     matches_silent: AtomicU64,
+    matches_switched_off: AtomicU64,
     matches_suppressed: AtomicU64,
     intake_retries: AtomicU64,
     /// Failures of the commit that is being tried; 0 when it succeeded.
@@ -68,6 +71,7 @@ impl Tally {
             matches_new: AtomicU64::new(0),
             matches_known: AtomicU64::new(0),
             matches_silent: AtomicU64::new(0),
+            matches_switched_off: AtomicU64::new(0),
             matches_suppressed: AtomicU64::new(0),
             intake_retries: AtomicU64::new(0),
             intake_failures_now: AtomicU64::new(0),
@@ -81,6 +85,11 @@ impl Tally {
             (outcome.matches_new, &self.matches_new, "counted"),
             (outcome.matches_known, &self.matches_known, "known"),
             (outcome.matches_silent, &self.matches_silent, "silent"),
+            (
+                outcome.matches_switched_off,
+                &self.matches_switched_off,
+                "switched_off",
+            ),
             (
                 outcome.matches_hidden,
                 &self.matches_suppressed,
@@ -127,6 +136,7 @@ impl Tally {
             matches: self.matches_new.load(Ordering::Relaxed),
             matches_known: self.matches_known.load(Ordering::Relaxed),
             matches_silent: self.matches_silent.load(Ordering::Relaxed),
+            matches_switched_off: self.matches_switched_off.load(Ordering::Relaxed),
             matches_suppressed: self.matches_suppressed.load(Ordering::Relaxed),
             intake_retries: self.intake_retries.load(Ordering::Relaxed),
             intake_waiting: self.intake_failures_now.load(Ordering::Relaxed) > 0,

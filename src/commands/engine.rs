@@ -96,6 +96,7 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
         signal.clone(),
     );
     let rules_details = keeper.details();
+    system::tell_rules(&alerting, &pipeline.rules(), signal.clone());
     keeper.keep_current(pipeline.rules(), signal.clone());
     monitor.report_from(SystemReporter {
         pipeline: Some(pipeline.status()),

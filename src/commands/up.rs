@@ -197,6 +197,7 @@ async fn run_parts(
         signal.clone(),
     );
     let rules_details = keeper.details();
+    system::tell_rules(&alerting, &pipeline.rules(), signal.clone());
     keeper.keep_current(pipeline.rules(), signal.clone());
     let (agent, transport) = (input.monitor(), input.monitor());
     monitor.report_from(SystemReporter {

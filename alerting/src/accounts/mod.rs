@@ -16,8 +16,8 @@ pub(crate) use password::{Passwords, random_password, random_token};
 pub(crate) use people::{Person, PersonChange};
 pub(crate) use rate::{SignInLimits, Verdict};
 pub(crate) use session::{Session, Sessions};
-pub(crate) use tokens::{NewToken, Token, Tokens};
-pub(crate) use units::{ImportError, Units};
+pub(crate) use tokens::{NewToken, Token, TokenView, Tokens};
+pub(crate) use units::{ImportError, Unit, UnitPast, Units};
 pub use users::UserError;
 pub(crate) use users::{User, Users, normalised};
 
@@ -26,7 +26,19 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What a person may do; each role may all that the ones before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sees.
@@ -75,6 +87,14 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// The unit at its top; empty for the city.
+    pub(crate) fn root(&self) -> &str {
+        match self {
+            Self::City => "",
+            Self::Subtree(root) => root,
+        }
+    }
+
     /// From the database: empty is the city.
     pub(crate) fn of_root(root: String) -> Self {
         if root.is_empty() {

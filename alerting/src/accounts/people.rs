@@ -8,10 +8,11 @@ use super::{FirstPassword, Role, random_password, random_token};
 use crate::incidents::rfc3339;
 
 /// A person as administrators see them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Person {
     pub(crate) id: String,
     pub(crate) name: String,
+    #[schema(value_type = Role)]
     pub(crate) role: String,
     /// The unit whose subtree the person sees; empty for the whole city.
     pub(crate) unit: String,

@@ -13,10 +13,12 @@ use crate::incidents::rfc3339;
 const PREFIX: &str = "cwt_";
 
 /// A token as it is shown: without its secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ApiToken)]
 pub(crate) struct TokenView {
     pub(crate) id: String,
     pub(crate) name: String,
+    #[schema(value_type = Role)]
     pub(crate) role: String,
     /// Empty for the whole city.
     pub(crate) unit: String,

@@ -8,19 +8,29 @@ use sqlx::Row;
 use super::Scope;
 use crate::clock::Clock;
 use crate::database::{Database, Write, storable};
+use crate::incidents::rfc3339;
 use crate::sql::Conditions;
 
 /// Units of one import.
 const UNITS_MAX: usize = 20_000;
 
 /// A unit as it is now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct Unit {
     /// Immutable: events carry it.
     pub(crate) id: String,
     pub(crate) name: String,
     /// The unit above it; empty at the top.
     pub(crate) parent: String,
+}
+
+/// What a unit was called and where it was, for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct UnitPast {
+    name: String,
+    parent: String,
+    from: String,
+    to: String,
 }
 
 /// Why an import was refused. Nothing was changed.
@@ -91,7 +101,11 @@ impl Units {
     /// renamed and moved; what they were stays known with its dates. A unit that was merged is put below
     /// the one that took it in: its old events stay visible there. Returns how many changed.
     pub(crate) async fn import(&self, csv: &str) -> Result<usize, ImportError> {
-        let wanted = parse(csv)?;
+        self.change(parse(csv)?).await
+    }
+
+    /// Adds, renames and moves units, all or none; returns how many changed.
+    pub(crate) async fn change(&self, wanted: Vec<Unit>) -> Result<usize, ImportError> {
         let mut write = self.database.write().await?;
         let mut tree: BTreeMap<String, Unit> = BTreeMap::new();
         for row in sqlx::query("SELECT id, name, parent FROM units WHERE valid_to IS NULL")
@@ -126,6 +140,33 @@ impl Units {
         }
         write.commit().await?;
         Ok(changed.len())
+    }
+
+    /// One unit, if it may be seen.
+    pub(crate) async fn one(&self, id: &str, scope: &Scope) -> Result<Option<Unit>, sqlx::Error> {
+        let units = self.list(scope).await?;
+        Ok(units.into_iter().find(|unit| unit.id == id))
+    }
+
+    /// What a unit was called and where it was before, the latest first.
+    pub(crate) async fn past(&self, id: &str) -> Result<Vec<UnitPast>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT name, parent, valid_from, valid_to FROM units \
+             WHERE id = $1 AND valid_to IS NOT NULL ORDER BY valid_from DESC LIMIT 100",
+        )
+        .bind(id)
+        .fetch_all(self.database.pool())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(UnitPast {
+                    name: row.try_get("name")?,
+                    parent: row.try_get("parent")?,
+                    from: rfc3339(row.try_get("valid_from")?),
+                    to: rfc3339(row.try_get("valid_to")?),
+                })
+            })
+            .collect()
     }
 
     async fn replace(&self, write: &mut Write, unit: &Unit) -> Result<(), sqlx::Error> {

@@ -259,6 +259,10 @@ fn redact(value: &mut Value) {
             for (key, value) in fields {
                 if SECRET_KEYS.contains(&key.as_str()) {
                     *value = "***".into();
+                } else if key == "target"
+                    && let Some(url) = value.as_str().and_then(without_path)
+                {
+                    *value = url.into();
                 } else {
                     redact(value);
                 }
@@ -267,6 +271,18 @@ fn redact(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(redact),
         _ => {}
     }
+}
+
+/// A URL without what stands behind its host, which may be a key: webhooks of chats are. None for other texts.
+fn without_path(text: &str) -> Option<String> {
+    let (scheme, rest) = text.trim().split_once("://")?;
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
+        return None;
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let host = rest[..end].rsplit('@').next().unwrap_or("");
+    let more = if end < rest.len() { "/***" } else { "" };
+    Some(format!("{scheme}://{host}{more}"))
 }
 
 /// Whether a request changes something.

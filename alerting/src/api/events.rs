@@ -10,23 +10,29 @@ use axum::http::StatusCode;
 use citywatch_engine::EventId;
 use citywatch_engine::store::{EventCursor, EventQuery, EventSummary, Store, StoreError};
 use citywatch_parsers::{Timestamp, UnitId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::incidents::time;
 use super::problem::{Params, Problem};
 use crate::accounts::Scope;
+use crate::incidents::NameValue;
 
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SearchParams {
+    /// Not before this time (RFC 3339).
     from: Option<String>,
+    /// Before this time (RFC 3339).
     to: Option<String>,
+    /// The search line: `user:root and src_ip:10.0.0.0/8 and not process:*sshd and "failed password"`.
     q: Option<String>,
+    /// From 1 to 1,000; 100 by default.
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -36,7 +42,7 @@ pub(super) async fn search(
     State(app): State<App>,
     caller: Caller,
     Params(params): Params<SearchParams>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<EventPage>, Problem> {
     let limit = params.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::field(
@@ -48,8 +54,8 @@ pub(super) async fn search(
     let cursor =
         cursor.map(|cursor| EventCursor::from_str(&cursor).map_err(|error| store_problem(&error)));
     let query = EventQuery {
-        from: time("from", params.from)?,
-        to: time("to", params.to)?,
+        from: time("from", params.from.as_deref())?.map(Timestamp),
+        to: time("to", params.to.as_deref())?.map(Timestamp),
         text: params.q.unwrap_or_default(),
         units: visible_units(&app, caller.scope()).await?,
         limit,
@@ -69,10 +75,136 @@ pub(super) async fn search(
         }
         .to_string()
     });
-    let items: Vec<Value> = items.iter().map(summary).collect();
-    Ok(Json(
-        json!({ "items": items, "next_cursor": next_cursor, "elapsed_ms": elapsed_ms }),
-    ))
+    let items = items.iter().map(Row::from).collect();
+    Ok(Json(EventPage {
+        items,
+        next_cursor,
+        elapsed_ms,
+    }))
+}
+
+/// What a search is asked of, without a page.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExploreParams {
+    /// Not before this time (RFC 3339).
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    to: Option<String>,
+    /// The search line, as in a search.
+    q: Option<String>,
+}
+
+impl ExploreParams {
+    async fn query(self, app: &App, caller: &Caller) -> Result<EventQuery, Problem> {
+        Ok(EventQuery {
+            from: time("from", self.from.as_deref())?.map(Timestamp),
+            to: time("to", self.to.as_deref())?.map(Timestamp),
+            text: self.q.unwrap_or_default(),
+            units: visible_units(app, caller.scope()).await?,
+            ..EventQuery::default()
+        })
+    }
+}
+
+/// Fields of the newest events that a search finds, those that most have first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FieldList {
+    items: Vec<FieldTop>,
+    elapsed_ms: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FieldTop {
+    /// As the query language takes it.
+    name: String,
+    /// Of the newest 10,000 events, those that have it.
+    events: u64,
+    /// Its different values among these.
+    distinct: u64,
+    /// The most frequent first.
+    top: Vec<FieldTopValue>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FieldTopValue {
+    value: String,
+    events: u64,
+}
+
+/// `GET /api/v1/events/fields`
+pub(super) async fn fields(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<ExploreParams>,
+) -> Result<Json<FieldList>, Problem> {
+    let query = params.query(&app, &caller).await?;
+    let started = Instant::now();
+    let found = store(&app)?
+        .field_values(&query)
+        .await
+        .map_err(|error| store_problem(&error))?;
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let items = found.into_iter().map(|field| FieldTop {
+        name: field.name,
+        events: field.events,
+        distinct: field.distinct,
+        top: field
+            .top
+            .into_iter()
+            .map(|top| FieldTopValue {
+                value: top.value,
+                events: top.events,
+            })
+            .collect(),
+    });
+    Ok(Json(FieldList {
+        items: items.collect(),
+        elapsed_ms,
+    }))
+}
+
+/// Events over time.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventHistogram {
+    /// Of one bar.
+    seconds: i64,
+    /// All events that the search finds.
+    total: u64,
+    /// Bars that are not empty, the earliest first.
+    bars: Vec<EventBar>,
+    elapsed_ms: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct EventBar {
+    /// Where it begins.
+    at: String,
+    events: u64,
+}
+
+/// `GET /api/v1/events/histogram`
+pub(super) async fn histogram(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<ExploreParams>,
+) -> Result<Json<EventHistogram>, Problem> {
+    let query = params.query(&app, &caller).await?;
+    let started = Instant::now();
+    let found = store(&app)?
+        .time_bars(&query)
+        .await
+        .map_err(|error| store_problem(&error))?;
+    let bars = found.bars.iter().map(|(at, events)| EventBar {
+        at: at.to_string(),
+        events: *events,
+    });
+    Ok(Json(EventHistogram {
+        seconds: found.seconds,
+        total: found.bars.iter().map(|(_, events)| events).sum(),
+        bars: bars.collect(),
+        elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }))
 }
 
 /// `GET /api/v1/events/{id}`
@@ -80,7 +212,7 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<EventDetail>, Problem> {
     let id: EventId = id.parse().map_err(|_| Problem::missing("event"))?;
     let event = store(&app)?
         .event(id)
@@ -90,19 +222,18 @@ pub(super) async fn show(
     let event = event
         .filter(|event| units.is_none_or(|units| units.contains(&event.summary.unit)))
         .ok_or_else(|| Problem::missing("event"))?;
-    let mut value = summary(&event.summary);
-    let fields: Vec<Value> = event
-        .fields
-        .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value }))
-        .collect();
-    value["fields"] = fields.into();
-    value["problems"] = event.problems.into();
-    value["agent"] = event.record.agent.as_str().into();
-    value["stream"] = event.record.stream.as_str().into();
-    // Positions may exceed what JavaScript's numbers hold.
-    value["position"] = event.record.position.to_string().into();
-    Ok(Json(value))
+    Ok(Json(EventDetail {
+        row: Row::from(&event.summary),
+        fields: event
+            .fields
+            .into_iter()
+            .map(|(name, value)| NameValue { name, value })
+            .collect(),
+        problems: event.problems,
+        agent: event.record.agent.as_str().to_owned(),
+        stream: event.record.stream.as_str().to_owned(),
+        position: event.record.position.to_string(),
+    }))
 }
 
 fn store(app: &App) -> Result<&Store, Problem> {
@@ -120,6 +251,12 @@ fn store_problem(error: &StoreError) -> Problem {
             let field = if *what == "cursor" { "cursor" } else { "q" };
             Problem::field(field, error.to_string())
         }
+        StoreError::Search {
+            at,
+            length,
+            code,
+            reason,
+        } => Problem::place("q", reason.as_str(), code, (*at, *length)),
         _ => {
             tracing::warn!(%error, "a search failed");
             metrics::counter!("citywatch_api_store_errors_total").increment(1);
@@ -131,19 +268,6 @@ fn store_problem(error: &StoreError) -> Problem {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         }
     }
-}
-
-fn time(field: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    let time: jiff::Timestamp = text.parse().map_err(|_| {
-        Problem::field(
-            field,
-            format!("{text:?} is no time; write it like 2026-11-22T03:04:05Z (RFC 3339)"),
-        )
-    })?;
-    Ok(Some(Timestamp(time.as_microsecond())))
 }
 
 /// The units that the caller may see; none means all.
@@ -167,33 +291,86 @@ async fn visible_units(app: &App, scope: &Scope) -> Result<Option<Vec<UnitId>>, 
     ))
 }
 
-fn summary(event: &EventSummary) -> Value {
-    json!({
-        "id": event.id,
-        "event_time": event.event_time.to_string(),
-        "received_at": event.received_at.to_string(),
-        "unit": event.unit,
-        "host": event.host,
-        "format": event.format,
-        "product": event.product,
-        "category": event.category,
-        "service": event.service,
-        "user": event.user,
-        "source_address": event.source_address.map(address),
-        "source_port": event.source_port,
-        "destination_address": event.destination_address.map(address),
-        "destination_port": event.destination_port,
-        "process": event.process,
-        "parent_process": event.parent_process,
-        "command_line": event.command_line,
-        "hash": event.hash,
-        "url": event.url,
-        "action": event.action,
-        "outcome": event.outcome,
-        "event_code": event.event_code,
-        "message": event.message,
-        "raw": event.raw,
-    })
+/// An event in a list. Texts that it does not have are empty, addresses and ports null.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventRow)]
+struct Row {
+    id: String,
+    event_time: String,
+    received_at: String,
+    unit: String,
+    host: String,
+    format: String,
+    product: String,
+    category: String,
+    service: String,
+    user: String,
+    source_address: Option<String>,
+    source_port: Option<u16>,
+    destination_address: Option<String>,
+    destination_port: Option<u16>,
+    process: String,
+    parent_process: String,
+    command_line: String,
+    hash: String,
+    url: String,
+    action: String,
+    outcome: String,
+    event_code: String,
+    message: String,
+    raw: String,
+}
+
+/// A page of events.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventPage {
+    items: Vec<Row>,
+    next_cursor: Option<String>,
+    elapsed_ms: u64,
+}
+
+/// An event with its fields.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventDetail {
+    #[serde(flatten)]
+    row: Row,
+    fields: Vec<NameValue>,
+    problems: Vec<String>,
+    agent: String,
+    stream: String,
+    /// A text: positions may exceed what JavaScript's numbers hold.
+    position: String,
+}
+
+impl From<&EventSummary> for Row {
+    fn from(event: &EventSummary) -> Self {
+        Self {
+            id: event.id.to_string(),
+            event_time: event.event_time.to_string(),
+            received_at: event.received_at.to_string(),
+            unit: event.unit.to_string(),
+            host: event.host.clone(),
+            format: event.format.clone(),
+            product: event.product.clone(),
+            category: event.category.clone(),
+            service: event.service.clone(),
+            user: event.user.clone(),
+            source_address: event.source_address.map(address),
+            source_port: event.source_port,
+            destination_address: event.destination_address.map(address),
+            destination_port: event.destination_port,
+            process: event.process.clone(),
+            parent_process: event.parent_process.clone(),
+            command_line: event.command_line.clone(),
+            hash: event.hash.clone(),
+            url: event.url.clone(),
+            action: event.action.clone(),
+            outcome: event.outcome.clone(),
+            event_code: event.event_code.clone(),
+            message: event.message.clone(),
+            raw: event.raw.clone(),
+        }
+    }
 }
 
 fn address(address: Ipv6Addr) -> String {

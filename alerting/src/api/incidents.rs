@@ -4,39 +4,67 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
 use super::problem::{Params, Problem};
-use crate::incidents::{self, IncidentFilter, State as IncidentState};
+use crate::attack::{TACTICS, tactic_bit};
+use crate::incidents::{self, IncidentFilter, Order, State as IncidentState};
 use crate::severity::Severity;
 
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// From 1 to 500; 50 by default. Facets do without.
     limit: Option<u32>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
-    /// Names joined by commas.
+    /// `newest` (the default) or `score`.
+    sort: Option<String>,
+    /// Names joined by commas; `open` stands for those that wait for somebody.
     state: Option<String>,
     /// Names joined by commas.
     severity: Option<String>,
+    /// Names joined by commas; `~none` stands for nobody, `~me` for the caller.
     assignee: Option<String>,
     verdict: Option<String>,
+    /// Ids joined by commas.
     unit: Option<String>,
+    /// This unit and those below it.
+    unit_below: Option<String>,
     host: Option<String>,
+    /// Ids joined by commas.
     rule_id: Option<String>,
+    /// ATT&CK's tactics joined by commas: `initial-access,execution`.
+    tactic: Option<String>,
     /// `kind:value`.
     entity: Option<String>,
     /// `true`: only those with a clock that ran out and still waits.
     overdue: Option<bool>,
+    /// Whose last event is not before this time (RFC 3339).
+    from: Option<String>,
+    /// Whose last event is before this time (RFC 3339).
+    to: Option<String>,
 }
 
-/// `GET /api/v1/incidents`: newest first. The cursor is the number of the last incident of a page, so
+/// A page of incidents.
+#[derive(Serialize, ToSchema)]
+pub(super) struct IncidentPage {
+    items: Vec<incidents::Incident>,
+    next_cursor: Option<String>,
+    /// All that the filter lets through.
+    total: i64,
+    /// Where the stream of changes stood before the page was read.
+    change: i64,
+}
+
+/// `GET /api/v1/incidents`: newest first, or the most urgent. The cursor names the last incident of a page, so
 /// pages stand still while new incidents come in at the top.
 pub(super) async fn list(
     State(app): State<App>,
@@ -50,17 +78,16 @@ pub(super) async fn list(
             format!("must be from 1 to {LIMIT_MAX}"),
         ));
     }
-    let before = params
-        .cursor
-        .as_deref()
-        .filter(|cursor| !cursor.is_empty())
-        .map(|cursor| {
-            cursor.parse().map_err(|_| {
-                Problem::field("cursor", "use next_cursor of an earlier answer as it is")
-            })
-        });
-    let before: Option<i64> = before.transpose()?;
-    let filter = filter(params)?;
+    let order = match params.sort.as_deref().unwrap_or("newest") {
+        "newest" | "" => Order::Newest,
+        "score" => Order::Score,
+        other => {
+            let reason = format!("unknown order {other:?}; one of newest, score");
+            return Err(Problem::field("sort", reason));
+        }
+    };
+    let after = cursor(params.cursor.as_deref(), order)?;
+    let filter = filter(params, &caller)?;
     let pool = app.database.pool();
     // Read before the rows: a stream that goes on from here misses nothing.
     let change = crate::changes::latest(&app.database).await?;
@@ -69,33 +96,61 @@ pub(super) async fn list(
         &app.config.clocks,
         &filter,
         caller.scope(),
-        before,
+        (order, after),
         i64::from(limit) + 1,
     )
     .await?;
     let total = incidents::count(pool, &filter, caller.scope()).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
-    let next_cursor = items
-        .last()
-        .filter(|_| more)
-        .map(|last| last.number.to_string());
-    Ok(Json(
-        json!({ "items": items, "next_cursor": next_cursor, "total": total, "change": change }),
-    )
-    .into_response())
+    let next_cursor = items.last().filter(|_| more).map(|last| match order {
+        Order::Newest => last.number.to_string(),
+        Order::Score => format!("{}:{}", last.score, last.number),
+    });
+    let page = IncidentPage {
+        items,
+        next_cursor,
+        total,
+        change,
+    };
+    Ok(Json(page).into_response())
 }
 
-fn filter(params: ListParams) -> Result<IncidentFilter, Problem> {
+/// Score and number of the last incident of the page before.
+fn cursor(text: Option<&str>, order: Order) -> Result<Option<[i64; 2]>, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let read = || {
+        let (score, number) = match order {
+            Order::Newest => ("0", text),
+            Order::Score => text.split_once(':')?,
+        };
+        Some([score.parse().ok()?, number.parse().ok()?])
+    };
+    read()
+        .map(Some)
+        .ok_or_else(|| Problem::field("cursor", "use next_cursor of an earlier answer as it is"))
+}
+
+/// `GET /api/v1/incidents/facets`: counts under the same filter.
+pub(super) async fn facets(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<ListParams>,
+) -> Result<Json<incidents::Facets>, Problem> {
+    let filter = filter(params, &caller)?;
+    let now = app.clock.now().as_micros();
+    let facets = incidents::facets(app.database.pool(), &filter, caller.scope(), now).await?;
+    Ok(Json(facets))
+}
+
+fn filter(params: ListParams, caller: &Caller) -> Result<IncidentFilter, Problem> {
     let mut filter = IncidentFilter::default();
     for name in names(params.state.as_deref()) {
         // Those that wait for somebody.
         if name == "open" {
-            filter.states.extend([
-                IncidentState::New,
-                IncidentState::Acknowledged,
-                IncidentState::InProgress,
-            ]);
+            filter.states.extend(IncidentState::OPEN);
         } else {
             filter.states.push(state(name)?);
         }
@@ -106,6 +161,25 @@ fn filter(params: ListParams) -> Result<IncidentFilter, Problem> {
             .severities
             .push(severity.map_err(|error| Problem::field("severity", error.to_string()))?);
     }
+    for name in names(params.assignee.as_deref()) {
+        match name {
+            incidents::NOBODY => filter.unassigned = true,
+            "~me" => filter.assignees.push(caller.name().to_owned()),
+            name => filter.assignees.push(name.to_owned()),
+        }
+    }
+    for name in names(params.tactic.as_deref()) {
+        let bit = tactic_bit(name).ok_or_else(|| {
+            let reason = format!("unknown tactic {name:?}; one of {}", TACTICS.join(", "));
+            Problem::field("tactic", reason)
+        })?;
+        filter.tactics |= bit;
+    }
+    filter.units = names(params.unit.as_deref()).map(str::to_owned).collect();
+    filter.rules = names(params.rule_id.as_deref())
+        .map(str::to_owned)
+        .collect();
+    filter.unit_below = params.unit_below.filter(|unit| !unit.is_empty());
     if let Some(entity) = params.entity.filter(|entity| !entity.is_empty()) {
         let (kind, value) = entity
             .split_once(':')
@@ -113,18 +187,26 @@ fn filter(params: ListParams) -> Result<IncidentFilter, Problem> {
         filter.entity = Some((kind.to_owned(), value.to_owned()));
     }
     filter.overdue = params.overdue.unwrap_or(false);
-    let equal = [
-        ("assignee", params.assignee),
-        ("verdict", params.verdict),
-        ("unit", params.unit),
-        ("host", params.host),
-        ("rule_id", params.rule_id),
-    ];
+    filter.from = time("from", params.from.as_deref())?;
+    filter.to = time("to", params.to.as_deref())?;
+    let equal = [("verdict", params.verdict), ("host", params.host)];
     filter.equal = equal
         .into_iter()
         .filter_map(|(column, value)| Some((column, value?)))
         .collect();
     Ok(filter)
+}
+
+/// A time of the query, in microseconds since the epoch.
+pub(super) fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let time: jiff::Timestamp = text.parse().map_err(|_| {
+        let reason = format!("{text:?} is no time; write it like 2026-11-22T03:04:05Z (RFC 3339)");
+        Problem::field(field, reason)
+    })?;
+    Ok(Some(time.as_microsecond()))
 }
 
 fn names(list: Option<&str>) -> impl Iterator<Item = &str> {

@@ -2,23 +2,30 @@
 //!
 //! Invariants:
 //! - Every route stands in [`ROUTES`], with the least role that may use it; there is no other way in. A
-//!   test walks the table.
+//!   test walks the table, and the OpenAPI document is made of it.
 //! - What a person may see is bounded where queries are built, by the scope in [`Caller`].
 //! - Errors are problems (RFC 9457) that name field and reason.
 
+mod attack;
 mod caller;
+mod describe;
+mod entities;
 mod events;
+mod explain;
 mod guard;
 mod incidents;
 mod notifications;
 mod people;
 mod problem;
+mod routes;
 mod rules;
 mod session;
 mod status;
 mod stream;
 mod suppressions;
 mod triage;
+mod units;
+mod views;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,17 +33,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use citywatch_engine::store::Store;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
 pub(crate) use caller::Transport;
+pub use describe::openapi_json;
 pub(crate) use guard::{CertificateOrigin, Doors};
+pub use routes::{ROUTES, Route};
 pub(crate) use status::StatusSource;
 pub(crate) use stream::Followers;
 
@@ -119,104 +127,6 @@ pub enum Recorded {
     /// no event.
     No,
 }
-
-/// A route of the API.
-pub struct Route {
-    /// Its method.
-    pub method: Method,
-    /// Its path, parts in braces being parameters.
-    pub path: &'static str,
-    /// Who may use it.
-    pub access: Access,
-    /// Whether the audit log tells of it.
-    pub recorded: Recorded,
-    handler: fn() -> MethodRouter<App>,
-}
-
-/// A route that the audit log tells of.
-const fn told(
-    method: Method,
-    path: &'static str,
-    access: Access,
-    handler: fn() -> MethodRouter<App>,
-) -> Route {
-    Route {
-        method,
-        path,
-        access,
-        recorded: Recorded::Yes,
-        handler,
-    }
-}
-
-/// A route that it does not tell of.
-const fn quiet(
-    method: Method,
-    path: &'static str,
-    access: Access,
-    handler: fn() -> MethodRouter<App>,
-) -> Route {
-    Route {
-        method,
-        path,
-        access,
-        recorded: Recorded::No,
-        handler,
-    }
-}
-
-const VIEWER: Access = Access::AtLeast(Role::Viewer);
-const ANALYST: Access = Access::AtLeast(Role::Analyst);
-const LEAD: Access = Access::AtLeast(Role::Lead);
-const ADMINISTRATOR: Access = Access::AtLeast(Role::Administrator);
-
-/// Every route of the API. A table: one line each, however long.
-#[rustfmt::skip]
-pub static ROUTES: &[Route] = &[
-    // Signing in is told by its handler, which knows the name and whether the password was right.
-    quiet(Method::POST, "/api/v1/session", Access::Public, || post(session::sign_in)),
-    quiet(Method::GET, "/api/v1/session", VIEWER, || get(session::show)),
-    told(Method::DELETE, "/api/v1/session", VIEWER, || delete(session::sign_out)),
-    told(Method::PUT, "/api/v1/session/password", VIEWER, || put(session::change_password)),
-    quiet(Method::GET, "/api/v1/incidents", VIEWER, || get(incidents::list)),
-    told(Method::POST, "/api/v1/incidents/bulk", ANALYST, || post(triage::change_many)),
-    told(Method::GET, "/api/v1/incidents/{id}", VIEWER, || get(incidents::show)),
-    told(Method::PATCH, "/api/v1/incidents/{id}", ANALYST, || patch(triage::change)),
-    quiet(Method::GET, "/api/v1/incidents/{id}/similar", VIEWER, || get(incidents::similar)),
-    told(Method::POST, "/api/v1/incidents/{id}/comments", ANALYST, || post(triage::comment)),
-    told(Method::POST, "/api/v1/incidents/{id}/reports", ANALYST, || post(triage::report)),
-    told(Method::POST, "/api/v1/incidents/{id}/merge", ANALYST, || post(triage::merge)),
-    quiet(Method::GET, "/api/v1/rules", VIEWER, || get(rules::list)),
-    quiet(Method::GET, "/api/v1/suppressions", VIEWER, || get(suppressions::list)),
-    told(Method::POST, "/api/v1/suppressions", LEAD, || post(suppressions::make)),
-    told(Method::POST, "/api/v1/suppressions/preview", LEAD, || post(suppressions::preview)),
-    quiet(Method::GET, "/api/v1/suppressions/{id}", VIEWER, || get(suppressions::show)),
-    told(Method::DELETE, "/api/v1/suppressions/{id}", LEAD, || delete(suppressions::finish)),
-    told(Method::GET, "/api/v1/suppressions/{id}/hidden", VIEWER, || get(suppressions::hidden)),
-    told(Method::GET, "/api/v1/notifications/routes", ADMINISTRATOR, || get(notifications::routes)),
-    told(Method::POST, "/api/v1/notifications/routes", ADMINISTRATOR, || post(notifications::make)),
-    told(Method::PUT, "/api/v1/notifications/routes/{id}", ADMINISTRATOR, || put(notifications::change)),
-    told(Method::POST, "/api/v1/notifications/routes/{id}/secret", ADMINISTRATOR, || post(notifications::renew_secret)),
-    told(Method::POST, "/api/v1/notifications/routes/{id}/test", ADMINISTRATOR, || post(notifications::test)),
-    quiet(Method::GET, "/api/v1/notifications/messages", ADMINISTRATOR, || get(notifications::messages)),
-    told(Method::POST, "/api/v1/notifications/messages/{id}/retry", ADMINISTRATOR, || post(notifications::retry)),
-    told(Method::DELETE, "/api/v1/notifications/routes/{id}", ADMINISTRATOR, || delete(notifications::remove)),
-    quiet(Method::GET, "/api/v1/assignees", ANALYST, || get(people::assignees)),
-    told(Method::GET, "/api/v1/events", VIEWER, || get(events::search)),
-    told(Method::GET, "/api/v1/events/{id}", VIEWER, || get(events::show)),
-    quiet(Method::GET, "/api/v1/status", VIEWER, || get(status::show)),
-    quiet(Method::GET, "/api/v1/stream", VIEWER, || get(stream::follow)),
-    quiet(Method::GET, "/api/v1/units", VIEWER, || get(people::units)),
-    told(Method::PUT, "/api/v1/units", ADMINISTRATOR, || put(people::import_units)),
-    told(Method::GET, "/api/v1/users", ADMINISTRATOR, || get(people::list)),
-    told(Method::POST, "/api/v1/users", ADMINISTRATOR, || post(people::make)),
-    told(Method::PATCH, "/api/v1/users/{id}", ADMINISTRATOR, || patch(people::change)),
-    told(Method::POST, "/api/v1/users/{id}/password", ADMINISTRATOR, || post(people::reset)),
-    told(Method::GET, "/api/v1/tokens", ADMINISTRATOR, || get(people::tokens)),
-    told(Method::POST, "/api/v1/tokens", ADMINISTRATOR, || post(people::make_token)),
-    told(Method::DELETE, "/api/v1/tokens/{id}", ADMINISTRATOR, || delete(people::revoke_token)),
-    told(Method::GET, "/api/v1/audit", ADMINISTRATOR, || get(people::audit)),
-];
 
 /// The whole site: API and console, behind its guards.
 pub(crate) fn site(app: App, doors: Doors) -> Router {

@@ -4,8 +4,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
@@ -24,17 +25,20 @@ const ADDRESSES_MAX: usize = 20;
 const GROUP_MINUTES_MAX: i64 = 24 * 60;
 const PAGE: i64 = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct RouteWanted {
     name: String,
+    #[schema(value_type = RouteKind)]
     kind: String,
     target: String,
     #[serde(default)]
     unit: String,
     #[serde(default = "high")]
+    #[schema(value_type = Severity)]
     severity_min: String,
     #[serde(default = "every_subject")]
+    #[schema(value_type = Vec<Subject>)]
     subjects: Vec<String>,
     #[serde(default = "five")]
     group_minutes: i64,
@@ -63,7 +67,7 @@ fn yes() -> bool {
     true
 }
 
-impl Wanted {
+impl RouteWanted {
     async fn check(self, app: &App, caller: &Caller) -> Result<RouteWish, Problem> {
         let name = self.name.trim().to_owned();
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
@@ -181,27 +185,53 @@ fn subjects(names: &[String]) -> Result<Vec<Subject>, Problem> {
     Ok(subjects)
 }
 
+#[derive(Serialize, ToSchema)]
+pub(super) struct RouteList {
+    items: Vec<Route>,
+    /// Whether there is a mail server.
+    email: bool,
+}
+
 /// `GET /api/v1/notifications/routes`
-pub(super) async fn routes(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Problem> {
+pub(super) async fn routes(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<RouteList>, Problem> {
     let items = app.routes.list(caller.scope()).await?;
     let email = app.config.notifications.smtp.is_some();
-    Ok(Json(json!({ "items": items, "email": email })))
+    Ok(Json(RouteList { items, email }))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct MadeRoute {
+    #[serde(flatten)]
+    route: Route,
+    /// Signs a webhook's messages; told this once, and not of e-mail.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    secret: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct RouteSecret {
+    secret: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TestMessage {
+    message_id: String,
 }
 
 /// `POST /api/v1/notifications/routes`: answers with a webhook's secret, this once.
 pub(super) async fn make(
     State(app): State<App>,
     caller: Caller,
-    JsonBody(wanted): JsonBody<Wanted>,
+    JsonBody(wanted): JsonBody<RouteWanted>,
 ) -> Result<Response, Problem> {
     let wish = wanted.check(&app, &caller).await?;
     let (id, secret) = app.routes.make(&wish, caller.name()).await?;
     let route = managed(&app, &caller, &id).await?;
-    let mut body = json!(route);
-    if !secret.is_empty() {
-        body["secret"] = secret.into();
-    }
-    Ok((StatusCode::CREATED, Json(body)).into_response())
+    Ok((StatusCode::CREATED, Json(MadeRoute { route, secret })).into_response())
 }
 
 /// `PUT /api/v1/notifications/routes/{id}` with `If-Match`.
@@ -210,7 +240,7 @@ pub(super) async fn change(
     caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    JsonBody(wanted): JsonBody<Wanted>,
+    JsonBody(wanted): JsonBody<RouteWanted>,
 ) -> Result<Response, Problem> {
     let seen_version = seen_version(&headers)?;
     let route = managed(&app, &caller, &id).await?;
@@ -244,7 +274,7 @@ pub(super) async fn renew_secret(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<RouteSecret>, Problem> {
     let route = managed(&app, &caller, &id).await?;
     if route.kind != RouteKind::Webhook {
         return Err(Problem::new(
@@ -253,7 +283,7 @@ pub(super) async fn renew_secret(
         ));
     }
     let secret = app.routes.renew_secret(&id).await?;
-    Ok(Json(json!({ "secret": secret })))
+    Ok(Json(RouteSecret { secret }))
 }
 
 /// `POST /api/v1/notifications/routes/{id}/test`: sends a message that says that it is a test.
@@ -266,10 +296,13 @@ pub(super) async fn test(
     let mut write = app.database.write().await?;
     let message = notification::enqueue_test(&mut write, &id, app.clock.now()).await?;
     write.commit().await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "message_id": message }))).into_response())
+    let body = TestMessage {
+        message_id: message,
+    };
+    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageParams {
     cursor: Option<String>,

@@ -1,22 +1,23 @@
-//! Administration: people, tokens, units, and the audit log.
+//! Administration: people, tokens, and the audit log.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use citywatch_parsers::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
-use super::incidents::tagged;
+use super::incidents::{tagged, time};
 use super::problem::{JsonBody, Params, Problem};
 use super::triage::seen_version;
-use crate::accounts::{ImportError, NewToken, Person, PersonChange, Role, UserError};
+use crate::accounts::{NewToken, Person, PersonChange, Role, UserError};
 use crate::audit::AuditRow;
 use crate::clock::DAY_MICROS;
 use crate::incidents::rfc3339;
+use crate::sql::Conditions;
 
 /// A token that nobody renews ends.
 const TOKEN_DAYS_MAX: i64 = 366;
@@ -37,10 +38,48 @@ pub(super) async fn assignees(State(app): State<App>) -> Result<Json<Value>, Pro
     Ok(Json(json!({ "items": app.users.assignees().await? })))
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, ToSchema)]
+pub(super) struct MadePerson {
+    id: String,
+    name: String,
+    /// Told this once.
+    password: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct NewPassword {
+    name: String,
+    /// Told this once.
+    password: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct MadeToken {
+    id: String,
+    /// Told this once.
+    token: String,
+    expires_at: String,
+}
+
+/// An entry of the audit log.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AuditEntry {
+    sequence: i64,
+    at: String,
+    who: String,
+    role: String,
+    address: String,
+    action: String,
+    subject: String,
+    detail: String,
+    hash: String,
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPerson {
     name: String,
+    #[schema(value_type = Role)]
     role: String,
     #[serde(default)]
     unit: String,
@@ -68,13 +107,18 @@ pub(super) async fn make(
             format!("There is a user {:?} already.", new.name),
         )
     })?;
-    let body = json!({ "id": id, "name": first.user, "password": first.password });
+    let body = MadePerson {
+        id,
+        name: first.user,
+        password: first.password,
+    };
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
+pub(super) struct PersonWish {
+    #[schema(value_type = Option<Role>)]
     role: Option<String>,
     unit: Option<String>,
     disabled: Option<bool>,
@@ -86,7 +130,7 @@ pub(super) async fn change(
     caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    JsonBody(wish): JsonBody<Wish>,
+    JsonBody(wish): JsonBody<PersonWish>,
 ) -> Result<Response, Problem> {
     let seen_version = seen_version(&headers)?;
     let person = managed(&app, &caller, &id).await?;
@@ -117,12 +161,13 @@ pub(super) async fn reset(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<NewPassword>, Problem> {
     let person = managed(&app, &caller, &id).await?;
     match app.users.reset(&person.name).await {
-        Ok(first) => Ok(Json(
-            json!({ "name": first.user, "password": first.password }),
-        )),
+        Ok(first) => Ok(Json(NewPassword {
+            name: first.user,
+            password: first.password,
+        })),
         Err(UserError::Unknown { .. }) => Err(Problem::missing("user")),
         Err(UserError::Database(error)) => Err(error.into()),
     }
@@ -170,10 +215,11 @@ pub(super) async fn tokens(State(app): State<App>, caller: Caller) -> Result<Jso
     Ok(Json(json!({ "items": items })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewTokenWish {
+pub(super) struct TokenWish {
     name: String,
+    #[schema(value_type = Role)]
     role: String,
     #[serde(default)]
     unit: String,
@@ -184,7 +230,7 @@ pub(super) struct NewTokenWish {
 pub(super) async fn make_token(
     State(app): State<App>,
     caller: Caller,
-    JsonBody(new): JsonBody<NewTokenWish>,
+    JsonBody(new): JsonBody<TokenWish>,
 ) -> Result<Response, Problem> {
     // A token that makes tokens would outlive its own end.
     caller.session()?;
@@ -212,7 +258,11 @@ pub(super) async fn make_token(
         expires_at,
     };
     let (id, secret) = app.tokens.make(token).await?;
-    let body = json!({ "id": id, "token": secret, "expires_at": rfc3339(expires_at) });
+    let body = MadeToken {
+        id,
+        token: secret,
+        expires_at: rfc3339(expires_at),
+    };
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
@@ -235,37 +285,22 @@ pub(super) async fn revoke_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `GET /api/v1/units`
-pub(super) async fn units(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Problem> {
-    Ok(Json(
-        json!({ "items": app.units.list(caller.scope()).await? }),
-    ))
-}
-
-/// `PUT /api/v1/units`: CSV with the columns id, name and parent.
-pub(super) async fn import_units(
-    State(app): State<App>,
-    caller: Caller,
-    csv: String,
-) -> Result<Json<Value>, Problem> {
-    if *caller.scope() != crate::accounts::Scope::City {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "Only who sees the whole city changes its tree of units.",
-        ));
-    }
-    match app.units.import(&csv).await {
-        Ok(changed) => Ok(Json(json!({ "changed": changed }))),
-        Err(ImportError::Database(error)) => Err(error.into()),
-        Err(error) => Err(Problem::field("body", error.to_string())),
-    }
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditParams {
+    /// From 1 to 1,000; 100 by default.
     limit: Option<u32>,
     cursor: Option<String>,
+    /// Only what this person or token did: `an`, `token:siem`.
+    who: Option<String>,
+    /// Only this action: `POST /api/v1/session`, or how it begins: `POST`.
+    action: Option<String>,
+    /// Only what was asked of this address or what begins with it: `/api/v1/incidents/`.
+    subject: Option<String>,
+    /// Not before this time (RFC 3339).
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    to: Option<String>,
 }
 
 /// `GET /api/v1/audit`: newest first.
@@ -281,31 +316,50 @@ pub(super) async fn audit(
         ));
     }
     let limit = i64::from(params.limit.unwrap_or(100).clamp(1, 1_000));
-    let before: i64 = match params.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
-        None => i64::MAX,
-        Some(cursor) => cursor.parse().map_err(|_| {
+    let mut conditions = Conditions::default();
+    if let Some(cursor) = params.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
+        let before: i64 = cursor.parse().map_err(|_| {
             Problem::field("cursor", "use next_cursor of an earlier answer as it is")
-        })?,
-    };
-    let rows =
-        sqlx::query("SELECT * FROM audit WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2")
-            .bind(before)
-            .bind(limit)
-            .fetch_all(app.database.pool())
-            .await?;
+        })?;
+        conditions.compare("sequence", "<", before);
+    }
+    if let Some(who) = params.who.filter(|who| !who.is_empty()) {
+        conditions.compare("who", "=", who);
+    }
+    for (column, beginning) in [("action", params.action), ("subject", params.subject)] {
+        if let Some(beginning) = beginning.filter(|beginning| !beginning.is_empty()) {
+            conditions.begins(column, &beginning);
+        }
+    }
+    if let Some(from) = time("from", params.from.as_deref())? {
+        conditions.compare("at", ">=", from);
+    }
+    if let Some(to) = time("to", params.to.as_deref())? {
+        conditions.compare("at", "<", to);
+    }
+    let sql = format!(
+        "SELECT * FROM audit{} ORDER BY sequence DESC LIMIT {limit}",
+        conditions.clause()
+    );
+    let rows = conditions.query(sql).fetch_all(app.database.pool()).await?;
     let rows: Vec<AuditRow> = rows.iter().map(AuditRow::read).collect::<Result<_, _>>()?;
+    let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next_cursor = rows
         .last()
         .map(|row| row.sequence)
-        .filter(|sequence| *sequence > 1);
-    let items: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "sequence": row.sequence, "at": Timestamp(row.at).to_string(), "who": row.who,
-                "role": row.role, "address": row.address, "action": row.action,
-                "subject": row.subject, "detail": row.detail, "hash": row.hash,
-            })
+        .filter(|sequence| full && *sequence > 1);
+    let items: Vec<AuditEntry> = rows
+        .into_iter()
+        .map(|row| AuditEntry {
+            sequence: row.sequence,
+            at: rfc3339(row.at),
+            who: row.who,
+            role: row.role,
+            address: row.address,
+            action: row.action,
+            subject: row.subject,
+            detail: row.detail,
+            hash: row.hash,
         })
         .collect();
     Ok(Json(

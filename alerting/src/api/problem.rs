@@ -18,9 +18,12 @@ pub(crate) struct Problem {
     retry_after_seconds: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
-struct ProblemBody {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody {
     title: String,
+    /// What happened, in a word, for who says it in another language.
+    code: &'static str,
     status: u16,
     /// What happened, and what to do next.
     detail: String,
@@ -35,10 +38,19 @@ struct ProblemBody {
 }
 
 /// What is wrong with which field.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct FieldError {
     field: String,
     reason: String,
+    /// The reason in a word, for who says it in another language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// Where in the field's text: so many characters from the beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<usize>,
+    /// So many characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<usize>,
 }
 
 impl Problem {
@@ -47,6 +59,7 @@ impl Problem {
             status,
             body: Box::new(ProblemBody {
                 title: status.canonical_reason().unwrap_or("Error").to_owned(),
+                code: code_of(status),
                 status: status.as_u16(),
                 detail: detail.into(),
                 errors: Vec::new(),
@@ -57,11 +70,41 @@ impl Problem {
         }
     }
 
+    /// Whether the request is to blame.
+    pub(crate) fn is_the_callers(&self) -> bool {
+        self.status.is_client_error()
+    }
+
+    /// What happened.
+    pub(crate) fn detail(&self) -> &str {
+        &self.body.detail
+    }
+
     /// A field of the request is wrong.
     pub(crate) fn field(field: impl Into<String>, reason: impl Into<String>) -> Self {
         let (field, reason) = (field.into(), reason.into());
         let mut problem = Self::new(StatusCode::BAD_REQUEST, format!("{field}: {reason}"));
-        problem.body.errors.push(FieldError { field, reason });
+        problem.body.errors.push(FieldError {
+            field,
+            reason,
+            code: None,
+            at: None,
+            length: None,
+        });
+        problem
+    }
+
+    /// A part of a field's text is wrong.
+    pub(crate) fn place(
+        field: &str,
+        reason: impl Into<String>,
+        code: &'static str,
+        (at, length): (usize, usize),
+    ) -> Self {
+        let mut problem = Self::field(field, reason);
+        if let Some(error) = problem.body.errors.last_mut() {
+            (error.code, error.at, error.length) = (Some(code), Some(at), Some(length));
+        }
         problem
     }
 
@@ -97,6 +140,7 @@ impl Problem {
             StatusCode::CONFLICT,
             "The incident was merged into another: open that one.",
         );
+        problem.body.code = "merged";
         problem.body.merged_into = Some(into);
         problem
     }
@@ -106,6 +150,24 @@ impl Problem {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
         problem.retry_after_seconds = Some(retry_after_seconds);
         problem
+    }
+}
+
+fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "signed_out",
+        403 => "forbidden",
+        404 => "missing",
+        405 => "wrong_method",
+        409 => "refused",
+        412 => "changed_meanwhile",
+        413 => "too_long",
+        428 => "version_missing",
+        429 => "too_many",
+        503 => "unavailable",
+        504 => "timed_out",
+        400..=499 => "invalid",
+        _ => "failed",
     }
 }
 

@@ -6,13 +6,13 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::caller::{Caller, Transport};
 use super::problem::{JsonBody, Problem};
 use super::{App, Peer};
-use crate::accounts::Verdict;
+use crate::accounts::{Role, Verdict};
 use crate::audit::Entry;
 
 /// Longer ones are nobody's.
@@ -23,7 +23,7 @@ const PASSWORD_CHARACTERS_MIN: usize = 12;
 const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// Who wants in.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Credentials {
     user: String,
@@ -83,7 +83,7 @@ pub(super) async fn sign_in(
 }
 
 /// `GET /api/v1/session`
-pub(super) async fn show(caller: Caller) -> Json<Value> {
+pub(super) async fn show(caller: Caller) -> Json<SessionView> {
     Json(description(&caller))
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn sign_out(
     ))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
     current_password: String,
@@ -168,9 +168,32 @@ async fn record(
     Ok(())
 }
 
-fn description(caller: &Caller) -> Value {
-    let csrf = caller.session().ok().map(|session| session.csrf.as_str());
-    json!({ "user": { "name": caller.name(), "role": caller.role.name() }, "csrf": csrf })
+/// Who is signed in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(super) struct SessionView {
+    user: SignedIn,
+    /// Goes back as X-CSRF-Token with what changes something; a token has none.
+    csrf: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SignedIn {
+    name: String,
+    role: Role,
+    /// The unit whose subtree is seen; empty for the whole city.
+    unit: String,
+}
+
+fn description(caller: &Caller) -> SessionView {
+    SessionView {
+        user: SignedIn {
+            name: caller.name().to_owned(),
+            role: caller.role,
+            unit: caller.scope().root().to_owned(),
+        },
+        csrf: caller.session().ok().map(|session| session.csrf.clone()),
+    }
 }
 
 fn with_cookie(

@@ -24,6 +24,13 @@ impl StatusSource {
             tracing::warn!("the status is provided twice; the first source stands");
         }
     }
+
+    /// The status as it is now; an empty object where nobody provides one.
+    pub(super) fn read(&self) -> Value {
+        self.0
+            .get()
+            .map_or_else(|| serde_json::json!({}), |source| source())
+    }
 }
 
 impl fmt::Debug for StatusSource {
@@ -32,13 +39,15 @@ impl fmt::Debug for StatusSource {
     }
 }
 
+/// An object; its parts are those of the processes that run.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = Object)]
+#[allow(dead_code, reason = "names a shape")]
+pub(super) struct SystemStatus(Value);
+
 /// `GET /api/v1/status`
 pub(super) async fn show(State(app): State<App>, caller: Caller) -> Json<Value> {
-    let mut status = app
-        .status
-        .0
-        .get()
-        .map_or_else(|| serde_json::json!({}), |source| source());
+    let mut status = app.status.read();
     if *caller.scope() != Scope::City {
         hide_units(&mut status);
     }

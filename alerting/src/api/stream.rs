@@ -37,7 +37,7 @@ impl Followers {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FollowParams {
     /// Go on after this change: `change` of a list.

@@ -24,8 +24,9 @@ const FIELDS_MAX: usize = 20;
 const PAGE: i64 = 100;
 
 /// Which matches are meant.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SuppressionWanted)]
 pub(super) struct Wanted {
     #[serde(default)]
     rule_id: String,
@@ -104,9 +105,9 @@ pub(super) async fn preview(
     Ok(Json(preview).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct New {
+pub(super) struct SuppressionWish {
     #[serde(default)]
     rule_id: String,
     #[serde(default)]
@@ -124,7 +125,7 @@ pub(super) struct New {
 pub(super) async fn make(
     State(app): State<App>,
     caller: Caller,
-    JsonBody(new): JsonBody<New>,
+    JsonBody(new): JsonBody<SuppressionWish>,
 ) -> Result<Response, Problem> {
     check_text("reason", &new.reason)?;
     let ends_at = end(&app, &new.ends_at)?;
@@ -171,9 +172,10 @@ fn end(app: &App, text: &str) -> Result<Timestamp, Problem> {
     Ok(Timestamp(time))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// `active` (the default), `ended` or `all`.
     state: Option<String>,
     cursor: Option<String>,
 }
@@ -215,7 +217,7 @@ pub(super) async fn show(
     Ok(Json(visible(&app, &caller, &id).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HiddenParams {
     cursor: Option<String>,

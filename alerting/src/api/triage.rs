@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
@@ -20,15 +20,19 @@ const TEXT_BYTES_MAX: usize = 20_000;
 const BULK_MAX: usize = 1_000;
 
 /// Null empties a field, an absent field is left as it is.
-#[derive(Clone, Deserialize, Default)]
+#[derive(Clone, Deserialize, Default, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Wish {
+pub(super) struct IncidentWish {
+    #[schema(value_type = Option<incidents::State>)]
     state: Option<String>,
     #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<Verdict>)]
     verdict: Option<Option<String>>,
     #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
     verdict_reason: Option<Option<String>>,
     #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
     assignee: Option<Option<String>>,
 }
 
@@ -44,7 +48,7 @@ fn edit(wish: Option<Option<String>>) -> Edit<String> {
     }
 }
 
-impl Wish {
+impl IncidentWish {
     async fn check(self, app: &App) -> Result<Change, Problem> {
         let verdict = match edit(self.verdict) {
             Edit::Keep => Edit::Keep,
@@ -101,7 +105,7 @@ pub(super) async fn change(
     caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    JsonBody(wish): JsonBody<Wish>,
+    JsonBody(wish): JsonBody<IncidentWish>,
 ) -> Result<Response, Problem> {
     let seen_version = seen_version(&headers)?;
     let change = wish.check(&app).await?;
@@ -120,18 +124,79 @@ pub(super) async fn change(
     Ok(tagged(incident.version, Json(incident).into_response()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BulkChange)]
 pub(super) struct Bulk {
     items: Vec<BulkItem>,
-    change: Wish,
+    change: IncidentWish,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BulkItem {
     id: String,
     version: i64,
+}
+
+/// What became of a bulk action.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BulkOutcome {
+    changed: Vec<BulkChanged>,
+    failed: Vec<BulkFailed>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct BulkChanged {
+    id: String,
+    /// Its version now.
+    version: i64,
+    /// What it was before: with id and version it undoes the change.
+    before: Before,
+}
+
+/// What a change may have changed, as it was before.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = IncidentBefore)]
+struct Before {
+    #[schema(value_type = incidents::State)]
+    state: String,
+    #[schema(value_type = Option<Verdict>)]
+    verdict: Option<String>,
+    verdict_reason: Option<String>,
+    assignee: Option<String>,
+}
+
+impl From<&incidents::IncidentRow> for Before {
+    fn from(row: &incidents::IncidentRow) -> Self {
+        Self {
+            state: row.state.clone(),
+            verdict: row.verdict.clone(),
+            verdict_reason: row.verdict_reason.clone(),
+            assignee: row.assignee.clone(),
+        }
+    }
+}
+
+impl Before {
+    /// The change that brings it back.
+    fn into_wish(self) -> IncidentWish {
+        IncidentWish {
+            state: Some(self.state),
+            verdict: Some(self.verdict),
+            verdict_reason: Some(self.verdict_reason),
+            assignee: Some(self.assignee),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct BulkFailed {
+    id: String,
+    reason: String,
+    /// `missing`, `merged`, `conflict` or `invalid`.
+    code: &'static str,
 }
 
 /// `POST /api/v1/incidents/bulk`: each incident for itself, in one transaction; what could not be changed
@@ -148,7 +213,66 @@ pub(super) async fn change_many(
         ));
     }
     let change = bulk.change.check(&app).await?;
-    let ids = bulk.items.iter().map(|item| item.id.as_str());
+    let wanted = bulk
+        .items
+        .into_iter()
+        .map(|item| (item, Ok(change.clone())))
+        .collect();
+    Ok(Json(change_each(&app, &caller, wanted).await?).into_response())
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BulkUndo)]
+pub(super) struct Undo {
+    /// From the answer to the change.
+    items: Vec<UndoItem>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UndoItem {
+    id: String,
+    version: i64,
+    before: Before,
+}
+
+/// `POST /api/v1/incidents/bulk/undo`: brings back what a change changed, where nobody changed it since.
+pub(super) async fn undo(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(undo): JsonBody<Undo>,
+) -> Result<Response, Problem> {
+    if undo.items.len() > BULK_MAX {
+        return Err(Problem::field(
+            "items",
+            format!("at most {BULK_MAX} at once"),
+        ));
+    }
+    let mut wanted = Vec::with_capacity(undo.items.len());
+    for UndoItem {
+        id,
+        version,
+        before,
+    } in undo.items
+    {
+        let change = match before.into_wish().check(&app).await {
+            Ok(change) => Ok(change),
+            Err(problem) if problem.is_the_callers() => Err(problem.detail().to_owned()),
+            Err(problem) => return Err(problem),
+        };
+        wanted.push((BulkItem { id, version }, change));
+    }
+    Ok(Json(change_each(&app, &caller, wanted).await?).into_response())
+}
+
+/// Changes each incident for itself, in one transaction. An item may come with what is wrong with it.
+async fn change_each(
+    app: &App,
+    caller: &Caller,
+    wanted: Vec<(BulkItem, Result<Change, String>)>,
+) -> Result<BulkOutcome, Problem> {
+    let ids = wanted.iter().map(|(item, _)| item.id.as_str());
     let may_see = incidents::visible_ids(app.database.pool(), ids, caller.scope()).await?;
     let mut write = app.database.write().await?;
     let sequence = write.next(Counter::Change).await?;
@@ -157,25 +281,40 @@ pub(super) async fn change_many(
         who: caller.name(),
         change: sequence,
     };
-    let (mut changed, mut failed): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
-    for item in &bulk.items {
-        let outcome = if may_see.contains(&item.id) {
-            incidents::change(&mut write, &item.id, item.version, change.clone(), stamp).await
-        } else {
-            Err(ChangeError::Missing)
+    let (mut changed, mut failed) = (Vec::new(), Vec::new());
+    for (item, change) in wanted {
+        let BulkItem { id, version } = item;
+        let outcome = match change {
+            Err(reason) => {
+                let code = "invalid";
+                failed.push(BulkFailed { id, reason, code });
+                continue;
+            }
+            Ok(change) if may_see.contains(&id) => {
+                incidents::change_from(&mut write, &id, version, change, stamp).await
+            }
+            Ok(_) => Err(ChangeError::Missing),
         };
         match outcome {
-            Ok(row) => changed.push(json!({ "id": row.id, "version": row.version })),
+            Ok((before, row)) => changed.push(BulkChanged {
+                id: row.id,
+                version: row.version,
+                before: Before::from(&before),
+            }),
             Err(ChangeError::Database(error)) => return Err(error.into()),
-            Err(error) => failed.push(json!({ "id": item.id, "reason": error.to_string() })),
+            Err(error) => failed.push(BulkFailed {
+                id,
+                reason: error.to_string(),
+                code: error.code(),
+            }),
         }
     }
     write.commit().await?;
     app.changes.announce(sequence);
-    Ok(Json(json!({ "changed": changed, "failed": failed })).into_response())
+    Ok(BulkOutcome { changed, failed })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Comment {
     /// Markdown; kept as it was written, made safe where it is shown.
@@ -204,9 +343,9 @@ pub(super) async fn comment(
     Ok(StatusCode::CREATED.into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Report {
+pub(super) struct ReportWish {
     /// The name of a reporting clock, without `report:`.
     clock: String,
     /// Where the report is to be found: a number, a letter, a link.
@@ -219,7 +358,7 @@ pub(super) async fn report(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    JsonBody(report): JsonBody<Report>,
+    JsonBody(report): JsonBody<ReportWish>,
 ) -> Result<Response, Problem> {
     let clocks = &app.config.clocks.reporting;
     if !clocks.iter().any(|clock| clock.name == report.clock) {
@@ -262,7 +401,7 @@ pub(super) async fn report(
     ))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Merge {
     /// Ids of the incidents to take in.

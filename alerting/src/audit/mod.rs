@@ -6,8 +6,9 @@
 //! - Each hash covers the entry and the hash before it, and is signed (Ed25519) with a key that is not in
 //!   the database: who can write to the database cannot change, remove or reorder entries unseen.
 //! - The end of a chain can be cut off unseen unless its head was kept elsewhere: heads are logged and,
-//!   where set, appended to a file that belongs on another machine.
+//!   where set, told to other machines.
 
+mod export;
 mod key;
 mod verify;
 
@@ -16,7 +17,6 @@ pub use key::AuditKeyError;
 pub(crate) use verify::verify;
 pub use verify::{AuditProblem, AuditReport};
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
@@ -124,45 +124,6 @@ impl Audit {
             public_key: row.public_key,
         }))
     }
-
-    /// Tells the head to the log and, where set, to a file.
-    pub(crate) async fn export_head(&self, file: Option<&Path>) -> Result<(), ExportError> {
-        let Some(head) = self.head().await? else {
-            return Ok(());
-        };
-        let line = serde_json::to_string(&head).expect("texts and numbers always serialize");
-        tracing::info!(target: "citywatch_audit_head", "{line}");
-        if let Some(file) = file {
-            let failed = |source| ExportError::File {
-                path: file.display().to_string(),
-                source,
-            };
-            append_line(file, &line).map_err(failed)?;
-        }
-        Ok(())
-    }
-}
-
-/// Why a head was not exported.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ExportError {
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    #[error("cannot append to {path}: {source}; check [alerting.audit] head_file")]
-    File {
-        path: String,
-        source: std::io::Error,
-    },
-}
-
-fn append_line(path: &Path, line: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)?;
-    writeln!(file, "{line}")?;
-    file.sync_data()
 }
 
 /// A row of the table `audit`.

@@ -172,7 +172,9 @@ impl Alarms {
                 .execute(&mut *write)
                 .await?;
             let what = format!("overdue: {}, due {}", kind.name, rfc3339(due_at));
-            incidents::note(&mut write, id, stamp, "overdue", &what).await?;
+            let due = rfc3339(due_at);
+            let parts = [("clock", kind.name.as_str()), ("due_at", due.as_str())];
+            incidents::note(&mut write, id, stamp, "overdue", &what, &parts).await?;
             notification::enqueue(&mut write, row, Subject::Overdue, &kind.name, now).await?;
         }
         write.commit().await?;

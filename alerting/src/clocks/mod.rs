@@ -26,7 +26,8 @@ pub(crate) const RESOLVE: &str = "resolve";
 pub(crate) const REPORT: &str = "report:";
 
 /// A clock of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = IncidentClock)]
 pub(crate) struct ClockView {
     /// `acknowledge`, `resolve`, or `report:` and a name.
     pub(crate) name: String,

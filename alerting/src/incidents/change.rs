@@ -7,7 +7,7 @@ use crate::config::IncidentsConfig;
 use crate::database::{Write, storable};
 
 /// What an incident turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// An attack.
@@ -99,6 +99,19 @@ pub(crate) enum ChangeError {
     Database(#[from] sqlx::Error),
 }
 
+impl ChangeError {
+    /// The word by which clients know it.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Merged { .. } => "merged",
+            Self::Conflict { .. } => "conflict",
+            Self::Itself => "invalid",
+            Self::Database(_) => "unavailable",
+        }
+    }
+}
+
 /// Changes an incident if its version still is `seen_version`; returns it as it is then. A wish that
 /// changes nothing counts as no change.
 pub(crate) async fn change(
@@ -108,10 +121,22 @@ pub(crate) async fn change(
     change: Change,
     stamp: Stamp<'_>,
 ) -> Result<IncidentRow, ChangeError> {
+    let (_, after) = change_from(write, id, seen_version, change, stamp).await?;
+    Ok(after)
+}
+
+/// The same; returns what it was before as well.
+pub(crate) async fn change_from(
+    write: &mut Write,
+    id: &str,
+    seen_version: i64,
+    change: Change,
+    stamp: Stamp<'_>,
+) -> Result<(IncidentRow, IncidentRow), ChangeError> {
     let before = locked(write, id, seen_version).await?;
     let after = changed(&before, change, stamp);
     if after == before {
-        return Ok(before);
+        return Ok((before, after));
     }
     sqlx::query(
         "UPDATE incidents SET state = $1, acknowledged_at = $2, resolved_at = $3, closed_at = $4, \
@@ -149,11 +174,13 @@ pub(crate) async fn change(
                 stamp,
                 kind,
                 &format!("{}: {from} -> {to}", kind.replace('_', " ")),
+                &[("from", from.as_str()), ("to", to.as_str())],
             )
             .await?;
         }
     }
-    Ok(super::row(write, id).await?)
+    let after = super::row(write, id).await?;
+    Ok((before, after))
 }
 
 fn changed(before: &IncidentRow, change: Change, stamp: Stamp<'_>) -> IncidentRow {
@@ -201,7 +228,7 @@ pub(crate) async fn comment(
     if updated.rows_affected() == 0 {
         return Err(ChangeError::Missing);
     }
-    Ok(note(write, id, stamp, "comment", &storable(text)).await?)
+    Ok(note(write, id, stamp, "comment", &storable(text), &[]).await?)
 }
 
 /// Notes that a report was handed in, which stops its clock; false when one was handed in before.
@@ -234,7 +261,9 @@ pub(crate) async fn report(
         .execute(&mut **write)
         .await?;
     let what = [clock, reference].join(" ");
-    note(write, id, stamp, "report", storable(what.trim()).as_ref()).await?;
+    let parts = [("clock", clock), ("reference", reference)];
+    let what = storable(what.trim()).into_owned();
+    note(write, id, stamp, "report", &what, &parts).await?;
     Ok(true)
 }
 

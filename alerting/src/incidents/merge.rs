@@ -62,6 +62,7 @@ pub(crate) async fn merge(
         stamp,
         "merged",
         &format!("took in incident {}", from.number),
+        &[("took_in", &from.number.to_string())],
     )
     .await?;
     note(
@@ -70,6 +71,7 @@ pub(crate) async fn merge(
         stamp,
         "merged",
         &format!("merged into incident {}", into.number),
+        &[("merged_into", &into.number.to_string())],
     )
     .await
 }
@@ -89,7 +91,9 @@ async fn update_totals(
         "UPDATE incidents SET alert_count = (SELECT COUNT(*) FROM alerts WHERE incident_id = $1), \
          event_count = event_count + $2, \
          evidence_count = (SELECT COUNT(*) FROM incident_events WHERE incident_id = $1), \
-         severity = CASE WHEN severity < $3 THEN $3 ELSE severity END, \
+         entity_count = (SELECT COUNT(*) FROM incident_entities WHERE incident_id = $1), \
+         rule_count = (SELECT COUNT(DISTINCT rule_id) FROM alerts WHERE incident_id = $1), \
+         tactics = tactics | $11, severity = CASE WHEN severity < $3 THEN $3 ELSE severity END, \
          first_event_at = CASE WHEN first_event_at > $4 THEN $4 ELSE first_event_at END, \
          last_event_at = CASE WHEN last_event_at < $5 THEN $5 ELSE last_event_at END, \
          state = $6, assignee = $7, acknowledged_at = $8, updated_at = $9, change_sequence = $10, \
@@ -105,11 +109,13 @@ async fn update_totals(
     .bind(acknowledged_at)
     .bind(stamp.at.as_micros())
     .bind(stamp.change)
+    .bind(from.tactics)
     .execute(&mut **write)
     .await?;
+    super::rescore(write, &into.id).await?;
     sqlx::query(
         "UPDATE incidents SET state = $2, merged_into = $3, alert_count = 0, event_count = 0, \
-         evidence_count = 0, closed_at = $4, updated_at = $4, change_sequence = $5, \
+         evidence_count = 0, entity_count = 0, closed_at = $4, updated_at = $4, change_sequence = $5, \
          version = version + 1 WHERE id = $1",
     )
     .bind(from.id.as_str())

@@ -7,31 +7,42 @@
 //!   nobody could close an incident that is still growing.
 
 mod change;
+mod entity;
+mod facets;
 mod merge;
 mod read;
 mod row;
+mod score;
 mod similar;
 mod view;
 
 pub use change::Verdict;
-pub(crate) use change::{Change, ChangeError, Edit, change, comment, report, take_in};
+pub(crate) use change::{Change, ChangeError, Edit, change, change_from, comment, report, take_in};
+pub(crate) use entity::{EntityPage, entity};
+pub(crate) use facets::{Facets, NOBODY, facets};
 pub(crate) use merge::merge;
-pub(crate) use read::{IncidentFilter, changed_after, count, detail, list, one, visible_ids};
+pub(crate) use read::{
+    IncidentFilter, Order, changed_after, count, detail, list, one, visible_ids,
+};
 pub(crate) use row::{IncidentRow, insert, row};
-pub(crate) use similar::similar;
-pub(crate) use view::{Incident, json, rfc3339};
+pub(crate) use score::{Judged, judged, rescore, score};
+pub(crate) use similar::{Similar, similar};
+pub(crate) use view::{Incident, IncidentDetail, NameValue, json, rfc3339};
+
+use std::collections::BTreeMap;
 
 use citywatch_parsers::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::database::Write;
+use crate::database::{Write, storable};
 
 /// Who stands in the history for what nobody did by hand.
 pub(crate) const SYSTEM: &str = "citywatch";
 
 /// Where an incident is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = IncidentState)]
 pub enum State {
     /// Nobody has looked at it.
     New,
@@ -54,6 +65,9 @@ impl State {
         Self::Resolved,
         Self::Closed,
     ];
+
+    /// Those that wait for somebody.
+    pub const OPEN: [Self; 3] = [Self::New, Self::Acknowledged, Self::InProgress];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
@@ -80,17 +94,20 @@ pub(crate) struct Stamp<'a> {
     pub(crate) change: i64,
 }
 
-/// Adds a line to an incident's history.
+/// Adds a line to an incident's history; `parts` says the same for who says it in another language.
 pub(crate) async fn note(
     write: &mut Write,
     incident_id: &str,
     stamp: Stamp<'_>,
     kind: &str,
     what: &str,
+    parts: &[(&str, &str)],
 ) -> Result<(), sqlx::Error> {
+    let parts: BTreeMap<&str, &str> = parts.iter().copied().collect();
+    let parts = serde_json::to_string(&parts).expect("texts always serialize");
     sqlx::query(
-        "INSERT INTO incident_history (incident_id, number, at, who, kind, what) \
-         SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3, $4, $5 \
+        "INSERT INTO incident_history (incident_id, number, at, who, kind, what, parameters) \
+         SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3, $4, $5, $6 \
          FROM incident_history WHERE incident_id = $1",
     )
     .bind(incident_id)
@@ -98,6 +115,7 @@ pub(crate) async fn note(
     .bind(stamp.who)
     .bind(kind)
     .bind(what)
+    .bind(storable(&parts).into_owned())
     .execute(&mut **write)
     .await?;
     Ok(())

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row};
 
 use super::view::{
-    AlertView, Entity, EventView, HistoryView, Incident, IncidentDetail, RuleView, Window, json,
-    rfc3339,
+    AlertView, Entity, EventView, HistoryView, Incident, IncidentDetail, NameValue, RuleView,
+    Window, json, rfc3339,
 };
 use super::{IncidentRow, State};
 use crate::accounts::Scope;
@@ -26,25 +25,87 @@ pub(crate) struct IncidentFilter {
     pub(crate) states: Vec<State>,
     /// Of one of these severities; empty: of any.
     pub(crate) severities: Vec<Severity>,
+    /// Of one of these units; empty: of any.
+    pub(crate) units: Vec<String>,
+    /// Of this unit or one below it.
+    pub(crate) unit_below: Option<String>,
+    /// Assigned to one of these; empty: to any.
+    pub(crate) assignees: Vec<String>,
+    /// Assigned to nobody, besides.
+    pub(crate) unassigned: bool,
+    /// Opened by one of these rules; empty: by any.
+    pub(crate) rules: Vec<String>,
+    /// With one of these tactics; 0: with any.
+    pub(crate) tactics: i64,
     /// Whose column has this value: name of the column and value.
     pub(crate) equal: Vec<(&'static str, String)>,
     /// Naming this entity: kind and value.
     pub(crate) entity: Option<(String, String)>,
     /// Only those with a clock that ran out and still waits.
     pub(crate) overdue: bool,
+    /// Whose last event is not before this.
+    pub(crate) from: Option<i64>,
+    /// Whose last event is before this.
+    pub(crate) to: Option<i64>,
 }
 
-fn conditions(filter: &IncidentFilter, scope: &Scope) -> Conditions {
+/// A part of a filter that is a facet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    State,
+    Severity,
+    Unit,
+    Assignee,
+    Rule,
+    Tactic,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The newest first.
+    #[default]
+    Newest,
+    /// The most urgent first, of equal ones the newest.
+    Score,
+}
+
+/// The conditions of a filter but for one part of it.
+pub(super) fn conditions(
+    filter: &IncidentFilter,
+    scope: &Scope,
+    except: Option<Part>,
+) -> Conditions {
     let mut conditions = Conditions::default();
     conditions.push("merged_into IS NULL");
-    if !filter.states.is_empty() {
+    let asks = |part: Part, chosen: bool| chosen && except != Some(part);
+    if asks(Part::State, !filter.states.is_empty()) {
         conditions.one_of("state", filter.states.iter().map(|state| state.name()));
     }
-    if !filter.severities.is_empty() {
+    if asks(Part::Severity, !filter.severities.is_empty()) {
         conditions.one_of_numbers(
             "severity",
             filter.severities.iter().map(|severity| severity.rank()),
         );
+    }
+    if asks(Part::Unit, !filter.units.is_empty()) {
+        conditions.one_of("unit", filter.units.iter().map(String::as_str));
+    }
+    if let Some(root) = &filter.unit_below {
+        conditions.subtree("unit", root);
+    }
+    if asks(
+        Part::Assignee,
+        filter.unassigned || !filter.assignees.is_empty(),
+    ) {
+        let names = filter.assignees.iter().map(String::as_str);
+        conditions.one_of_or_empty("assignee", names, filter.unassigned);
+    }
+    if asks(Part::Rule, !filter.rules.is_empty()) {
+        conditions.one_of("rule_id", filter.rules.iter().map(String::as_str));
+    }
+    if asks(Part::Tactic, filter.tactics != 0) {
+        conditions.any_bit("tactics", filter.tactics);
     }
     for (column, value) in &filter.equal {
         conditions.compare(column, "=", value.clone());
@@ -54,6 +115,12 @@ fn conditions(filter: &IncidentFilter, scope: &Scope) -> Conditions {
     }
     if filter.overdue {
         conditions.push(OVERDUE);
+    }
+    if let Some(from) = filter.from {
+        conditions.compare("last_event_at", ">=", from);
+    }
+    if let Some(to) = filter.to {
+        conditions.compare("last_event_at", "<", to);
     }
     conditions.scope("unit", scope);
     conditions
@@ -65,26 +132,37 @@ pub(crate) async fn count(
     filter: &IncidentFilter,
     scope: &Scope,
 ) -> Result<i64, sqlx::Error> {
-    let conditions = conditions(filter, scope);
+    let conditions = conditions(filter, scope, None);
     let sql = format!("SELECT COUNT(*) FROM incidents{}", conditions.clause());
     conditions.query(sql).fetch_one(pool).await?.try_get(0)
 }
 
-/// Incidents, newest first: those below number `before`, `limit` at most.
+/// Incidents in an order, `limit` at most: those after the one with score and number `after`.
 pub(crate) async fn list(
     pool: &AnyPool,
     clocks: &ClocksConfig,
     filter: &IncidentFilter,
     scope: &Scope,
-    before: Option<i64>,
+    (order, after): (Order, Option<[i64; 2]>),
     limit: i64,
 ) -> Result<Vec<Incident>, sqlx::Error> {
-    let mut conditions = conditions(filter, scope);
-    if let Some(before) = before {
-        conditions.compare("number", "<", before);
-    }
+    let mut conditions = conditions(filter, scope, None);
+    let by = match order {
+        Order::Newest => {
+            if let Some([_, number]) = after {
+                conditions.compare("number", "<", number);
+            }
+            "number DESC"
+        }
+        Order::Score => {
+            if let Some(after) = after {
+                conditions.below(["score", "number"], after);
+            }
+            "score DESC, number DESC"
+        }
+    };
     let sql = format!(
-        "SELECT * FROM incidents{} ORDER BY number DESC LIMIT {limit}",
+        "SELECT * FROM incidents{} ORDER BY {by} LIMIT {limit}",
         conditions.clause()
     );
     views(
@@ -253,7 +331,7 @@ fn alert(row: &AnyRow) -> Result<AlertView, sqlx::Error> {
 }
 
 async fn events(pool: &AnyPool, incident_id: &str) -> Result<Vec<EventView>, sqlx::Error> {
-    let mut matched: BTreeMap<String, (Vec<Value>, Vec<String>)> = BTreeMap::new();
+    let mut matched: BTreeMap<String, (Vec<NameValue>, Vec<String>)> = BTreeMap::new();
     let rows = sqlx::query(
         "SELECT event_id, rule_id, matched FROM incident_event_rules WHERE incident_id = $1 \
          ORDER BY event_id, rule_id",
@@ -264,11 +342,9 @@ async fn events(pool: &AnyPool, incident_id: &str) -> Result<Vec<EventView>, sql
     for row in &rows {
         let (fields, rule_ids) = matched.entry(row.try_get("event_id")?).or_default();
         rule_ids.push(row.try_get("rule_id")?);
-        if let Value::Array(values) = json(row.try_get("matched")?) {
-            for value in values {
-                if !fields.contains(&value) {
-                    fields.push(value);
-                }
+        for value in json::<Vec<NameValue>>(row.try_get("matched")?) {
+            if !fields.contains(&value) {
+                fields.push(value);
             }
         }
     }
@@ -327,7 +403,7 @@ async fn rules(pool: &AnyPool, incident_id: &str) -> Result<Vec<RuleView>, sqlx:
 
 async fn history(pool: &AnyPool, incident_id: &str) -> Result<Vec<HistoryView>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT at, who, kind, what FROM incident_history WHERE incident_id = $1 ORDER BY number LIMIT $2",
+        "SELECT at, who, kind, what, parameters FROM incident_history WHERE incident_id = $1 ORDER BY number LIMIT $2",
     )
     .bind(incident_id)
     .bind(DETAIL_ROWS_MAX)
@@ -340,6 +416,7 @@ async fn history(pool: &AnyPool, incident_id: &str) -> Result<Vec<HistoryView>, 
                 who: row.try_get("who")?,
                 kind: row.try_get("kind")?,
                 what: row.try_get("what")?,
+                parameters: json(row.try_get("parameters")?),
             })
         })
         .collect()

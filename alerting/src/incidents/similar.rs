@@ -18,7 +18,8 @@ const COMPARED_MAX: usize = 200;
 const TOLD_MAX: usize = 10;
 
 /// An incident that resembles another.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = SimilarIncident)]
 pub(crate) struct Similar {
     #[serde(flatten)]
     incident: Incident,

@@ -1,18 +1,21 @@
 //! One transaction: which matches are new, the alerts they make or join, the incidents of those.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use citywatch_engine::{Match, RuleInfo};
 use citywatch_parsers::Timestamp;
 
-use super::draft::{self, Draft, Growth};
-use super::translation::translation_of;
-use super::{evidence, keys, memory};
+use super::choice::Choice;
+use super::draft::{self, Draft, Growth, Sorted};
+use super::entities::{self, EntityKind};
+use super::translation::{Statuses, translation_of};
+use super::{evidence, keys, links, memory, switches};
+use crate::attack::tactics_of;
 use crate::clock::{Clock, DAY_MICROS, MINUTE_MICROS};
 use crate::config::AlertingConfig;
 use crate::database::{Counter, Database, Write, storable};
-use crate::incidents::{self, IncidentRow};
+use crate::incidents::{self, IncidentRow, Judged};
 use crate::notification::{self, Subject};
 use crate::severity::Severity;
 use crate::suppression;
@@ -23,6 +26,7 @@ pub(crate) struct Committer {
     pub(crate) database: Database,
     pub(crate) clock: Clock,
     pub(crate) config: Arc<AlertingConfig>,
+    pub(crate) statuses: Statuses,
 }
 
 /// What a commit did.
@@ -34,6 +38,8 @@ pub(crate) struct Outcome {
     pub(crate) matches_known: u64,
     /// Matches of rules that raise no alerts.
     pub(crate) matches_silent: u64,
+    /// Matches of rules that are switched off, for the first time.
+    pub(crate) matches_switched_off: u64,
     /// Matches hidden by a suppression for the first time.
     pub(crate) matches_hidden: u64,
     /// Alerts made.
@@ -51,27 +57,40 @@ struct Commit<'a> {
     now: Timestamp,
     change: i64,
     outcome: Outcome,
+    /// What became of rules' incidents, as far as it was asked for.
+    judged: HashMap<String, Judged>,
 }
 
 impl Committer {
     /// Commits matches, all or none. Matches that have been committed before change nothing.
     pub(crate) async fn commit(&self, matches: &[&Match]) -> Result<Outcome, sqlx::Error> {
-        let (mut drafts, silent) = draft::drafts(matches, &self.config.alerts);
+        let choice = Choice {
+            config: &self.config.alerts,
+            // Read for each commit: a switch holds at once, also one that another process took.
+            switches: switches::switches(self.database.pool()).await?,
+        };
+        let Sorted {
+            mut drafts,
+            switched_off,
+            silent,
+        } = draft::sorted(matches, &choice, |rule| self.statuses.of(rule));
         let outcome = Outcome {
             matches_silent: silent,
             ..Outcome::default()
         };
-        if drafts.is_empty() {
+        if drafts.is_empty() && switched_off.is_empty() {
             return Ok(outcome);
         }
         let mut write = self.database.write().await?;
         // First of all: its lock puts transactions that change incidents into a line.
         let change = write.next(Counter::Change).await?;
         let now = self.clock.now();
+        let off = switches::count_silent(&mut write, &switched_off, now).await?;
         let hidden = suppression::hide(&mut write, &mut drafts, now).await?;
         let outcome = Outcome {
             matches_hidden: hidden.new,
-            matches_known: hidden.known,
+            matches_known: hidden.known + (switched_off.len() as u64 - off),
+            matches_switched_off: off,
             ..outcome
         };
         let mut commit = Commit {
@@ -80,8 +99,18 @@ impl Committer {
             now,
             change,
             outcome,
+            judged: HashMap::new(),
         };
-        let mut new = memory::remember(&mut commit.write, &drafts, now).await?;
+        let mut each: Vec<(&Match, &str)> = Vec::new();
+        for draft in &drafts {
+            each.extend(
+                draft
+                    .matches
+                    .iter()
+                    .map(|found| (*found, draft.alert_id.as_str())),
+            );
+        }
+        let mut new = memory::remember(&mut commit.write, &each, now).await?;
         let mut rules_noted = BTreeSet::new();
         for draft in &drafts {
             let growth = commit.growth(draft, &mut new).await?;
@@ -206,14 +235,26 @@ impl Commit<'_> {
                 .bind(draft.alert_id.as_str())
                 .fetch_optional(&mut *self.write)
                 .await?;
+        let entities = entities::of_matches(&growth.matches);
         let incident = self
-            .incident_of(draft, growth, latest, known.as_deref())
+            .incident_of(draft, growth, latest, known.as_deref(), &entities)
             .await?;
         if known.is_some() {
             self.update_alert(draft, growth, latest).await?;
         } else {
             self.insert_alert(draft, growth, latest, &incident.id)
                 .await?;
+            if !links::is_of_citywatch(latest) {
+                let (first, _) = growth.range();
+                evidence::note_entities(
+                    &mut self.write,
+                    &draft.alert_id,
+                    latest,
+                    first.as_micros(),
+                    &entities,
+                )
+                .await?;
+            }
             self.outcome.alerts_new += 1;
         }
         let copied = evidence::copy(
@@ -224,28 +265,35 @@ impl Commit<'_> {
             &self.config.incidents,
         )
         .await?;
-        evidence::name_entities(
+        let named = evidence::name_entities(
             &mut self.write,
             &incident.id,
-            &growth.matches,
+            incident.entity_count,
+            &entities,
             &self.config.incidents,
         )
         .await?;
-        let alerts_added = i64::from(known.is_none());
-        self.update_incident(&incident.id, growth, latest, alerts_added, copied)
-            .await
+        let more = More {
+            alerts: i64::from(known.is_none()),
+            copied,
+            named,
+        };
+        self.update_incident(incident, growth, latest, more).await
     }
 
-    /// The incident of an alert: the one it is in, an open one of its group near in time, or a new one.
+    /// The incident of an alert: the one it is in, an open one near in time of its group or of something that it
+    /// shares with it, or a new one.
     ///
     /// Where the alert closes the gap between open incidents, they become one. So the incidents are the
-    /// same in whatever order alerts arrive, as long as nobody closes one in between.
+    /// same in whatever order alerts arrive, as long as nobody closes one in between and, for what is only
+    /// shared, no bound is reached.
     async fn incident_of(
         &mut self,
         draft: &Draft<'_>,
         growth: &Growth<'_>,
         latest: &Match,
         known: Option<&str>,
+        entities: &BTreeSet<(EntityKind, String)>,
     ) -> Result<IncidentRow, sqlx::Error> {
         let gap = i64::from(self.config.incidents.gap_minutes) * MINUTE_MICROS;
         let (first, last) = growth.range();
@@ -270,6 +318,10 @@ impl Commit<'_> {
             // It has been closed since: what still falls into the alert's window counts there.
             return incidents::row(&mut self.write, known).await;
         }
+        let near = match known {
+            Some(_) => near,
+            None => self.with_linked(near, growth, latest, entities).await?,
+        };
         let mut near = near.into_iter();
         let Some(oldest) = near.next() else {
             return self.open_incident(draft, growth, latest).await;
@@ -292,6 +344,38 @@ impl Commit<'_> {
         } else {
             Ok(oldest)
         }
+    }
+
+    /// Adds the open incidents that share something with a new alert, as far as there is room in the oldest. One
+    /// that somebody works on is not taken from under them: it is left where it is.
+    async fn with_linked(
+        &mut self,
+        mut near: Vec<IncidentRow>,
+        growth: &Growth<'_>,
+        latest: &Match,
+        entities: &BTreeSet<(EntityKind, String)>,
+    ) -> Result<Vec<IncidentRow>, sqlx::Error> {
+        let (first, last) = growth.range();
+        let range = (first.as_micros(), last.as_micros());
+        let linked = links::linked(&mut self.write, latest, entities, range, self.config).await?;
+        for incident in linked {
+            if near.iter().any(|other| other.id == incident.id) {
+                continue;
+            }
+            let fits = match near.first() {
+                None => links::has_room(&incident, 1, range, self.config),
+                Some(oldest) => {
+                    let both = (incident.first_event_at, incident.last_event_at);
+                    incident.state == incidents::State::New.name()
+                        && oldest.unit == incident.unit
+                        && links::has_room(oldest, incident.alert_count + 1, both, self.config)
+                }
+            };
+            if fits {
+                near.push(incident);
+            }
+        }
+        Ok(near)
     }
 
     fn stamp(&self) -> incidents::Stamp<'static> {
@@ -334,6 +418,8 @@ impl Commit<'_> {
             rule_level: Severity::of_level(&rule.level).name().to_owned(),
             rule_correlation: i64::from(rule.correlation),
             tags: serde_json::json!(rule.tags).to_string(),
+            tactics: tactics_of(&rule.tags),
+            rule_count: 1,
             first_event_at: first.as_micros(),
             last_event_at: last.as_micros(),
             created_at: self.now.as_micros(),
@@ -345,7 +431,11 @@ impl Commit<'_> {
         incidents::insert(&mut self.write, &row).await?;
         let stamp = self.stamp();
         let what = format!("opened by the rule \"{}\"", row.rule_title);
-        incidents::note(&mut self.write, &row.id, stamp, "opened", &what).await?;
+        let parts = [
+            ("rule", row.rule_title.as_str()),
+            ("rule_vi", row.rule_title_vi.as_str()),
+        ];
+        incidents::note(&mut self.write, &row.id, stamp, "opened", &what, &parts).await?;
         notification::enqueue(&mut self.write, &row, Subject::Opened, "", self.now).await?;
         self.outcome.incidents_new += 1;
         Ok(row)
@@ -420,36 +510,64 @@ impl Commit<'_> {
 
     async fn update_incident(
         &mut self,
-        incident_id: &str,
+        mut row: IncidentRow,
         growth: &Growth<'_>,
         latest: &Match,
-        alerts_added: i64,
-        copied: i64,
+        more: More,
     ) -> Result<(), sqlx::Error> {
         let (first, last) = growth.range();
+        if more.alerts > 0 && row.rule_id != latest.rule.id {
+            row.rule_count = sqlx::query_scalar(
+                "SELECT COUNT(DISTINCT rule_id) FROM alerts WHERE incident_id = $1",
+            )
+            .bind(row.id.as_str())
+            .fetch_one(&mut *self.write)
+            .await?;
+        }
+        // The lock of the counter of changes is held: nobody else changes the row meanwhile.
+        if row.last_event_at <= last.as_micros() {
+            row.unit = storable(latest.unit.as_str()).into_owned();
+            row.host = storable(&latest.host).into_owned();
+        }
+        row.severity = row
+            .severity
+            .max(Severity::of_level(&latest.rule.level).rank());
+        row.tactics |= tactics_of(&latest.rule.tags);
+        row.entity_count += more.named;
+        let judged = incidents::judged(&mut self.write, &mut self.judged, &row.rule_id).await?;
         sqlx::query(
             "UPDATE incidents SET alert_count = alert_count + $1, event_count = event_count + $2, \
-             evidence_count = evidence_count + $3, \
-             severity = CASE WHEN severity < $4 THEN $4 ELSE severity END, \
-             unit = CASE WHEN last_event_at <= $6 THEN $7 ELSE unit END, \
-             host = CASE WHEN last_event_at <= $6 THEN $8 ELSE host END, \
-             first_event_at = CASE WHEN first_event_at > $5 THEN $5 ELSE first_event_at END, \
-             last_event_at = CASE WHEN last_event_at < $6 THEN $6 ELSE last_event_at END, \
-             updated_at = $9, change_sequence = $10 WHERE id = $11",
+             evidence_count = evidence_count + $3, severity = $4, unit = $5, host = $6, \
+             first_event_at = $7, last_event_at = $8, updated_at = $9, change_sequence = $10, \
+             score = $11, tactics = $12, rule_count = $13, entity_count = $14 WHERE id = $15",
         )
-        .bind(alerts_added)
+        .bind(more.alerts)
         .bind(growth.event_count)
-        .bind(copied)
-        .bind(Severity::of_level(&latest.rule.level).rank())
-        .bind(first.as_micros())
-        .bind(last.as_micros())
-        .bind(storable(latest.unit.as_str()).as_ref())
-        .bind(storable(&latest.host).as_ref())
+        .bind(more.copied)
+        .bind(row.severity)
+        .bind(row.unit.as_str())
+        .bind(row.host.as_str())
+        .bind(row.first_event_at.min(first.as_micros()))
+        .bind(row.last_event_at.max(last.as_micros()))
         .bind(self.now.as_micros())
         .bind(self.change)
-        .bind(incident_id)
+        .bind(incidents::score(&row, judged))
+        .bind(row.tactics)
+        .bind(row.rule_count)
+        .bind(row.entity_count)
+        .bind(row.id.as_str())
         .execute(&mut *self.write)
         .await?;
         Ok(())
     }
+}
+
+/// What an incident gains, beside events.
+#[derive(Clone, Copy, Debug)]
+struct More {
+    alerts: i64,
+    /// Events copied as evidence.
+    copied: i64,
+    /// Entities named.
+    named: i64,
 }

@@ -6,9 +6,8 @@ use std::collections::hash_map::Entry;
 use citywatch_engine::{Match, RuleInfo};
 use citywatch_parsers::Timestamp;
 
+use super::choice::{Choice, Why};
 use super::keys;
-use crate::config::AlertsConfig;
-use crate::severity::Severity;
 
 /// An alert in the making: all its matches of a delivery.
 #[derive(Debug)]
@@ -21,21 +20,36 @@ pub(crate) struct Draft<'a> {
     pub(crate) matches: Vec<&'a Match>,
 }
 
-/// Whether a rule's matches raise alerts.
-pub(crate) fn raises_alerts(rule: &RuleInfo, config: &AlertsConfig) -> bool {
-    if config.rules_off.contains(&rule.id) {
-        return false;
-    }
-    config.rules_on.contains(&rule.id) || Severity::of_level(&rule.level) >= config.level_min
+/// Matches, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted<'a> {
+    /// Those that raise alerts.
+    pub(crate) drafts: Vec<Draft<'a>>,
+    /// Those of rules that somebody switched off.
+    pub(crate) switched_off: Vec<&'a Match>,
+    /// How many others raise none.
+    pub(crate) silent: u64,
 }
 
-/// Sorts matches into drafts, in the order of their first matches; also says how many raise no alert.
-pub(crate) fn drafts<'a>(matches: &[&'a Match], config: &AlertsConfig) -> (Vec<Draft<'a>>, u64) {
+/// Sorts matches into drafts, in the order of their first matches.
+pub(crate) fn sorted<'a>(
+    matches: &[&'a Match],
+    choice: &Choice<'_>,
+    status_of: impl Fn(&RuleInfo) -> String,
+) -> Sorted<'a> {
+    let config = choice.config;
     let mut drafts: Vec<Draft<'a>> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
+    let mut switched_off = Vec::new();
     let mut silent = 0;
     for found in matches {
-        if !raises_alerts(&found.rule, config) {
+        let rule = &found.rule;
+        let decision = choice.decide(&rule.id, &rule.level, || status_of(rule));
+        if decision.why == Why::SwitchedOff {
+            switched_off.push(*found);
+            continue;
+        }
+        if !decision.alerts {
             silent += 1;
             continue;
         }
@@ -53,7 +67,11 @@ pub(crate) fn drafts<'a>(matches: &[&'a Match], config: &AlertsConfig) -> (Vec<D
             }
         }
     }
-    (drafts, silent)
+    Sorted {
+        drafts,
+        switched_off,
+        silent,
+    }
 }
 
 /// What the new matches of a draft add to its alert.

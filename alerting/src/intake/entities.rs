@@ -1,28 +1,45 @@
-//! Whom and what an incident is about: hosts, users and addresses, read from the fields of its events.
+//! Whom and what an incident is about: hosts, users, addresses, files and hashes, read from the fields of its events.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use citywatch_engine::EventSnapshot;
+use citywatch_engine::{EventSnapshot, Match};
 use serde_json::Value;
 
 use crate::database::storable;
 
-/// A kind of entity.
+/// A kind of entity; where not all can be kept, the first kinds are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EntityKind {
-    Address,
     Host,
     User,
+    Address,
+    Hash,
+    File,
 }
 
 impl EntityKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Address => "address",
+            Self::File => "file",
+            Self::Hash => "hash",
             Self::Host => "host",
             Self::User => "user",
         }
+    }
+
+    /// The kind of that name.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        [
+            Self::Address,
+            Self::File,
+            Self::Hash,
+            Self::Host,
+            Self::User,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
     }
 }
 
@@ -78,11 +95,49 @@ const HOST_FIELDS: &[&str] = &[
     "destinationhostname",
 ];
 
+/// Field names, lower-case, that hold paths of files: what was run, written or loaded.
+const FILE_FIELDS: &[&str] = &[
+    "image",
+    "targetfilename",
+    "imageloaded",
+    "newprocessname",
+    "exe",
+    "file_path",
+    "filepath",
+    "file_name",
+    "filename",
+    "process.executable",
+    "file.path",
+];
+
+/// Field names, lower-case, that hold digests; Sysmon writes several into one: `SHA256=...,IMPHASH=...`.
+const HASH_FIELDS: &[&str] = &[
+    "hashes",
+    "hash",
+    "md5",
+    "sha1",
+    "sha256",
+    "imphash",
+    "file_hash",
+    "file.hash.sha256",
+    "file.hash.md5",
+    "process.hash.sha256",
+];
+
 /// Values that say "none".
 const NOBODY: &[&str] = &["", "-", "?", "(unknown)", "(none)", "unset", "null"];
 
+/// The entities of matches.
+pub(super) fn of_matches(matches: &[&Match]) -> BTreeSet<(EntityKind, String)> {
+    let mut found = BTreeSet::new();
+    for evidence in matches.iter().flat_map(|found| &found.evidence) {
+        collect(&evidence.event, &mut found);
+    }
+    found
+}
+
 /// Adds an event's entities to `found`.
-pub(crate) fn collect(event: &EventSnapshot, found: &mut BTreeSet<(EntityKind, String)>) {
+fn collect(event: &EventSnapshot, found: &mut BTreeSet<(EntityKind, String)>) {
     add(EntityKind::Host, &event.host, found);
     for (name, value) in &event.fields {
         let Some(kind) = kind_of(name) else { continue };
@@ -107,12 +162,20 @@ fn kind_of(field: &str) -> Option<EntityKind> {
         Some(EntityKind::User)
     } else if is(HOST_FIELDS) {
         Some(EntityKind::Host)
+    } else if is(FILE_FIELDS) {
+        Some(EntityKind::File)
+    } else if is(HASH_FIELDS) {
+        Some(EntityKind::Hash)
     } else {
         None
     }
 }
 
 fn add(kind: EntityKind, value: &str, found: &mut BTreeSet<(EntityKind, String)>) {
+    if kind == EntityKind::Hash {
+        found.extend(digests(value).map(|digest| (kind, digest)));
+        return;
+    }
     let value = value.trim();
     if value.len() > VALUE_BYTES_MAX || NOBODY.contains(&value.to_ascii_lowercase().as_str()) {
         return;
@@ -122,10 +185,36 @@ fn add(kind: EntityKind, value: &str, found: &mut BTreeSet<(EntityKind, String)>
             Some(address) => address,
             None => return,
         },
-        EntityKind::Host | EntityKind::User => storable(value).into_owned(),
+        // A name without a folder says little, and Windows does not care about case.
+        EntityKind::File if value.contains('\\') => storable(&value.to_lowercase()).into_owned(),
+        EntityKind::File if !value.contains('/') => return,
+        _ => storable(value).into_owned(),
     };
     found.insert((kind, value));
 }
+
+/// The digests in a value: 32, 40 or 64 hexadecimal digits, alone or as `NAME=digest`, with commas between; those of
+/// nothing (an empty file, all zeros) name no file.
+fn digests(value: &str) -> impl Iterator<Item = String> {
+    value
+        .split([',', ';', ' '])
+        .filter_map(|part| {
+            let digest = part.rsplit(['=', ':']).next().unwrap_or("").trim();
+            let fits = matches!(digest.len(), 32 | 40 | 64)
+                && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+            fits.then(|| digest.to_ascii_lowercase())
+        })
+        .filter(|digest| {
+            !digest.bytes().all(|byte| byte == b'0') && !OF_NOTHING.contains(&digest.as_str())
+        })
+}
+
+/// MD5, SHA-1 and SHA-256 of no bytes.
+const OF_NOTHING: &[&str] = &[
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+];
 
 /// An address as text, mapped IPv4 as IPv4; none for what is no address or names no other machine.
 fn canonical_address(text: &str) -> Option<String> {
@@ -151,6 +240,27 @@ mod tests {
         for none in ["127.0.0.1", "::1", "0.0.0.0", "web-01", ""] {
             assert_eq!(canonical_address(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn files_and_digests_are_read() {
+        let mut found = BTreeSet::new();
+        add(EntityKind::File, r"C:\Users\An\Evil.EXE", &mut found);
+        add(EntityKind::File, "/tmp/Evil", &mut found);
+        add(EntityKind::File, "evil.exe", &mut found);
+        let md5 = "0123456789ABCDEF0123456789abcdef";
+        let hashes = format!("MD5={md5},IMPHASH=00000000000000000000000000000000,SHA1=short");
+        add(EntityKind::Hash, &hashes, &mut found);
+        add(EntityKind::Hash, OF_NOTHING[2], &mut found);
+        let found: Vec<_> = found.into_iter().collect();
+        assert_eq!(
+            found,
+            [
+                (EntityKind::Hash, md5.to_lowercase()),
+                (EntityKind::File, "/tmp/Evil".to_owned()),
+                (EntityKind::File, r"c:\users\an\evil.exe".to_owned()),
+            ]
+        );
     }
 
     #[test]

@@ -6,9 +6,12 @@ use citywatch_engine::{EventSnapshot, Evidence, Match};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use super::entities::{self, EntityKind};
+use super::entities::EntityKind;
 use crate::config::IncidentsConfig;
 use crate::database::{Write, storable};
+
+/// Entities that are noted of one alert.
+const ALERT_ENTITIES_MAX: usize = 32;
 
 /// Copies the evidence of `matches`, up to the bound; returns how many events were added.
 pub(crate) async fn copy(
@@ -87,24 +90,17 @@ async fn note_rule(
     Ok(())
 }
 
-/// Names the entities of `matches`, up to the bound.
+/// Names entities in an incident that names `present`, up to the bound; returns how many were added.
 pub(crate) async fn name_entities(
     write: &mut Write,
     incident_id: &str,
-    matches: &[&Match],
+    present: i64,
+    entities: &BTreeSet<(EntityKind, String)>,
     config: &IncidentsConfig,
-) -> Result<(), sqlx::Error> {
-    let mut found: BTreeSet<(EntityKind, String)> = BTreeSet::new();
-    for evidence in matches.iter().flat_map(|found| &found.evidence) {
-        entities::collect(&evidence.event, &mut found);
-    }
-    let present: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM incident_entities WHERE incident_id = $1")
-            .bind(incident_id)
-            .fetch_one(&mut **write)
-            .await?;
+) -> Result<i64, sqlx::Error> {
     let room = usize::try_from(i64::from(config.entities_max) - present).unwrap_or(0);
-    let found: Vec<_> = found.into_iter().take(room).collect();
+    let found: Vec<_> = entities.iter().take(room).collect();
+    let mut added = 0;
     // At most so many rows at once, so that each connection prepares few statements.
     for chunk in found.chunks(8) {
         let rows: Vec<String> = (0..chunk.len())
@@ -115,6 +111,37 @@ pub(crate) async fn name_entities(
             rows.join(", ")
         );
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(incident_id);
+        for (kind, value) in chunk {
+            query = query.bind(kind.name()).bind(value.as_str());
+        }
+        added += query.execute(&mut **write).await?.rows_affected();
+    }
+    Ok(i64::try_from(added).unwrap_or(0))
+}
+
+/// Notes whom and what a new alert is about.
+pub(crate) async fn note_entities(
+    write: &mut Write,
+    alert_id: &str,
+    latest: &Match,
+    at: i64,
+    entities: &BTreeSet<(EntityKind, String)>,
+) -> Result<(), sqlx::Error> {
+    let found: Vec<_> = entities.iter().take(ALERT_ENTITIES_MAX).collect();
+    for chunk in found.chunks(8) {
+        let rows: Vec<String> = (0..chunk.len())
+            .map(|row| format!("(${}, ${}, $1, $2, $3, $4)", row * 2 + 5, row * 2 + 6))
+            .collect();
+        let sql = format!(
+            "INSERT INTO alert_entities (kind, value, unit, at, alert_id, host) VALUES {} \
+             ON CONFLICT DO NOTHING",
+            rows.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql))
+            .bind(storable(latest.unit.as_str()).into_owned())
+            .bind(at)
+            .bind(alert_id)
+            .bind(storable(&latest.host).into_owned());
         for (kind, value) in chunk {
             query = query.bind(kind.name()).bind(value.as_str());
         }

@@ -2,27 +2,26 @@
 
 use std::collections::HashSet;
 
+use citywatch_engine::Match;
 use citywatch_parsers::Timestamp;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::draft::Draft;
 use crate::database::Write;
 
 /// Rows of one statement. Few sizes, so that each connection prepares few statements.
 const ROWS: [usize; 3] = [128, 16, 1];
 
-/// Remembers the matches of all drafts; returns the ids of those that were not known.
+/// Remembers matches, each with the id of its alert; returns the ids of those that were not known.
 pub(super) async fn remember(
     write: &mut Write,
-    drafts: &[Draft<'_>],
+    matches: &[(&Match, &str)],
     now: Timestamp,
 ) -> Result<HashSet<String>, sqlx::Error> {
-    let rows: Vec<(String, &str, i64)> = drafts
+    let rows: Vec<(String, &str, i64)> = matches
         .iter()
-        .flat_map(|draft| draft.matches.iter().map(move |found| (draft, found)))
-        .map(|(draft, found)| {
+        .map(|(found, alert_id)| {
             let events = i64::try_from(found.event_count).unwrap_or(i64::MAX);
-            (found.id.to_string(), draft.alert_id.as_str(), events)
+            (found.id.to_string(), *alert_id, events)
         })
         .collect();
     let mut new = HashSet::new();

@@ -7,13 +7,17 @@
 //! - An error of the database delays, it never drops: the same deliveries are tried again, and the
 //!   bounded channel makes the engine wait.
 
+pub(crate) mod catalogue;
+pub(crate) mod choice;
 mod commit;
 mod draft;
-mod entities;
+pub(crate) mod entities;
 mod evidence;
 pub(crate) mod keys;
+mod links;
 mod memory;
-mod translation;
+pub(crate) mod switches;
+pub(crate) mod translation;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,10 @@
-//! What a rule is called in Vietnamese: `title_vi` and `description_vi` under its key `citywatch`.
+//! What a rule says beside what it looks for: what it is called in Vietnamese (`title_vi` and `description_vi` under
+//! its key `citywatch`), and its status.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use citywatch_engine::RuleInfo;
 use saphyr_parser::{Event, Parser};
 
 /// Longer texts are no titles and no descriptions.
@@ -12,6 +17,31 @@ const DEPTH_MAX: usize = 64;
 pub(crate) struct Translation {
     pub(crate) title: String,
     pub(crate) description: String,
+    /// `stable`, `test`, `experimental`, `deprecated`, `unsupported`.
+    pub(crate) status: String,
+}
+
+/// Rules whose status is remembered.
+const STATUSES_MAX: usize = 100_000;
+
+/// Statuses of rules by the hash of their text, each read once. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Statuses(Arc<Mutex<HashMap<String, String>>>);
+
+impl Statuses {
+    /// The status of a rule; empty where it names none.
+    pub(crate) fn of(&self, rule: &RuleInfo) -> String {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(status) = known.get(&rule.content_hash) {
+            return status.clone();
+        }
+        if known.len() >= STATUSES_MAX {
+            known.clear();
+        }
+        let status = translation_of(&rule.text).status;
+        known.insert(rule.content_hash.clone(), status.clone());
+        status
+    }
 }
 
 /// Reads them from the rule as it was written. A text that is no YAML has none: whoever loads rules has
@@ -44,6 +74,10 @@ pub(crate) fn translation_of(rule: &str) -> Translation {
                     if let Some(place) = place {
                         *place = text.trim().chars().take(TEXT_CHARACTERS_MAX).collect();
                     }
+                } else if let [Open::Mapping { key: Some(key) }] = path.as_slice()
+                    && key == "status"
+                {
+                    found.status = text.trim().to_lowercase().chars().take(40).collect();
                 }
                 scalar(&mut path, &text);
             }
@@ -92,13 +126,14 @@ mod tests {
 
     #[test]
     fn the_texts_of_our_own_key_are_read() {
-        let rule = "title: A\ndetection:\n  selection:\n    - title_vi: no\n    - x\n  condition: selection\n\
+        let rule = "title: A\nstatus: Test\ndetection:\n  selection:\n    - title_vi: no\n    - x\n  condition: selection\n\
                     citywatch:\n  title_vi: Đoán mật khẩu\n  more: {title_vi: no}\n  description_vi: |\n    Hai\n    dòng.\n";
         assert_eq!(
             translation_of(rule),
             Translation {
                 title: "Đoán mật khẩu".to_owned(),
                 description: "Hai\ndòng.".to_owned(),
+                status: "test".to_owned(),
             }
         );
     }

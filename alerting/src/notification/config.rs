@@ -40,6 +40,8 @@ pub struct SmtpConfig {
     /// Whether what is said to it can be read on the way.
     #[serde(default)]
     pub encryption: SmtpEncryption,
+    /// PEM file with certificates of authorities that may vouch for it, beside those that this machine trusts.
+    pub ca_file: Option<PathBuf>,
     /// The sender: `soc@example.vn` or `Citywatch <soc@example.vn>`.
     pub from: String,
     /// Name to sign in with; unset: without.

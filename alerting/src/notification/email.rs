@@ -5,7 +5,7 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 use super::config::{SmtpConfig, SmtpEncryption};
@@ -81,7 +81,18 @@ fn all_of(error: &dyn std::error::Error) -> String {
 
 fn transport(smtp: &SmtpConfig) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
     let parameters = || {
-        TlsParameters::new_rustls(smtp.host.clone())
+        let mut builder = TlsParameters::builder(smtp.host.clone());
+        if let Some(file) = &smtp.ca_file {
+            let wrong = |error: &dyn std::fmt::Display| {
+                let file = file.display();
+                format!("[alerting.notifications.smtp] ca_file {file}: {error}")
+            };
+            let pem = std::fs::read(file).map_err(|error| wrong(&error))?;
+            builder = builder
+                .add_root_certificate(Certificate::from_pem(&pem).map_err(|error| wrong(&error))?);
+        }
+        builder
+            .build_rustls()
             .map_err(|error| format!("the mail server's name {:?}: {error}", smtp.host))
     };
     let (tls, port) = match smtp.encryption {

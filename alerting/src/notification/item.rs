@@ -6,7 +6,7 @@ use crate::incidents::{IncidentRow, rfc3339};
 use crate::severity::Severity;
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Subject {
     /// An incident was opened.

@@ -140,7 +140,8 @@ async fn insert_item(
 }
 
 /// A message as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = NotificationMessage)]
 pub(crate) struct MessageView {
     pub(crate) id: String,
     pub(crate) route_id: String,

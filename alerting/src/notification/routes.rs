@@ -14,7 +14,7 @@ use crate::severity::Severity;
 use crate::sql::Conditions;
 
 /// How a route's messages leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RouteKind {
     Email,
@@ -51,7 +51,8 @@ pub(crate) struct RouteWish {
 }
 
 /// A route; shown without its secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = NotificationRoute)]
 pub(crate) struct Route {
     pub(crate) id: String,
     pub(crate) name: String,

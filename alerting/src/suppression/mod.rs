@@ -12,6 +12,6 @@ mod row;
 mod target;
 
 pub(crate) use hide::{forget, hide};
-pub(crate) use preview::preview;
-pub(crate) use row::{NewSuppression, Standing, Suppression, Suppressions};
+pub(crate) use preview::{Preview, preview};
+pub(crate) use row::{HiddenMatch, NewSuppression, Standing, Suppression, Suppressions};
 pub(crate) use target::{FieldValue, Target};

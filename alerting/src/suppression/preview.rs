@@ -24,7 +24,8 @@ const IDS_PER_QUERY: usize = 500;
 ///
 /// Where fields are asked for, the events decide that incidents kept as evidence: of an alert with more
 /// events than were kept, those that were kept stand for the others.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+#[schema(as = SuppressionPreview)]
 pub(crate) struct Preview {
     since: String,
     /// Alerts of which nothing would have been seen.
@@ -48,13 +49,16 @@ pub(crate) struct Preview {
 }
 
 /// An incident of a preview.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 struct NamedIncident {
     id: String,
     number: i64,
     title: String,
+    #[schema(value_type = Severity)]
     severity: &'static str,
+    #[schema(value_type = crate::incidents::State)]
     state: String,
+    #[schema(value_type = Option<crate::incidents::Verdict>)]
     verdict: Option<String>,
     /// Whether it would have been hidden as a whole.
     whole: bool,
@@ -217,7 +221,7 @@ async fn shares_by_fields(
 }
 
 fn kept_event(row: &AnyRow, target: &Target) -> Result<KeptEvent, sqlx::Error> {
-    let fields = json(row.try_get("fields")?);
+    let fields: Value = json(row.try_get("fields")?);
     let holds = |wanted: &super::FieldValue| {
         fields.as_array().is_some_and(|fields| {
             fields

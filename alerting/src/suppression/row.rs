@@ -28,7 +28,7 @@ pub(crate) struct NewSuppression<'a> {
 }
 
 /// A suppression as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Suppression {
     pub(crate) id: String,
     #[serde(flatten)]
@@ -52,13 +52,14 @@ pub(crate) struct Suppression {
 }
 
 /// A match that was hidden.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct HiddenMatch {
     pub(crate) id: String,
     /// Counts up within the suppression.
     pub(crate) number: i64,
     pub(crate) rule_id: String,
     pub(crate) rule_title: String,
+    #[schema(value_type = Severity)]
     pub(crate) severity: &'static str,
     pub(crate) unit: String,
     pub(crate) host: String,

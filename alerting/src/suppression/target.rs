@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A field with the value that it must have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FieldValue {
     pub(crate) name: String,
@@ -15,7 +15,8 @@ pub(crate) struct FieldValue {
 }
 
 /// Which matches are meant: those for which all that is named here holds. Empty texts stand for any.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = SuppressionTarget)]
 pub(crate) struct Target {
     pub(crate) rule_id: String,
     /// This unit and those below it.

@@ -1,9 +1,10 @@
 //! The audit log tells what was done, and shows when it was touched.
 
-use citywatch_alerting::{AuditHead, verify_audit};
+use citywatch_alerting::{AuditHead, SecretUrl, verify_audit};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
+use super::support::receivers::HookServer;
 use super::support::{Place, Site, at, found, rule, send};
 
 pub async fn what_people_do_is_told_without_secrets(place: Place) {
@@ -170,4 +171,53 @@ pub async fn a_touched_log_is_found_out(place: Place) {
             .problems
             .is_empty()
     );
+}
+
+/// Each head goes to a file, to a webhook and to a syslog server; with what any of them kept, a cut tail is found.
+pub async fn heads_are_told_to_other_machines(place: Place) {
+    let hook = HookServer::start();
+    let syslog = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    syslog
+        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .unwrap();
+    let file = place.data_dir.with_extension("heads");
+    let mut config = place.config();
+    config.audit.head_file = Some(file.clone());
+    config.audit.head_webhook = Some(SecretUrl::from(hook.url.as_str()));
+    config.audit.head_syslog = Some(format!("udp://{}", syslog.local_addr().unwrap()));
+    assert!(
+        !format!("{config:?}").contains("room=soc"),
+        "the URL may hold a key"
+    );
+    let site = Site::start_with(config.clone()).await;
+    let mut client = site.client();
+    for number in 0..3 {
+        client.sign_in(&format!("user{number}"), "wrong");
+    }
+    let expected = site.alerting.audit_head().await.unwrap().unwrap();
+    // Told at the end, and every hour before.
+    site.stop().await;
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let from_file: AuditHead = serde_json::from_str(kept.lines().last().unwrap()).unwrap();
+    let posted = hook.posted();
+    let from_hook: AuditHead = serde_json::from_str(&posted[0].body).unwrap();
+    let mut buffer = [0; 4096];
+    let length = syslog.recv(&mut buffer).unwrap();
+    let message = std::str::from_utf8(&buffer[..length]).unwrap();
+    assert!(message.starts_with("<110>1 "), "{message}");
+    let (_, json) = message.split_once(" audit-head - ").unwrap();
+    let from_syslog: AuditHead = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        [&from_file, &from_hook, &from_syslog],
+        [&expected, &expected, &expected]
+    );
+    let pool = place.pool().await;
+    sqlx::query("DELETE FROM audit WHERE sequence = 3")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let report = verify_audit(&config, &[], &[]).await.unwrap();
+    assert!(report.problems.is_empty(), "nothing here tells: {report:?}");
+    let report = verify_audit(&config, &[], &[from_syslog]).await.unwrap();
+    assert_eq!(report.problems[0].sequence, 3, "{report:?}");
 }

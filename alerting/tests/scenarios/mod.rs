@@ -5,10 +5,13 @@ pub mod support;
 
 pub mod audit;
 pub mod clocks;
+pub mod grouping;
 pub mod incidents;
 pub mod intake;
 pub mod notifications;
 pub mod people;
+pub mod queue;
+pub mod rules;
 pub mod sign_in;
 pub mod stream;
 pub mod suppressions;
@@ -80,6 +83,7 @@ scenarios! {
     people::tokens_work_until_they_end,
     audit::what_people_do_is_told_without_secrets,
     audit::a_touched_log_is_found_out,
+    audit::heads_are_told_to_other_machines,
     stream::changes_arrive_and_resume,
     stream::changes_of_another_process_arrive,
     incidents::rules_tell_how_often_they_were_right,
@@ -88,10 +92,26 @@ scenarios! {
     notifications::an_email_tells_of_new_and_of_overdue_incidents,
     notifications::what_cannot_be_delivered_is_given_up_and_sent_when_asked,
     notifications::a_route_is_checked_before_it_is_made,
+    notifications::an_email_travels_encrypted_and_signed_in,
     clocks::clocks_run_out_are_alarmed_once_and_stop,
     suppressions::a_suppression_hides_counts_and_ends,
     suppressions::a_hidden_correlation_grows_and_an_early_end_holds_at_once,
     suppressions::a_preview_tells_what_would_have_been_hidden,
     suppressions::suppressions_want_a_reason_an_end_and_something_to_hide,
     suppressions::a_suppression_of_a_unit_means_its_subtree,
+    grouping::alerts_that_share_something_are_one_incident,
+    grouping::what_many_hosts_share_joins_nothing,
+    grouping::any_order_joins_the_same_alerts,
+    grouping::an_incident_takes_in_only_so_much,
+    grouping::scores_follow_rules_tactics_and_verdicts,
+    queue::facets_count_what_the_filter_lets_through,
+    queue::the_most_urgent_come_first,
+    queue::a_bulk_change_is_undone,
+    queue::an_entity_tells_its_history,
+    queue::views_are_kept_per_person,
+    queue::units_are_renamed_moved_and_merged,
+    queue::the_audit_log_is_searched,
+    rules::a_switch_holds_at_once_and_counts_what_it_hides,
+    rules::a_rule_is_explained,
+    rules::techniques_are_covered_and_hit,
 }

@@ -8,7 +8,7 @@ use citywatch_alerting::{AlertingConfig, SmtpConfig, SmtpEncryption};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::support::receivers::{HookServer, MailServer};
+use super::support::receivers::{HookServer, MailServer, MailSettings, Secured};
 use super::support::{Client, Place, Reply, Site, at, found, rule, send};
 
 /// Waits until `done`: messages are sent by a task of their own.
@@ -149,6 +149,7 @@ fn with_mail(place: &Place, server: &MailServer) -> AlertingConfig {
         host: "127.0.0.1".to_owned(),
         port: Some(server.port),
         encryption: SmtpEncryption::None,
+        ca_file: None,
         from: "Citywatch <soc@city.test>".to_owned(),
         user: None,
         password_file: None,
@@ -360,4 +361,70 @@ pub async fn a_route_is_checked_before_it_is_made(place: Place) {
     );
     assert_eq!(wrong.body["errors"][0]["field"], "target", "{wrong:?}");
     site.stop().await;
+}
+
+/// By STARTTLS and by TLS from the first byte: only to a server whose certificate is vouched for, and signed in.
+pub async fn an_email_travels_encrypted_and_signed_in(place: Place) {
+    let secured = Secured::new();
+    let (ca_file, password_file) = (
+        place.data_dir.with_extension("pem"),
+        place.data_dir.with_extension("password"),
+    );
+    std::fs::write(&ca_file, &secured.pem).unwrap();
+    let mut password = String::new();
+    for encryption in [SmtpEncryption::Starttls, SmtpEncryption::Tls] {
+        let server = MailServer::start_with(MailSettings {
+            tls: Some(secured.settings.clone()),
+            at_once: encryption == SmtpEncryption::Tls,
+            account: Some(("soc".to_owned(), "s3cret wörd".to_owned())),
+        });
+        let mut told = Vec::new();
+        for (trusted, right) in [(false, true), (true, false), (true, true)] {
+            std::fs::write(
+                &password_file,
+                if right { "s3cret wörd\n" } else { "wrong" },
+            )
+            .unwrap();
+            let mut config = with_mail(&place, &server);
+            let smtp = config.notifications.smtp.as_mut().unwrap();
+            smtp.encryption = encryption;
+            smtp.ca_file = trusted.then(|| ca_file.clone());
+            smtp.user = Some("soc".to_owned());
+            smtp.password_file = Some(password_file.clone());
+            let site = Site::start_with(config).await;
+            if !site.password.is_empty() {
+                password.clone_from(&site.password);
+            }
+            let mut admin = site.client();
+            admin.sign_in("admin", &password);
+            let name = format!("{encryption:?} {trusted} {right}");
+            let wanted = json!({ "name": name, "kind": "email", "target": "a@city.test" });
+            let made = make(&admin, wanted);
+            let id = made.body["id"].as_str().unwrap().to_owned();
+            let test = format!("/api/v1/notifications/routes/{id}/test");
+            assert_eq!(admin.send("POST", &test, None, &[]).status, 202);
+            let message = || {
+                let all = messages(&admin);
+                all.into_iter()
+                    .find(|each| each["route_id"] == *id)
+                    .unwrap()
+            };
+            until(&name, || {
+                message()["state"] == "sent" || message()["attempts"] != 0
+            })
+            .await;
+            told.push(message()["last_error"].as_str().unwrap().to_owned());
+            // What failed is not tried again by the next one.
+            let path = format!("/api/v1/notifications/routes/{id}");
+            assert_eq!(admin.send("DELETE", &path, None, &[]).status, 204);
+            site.stop().await;
+        }
+        assert!(told[0].contains("certificate"), "{encryption:?}: {told:?}");
+        assert!(told[1].contains("535"), "{encryption:?}: {told:?}");
+        assert_eq!(told[2], "", "{encryption:?}");
+        let mails = server.mails();
+        assert_eq!(mails.len(), 1, "{encryption:?}: {mails:?}");
+        assert!(mails[0].encrypted);
+        assert_eq!(mails[0].user.as_deref(), Some("soc"));
+    }
 }

@@ -89,7 +89,11 @@ impl Client {
             }
             None => self.agent.run(request.body(()).unwrap()).unwrap(),
         };
-        Self::reply(response)
+        let reply = Self::reply(response);
+        if reply.header("content-type").contains("json") {
+            super::described::check(method, path, reply.status, &reply.body);
+        }
+        reply
     }
 
     fn reply(mut response: ureq::http::Response<ureq::Body>) -> Reply {

@@ -48,6 +48,20 @@ fn event(host: &str, event_time: Timestamp, position: u64) -> Arc<EventSnapshot>
     })
 }
 
+/// The same match, its event of that unit with these fields in place of its own.
+pub fn with_fields(mut found: Match, unit: &str, fields: &[(&str, &str)]) -> Match {
+    let evidence = &mut found.evidence[0];
+    let mut event = EventSnapshot::clone(&evidence.event);
+    event.unit = unit.into();
+    event.fields = fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    evidence.event = Arc::new(event);
+    found.unit = unit.into();
+    found
+}
+
 /// A match of `rule` on event number `position` of a host.
 pub fn found(rule: &Arc<RuleInfo>, host: &str, event_time: Timestamp, position: u64) -> Match {
     let event = event(host, event_time, position);

@@ -6,12 +6,13 @@
 )]
 
 pub mod client;
+pub mod described;
 pub mod matches;
 pub mod receivers;
 pub mod site;
 
 pub use client::{Client, Reply};
-pub use matches::{correlation, delivery, found, rule, send};
+pub use matches::{correlation, delivery, found, rule, send, with_fields};
 pub use site::{Place, Site};
 
 use citywatch_parsers::Timestamp;

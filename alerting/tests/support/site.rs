@@ -39,13 +39,17 @@ impl Place {
         }
     }
 
+    /// Events of these tests all name the same address: alerts of different hosts would be one incident. Who tests
+    /// that switches it on.
     pub fn config(&self) -> AlertingConfig {
-        AlertingConfig {
+        let mut config = AlertingConfig {
             data_dir: self.data_dir.clone(),
             database_url: self.url.as_deref().map(DatabaseUrl::from),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             ..AlertingConfig::default()
-        }
+        };
+        config.incidents.join_by_entities = false;
+        config
     }
 
     /// A connection beside Citywatch's own.

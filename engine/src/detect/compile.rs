@@ -408,7 +408,7 @@ fn rule_info(rule: &Rule) -> RuleInfo {
 }
 
 /// What alerting needs to know of a rule or correlation.
-pub(super) fn info_of(
+pub(crate) fn info_of(
     meta: &Meta,
     log_source: citywatch_parsers::LogSource<'static>,
     correlation: bool,

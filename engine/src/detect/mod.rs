@@ -51,6 +51,7 @@ mod values;
 mod view;
 mod witness;
 
+pub(crate) use compile::info_of;
 pub use compile::{Compiled, RULES_MAX, RuleIndex};
 pub use correlate::{
     CorrelationInput, CorrelationLimits, CorrelationStatus, Correlator, FieldNames,

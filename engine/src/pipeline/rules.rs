@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use citywatch_parsers::LogSource;
 use citywatch_rules::RuleSet;
 use citywatch_rules::rule::Alerts;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::detect::{CompileError, Compiled, LogSourceMode, RuleIndex};
+use crate::detect::{CompileError, Compiled, LogSourceMode, RuleIndex, info_of};
+use crate::matches::RuleInfo;
 
 /// Rules could not be made ready.
 #[derive(Debug, Error)]
@@ -32,6 +34,11 @@ impl RulesHandle {
     /// Replaces the rules.
     pub fn replace(&self, rules: Arc<LoadedRules>) {
         self.0.send_replace(rules);
+    }
+
+    /// The rules now and whenever they are replaced.
+    pub fn watch(&self) -> watch::Receiver<Arc<LoadedRules>> {
+        self.0.subscribe()
     }
 
     pub(super) fn subscribe(&self) -> CurrentRules {
@@ -91,6 +98,23 @@ impl LoadedRules {
     /// The matcher.
     pub fn compiled(&self) -> &Arc<Compiled> {
         &self.compiled
+    }
+
+    /// What alerting needs to know of each rule and correlation whose matches become alerts.
+    pub fn infos(&self) -> Vec<RuleInfo> {
+        let rules = self.set.rules.iter().map(|rule| {
+            let log_source = rule.log_source.clone();
+            (&rule.meta, info_of(&rule.meta, log_source, false))
+        });
+        let correlations = self.set.correlations.iter().map(|correlation| {
+            let meta = &correlation.meta;
+            (meta, info_of(meta, LogSource::default(), true))
+        });
+        rules
+            .chain(correlations)
+            .filter(|(meta, _)| meta.alerts == Alerts::Own)
+            .map(|(_, info)| info)
+            .collect()
     }
 
     /// Whether matches of a rule become alerts of their own.

@@ -103,6 +103,18 @@ pub enum StoreError {
         /// What is wrong, and what is allowed.
         reason: String,
     },
+    /// A search line cannot be read.
+    #[error("{reason}")]
+    Search {
+        /// Where: so many characters from the beginning.
+        at: usize,
+        /// So many characters.
+        length: usize,
+        /// What is wrong, in a word for programs.
+        code: &'static str,
+        /// What is wrong, and what is allowed.
+        reason: String,
+    },
     /// The tables were made by a newer Citywatch.
     #[error(
         "database \"{database}\" has schema version {found}, this program knows {known}: start the newer citywatch that made it, or use another database"
@@ -148,6 +160,22 @@ impl StoreError {
             what,
             value: value.chars().take(100).collect(),
             reason: reason.into(),
+        }
+    }
+
+    /// What is wrong with a search line, between two of its bytes.
+    pub(super) fn search(
+        line: &str,
+        (from, to): (usize, usize),
+        code: &'static str,
+        reason: String,
+    ) -> Self {
+        let characters = |text: &str| text.chars().count();
+        Self::Search {
+            at: characters(&line[..from]),
+            length: characters(&line[from..to]),
+            code,
+            reason,
         }
     }
 

@@ -13,12 +13,15 @@
 
 mod agents;
 mod client;
+mod condition;
 mod config;
 mod dead_letters;
 pub mod endpoint;
 mod error;
+mod explore;
 mod field_texts;
 mod fold;
+mod language;
 mod native;
 mod plan;
 mod query;
@@ -35,6 +38,7 @@ pub use client::{Counts, Store};
 pub use config::{Password, StoreConfig, SyncToDisk};
 pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterQuery, DeadLetterRow, Replayed};
 pub use error::StoreError;
+pub use explore::{FieldValues, TimeBars, TopValue};
 pub use field_texts::FieldTexts;
 pub use fold::fold_into;
 pub use plan::InsertPlan;

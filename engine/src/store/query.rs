@@ -17,8 +17,9 @@ pub struct EventQuery {
     pub from: Option<Timestamp>,
     /// Latest `event_time`, exclusive.
     pub to: Option<Timestamp>,
-    /// Words to find, all of them, in any case and with or without diacritics. `"some phrase"`
-    /// finds the exact text, `word*` a beginning of a word, `-word` excludes. Empty finds all.
+    /// What to find: words in any case and with or without diacritics, `"some phrase"`, `part*`, `field:value`,
+    /// `field:*`, `src_ip:10.0.0.0/8`, `dst_port:>1024`, joined by `and`, `or`, `not`, a dash and parentheses. Empty
+    /// finds all.
     pub text: String,
     /// The units whose events may be seen: `None` is all, an empty list is none.
     pub units: Option<Vec<UnitId>>,

@@ -1,6 +1,5 @@
 //! Questions to the store: search, one event, matches of late.
 
-use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 
 use citywatch_parsers::{AgentId, RecordId, StreamId, Timestamp, UnitId};
@@ -8,8 +7,9 @@ use clickhouse::Row;
 use clickhouse::query::{Query, RowCursor};
 use serde::Deserialize;
 
+use super::condition::Params;
+use super::language::{self, Node};
 use super::query::{EventCursor, EventQuery, EventSummary, MatchCursor, StoredEvent, StoredMatch};
-use super::words::{Word, words};
 use super::{Store, StoreError};
 use crate::matches::{EventId, MatchId};
 
@@ -118,14 +118,15 @@ impl Store {
     /// Events that fit the query, newest first. Fewer than its limit means that there are no more.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for a query that cannot be read; see [`StoreError`] for the rest.
+    /// [`StoreError::Search`] for a line that cannot be read; see [`StoreError`] for the rest.
     pub async fn search(&self, query: &EventQuery) -> Result<Vec<EventSummary>, StoreError> {
-        let words = words(&query.text)?;
+        let wanted = language::parse(&query.text)?;
         if query.units.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Vec::new());
         }
-        let sql = search_sql(query, &words);
-        let call = bind_search(self.client.query(&sql), query, &words);
+        let mut params = Params::default();
+        let sql = search_sql(query, wanted.as_ref(), &mut params);
+        let call = bind_search(self.client.query(&sql), query, &params);
         let rows: Vec<SummaryRow> = self.fetch_all("search", call).await?;
         Ok(rows.into_iter().map(EventSummary::from).collect())
     }
@@ -239,10 +240,18 @@ impl std::fmt::Debug for RecentMatches<'_> {
     }
 }
 
-fn search_sql(query: &EventQuery, words: &[Word]) -> String {
-    let mut sql = format!(
-        "SELECT {SUMMARY_COLUMNS}, toValidUTF8(substring(raw, 1, {RAW_SHOWN_BYTES})) AS shown_raw FROM events WHERE 1"
-    );
+fn search_sql(query: &EventQuery, wanted: Option<&Node>, params: &mut Params) -> String {
+    let limit = query.limit.clamp(1, LIMIT_MAX);
+    let conditions = conditions(query, wanted, params);
+    format!(
+        "SELECT {SUMMARY_COLUMNS}, toValidUTF8(substring(raw, 1, {RAW_SHOWN_BYTES})) AS shown_raw FROM events \
+         WHERE {conditions} ORDER BY event_time DESC, event_id DESC LIMIT {limit}"
+    )
+}
+
+/// Which events a query asks for.
+pub(super) fn conditions(query: &EventQuery, wanted: Option<&Node>, params: &mut Params) -> String {
+    let mut sql = String::from("1");
     if query.from.is_some() {
         sql.push_str(" AND event_time >= fromUnixTimestamp64Micro({from:Int64}, 'UTC')");
     }
@@ -259,19 +268,14 @@ fn search_sql(query: &EventQuery, words: &[Word]) -> String {
              \x20AND (event_time, event_id) < (fromUnixTimestamp64Micro({cursor_time:Int64}, 'UTC'), {cursor_id:UInt128})",
         );
     }
-    for (index, word) in words.iter().enumerate() {
-        write!(sql, " AND {}", word.condition(index)).expect("writing to a String cannot fail");
+    if let Some(wanted) = wanted {
+        sql.push_str(" AND ");
+        sql.push_str(&wanted.condition(params));
     }
-    let limit = query.limit.clamp(1, LIMIT_MAX);
-    write!(
-        sql,
-        " ORDER BY event_time DESC, event_id DESC LIMIT {limit}"
-    )
-    .expect("writing to a String cannot fail");
     sql
 }
 
-fn bind_search(mut call: Query, query: &EventQuery, words: &[Word]) -> Query {
+pub(super) fn bind_search(mut call: Query, query: &EventQuery, params: &Params) -> Query {
     if let Some(from) = query.from {
         call = call.param("from", from.as_micros());
     }
@@ -287,10 +291,7 @@ fn bind_search(mut call: Query, query: &EventQuery, words: &[Word]) -> Query {
             .param("cursor_time", event_time.as_micros())
             .param("cursor_id", id.0.to_string());
     }
-    for (index, word) in words.iter().enumerate() {
-        call = word.bind(call, index);
-    }
-    call
+    params.bind(call)
 }
 
 /// Fields as JSON values of the kinds that the record gave them.

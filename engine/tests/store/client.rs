@@ -157,7 +157,13 @@ async fn searches(store: &Store) {
         ("100%25xdone", vec![]),
         ("2001:db8::7", vec![3]),
         ("18446744073709551615", vec![1]),
-        ("' OR 1=1 --", vec![]),
+        ("\"' OR 1=1 --\"", vec![]),
+        ("src_ip:10.0.0.0/8", vec![2]),
+        ("src_ip:2001:db8::/32", vec![3]),
+        ("user:ROOT and not src_ip:192.168.0.0/16", vec![2]),
+        ("user:ro* or done*", vec![2, 3]),
+        ("(user:* -root) or \"done\"", vec![1, 3]),
+        ("user:\"x' OR '1'='1\"", vec![]),
     ] {
         assert_eq!(found(text).await, expected, "{text}");
     }

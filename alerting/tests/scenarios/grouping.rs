@@ -1,0 +1,173 @@
+//! Alerts of different rules that speak of the same thing are one incident, within bounds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use citywatch_alerting::AlertingConfig;
+use citywatch_engine::{Match, RuleInfo};
+use serde_json::{Value, json};
+
+use super::support::{Client, Place, Site, at, found, rule, send, with_fields};
+
+fn joining(place: &Place) -> AlertingConfig {
+    let mut config = place.config();
+    config.incidents.join_by_entities = true;
+    config
+}
+
+/// A match on a host, with a user and an address.
+fn on(rule: &Arc<RuleInfo>, host: &str, user: &str, address: &str, second: i64) -> Match {
+    let found = found(rule, host, at(second), u64::try_from(second).unwrap());
+    with_fields(found, "unit-1", &[("user", user), ("src_ip", address)])
+}
+
+fn open(client: &Client) -> Vec<Value> {
+    let list = client.get("/api/v1/incidents?state=open&limit=500").body;
+    list["items"].as_array().unwrap().clone()
+}
+
+pub async fn alerts_that_share_something_are_one_incident(place: Place) {
+    let site = Site::start_with(joining(&place)).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let rules = ["guess", "sudo", "dump", "other"].map(|id| rule(id, "high"));
+    let matches = vec![
+        on(&rules[0], "web", "root", "203.0.113.7", 0),
+        // The same host.
+        on(&rules[1], "web", "an", "198.51.100.1", 60),
+        // Another host, the same user.
+        on(&rules[2], "db", "an", "198.51.100.2", 120),
+        // Nothing in common but root, which is everywhere.
+        on(&rules[3], "mail", "root", "198.51.100.3", 180),
+        // The same address, but hours later.
+        on(&rules[3], "file", "root", "203.0.113.7", 5 * 3600),
+        // The same user in another unit: somebody else.
+        with_fields(
+            found(&rules[3], "web", at(60), 9),
+            "unit-2",
+            &[("user", "an")],
+        ),
+    ];
+    for found in &matches {
+        send(&intake, vec![found.clone()]).await;
+    }
+    let incidents = open(&client);
+    let rules_of: Vec<i64> = incidents
+        .iter()
+        .map(|incident| incident["rule_count"].as_i64().unwrap())
+        .collect();
+    assert_eq!(rules_of, [1, 1, 1, 3], "{incidents:?}");
+    let joined = &incidents[3];
+    assert_eq!(joined["alert_count"], 3);
+    let kinds: BTreeSet<&str> = joined["entities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entity| entity["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, BTreeSet::from(["address", "host", "user"]));
+    // A replay changes nothing.
+    send(&intake, matches).await;
+    assert_eq!(open(&client), incidents);
+    // What is closed is left closed: the next alert opens another.
+    let body = json!({ "state": "closed" });
+    let path = format!("/api/v1/incidents/{}", joined["id"].as_str().unwrap());
+    let version = client.get(&path).body["version"].to_string();
+    let closed = client.send("PATCH", &path, Some(body), &[("if-match", &version)]);
+    assert_eq!(closed.status, 200, "{closed:?}");
+    send(&intake, vec![on(&rules[3], "web", "x", "192.0.2.1", 240)]).await;
+    assert_eq!(open(&client).len(), 4);
+    site.stop().await;
+}
+
+pub async fn what_many_hosts_share_joins_nothing(place: Place) {
+    let mut config = joining(&place);
+    config.incidents.entity_hosts_max = 3;
+    let site = Site::start_with(config).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let guess = rule("guess", "high");
+    for number in 0..20 {
+        let host = format!("host-{number:02}");
+        send(
+            &intake,
+            vec![on(&guess, &host, "root", "203.0.113.7", number)],
+        )
+        .await;
+    }
+    let incidents = open(&client);
+    let largest = incidents
+        .iter()
+        .map(|incident| incident["alert_count"].as_i64().unwrap());
+    assert_eq!(largest.max(), Some(3));
+    assert_eq!(incidents.len(), 18);
+    site.stop().await;
+}
+
+pub async fn any_order_joins_the_same_alerts(place: Place) {
+    let site = Site::start_with(joining(&place)).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let rules = ["one", "two", "three"].map(|id| rule(id, "medium"));
+    // The one that both others share something with comes last.
+    for found in [
+        on(&rules[0], "a", "x", "192.0.2.1", 0),
+        on(&rules[1], "b", "y", "192.0.2.2", 10),
+        on(&rules[2], "a", "y", "192.0.2.3", 20),
+    ] {
+        send(&intake, vec![found]).await;
+    }
+    let incidents = open(&client);
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    assert_eq!(incidents[0]["alert_count"], 3);
+    assert_eq!(incidents[0]["rule_count"], 3);
+    site.stop().await;
+}
+
+pub async fn an_incident_takes_in_only_so_much(place: Place) {
+    let mut config = joining(&place);
+    config.incidents.shared_alerts_max = 2;
+    let site = Site::start_with(config).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    for number in 0..5 {
+        let rule = rule(&format!("rule-{number}"), "high");
+        send(&intake, vec![on(&rule, "web", "x", "192.0.2.1", number)]).await;
+    }
+    let mut counts: Vec<i64> = open(&client)
+        .iter()
+        .map(|incident| incident["alert_count"].as_i64().unwrap())
+        .collect();
+    counts.sort_unstable();
+    assert_eq!(counts.iter().sum::<i64>(), 5);
+    assert!(counts.iter().all(|count| *count <= 2), "{counts:?}");
+    site.stop().await;
+}
+
+pub async fn scores_follow_rules_tactics_and_verdicts(place: Place) {
+    let site = Site::start_with(joining(&place)).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let tagged = |id: &str, level: &str, tag: &str| {
+        let mut rule = RuleInfo::clone(&rule(id, level));
+        rule.tags = vec![tag.to_owned()];
+        Arc::new(rule)
+    };
+    let guess = tagged("guess", "high", "attack.credential_access");
+    send(&intake, vec![on(&guess, "web", "x", "192.0.2.1", 0)]).await;
+    let score = |client: &Client| open(client)[0]["score"].as_i64().unwrap();
+    let alone = score(&client);
+    assert_eq!(alone, 65);
+    let sudo = tagged("sudo", "low", "attack.privilege-escalation");
+    send(&intake, vec![on(&sudo, "web", "x", "192.0.2.1", 30)]).await;
+    let incident = open(&client).remove(0);
+    assert_eq!(incident["score"], alone + 6);
+    assert_eq!(
+        incident["tactics"],
+        json!(["privilege-escalation", "credential-access"])
+    );
+    // Judged a false positive, the rule's next incident counts for less.
+    let path = format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap());
+    let body = json!({ "state": "closed", "verdict": "false_positive" });
+    let version = incident["version"].to_string();
+    let closed = client.send("PATCH", &path, Some(body), &[("if-match", &version)]);
+    assert_eq!(closed.status, 200, "{closed:?}");
+    send(&intake, vec![on(&guess, "db", "y", "192.0.2.9", 7 * 3600)]).await;
+    assert_eq!(score(&client), 55);
+    site.stop().await;
+}
