@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each does its own set-up.
-.PHONY: demo package test test-all setup-demo setup-test console console-demo lint fmt bench clean-demo help
+.PHONY: demo screenshots package test test-all setup-demo setup-test console console-demo lint fmt bench clean-demo help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
@@ -35,6 +35,10 @@ alerting/console/dist/index.html: $(CONSOLE_SOURCES)
 	. deploy/steady.sh && cd alerting/console && export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 && \
 	  again "npm ci" npm ci $(NPM_CI_FLAGS) --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
+
+screenshots: setup-test console ## every screen of the console in both themes and languages, in screenshots/
+	cargo build --bin citywatch
+	CITYWATCH_SCREENSHOTS=1 deploy/browser-test.sh --project screenshots
 
 lint: ## formatting and clippy, warnings as errors
 	cargo fmt --all --check

@@ -41,5 +41,15 @@ export default defineConfig({
       dependencies: ['sign in'],
       use: { storageState: SESSION_FILE },
     },
+    ...(process.env.CITYWATCH_SCREENSHOTS
+      ? [
+          {
+            name: 'screenshots',
+            testMatch: 'screenshots.ts',
+            dependencies: ['sign in'],
+            use: { storageState: SESSION_FILE },
+          },
+        ]
+      : []),
   ],
 });

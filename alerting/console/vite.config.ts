@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { transformAsync } from '@babel/core';
 import { lingui } from '@lingui/vite-plugin';
 import react from '@vitejs/plugin-react';
@@ -27,9 +28,43 @@ function linguiMacros(): Plugin {
   };
 }
 
+/** What a browser loads before the list of incidents stands: gzip, which every browser takes. */
+const INITIAL_BYTES_MAX = 250_000;
+const FIRST_PAGE = 'src/incidents/IncidentsPage.tsx';
+
+/** Fails the build when the first page needs more JavaScript than it may. */
+function initialSize(): Plugin {
+  return {
+    name: 'citywatch-initial-size',
+    generateBundle(_options, bundle) {
+      const chunks = Object.values(bundle).filter((each) => each.type === 'chunk');
+      const catalogue = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith('vi/messages.po'));
+      const page = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(FIRST_PAGE));
+      if (!catalogue || !page) this.error('the first page or its messages are no chunk of their own');
+      const wanted = [...chunks.filter(({ isEntry }) => isEntry), catalogue, page];
+      const counted = new Set<string>();
+      let bytes = 0;
+      for (const chunk of wanted) {
+        if (counted.has(chunk.fileName)) continue;
+        counted.add(chunk.fileName);
+        bytes += gzipSync(chunk.code).length;
+        wanted.push(...chunks.filter(({ fileName }) => chunk.imports.includes(fileName)));
+      }
+      const said = `${bytes} bytes of JavaScript before the first page, of ${INITIAL_BYTES_MAX} at most`;
+      if (bytes > INITIAL_BYTES_MAX) this.error(said);
+      this.info(said);
+    },
+  };
+}
+
 export default defineConfig({
   // A message without a translation fails the build: no screen is ever half in another language.
-  plugins: [linguiMacros(), react(), lingui({ failOnMissing: true, failOnCompileError: true })],
+  plugins: [
+    linguiMacros(),
+    react(),
+    lingui({ failOnMissing: true, failOnCompileError: true }),
+    initialSize(),
+  ],
   build: {
     target: 'es2022',
     // Everything is a file of our own origin: nothing inlined as a data: address.

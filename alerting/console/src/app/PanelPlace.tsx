@@ -1,7 +1,8 @@
-import { Drawer } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import type { ReactNode } from 'react';
+import { lazy, type ReactNode, Suspense } from 'react';
 import classes from './PanelPlace.module.css';
+
+const DrawerPlace = lazy(() => import('./DrawerPlace'));
 
 interface PanelPlaceProps {
   label: string;
@@ -23,11 +24,10 @@ export function PanelPlace({ label, open, onClose, children }: PanelPlaceProps) 
     );
   }
   return (
-    <Drawer.Root opened onClose={onClose} position="right" size="min(40rem, 100%)">
-      <Drawer.Overlay />
-      <Drawer.Content aria-label={label}>
-        <Drawer.Body p={0}>{children}</Drawer.Body>
-      </Drawer.Content>
-    </Drawer.Root>
+    <Suspense fallback={null}>
+      <DrawerPlace label={label} onClose={onClose}>
+        {children}
+      </DrawerPlace>
+    </Suspense>
   );
 }

@@ -61,3 +61,8 @@ export function useKey(key: string, act: (() => void) | undefined, words = ''): 
     };
   }, [key, acts, words]);
 }
+
+/** A key as it is written on it. */
+export function shownKey(key: string): string {
+  return key === 'Escape' ? 'Esc' : key.toUpperCase();
+}

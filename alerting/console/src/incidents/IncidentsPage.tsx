@@ -3,7 +3,16 @@ import { Button } from '@mantine/core';
 import { useDocumentTitle, useLocalStorage, useMediaQuery } from '@mantine/hooks';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi, useRouter } from '@tanstack/react-router';
-import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
+import {
+  lazy,
+  Suspense,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from 'react';
 import { newFor } from '../api/live';
 import { type IncidentFilter, incidentQuery, incidentsQuery } from '../api/queries';
 import { Icon } from '../app/icons';
@@ -13,18 +22,24 @@ import { PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
 import { useRole } from '../app/roles';
 import type { IncidentsSearch } from '../app/router';
-import { SuppressDialog } from '../suppressions/SuppressDialog';
-import { BulkBar } from './BulkBar';
 import { FacetPanel } from './FacetPanel';
 import { FilterBar } from './FilterBar';
 import { IncidentHistogram } from './IncidentHistogram';
-import { IncidentPanel } from './IncidentPanel';
 import classes from './IncidentsPage.module.css';
 import { IncidentTable } from './IncidentTable';
 import { type Queue, QueueContext } from './queue';
 import { useSelection } from './selection';
 import { TriageKeys } from './TriageButtons';
 import { useTriage } from './useTriage';
+
+// What a reader asks for comes when it is asked for.
+const IncidentPanel = lazy(() =>
+  import('./IncidentPanel').then((module) => ({ default: module.IncidentPanel })),
+);
+const BulkBar = lazy(() => import('./BulkBar').then((module) => ({ default: module.BulkBar })));
+const SuppressDialog = lazy(() =>
+  import('../suppressions/SuppressDialog').then((module) => ({ default: module.SuppressDialog })),
+);
 
 const route = getRouteApi('/incidents');
 
@@ -138,14 +153,24 @@ export function IncidentsPage() {
               }
             />
           )}
-          {mayDecide && chosen.length > 0 && (
-            <BulkBar incidents={chosen} triage={triage} onClear={selection.clear} />
-          )}
+          <Suspense fallback={null}>
+            {mayDecide && chosen.length > 0 && (
+              <BulkBar incidents={chosen} triage={triage} onClear={selection.clear} />
+            )}
+          </Suspense>
         </div>
         <PanelPlace label={t`Incident`} open={panel !== undefined} onClose={close}>
-          {panel !== undefined && (
-            <IncidentPanel key={panel} id={panel} triage={triage} onSuppress={suppressLike} onClose={close} />
-          )}
+          <Suspense fallback={<Loading />}>
+            {panel !== undefined && (
+              <IncidentPanel
+                key={panel}
+                id={panel}
+                triage={triage}
+                onSuppress={suppressLike}
+                onClose={close}
+              />
+            )}
+          </Suspense>
         </PanelPlace>
         {suppress && maySuppress && <SuppressLike id={suppress} onClose={() => suppressLike(undefined)} />}
       </div>
@@ -202,7 +227,12 @@ function useWays() {
 function SuppressLike({ id, onClose }: { id: string; onClose: () => void }) {
   const { data } = useQuery(incidentQuery(id));
   const alert = data?.alerts[0];
-  return data && alert ? <SuppressDialog incident={data} alert={alert} onClose={onClose} /> : null;
+  if (!data || !alert) return null;
+  return (
+    <Suspense fallback={null}>
+      <SuppressDialog incident={data} alert={alert} onClose={onClose} />
+    </Suspense>
+  );
 }
 
 /** Says how many incidents came since the list was read, and shows them when asked. */

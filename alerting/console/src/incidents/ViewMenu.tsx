@@ -1,15 +1,13 @@
 import { Trans, useLingui } from '@lingui/react/macro';
-import { Button, Menu, TextInput } from '@mantine/core';
+import { Button, Menu } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
 import { Link } from '@tanstack/react-router';
-import { type FormEvent, useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import type { IncidentFilter } from '../api/queries';
-import { Dialog } from '../app/Dialog';
 import { useMe } from '../app/roles';
-import classes from './ViewMenu.module.css';
 import { filterKey, GIVEN_VIEWS, type View, withView } from './views';
 
-const NAME_CHARS_MAX = 60;
+const NameDialog = lazy(() => import('./NameDialog'));
 
 /** The views: given ones, the person's own, and a way to keep the present one. */
 export function ViewMenu({ filter }: { filter: IncidentFilter }) {
@@ -62,40 +60,17 @@ export function ViewMenu({ filter }: { filter: IncidentFilter }) {
           )}
         </Menu.Dropdown>
       </Menu>
-      {naming && (
-        <NameDialog
-          onClose={() => setNaming(false)}
-          onName={(name) => {
-            setSaved(withView(saved, { name, filter }));
-            setNaming(false);
-          }}
-        />
-      )}
+      <Suspense fallback={null}>
+        {naming && (
+          <NameDialog
+            onClose={() => setNaming(false)}
+            onName={(name) => {
+              setSaved(withView(saved, { name, filter }));
+              setNaming(false);
+            }}
+          />
+        )}
+      </Suspense>
     </>
-  );
-}
-
-function NameDialog({ onClose, onName }: { onClose: () => void; onName: (name: string) => void }) {
-  const { t } = useLingui();
-  const [name, setName] = useState('');
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (name.trim()) onName(name.trim());
-  };
-  return (
-    <Dialog title={t`Keep this view`} onClose={onClose}>
-      <form className={classes.form} onSubmit={submit}>
-        <TextInput
-          data-autofocus
-          label={t`Name`}
-          maxLength={NAME_CHARS_MAX}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-        />
-        <Button type="submit" disabled={!name.trim()}>
-          <Trans>Save</Trans>
-        </Button>
-      </form>
-    </Dialog>
   );
 }
