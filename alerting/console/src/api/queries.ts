@@ -3,7 +3,9 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/
 import { call, query } from './client';
 import type {
   ApiToken,
+  AttackCoverage,
   AuditPage,
+  EntityDetail,
   EventDetail,
   EventPage,
   Facets,
@@ -15,6 +17,7 @@ import type {
   NotificationMessages,
   NotificationRoutes,
   Person,
+  RuleDetail,
   RuleFigures,
   SimilarIncident,
   SuppressionPage,
@@ -22,6 +25,7 @@ import type {
   SuppressionTarget,
   SystemStatus,
   Unit,
+  UnitPosture,
 } from './types';
 
 const INCIDENTS_PER_PAGE = 50;
@@ -283,3 +287,37 @@ export const auditQuery = infiniteQueryOptions({
   initialPageParam: null as string | null,
   getNextPageParam: (page) => page.next_cursor,
 });
+
+export function attackQuery(days: number) {
+  return queryOptions({
+    queryKey: ['attack', days],
+    queryFn: ({ signal }) => call<AttackCoverage>(`/attack${query({ days })}`, { signal }),
+    staleTime: 30_000,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function ruleDetailQuery(id: string) {
+  return queryOptions({
+    queryKey: ['rule detail', id],
+    queryFn: ({ signal }) => call<RuleDetail>(`/rules/${encodeURIComponent(id)}`, { signal }),
+    staleTime: 30_000,
+  });
+}
+
+export function entityQuery(kind: string, value: string) {
+  return queryOptions({
+    queryKey: ['entity', kind, value],
+    queryFn: ({ signal }) =>
+      call<EntityDetail>(`/entities/${encodeURIComponent(kind)}/${encodeURIComponent(value)}`, { signal }),
+    staleTime: 30_000,
+  });
+}
+
+export function postureQuery(unit: string) {
+  return queryOptions({
+    queryKey: ['posture', unit],
+    queryFn: ({ signal }) => call<UnitPosture>(`/units/${encodeURIComponent(unit)}/posture`, { signal }),
+    staleTime: 30_000,
+  });
+}

@@ -1,7 +1,10 @@
 /**
- * The shapes of `/api/v1`, in one place, so that a client generated from the server's OpenAPI
- * document can replace this file. Times are RFC 3339 in UTC, ids are opaque text.
+ * The shapes of `/api/v1` by the names that the pages use; most are those of the server's OpenAPI document.
+ * Times are RFC 3339 in UTC, ids are opaque text.
  */
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
 
 export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'informational'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -22,57 +25,12 @@ export interface NamedValue {
 
 export type FieldValue = string | number | boolean | null | FieldValue[] | { [name: string]: FieldValue };
 
-export interface Entity {
-  kind: string;
-  value: string;
-}
+export type Entity = Schemas['Entity'];
 
 /** A time within which something must be done about an incident. */
-export interface IncidentClock {
-  /** `acknowledge`, `resolve`, or `report:` and a name. */
-  name: string;
-  due_at: string;
-  met_at: string | null;
-  /** Of a report: where it is to be found. */
-  reference?: string;
-}
+export type IncidentClock = Schemas['IncidentClock'];
 
-export interface Incident {
-  id: string;
-  number: number;
-  title: string;
-  /** In Vietnamese; empty where the rule has no such title. */
-  title_vi: string;
-  severity: Severity;
-  state: IncidentState;
-  unit: string;
-  host: string;
-  entities: Entity[];
-  rule: { id: string; title: string; title_vi: string; level: string; correlation: boolean };
-  tags: string[];
-  /** How urgent it is; the higher, the sooner. */
-  score?: number;
-  /** ATT&CK's tactics of its rules. */
-  tactics?: string[];
-  alert_count: number;
-  event_count: number;
-  first_event_at: string;
-  last_event_at: string;
-  created_at: string;
-  updated_at: string;
-  assignee?: string | null;
-  verdict?: Verdict | null;
-  verdict_reason?: string | null;
-  acknowledged_at?: string | null;
-  resolved_at?: string | null;
-  closed_at?: string | null;
-  /** The first to run out first. */
-  clocks: IncidentClock[];
-  /** The incident that took this one in. */
-  merged_into?: string | null;
-  /** Counts changes; sent back as `If-Match`. */
-  version: number;
-}
+export type Incident = Schemas['Incident'];
 
 export interface Alert {
   id: string;
@@ -103,19 +61,7 @@ export interface EvidenceEvent {
   rule_ids: string[];
 }
 
-export interface RuleText {
-  id: string;
-  title: string;
-  /** In Vietnamese; empty where the rule says nothing in it. */
-  title_vi: string;
-  level: string;
-  description: string;
-  description_vi: string;
-  tags: string[];
-  text: string;
-  content_hash: string;
-  correlation: boolean;
-}
+export type RuleText = Schemas['RuleText'];
 
 /** A rule that raised alerts, with what became of them in the units that may be seen. */
 export interface RuleFigures extends Omit<RuleText, 'text'> {
@@ -135,13 +81,44 @@ export interface RuleFigures extends Omit<RuleText, 'text'> {
   last_event_at: string | null;
 }
 
-export interface HistoryEntry {
-  at: string;
-  who: string;
-  /** `opened`, `state`, `merged`, ... */
-  kind?: string;
-  what: string;
+export const WHYS = [
+  'switched_on',
+  'switched_off',
+  'configured_on',
+  'configured_off',
+  'level',
+  'status',
+  'fits',
+] as const;
+/** Why a rule's matches become alerts, or do not. */
+export type Why = (typeof WHYS)[number];
+
+/** A rule with all that is known of it. */
+export interface RuleDetail extends RuleFigures {
+  text: string;
+  status: string;
+  loaded: boolean;
+  alerts_on: boolean;
+  why: Why;
+  /** Matches that were not shown because the rule is switched off. */
+  switched_off: number;
+  /** The last 30 days, without those on which nothing happened. */
+  days: { at: string; alerts: number; events: number }[];
+  /** What a lead decided. */
+  switch?: { alerts?: boolean | null; reason: string; changed_by: string; changed_at: string } | null;
+  /** What judging it costs, where it is one of the dearest. */
+  cost?: { share: number; seconds: number } | null;
+  /** Goes back as `If-Match`; 0 where nobody decided anything. */
+  version: number;
 }
+
+/** What is known of a host, a user, an address, a file or a digest. */
+export type EntityDetail = Schemas['EntityPage'];
+
+/** How a unit stands, with those below it. */
+export type UnitPosture = Schemas['Posture'];
+
+export type HistoryEntry = Schemas['HistoryEntry'];
 
 export interface IncidentDetail extends Incident {
   alerts: Alert[];
@@ -151,33 +128,18 @@ export interface IncidentDetail extends Incident {
 }
 
 /** A value of a facet with the number of incidents that have it. */
-export interface FacetCount {
-  /** As the filter takes it. */
-  value: string;
-  /** What people call it, where that is something else. */
-  label: string;
-  label_vi: string;
-  count: number;
-}
+export type FacetCount = Schemas['FacetCount'];
 
 export const FACETS = ['severity', 'state', 'unit', 'assignee', 'rule', 'tactic'] as const;
 export type FacetName = (typeof FACETS)[number];
 
-export interface Facets extends Record<FacetName, FacetCount[]> {
-  total: number;
-  /** By their last event; bars that are empty are left out. */
-  histogram: { seconds: number; bars: ({ at: string } & Record<Severity, number>)[] };
-}
+export type Facets = Schemas['Facets'];
 
 export const VERDICTS = ['true_positive', 'benign_true_positive', 'false_positive'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 /** An incident that resembles another. */
-export interface SimilarIncident extends Incident {
-  same_rule: boolean;
-  /** Entities that both name. */
-  shared_entities: number;
-}
+export type SimilarIncident = Schemas['SimilarIncident'];
 
 export interface IncidentPage {
   items: Incident[];
@@ -231,28 +193,9 @@ export interface SuppressionField {
 }
 
 /** What a suppression hides: all that is named must hold; an empty text stands for any. */
-export interface SuppressionTarget {
-  rule_id: string;
-  /** With the units below it. */
-  unit: string;
-  host: string;
-  fields: SuppressionField[];
-}
+export type SuppressionTarget = Schemas['SuppressionTarget'];
 
-export interface Suppression extends SuppressionTarget {
-  id: string;
-  rule_title: string;
-  reason: string;
-  created_by: string;
-  created_at: string;
-  ends_at: string;
-  ended_at: string | null;
-  ended_by: string | null;
-  active: boolean;
-  match_count: number;
-  event_count: number;
-  last_hidden_at: string | null;
-}
+export type Suppression = Schemas['Suppression'];
 
 export interface SuppressionPage {
   items: Suppression[];
@@ -281,20 +224,7 @@ export interface SuppressionPreview {
   }[];
 }
 
-export interface HiddenMatch {
-  id: string;
-  number: number;
-  rule_id: string;
-  rule_title: string;
-  severity: Severity;
-  unit: string;
-  host: string;
-  event_time: string;
-  event_count: number;
-  event_id: string;
-  raw: string;
-  hidden_at: string;
-}
+export type HiddenMatch = Schemas['HiddenMatch'];
 
 export interface HiddenPage {
   items: HiddenMatch[];
@@ -353,16 +283,7 @@ export interface NotificationMessages {
   next_cursor: string | null;
 }
 
-export interface Person {
-  id: string;
-  name: string;
-  role: string;
-  /** The unit whose subtree the person sees; empty for the whole city. */
-  unit: string;
-  disabled: boolean;
-  created_at: string;
-  version: number;
-}
+export type Person = Schemas['Person'];
 
 /** A password that is told this once. */
 export interface FirstPassword {
@@ -370,38 +291,12 @@ export interface FirstPassword {
   password: string;
 }
 
-export interface ApiToken {
-  id: string;
-  name: string;
-  role: string;
-  unit: string;
-  created_by: string;
-  created_at: string;
-  expires_at: string;
-  revoked_at: string | null;
-  last_used_at: string | null;
-}
+export type ApiToken = Schemas['ApiToken'];
 
-export interface Unit {
-  /** Never changes: events carry it. */
-  id: string;
-  name: string;
-  /** Empty at the top. */
-  parent: string;
-}
+export type Unit = Schemas['Unit'];
 
 /** A line of the audit log. */
-export interface AuditEntry {
-  sequence: number;
-  at: string;
-  who: string;
-  role: string;
-  address: string;
-  action: string;
-  subject: string;
-  detail: string;
-  hash: string;
-}
+export type AuditEntry = Schemas['AuditEntry'];
 
 export interface AuditPage {
   items: AuditEntry[];
@@ -409,24 +304,10 @@ export interface AuditPage {
 }
 
 /** A technique of ATT&CK that a rule names. */
-export interface AttackTechnique {
-  /** `T1110.001` */
-  id: string;
-  /** Tactics that the same rules name. */
-  tactics: string[];
-  rules: { id: string; title: string; title_vi: string; loaded: boolean; alerts: number }[];
-  alerts: number;
-  events: number;
-}
+export type AttackTechnique = Schemas['AttackTechnique'];
 
 /** What the rules look for, and what they found. */
-export interface AttackCoverage {
-  days: number;
-  rules_loaded: number;
-  /** In the order of an attack. */
-  tactics: { name: string; rules: number; alerts: number }[];
-  techniques: AttackTechnique[];
-}
+export type AttackCoverage = Schemas['Coverage'];
 
 /** What the server says of itself; its parts differ with how it was started. */
 export type SystemStatus = { [part: string]: FieldValue };

@@ -10,6 +10,7 @@ export interface PageWay {
     | '/search'
     | '/rules'
     | '/units'
+    | '/attack'
     | '/status'
     | '/administration/people'
     | '/administration/tokens'
@@ -24,6 +25,7 @@ export const PAGES: (PageWay & { icon: IconName })[] = [
   { to: '/incidents', words: msg`Incidents`, icon: 'incidents', least: 'viewer' },
   { to: '/search', words: msg`Search`, icon: 'search', least: 'viewer' },
   { to: '/rules', words: msg`Rules`, icon: 'rules', least: 'viewer' },
+  { to: '/attack', words: msg`ATT&CK`, icon: 'attack', least: 'viewer' },
   { to: '/units', words: msg`Units`, icon: 'units', least: 'viewer' },
   { to: '/status', words: msg`Status`, icon: 'status', least: 'viewer' },
 ];

@@ -146,6 +146,28 @@ export const rulesRoute = createRoute({
   component: lazyRouteComponent(() => import('../rules/RulesPage'), 'RulesPage'),
 });
 
+export const ruleRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/rules/$id',
+  component: lazyRouteComponent(() => import('../rules/RulePage'), 'RulePage'),
+});
+
+export interface EntitySearch {
+  /** `host`, `user`, `address`, `file` or `hash`. */
+  kind: string;
+  value: string;
+}
+
+export const entityRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/entity',
+  validateSearch: (search): EntitySearch => ({
+    kind: text(search, 'kind') ?? '',
+    value: text(search, 'value') ?? '',
+  }),
+  component: lazyRouteComponent(() => import('../entity/EntityPage'), 'EntityPage'),
+});
+
 export interface SuppressionsSearch {
   state?: SuppressionFilter;
   /** The suppression whose hidden matches are shown. */
@@ -177,13 +199,38 @@ export const notificationsRoute = createRoute({
 export const unitsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/units',
-  validateSearch: (search): FindSearch => given({ q: text(search, 'q') }),
+  validateSearch: (search): UnitsSearch => given({ q: text(search, 'q'), open: text(search, 'open') }),
   component: lazyRouteComponent(() => import('../units/UnitsPage'), 'UnitsPage'),
+});
+
+export interface AttackSearch {
+  /** Alerts of so many days. */
+  days?: number;
+  /** The technique beside the matrix. */
+  open?: string;
+}
+
+export const attackRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/attack',
+  validateSearch: (search): AttackSearch => {
+    const days = Number(search.days);
+    return given({
+      days: Number.isInteger(days) && days >= 1 && days <= 366 ? days : undefined,
+      open: text(search, 'open'),
+    });
+  },
+  component: lazyRouteComponent(() => import('../attack/AttackPage'), 'AttackPage'),
 });
 
 /** A list in which one looks for words. */
 export interface FindSearch {
   q?: string;
+}
+
+export interface UnitsSearch extends FindSearch {
+  /** The unit beside the tree. */
+  open?: string;
 }
 
 export interface PeopleSearch extends FindSearch {
@@ -221,7 +268,10 @@ const routeTree = rootRoute.addChildren([
   rulesRoute,
   suppressionsRoute,
   notificationsRoute,
+  ruleRoute,
+  entityRoute,
   unitsRoute,
+  attackRoute,
   peopleRoute,
   tokensRoute,
   auditRoute,

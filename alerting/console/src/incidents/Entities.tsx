@@ -44,19 +44,17 @@ function Value({ entity }: { entity: Entity }) {
   const shown = plain(entity.value);
   return (
     <>
-      <Link to="/search" search={{ q: `"${entity.value}"`, range: '7d' }} title={t`Search for it`}>
+      <Link to="/entity" search={entity} title={t`What is known of it`}>
         <bdi>{shown}</bdi>
       </Link>{' '}
       <Link
-        to="/incidents"
-        search={
-          entity.kind === 'host' ? { host: entity.value } : { entity: `${entity.kind}:${entity.value}` }
-        }
+        to="/search"
+        search={{ q: `"${entity.value}"`, range: '7d' }}
         className={classes.incidents}
-        aria-label={t`Incidents that name ${shown}`}
-        title={t`Incidents that name ${shown}`}
+        aria-label={t`Events that name ${shown}`}
+        title={t`Events that name ${shown}`}
       >
-        {t`incidents`}
+        {t`events`}
       </Link>
     </>
   );

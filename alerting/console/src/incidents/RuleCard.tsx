@@ -1,4 +1,5 @@
 import { Trans, useLingui } from '@lingui/react/macro';
+import { Link } from '@tanstack/react-router';
 import { lazy, Suspense, useMemo } from 'react';
 import { type NamedValue, type RuleText, SEVERITIES } from '../api/types';
 import { SeverityBadge, Tag } from '../app/parts';
@@ -27,7 +28,11 @@ export function RuleCard({ rule, matched }: RuleCardProps) {
   const description = i18n.locale === 'vi' && rule.description_vi ? rule.description_vi : rule.description;
   return (
     <article className={classes.rule} data-testid="rule">
-      <h3 className={classes.title}>{title}</h3>
+      <h3 className={classes.title}>
+        <Link to="/rules/$id" params={{ id: rule.id }}>
+          {title}
+        </Link>
+      </h3>
       <div className={classes.facts}>
         {severity ? <SeverityBadge severity={severity} /> : <span>{plain(rule.level)}</span>}
         {rule.correlation && <Tag tag={t`correlation`} />}

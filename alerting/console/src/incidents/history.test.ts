@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { mergeOf, reportOf, stepOf } from './history';
 
-const entry = (kind: string, what: string) => ({ at: '', who: 'lan', kind, what });
+const entry = (kind: string, what: string) => ({ at: '', who: 'lan', kind, what, parameters: {} });
 
 test('a change is read from what to what', () => {
   expect(stepOf(entry('state', 'state: new -> acknowledged'))).toEqual({ from: 'new', to: 'acknowledged' });

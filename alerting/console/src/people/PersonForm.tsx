@@ -29,7 +29,7 @@ export function PersonForm({ person, onClose, onMade }: PersonFormProps) {
   // Outlives a reload and a new sign-in.
   const [wish, setWish, forget] = useSessionStorage({
     key: `citywatch.person.${person ? `${person.id}.${person.version}` : 'new'}`,
-    defaultValue: { name: '', role: person?.role ?? 'analyst', unit: person?.unit ?? '' },
+    defaultValue: { name: '', role: (person?.role ?? 'analyst') as string, unit: person?.unit ?? '' },
     getInitialValueInEffect: false,
   });
   const change = (part: Partial<typeof wish>) => setWish((before) => ({ ...before, ...part }));

@@ -43,7 +43,7 @@ export function RulesPage() {
         </h1>
         {data && (
           <span className={classes.soft}>
-            <Plural value={rules.length} one="# rule raised alerts" other="# rules raised alerts" />
+            <Plural value={rules.length} one="# rule" other="# rules" />
           </span>
         )}
         <TextInput

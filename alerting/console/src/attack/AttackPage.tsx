@@ -1,0 +1,150 @@
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
+import { NativeSelect, UnstyledButton } from '@mantine/core';
+import { useDocumentTitle } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { attackQuery } from '../api/queries';
+import type { AttackTechnique } from '../api/types';
+import { useKey } from '../app/keys';
+import { PanelPlace } from '../app/PanelPlace';
+import { Empty, Failed, Loading } from '../app/parts';
+import { useTitle } from '../app/titles';
+import { TACTIC_WORDS } from '../incidents/tactics';
+import { plain } from '../text/hostile';
+import classes from './AttackPage.module.css';
+import { columnsOf, heatOf } from './matrix';
+
+const route = getRouteApi('/attack');
+
+const DAYS = [7, 30, 90, 365];
+
+/** ATT&CK's matrix: what the rules look for, and what they found. */
+export function AttackPage() {
+  const { t, i18n } = useLingui();
+  useDocumentTitle('ATT&CK · Citywatch');
+  const { days = 30, open } = route.useSearch();
+  const navigate = route.useNavigate();
+  const { data, error, isPending, refetch } = useQuery(attackQuery(days));
+  const columns = useMemo(() => (data ? columnsOf(data) : []), [data]);
+  const technique = data?.techniques.find(({ id }) => id === open);
+  const choose = (id: string | undefined) =>
+    void navigate({
+      search: ({ open: _, ...before }) => (id ? { ...before, open: id } : before),
+      resetScroll: false,
+    });
+  useKey('Escape', technique ? () => choose(undefined) : undefined, t`Close the panel`);
+  return (
+    <div className={classes.page}>
+      <div className={classes.main}>
+        <div className={classes.head}>
+          <h1 className={classes.title}>ATT&CK</h1>
+          {data && (
+            <span className={classes.soft}>
+              <Plural value={data.techniques.length} one="# technique" other="# techniques" />
+              {' · '}
+              <Plural value={data.rules_loaded} one="# rule loaded" other="# rules loaded" />
+            </span>
+          )}
+          <NativeSelect
+            size="xs"
+            className={classes.days ?? ''}
+            aria-label={t`Alerts of`}
+            value={String(days)}
+            onChange={(event) => {
+              const chosen = Number(event.currentTarget.value);
+              void navigate({ search: (before) => ({ ...before, days: chosen }), replace: true });
+            }}
+            data={DAYS.map((each) => ({ value: String(each), label: t`Last ${each} days` }))}
+          />
+        </div>
+        {isPending && <Loading />}
+        {error && <Failed error={error} retry={() => void refetch()} />}
+        {data && columns.length === 0 && <Empty title={t`No rule names a technique`} />}
+        {columns.length > 0 && (
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+          <div className={classes.matrix} role="group" aria-label={t`Matrix`} tabIndex={0}>
+            {columns.map((column) => {
+              const word = TACTIC_WORDS[column.tactic];
+              return (
+                <section
+                  key={column.tactic}
+                  className={classes.column}
+                  aria-labelledby={`tactic-${column.tactic}`}
+                >
+                  <h2 id={`tactic-${column.tactic}`} className={classes.tactic}>
+                    {word ? t(word) : plain(column.tactic)}
+                    <span className={classes.soft}>
+                      <Plural value={column.rules} one="# rule" other="# rules" /> ·{' '}
+                      <Plural value={column.alerts} one="# alert" other="# alerts" />
+                    </span>
+                  </h2>
+                  {column.techniques.map((each) => (
+                    <UnstyledButton
+                      key={each.id}
+                      className={classes.technique}
+                      data-heat={heatOf(each.alerts)}
+                      data-open={each.id === open || undefined}
+                      data-testid="technique"
+                      aria-expanded={each.id === open}
+                      onClick={() => choose(each.id === open ? undefined : each.id)}
+                    >
+                      <b>{plain(each.id)}</b>
+                      <span>
+                        <Plural value={each.rules.length} one="# rule" other="# rules" /> ·{' '}
+                        <Trans>{i18n.number(each.alerts)} alerts</Trans>
+                      </span>
+                    </UnstyledButton>
+                  ))}
+                </section>
+              );
+            })}
+          </div>
+        )}
+      </div>
+      <PanelPlace label={t`Technique`} open={technique !== undefined} onClose={() => choose(undefined)}>
+        {technique && <Technique technique={technique} />}
+      </PanelPlace>
+    </div>
+  );
+}
+
+function Technique({ technique }: { technique: AttackTechnique }) {
+  const { i18n, t } = useLingui();
+  const titleOf = useTitle();
+  return (
+    <div className={classes.panel} data-testid="technique-panel">
+      <h2 className={classes.panelTitle}>{plain(technique.id)}</h2>
+      <p className={classes.soft}>
+        <Plural value={technique.alerts} one="# alert" other="# alerts" />
+        {' · '}
+        <Plural value={technique.events} one="# event" other="# events" />
+      </p>
+      <table className={classes.rules} aria-label={t`Rules`}>
+        <thead>
+          <tr>
+            <th scope="col">{t`Rule`}</th>
+            <th scope="col">{t`Alerts`}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {technique.rules.map((rule) => (
+            <tr key={rule.id}>
+              <td>
+                <Link to="/rules/$id" params={{ id: rule.id }}>
+                  {titleOf(rule)}
+                </Link>{' '}
+                {!rule.loaded && (
+                  <span className={classes.soft}>
+                    <Trans>no longer loaded</Trans>
+                  </span>
+                )}
+              </td>
+              <td>{i18n.number(rule.alerts)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
