@@ -20,6 +20,8 @@ interface IncidentTableProps {
   startAt: string | undefined;
   onStand: (id: string) => void;
   onReach: (id: string) => void;
+  /** Whether the filters stand beside it, so that there is less room. */
+  crowded: boolean;
   footer: ReactNode;
 }
 
@@ -73,7 +75,7 @@ const columns = column.columns([
 
 const Shown = createContext<Incident[]>([]);
 
-export function IncidentTable({ incidents, startAt, onStand, onReach, footer }: IncidentTableProps) {
+export function IncidentTable({ incidents, startAt, onStand, onReach, crowded, footer }: IncidentTableProps) {
   const { t } = useLingui();
   const { panel, selection } = useQueue();
   return (
@@ -84,7 +86,7 @@ export function IncidentTable({ incidents, startAt, onStand, onReach, footer }: 
         columns={columns}
         rows={incidents}
         idOf={idOf}
-        hidden={{ ...useColumnVisibility(panel !== undefined), chosen: useRole('analyst') }}
+        hidden={{ ...useColumnVisibility(panel !== undefined, crowded), chosen: useRole('analyst') }}
         marksOf={(incident) => ({
           'data-severity': incident.severity,
           'data-state': incident.state,
@@ -146,7 +148,7 @@ function idOf(incident: Incident): string {
 }
 
 /** Narrow screens keep what decides: how bad, what, which state. */
-function useColumnVisibility(beside: boolean): Record<string, boolean> {
+function useColumnVisibility(beside: boolean, crowded: boolean): Record<string, boolean> {
   const middle = useMediaQuery('(min-width: 62em)', true, { getInitialValueInEffect: false });
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const wide = useMediaQuery('(min-width: 105em)', true, { getInitialValueInEffect: false });
@@ -154,16 +156,16 @@ function useColumnVisibility(beside: boolean): Record<string, boolean> {
     () => ({
       severity: !narrow,
       state: !narrow,
-      unit: !narrow && !beside,
+      unit: !narrow && !beside && (wide || !crowded),
       host: !narrow,
       assignee: wide && !beside,
       alert_count: wide && !beside,
       event_count: wide && !beside,
       clocks: middle && (wide || !beside),
       last_event_at: wide && !beside,
-      created_at: !narrow && !beside,
+      created_at: !narrow && !beside && (wide || !crowded),
     }),
-    [narrow, middle, wide, beside],
+    [narrow, middle, wide, beside, crowded],
   );
 }
 

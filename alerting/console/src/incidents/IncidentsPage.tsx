@@ -139,6 +139,7 @@ export function IncidentsPage() {
               startAt={at}
               onStand={setStand}
               onReach={reach}
+              crowded={facets.shown}
               footer={
                 list.hasNextPage ? (
                   <Button
