@@ -363,7 +363,7 @@ pub async fn tokens_work_until_they_end(place: Place) {
     let session = with("GET", "/api/v1/session", None).body;
     assert_eq!(
         session["user"],
-        json!({ "name": "token:ticket system", "role": "analyst" })
+        json!({ "name": "token:ticket system", "role": "analyst", "unit": "" })
     );
     let id = incident(&site, &admin, "unit-1", "web-01").await;
     let path = format!("/api/v1/incidents/{id}");

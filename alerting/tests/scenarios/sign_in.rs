@@ -12,7 +12,7 @@ pub async fn the_right_password_opens_and_signing_out_closes(place: Place) {
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(
         reply.body["user"],
-        json!({ "name": "admin", "role": "administrator" })
+        json!({ "name": "admin", "role": "administrator", "unit": "" })
     );
     let cookie = reply.header("set-cookie");
     assert!(cookie.starts_with("citywatch="), "{cookie}");
