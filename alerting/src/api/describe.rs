@@ -23,12 +23,15 @@ use super::{Access, ROUTES, Route};
 
 const JSON: &str = "application/json";
 
+/// A content type and what is in it.
+type Content = (&'static str, RefOr<Schema>);
+
 /// What a route takes and gives.
 pub(super) struct About {
     summary: &'static str,
     parameters: Vec<Parameter>,
-    body: Option<(&'static str, RefOr<Schema>)>,
-    answers: Vec<(u16, Option<(&'static str, RefOr<Schema>)>)>,
+    body: Option<Content>,
+    answers: Vec<(u16, Option<Content>)>,
     schemas: BTreeMap<String, RefOr<Schema>>,
 }
 

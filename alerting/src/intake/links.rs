@@ -87,26 +87,34 @@ pub(super) async fn linked(
     for (kind, value) in &looked_up {
         query = query.bind(kind.name()).bind(value.as_str());
     }
-    let mut found: BTreeMap<(String, String), (usize, BTreeSet<String>, BTreeSet<String>)> =
-        BTreeMap::new();
+    let mut found: BTreeMap<(String, String), Sharing> = BTreeMap::new();
     for row in query.fetch_all(&mut **write).await? {
         let key = (row.try_get("kind")?, row.try_get("value")?);
-        let (pairs, hosts, incidents) = found.entry(key).or_default();
-        *pairs += 1;
-        hosts.insert(row.try_get("host")?);
-        incidents.insert(row.try_get("incident_id")?);
+        let sharing = found.entry(key).or_default();
+        sharing.pairs += 1;
+        sharing.hosts.insert(row.try_get("host")?);
+        sharing.incidents.insert(row.try_get("incident_id")?);
     }
     let host = storable(&latest.host).into_owned();
     let hosts_max = usize::try_from(settings.entity_hosts_max).unwrap_or(usize::MAX);
     let ids: BTreeSet<String> = found
         .into_values()
-        .filter(|(pairs, hosts, _)| {
-            let more = usize::from(!hosts.contains(&host));
-            *pairs < PAIRS_MAX && hosts.len() + more <= hosts_max
+        .filter(|sharing| {
+            let more = usize::from(!sharing.hosts.contains(&host));
+            sharing.pairs < PAIRS_MAX && sharing.hosts.len() + more <= hosts_max
         })
-        .flat_map(|(_, _, incidents)| incidents)
+        .flat_map(|sharing| sharing.incidents)
         .collect();
     open_ones(write, latest, &ids).await
+}
+
+/// Where one entity was named before.
+#[derive(Default)]
+struct Sharing {
+    /// Of a host and an incident.
+    pairs: usize,
+    hosts: BTreeSet<String>,
+    incidents: BTreeSet<String>,
 }
 
 /// The statement that looks up one entity; it stops after enough rows, however common the entity is.

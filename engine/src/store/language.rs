@@ -270,8 +270,7 @@ impl Reader<'_> {
     fn all(&mut self, depth: usize) -> Result<Option<Node>, StoreError> {
         let mut parts = Vec::new();
         let begins = self.next;
-        loop {
-            let Some(token) = self.peek() else { break };
+        while let Some(token) = self.peek() {
             match token.kind {
                 Kind::Close => break,
                 Kind::And | Kind::Or if self.next == begins => {
