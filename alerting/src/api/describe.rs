@@ -24,14 +24,14 @@ use super::{Access, ROUTES, Route};
 const JSON: &str = "application/json";
 
 /// A content type and what is in it.
-type Content = (&'static str, RefOr<Schema>);
+type Typed = (&'static str, RefOr<Schema>);
 
 /// What a route takes and gives.
 pub(super) struct About {
     summary: &'static str,
     parameters: Vec<Parameter>,
-    body: Option<Content>,
-    answers: Vec<(u16, Option<Content>)>,
+    body: Option<Typed>,
+    answers: Vec<(u16, Option<Typed>)>,
     schemas: BTreeMap<String, RefOr<Schema>>,
 }
 
