@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use citywatch_engine::RuleInfo;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::support::{Client, Place, Site, at, found, rule, send};
 
-fn switch(client: &Client, id: &str, version: i64, alerts: Value) -> super::support::Reply {
+fn switch(client: &Client, id: &str, version: i64, alerts: Option<bool>) -> super::support::Reply {
     let body = json!({ "alerts": alerts, "reason": "too loud" });
     let path = format!("/api/v1/rules/{id}");
     client.send(
@@ -23,12 +23,12 @@ pub async fn a_switch_holds_at_once_and_counts_what_it_hides(place: Place) {
     let (client, intake) = (site.admin(), site.alerting.intake());
     let guess = rule("guess", "high");
     send(&intake, vec![found(&guess, "web", at(0), 1)]).await;
-    assert_eq!(switch(&client, "unheard-of", 0, json!(false)).status, 404);
-    let off = switch(&client, "guess", 0, json!(false));
+    assert_eq!(switch(&client, "unheard-of", 0, Some(false)).status, 404);
+    let off = switch(&client, "guess", 0, Some(false));
     assert_eq!(off.status, 200, "{off:?}");
     assert_eq!(off.body["why"], "switched_off");
     assert_eq!(off.body["switch"]["changed_by"], "admin");
-    assert_eq!(switch(&client, "guess", 0, json!(true)).status, 412);
+    assert_eq!(switch(&client, "guess", 0, Some(true)).status, 412);
     let hidden = vec![
         found(&guess, "web", at(4 * 3600), 2),
         found(&guess, "db", at(4 * 3600), 3),
@@ -44,14 +44,14 @@ pub async fn a_switch_holds_at_once_and_counts_what_it_hides(place: Place) {
     assert_eq!(client.get("/api/v1/incidents").body["total"], 1);
     assert_eq!(site.alerting.tally().matches_switched_off, 2);
     // On again: from here on, and what was hidden stays hidden.
-    assert_eq!(switch(&client, "guess", 1, json!(true)).status, 200);
+    assert_eq!(switch(&client, "guess", 1, Some(true)).status, 200);
     send(&intake, vec![found(&guess, "db", at(8 * 3600), 4)]).await;
     assert_eq!(client.get("/api/v1/incidents").body["total"], 2);
     // A switch wins over the level, and taken back it leaves the level to decide.
     let quiet = rule("quiet", "informational");
     send(&intake, vec![found(&quiet, "web", at(0), 1)]).await;
     assert_eq!(client.get("/api/v1/incidents").body["total"], 2);
-    let back = switch(&client, "guess", 2, Value::Null);
+    let back = switch(&client, "guess", 2, None);
     assert_eq!(
         (&back.body["why"], &back.body["alerts_on"]),
         (&json!("fits"), &json!(true))
