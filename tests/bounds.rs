@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseRecord, Producer};
@@ -16,10 +17,21 @@ fn stored(site: &Site, topic: &str) -> u64 {
     site.store.query(&sql)[0].parse().unwrap()
 }
 
+/// Half a hundred letters that no two numbers share, so that the store cannot pack them small.
+fn unpackable(number: u64) -> String {
+    (0..3_u64)
+        .map(|part| {
+            let mut hasher = DefaultHasher::new();
+            (number, part).hash(&mut hasher);
+            format!("{:016x}", hasher.finish())
+        })
+        .collect()
+}
+
 /// Writes so many messages, as fast as they go.
 fn flood(site: &Site, topic: &str, messages: u64) {
     for number in 0..messages {
-        let line = format!("line {number} of a flood");
+        let line = format!("line {number} of a flood {}", unpackable(number));
         let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).payload(line.as_bytes());
         site.producer
             .send(record)
