@@ -111,6 +111,18 @@ fn the_demos_incidents_are_found_again() {
     let whole: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(whole["matches"].as_array().unwrap(), &lines);
 
+    // Events of the unit that there is, and none of one that there is not.
+    let of_unit = |unit: &str, output: &str| hunt(&["--output", output, "--unit", unit]);
+    let of_one = json_lines(&of_unit("hcmc/ben-thanh", "ndjson"));
+    assert_eq!(of_one, lines);
+    assert!(lines.iter().all(|line| line["unit"] == "hcmc/ben-thanh"));
+    let none: serde_json::Value =
+        serde_json::from_slice(&of_unit("nowhere", "json").stdout).unwrap();
+    assert_eq!(
+        (&none["events"], none["matches"].as_array().map(Vec::len)),
+        (&serde_json::json!(0), Some(0))
+    );
+
     let server = StoreServer::start(&data.join("store"), dir.path(), "store");
     let own = |rule: &str| kinds[rule].0 == "rule";
     let mut expected = matched(&server);
@@ -149,18 +161,6 @@ fn the_demos_incidents_are_found_again() {
             assert_eq!(counts.get(rule).copied().unwrap_or(0), *alerts, "{rule}");
         }
     }
-
-    // Events of the unit that there is, and none of one that there is not.
-    let of_unit = |unit: &str, output: &str| hunt(&["--output", output, "--unit", unit]);
-    let of_one = json_lines(&of_unit("hcmc/ben-thanh", "ndjson"));
-    assert_eq!(of_one, lines);
-    assert!(lines.iter().all(|line| line["unit"] == "hcmc/ben-thanh"));
-    let none: serde_json::Value =
-        serde_json::from_slice(&of_unit("nowhere", "json").stdout).unwrap();
-    assert_eq!(
-        (&none["events"], none["matches"].as_array().map(Vec::len)),
-        (&serde_json::json!(0), Some(0))
-    );
 
     // Each statement as it is printed.
     let output = run(&["rules", "sql", "--output", "ndjson", rules]);
