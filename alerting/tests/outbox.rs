@@ -32,10 +32,12 @@ async fn victim() {
     let Ok(data_dir) = std::env::var(VICTIM) else {
         return;
     };
-    let config = AlertingConfig {
+    let mut config = AlertingConfig {
         data_dir: PathBuf::from(data_dir),
         ..AlertingConfig::default()
     };
+    // An incident, and so a message, for each host.
+    config.incidents.join_by_entities = false;
     let alerting = Alerting::open_at(config, None, Clock::manual(NOON))
         .await
         .unwrap();
