@@ -203,7 +203,7 @@ async fn parts_of_dates_hold_in_sql() {
     let mut text = String::new();
     for search in searches {
         text.push_str(&format!(
-            "- case: {search}\n  spec: time\n  search: \"{search}\"\n  no match:\n"
+            "- case: \"{search}\"\n  spec: time\n  search: \"{search}\"\n  no match:\n"
         ));
         if text.matches("case:").count() > 1 {
             text.push_str("    - {T: none}\n");
