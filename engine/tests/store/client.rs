@@ -163,6 +163,7 @@ async fn searches(store: &Store) {
         ("user:ROOT and not src_ip:192.168.0.0/16", vec![2]),
         ("user:ro* or done*", vec![2, 3]),
         ("(path:* -root) or done*", vec![1, 3]),
+        ("\"done\"", vec![3]),
         ("user:\"x' OR '1'='1\"", vec![]),
     ] {
         assert_eq!(found(text).await, expected, "{text}");
