@@ -105,12 +105,17 @@ fn a_full_store_stops_intake_which_goes_on_by_itself() {
         return;
     };
     flood(&site, "fills", 20_000);
+    let none = BTreeMap::new();
     let paused = || {
         let status = request(site.monitor, "GET", "/status", &[], "")?.json();
         let reason = status["details"]["intake_paused"].as_str()?.to_owned();
         Some(reason)
     };
-    let reason = wait_for("intake to pause", paused);
+    // It pauses before what comes next, when the bound is reached.
+    let reason = wait_for("intake to pause", || {
+        send(&site.producer, "fills", &none, b"a straggler");
+        paused()
+    });
     assert!(reason.contains("goes on below 93 %"), "{reason}");
     // What was on its way when it paused is stored.
     let mut came = stored(&site, "fills");
@@ -119,7 +124,6 @@ fn a_full_store_stops_intake_which_goes_on_by_itself() {
         let now = stored(&site, "fills");
         (std::mem::replace(&mut came, now) == now).then_some(())
     });
-    let none = BTreeMap::new();
     send(&site.producer, "fills", &none, b"one more");
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(
