@@ -1,5 +1,8 @@
 //! Which format a record has, when nobody says: a few bytes decide, and the answer says why.
 
+use std::sync::LazyLock;
+
+use crate::beginning::Beginning;
 use crate::context::ParseContext;
 use crate::definitions::{Definition, Definitions};
 use crate::draft::Draft;
@@ -83,10 +86,39 @@ pub(crate) fn detect_record<'f>(
     detect_text(text, definitions)
 }
 
+/// Of each beginning the formats of the table that have it, in the table's order, one bit each.
+static BY_BEGINNING: LazyLock<[u64; Beginning::COUNT]> = LazyLock::new(|| {
+    let mut sets = [0; Beginning::COUNT];
+    for beginning in Beginning::ALL {
+        for (place, format) in FORMATS.iter().enumerate() {
+            sets[beginning as usize] |= u64::from(format.begins.has(beginning)) << place;
+        }
+    }
+    sets
+});
+const _: () = assert!(FORMATS.len() <= 64, "a set has a bit for each format");
+
+fn detect_in_table(text: &str, beginning: Beginning) -> Option<Detection<'static>> {
+    let mut asked = BY_BEGINNING[beginning as usize];
+    while asked != 0 {
+        let format = &FORMATS[asked.trailing_zeros() as usize];
+        if let Some(reason) = (format.detect)(text) {
+            return Some(Detection {
+                format: Known::Grammar(format),
+                reason,
+            });
+        }
+        asked &= asked - 1;
+    }
+    None
+}
+
 fn detect_text<'f>(text: &str, definitions: &'f Definitions) -> Detection<'f> {
+    let beginning = Beginning::of(text);
     let grammar = |formats: &'static [Format]| {
         formats.iter().find_map(|format| {
-            (format.detect)(text).map(|reason| Detection {
+            let reason = format.knows(text, beginning)?;
+            Some(Detection {
                 format: Known::Grammar(format),
                 reason,
             })
@@ -98,14 +130,14 @@ fn detect_text<'f>(text: &str, definitions: &'f Definitions) -> Detection<'f> {
     };
     // No other format of the table begins with a brace, and many logs are JSON.
     let object = || {
-        let begins = text.starts_with('{');
+        let begins = beginning == Beginning::Brace;
         begins.then(|| grammar(JSON_ALONE)).flatten()
     };
     definitions
         .detect_site(text)
         .map(defined)
         .or_else(object)
-        .or_else(|| grammar(FORMATS))
+        .or_else(|| detect_in_table(text, beginning))
         .or_else(|| Definitions::detect_shipped(text).map(defined))
         .or_else(|| grammar(&LAST_RESORTS))
         .unwrap_or(Detection {

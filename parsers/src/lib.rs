@@ -9,6 +9,7 @@
 //! [`parse_batch`] is what a pipeline calls; [`FORMATS`] is the table of what is understood;
 //! [`pivots()`] gives what analysts pivot on. README.md of this crate is the field taxonomy.
 
+mod beginning;
 pub mod bytes;
 mod classify;
 mod context;

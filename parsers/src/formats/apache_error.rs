@@ -1,6 +1,7 @@
 //! Apache's error log: `[time] [module:level] [pid n:tid n] [client a:p] AHnnnnn: message`.
 
 use super::{Fit, Format, NotThisFormat, modsecurity};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::messages::{Message, message, read_table};
@@ -10,6 +11,7 @@ use crate::when;
 pub(super) const APACHE_ERROR: Format = Format {
     name: "apache_error",
     description: "error log of Apache",
+    begins: Begins::BRACKET,
     detect,
     read,
 };

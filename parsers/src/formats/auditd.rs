@@ -8,6 +8,7 @@ use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 use super::sockaddr::internet_address;
 use super::syscalls::syscall_name;
 use super::{Fit, Format, NotThisFormat};
+use crate::beginning::Begins;
 use crate::bytes::same_bytes;
 use crate::draft::{Draft, first_str, int_of};
 use crate::event::{ProblemKind, Value};
@@ -18,6 +19,7 @@ use crate::when;
 pub(super) const AUDITD: Format = Format {
     name: "auditd",
     description: "Linux audit: raw or enriched, one line or all lines of a serial",
+    begins: Begins::PAIR.or(Begins::LETTER).or(Begins::BRACKET),
     detect,
     read,
 };

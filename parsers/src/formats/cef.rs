@@ -3,6 +3,7 @@
 use bumpalo::collections::String as ArenaString;
 
 use super::{Fit, Format, NotThisFormat};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan;
@@ -11,6 +12,7 @@ use crate::when;
 pub(super) const CEF: Format = Format {
     name: "cef",
     description: "ArcSight Common Event Format",
+    begins: Begins::LETTER.or(Begins::DIGIT),
     detect,
     read,
 };

@@ -1,6 +1,7 @@
 //! Logs whose fields stand in a fixed order: one table row per log.
 
 use super::{Fit, Format, NotThisFormat, request_fields, status_fields, target_fields, w3c};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan;
@@ -195,6 +196,7 @@ pub(super) const fn format<const PLACE: usize>() -> Format {
     Format {
         name: LOGS[PLACE].name,
         description: LOGS[PLACE].description,
+        begins: Begins::DATE.or(Begins::DIGIT).or(Begins::LETTER),
         detect: |text| detect(&LOGS[PLACE], text),
         read: |draft, text| read(&LOGS[PLACE], draft, text),
     }
@@ -289,11 +291,9 @@ fn head_of<'t>(log: &Columns, text: &'t str) -> Option<[&'t str; HEAD]> {
 }
 
 fn detect(log: &'static Columns, text: &str) -> Option<&'static str> {
+    // None of these logs begins with a capital.
     let begins_right = text.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_lowercase());
-    // None of these logs has a pair in its first column.
-    if !begins_right || scan::begins_with_pair(text) {
-        return None;
-    }
+    begins_right.then_some(())?;
     head_of(log, text).map(|_| log.description)
 }
 

@@ -2,6 +2,7 @@
 //! gets it: a line with commas may be anything.
 
 use super::{Cells, Fit, Format, NotThisFormat, Split, json, shapes};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::headers::{Header, Kind};
@@ -10,6 +11,7 @@ use crate::when;
 pub(super) const CSV: Format = Format {
     name: "csv",
     description: "comma, semicolon or tab separated values with a header line; only when named",
+    begins: Begins::NOTHING,
     detect: |_| None,
     read,
 };

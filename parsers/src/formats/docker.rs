@@ -1,6 +1,7 @@
 //! CRI's wrapper around a container's output: `time stdout F line`. Docker's JSON wrapper is a shape of JSON.
 
 use super::{Fit, Format, NotThisFormat, read_inner};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::scan;
 use crate::when;
@@ -8,6 +9,7 @@ use crate::when;
 pub(super) const CRI: Format = Format {
     name: "cri",
     description: "a container's output as CRI runtimes write it",
+    begins: Begins::DATE.or(Begins::DIGIT),
     detect,
     read,
 };

@@ -2,12 +2,14 @@
 //! behind the line `KEY` as eight bytes of length, the lowest first, and its bytes. An entry is a record.
 
 use super::{Fit, Format, NotThisFormat, json, shapes};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 
 pub(super) const JOURNALD_EXPORT: Format = Format {
     name: "journald_export",
     description: "an entry of systemd's journal in its export format (journalctl -o export)",
+    begins: Begins::PAIR,
     detect,
     read,
 };

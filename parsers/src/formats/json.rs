@@ -3,6 +3,7 @@
 use bumpalo::collections::Vec as ArenaVec;
 
 use super::{Fit, Format, NotThisFormat, laurel, otlp, shapes, windows_json};
+use crate::beginning::Begins;
 use crate::classify;
 use crate::draft::{Draft, first_str};
 use crate::event::{ProblemKind, Value};
@@ -12,6 +13,7 @@ use crate::when;
 pub(super) const JSON: Format = Format {
     name: "json",
     description: "a JSON object per record",
+    begins: Begins::BRACE.or(Begins::BRACKET).or(Begins::OTHER),
     detect,
     read,
 };

@@ -1,6 +1,7 @@
 //! IBM's Log Event Extended Format: `LEEF:2.0|vendor|product|version|id|delimiter|key=value<delimiter>...`.
 
 use super::{Fit, Format, NotThisFormat, cef};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::when;
@@ -8,6 +9,7 @@ use crate::when;
 pub(super) const LEEF: Format = Format {
     name: "leef",
     description: "IBM Log Event Extended Format",
+    begins: Begins::LETTER,
     detect,
     read,
 };

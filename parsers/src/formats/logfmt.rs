@@ -1,6 +1,7 @@
 //! `key=value key="two words"`: logfmt, and the many appliances that write pairs.
 
 use super::{Fit, Format, NotThisFormat};
+use crate::beginning::Begins;
 use crate::draft::{Draft, told_number_or_text};
 use crate::event::Value;
 use crate::scan::{self, Pair, Quotes, Told};
@@ -9,12 +10,14 @@ use crate::when;
 pub(super) const LOGFMT: Format = Format {
     name: "logfmt",
     description: "key=value pairs, quoted where needed",
+    begins: Begins::PAIR.or(Begins::WORD),
     detect,
     read,
 };
 
 /// The same for who names it; `auto` asks about pairs last.
 pub(super) const LOGFMT_NAMED: Format = Format {
+    begins: Begins::NOTHING,
     detect: |_| None,
     ..LOGFMT
 };

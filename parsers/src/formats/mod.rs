@@ -1,5 +1,6 @@
 //! The table of formats: one line each, the unmistakable ones first, for `auto` asks in this order.
 
+use crate::beginning::{Beginning, Begins};
 use crate::draft::Draft;
 use crate::headers::Kind;
 
@@ -64,10 +65,20 @@ pub struct Format {
     pub name: &'static str,
     /// What it is, in one line.
     pub description: &'static str,
+    /// What its records begin with: of others it is not asked.
+    pub(crate) begins: Begins,
     /// From a record's first bytes: the reason why it is of this format, if it is.
     pub(crate) detect: fn(&str) -> Option<&'static str>,
     /// Reads a record.
     pub(crate) read: for<'a> fn(&mut Draft<'a, '_>, &'a str) -> Fit,
+}
+
+impl Format {
+    /// The reason why a text is of this format, if it is.
+    pub(crate) fn knows(&self, text: &str, beginning: Beginning) -> Option<&'static str> {
+        self.begins.has(beginning).then_some(())?;
+        (self.detect)(text)
+    }
 }
 
 /// All formats in the order of detection.
@@ -192,7 +203,9 @@ pub(crate) fn read_inner<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
         // Firewalls put pairs behind a priority: FortiGate, Sophos.
         &logfmt::LOGFMT,
     ];
-    if let Some(format) = INNER.iter().find(|format| (format.detect)(text).is_some()) {
+    let beginning = Beginning::of(text);
+    let mut known = INNER.iter();
+    if let Some(format) = known.find(|format| format.knows(text, beginning).is_some()) {
         // An inner message that does not fit leaves the outer one as it is.
         let _ = (format.read)(draft, text);
     }
@@ -202,7 +215,8 @@ pub(crate) fn read_inner<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
 /// The wrapper's own text stays the message where the line is none of these.
 fn read_message<'a>(draft: &mut Draft<'a, '_>, text: &'a str) {
     draft.nested(|draft| {
-        if (syslog::SYSLOG.detect)(text).is_some() {
+        let beginning = Beginning::of(text);
+        if syslog::SYSLOG.knows(text, beginning).is_some() {
             // What does not fit leaves the wrapper as it is.
             let _ = (syslog::SYSLOG.read)(draft, text);
         } else {

@@ -5,12 +5,14 @@
 use bumpalo::collections::Vec as ArenaVec;
 
 use super::{Fit, Format, NotThisFormat, modsecurity, shapes};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 
 pub(super) const MODSECURITY: Format = Format {
     name: shapes::MODSECURITY.name,
     description: "ModSecurity's audit log, as JSON or in its own form",
+    begins: Begins::OTHER,
     detect: |text| {
         // Most texts are told by their first letters, without a look for the line's end.
         let line = text.starts_with("--").then(|| first_line(text))?;

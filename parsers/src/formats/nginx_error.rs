@@ -1,6 +1,7 @@
 //! nginx's error log: `2024/08/26 01:33:38 [error] 12#34: *56 message, client: a, server: s, request: "r", host: "h"`.
 
 use super::{Fit, Format, NotThisFormat, modsecurity, target_fields};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::messages::{Message, message, read_table};
 use crate::scan;
@@ -9,6 +10,7 @@ use crate::when;
 pub(super) const NGINX_ERROR: Format = Format {
     name: "nginx_error",
     description: "error log of nginx",
+    begins: Begins::DATE,
     detect,
     read,
 };

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use super::{Fit, Format, NotThisFormat};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::scan;
@@ -17,6 +18,7 @@ use jiff::tz::TimeZone;
 pub(super) const ORACLE_TRAIL: Format = Format {
     name: "oracle_trail",
     description: "Oracle Database's audit trail in files, as XML or text",
+    begins: Begins::ANGLE.or(Begins::LETTER).or(Begins::OTHER),
     detect: |text| {
         let is_xml = text.starts_with("<AuditRecord>") || is_frame(text);
         if is_xml {

@@ -4,6 +4,7 @@ use super::{
     Fit, Format, NotThisFormat, auditd, cloud_shapes, docker, gelf, json, modsecurity,
     service_shapes, shipper_shapes, target_fields, windows,
 };
+use crate::beginning::Begins;
 use crate::classify;
 use crate::context::Taxonomy;
 use crate::draft::Draft;
@@ -292,6 +293,7 @@ const fn json_format(
     Format {
         name,
         description,
+        begins: Begins::NOTHING,
         detect: |_| None,
         read,
     }

@@ -5,6 +5,7 @@
 use bumpalo::collections::String as ArenaString;
 
 use super::{Fit, Format, NotThisFormat, windows};
+use crate::beginning::Begins;
 use crate::bytes::find_any;
 use crate::draft::Draft;
 use crate::event::Value;
@@ -14,6 +15,7 @@ use crate::when;
 pub(super) const SNARE: Format = Format {
     name: "snare",
     description: "Windows events as Snare's tab separated text (MSWinEventLog)",
+    begins: Begins::WORD.or(Begins::BRACKET),
     detect,
     read,
 };

@@ -3,6 +3,7 @@
 
 use super::{Fit, Format, NotThisFormat};
 use super::{checkpoint, cisco_header, snare};
+use crate::beginning::Begins;
 use crate::bytes::{find_any, leading_number, places_of};
 use crate::draft::{Draft, Room, plain_number};
 use crate::event::{ProblemKind, Value};
@@ -15,12 +16,14 @@ use crate::when;
 pub(super) const SYSLOG: Format = Format {
     name: "syslog",
     description: "syslog: RFC 5424, RFC 3164 and its variants, and what the programs behind it say",
+    begins: Begins::WORD.or(Begins::ANGLE),
     detect,
     read,
 };
 
 /// Asked last: a time as rsyslog writes it and a host are all that lines without a program's tag have.
 pub(super) const BARE_SYSLOG: Format = Format {
+    begins: Begins::DATE,
     detect: detect_bare,
     ..SYSLOG
 };

@@ -1,12 +1,14 @@
 //! What no other format reads: the record is the message.
 
 use super::{Fit, Format};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 
 pub(super) const TEXT: Format = Format {
     name: "text",
     description: "plain text: the record is the message",
+    begins: Begins::NOTHING,
     detect: |_| None,
     read,
 };

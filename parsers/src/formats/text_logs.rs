@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use super::text_log_tables::LOGS;
 use super::{Fit, Format, NotThisFormat};
+use crate::beginning::Begins;
 use crate::context::ParseContext;
 use crate::draft::Draft;
 use crate::messages::{Headers, Message, firewall, read_header, read_table};
@@ -90,11 +91,39 @@ static HEADERS: LazyLock<Vec<Headers>> = LazyLock::new(|| {
     LOGS.iter().map(of).collect()
 });
 
+/// No time and no header begins with a pair.
+const fn begins(log: &TextLog) -> Begins {
+    let mut begins = Begins::NOTHING;
+    let mut clocks = log.clocks;
+    while let [clock, rest @ ..] = clocks {
+        begins = begins.or(match clock {
+            Clock::Iso => Begins::DATE,
+            Clock::Compact | Clock::MonthFirst | Clock::MonthFirstWithoutYear => Begins::DIGIT,
+            Clock::Ctime => Begins::LETTER,
+            // A weekday may stand before the day.
+            Clock::DayFirst => Begins::DIGIT.or(Begins::LETTER),
+            Clock::BracketedBsd => Begins::BRACKET,
+            Clock::None => {
+                let mut of_headers = Begins::NOTHING;
+                let mut headers = log.headers;
+                while let [header, rest @ ..] = headers {
+                    of_headers = of_headers.or(Begins::of_pattern(header));
+                    headers = rest;
+                }
+                of_headers
+            }
+        });
+        clocks = rest;
+    }
+    begins
+}
+
 /// The format of the log at `PLACE`.
 pub(super) const fn format<const PLACE: usize>() -> Format {
     Format {
         name: LOGS[PLACE].name,
         description: LOGS[PLACE].description,
+        begins: begins(&LOGS[PLACE]),
         detect: |text| detect(&LOGS[PLACE], &HEADERS[PLACE], text),
         read: |draft, text| read(&LOGS[PLACE], &HEADERS[PLACE], draft, text),
     }
@@ -103,10 +132,6 @@ pub(super) const fn format<const PLACE: usize>() -> Format {
 fn detect(log: &'static TextLog, headers: &Headers, text: &str) -> Option<&'static str> {
     let context = ParseContext::default();
     let anytime = Timestamp::from_seconds(1_750_000_000);
-    // No time and no header begins with a pair.
-    if scan::begins_with_pair(text) {
-        return None;
-    }
     let fits = log
         .clocks
         .iter()

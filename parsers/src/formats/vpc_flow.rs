@@ -2,6 +2,7 @@
 //! names, in its order. Who reads from CloudWatch or Kinesis, where there is no such line, names them with the format.
 
 use super::{Cells, Fit, Format, NotThisFormat, Split};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::headers::{Header, Kind};
@@ -11,6 +12,7 @@ use crate::when;
 pub(super) const VPC_FLOW: Format = Format {
     name: "vpc_flow",
     description: "AWS VPC flow logs: default fields, or those of their first line or of `header=`",
+    begins: Begins::LETTER.or(Begins::DIGIT),
     detect,
     read,
 };

@@ -3,6 +3,7 @@
 
 use super::columns::whole_target;
 use super::{Fit, Format, NotThisFormat, proxy_names, status_fields, target_fields};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::headers::{Header, Kind};
@@ -12,6 +13,7 @@ use crate::when;
 pub(super) const W3C: Format = Format {
     name: "w3c",
     description: "W3C extended log with the columns of its #Fields line: IIS, Windows Firewall, proxies",
+    begins: Begins::OTHER,
     detect: |text| {
         is_directive(text).then_some("begins with a directive of W3C's extended log files")
     },

@@ -5,6 +5,7 @@ use nom::Parser;
 use nom::sequence::preceded;
 
 use super::{Fit, Format, NotThisFormat};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::Value;
 use crate::scan::{self, Scan, Word};
@@ -13,6 +14,7 @@ use crate::when;
 pub(super) const WEB_ACCESS: Format = Format {
     name: "web_access",
     description: "access log of Apache or nginx: common, combined, with or without virtual host",
+    begins: Begins::WORD.or(Begins::BRACKET),
     detect,
     read,
 };

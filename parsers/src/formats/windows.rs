@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::windows_sources::classify;
 use super::{Fit, Format, NotThisFormat, json, windows_inserts, windows_xml};
+use crate::beginning::Begins;
 use crate::draft::{Draft, int_of};
 use crate::event::Value;
 use crate::layouts::NOWHERE;
@@ -14,6 +15,7 @@ pub(super) const WINDOWS_JSON: Format = Format {
     name: "windows_json",
     description: "Windows events as JSON: NXLog, Winlogbeat, Elastic Agent, Wazuh, Azure Monitor, EVTX dumps",
     // As JSON it is detected; its shape then says that it is a Windows event.
+    begins: Begins::NOTHING,
     detect: |_| None,
     read,
 };

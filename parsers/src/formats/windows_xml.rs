@@ -7,6 +7,7 @@ use nom::character::complete::{char, multispace0, one_of};
 use nom::sequence::{delimited, preceded};
 
 use super::{Fit, Format, NotThisFormat, windows};
+use crate::beginning::Begins;
 use crate::context::Taxonomy;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
@@ -15,6 +16,7 @@ use crate::scan::Scan;
 pub(super) const WINDOWS_XML: Format = Format {
     name: "windows_xml",
     description: "Windows events as XML",
+    begins: Begins::ANGLE.or(Begins::OTHER),
     detect,
     read,
 };

@@ -2,6 +2,7 @@
 //! that was not seen, the columns of Zeek's own scripts are taken, by the log's name and the number of columns.
 
 use super::{Fit, Format, NotThisFormat, shapes};
+use crate::beginning::Begins;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
 use crate::headers::{Header, Kind};
@@ -10,6 +11,7 @@ use crate::when;
 pub(super) const ZEEK_TSV: Format = Format {
     name: "zeek_tsv",
     description: "Zeek's logs as tab separated values",
+    begins: Begins::DIGIT.or(Begins::OTHER),
     detect,
     read,
 };

@@ -7,6 +7,7 @@ use bumpalo::collections::Vec as ArenaVec;
 
 use super::json::{self, items, member, members};
 use super::{Fit, Format, NotThisFormat, read_message, shapes};
+use crate::beginning::Begins;
 use crate::classify;
 use crate::draft::Draft;
 use crate::event::{ProblemKind, Value};
@@ -16,6 +17,7 @@ use crate::time::Timestamp;
 pub(super) const OTLP: Format = Format {
     name: "otlp",
     description: "OpenTelemetry's logs as OTLP, in JSON or protobuf",
+    begins: Begins::NOTHING,
     // As JSON it is detected, and its one member then says that it is OTLP; protobuf is no text: see `is_protobuf`.
     detect: |_| None,
     read: |draft, text| {
