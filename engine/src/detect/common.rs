@@ -269,6 +269,15 @@ const COMMON: &[Values] = &[
         ],
     ),
     (
+        &["syscall", "SYSCALL"],
+        &[
+            ("execve", 0.2),
+            ("59", 0.2),
+            ("openat", 0.2),
+            ("connect", 0.1),
+        ],
+    ),
+    (
         &["action"],
         &[
             ("accept", 0.3),

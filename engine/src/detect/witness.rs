@@ -110,7 +110,12 @@ fn frequency(id: PredicateId, table: &PredicateTable<'_>) -> f64 {
     let subject = table.predicates[index].subject;
     let popularity = 1.0 + f64::from(table.uses[index]) / 4.0;
     let base = match (table.tests[index], &table.predicates[index].check) {
-        (Test::Text(_), Check::Text(check)) => of_length(check.relation, check.literal.len()),
+        (Test::Text(_), Check::Text(check)) if subject == Subject::Keyword => {
+            of_keyword(check.literal.len())
+        }
+        (Test::Text(pattern), Check::Text(check)) => {
+            of_length(check.relation, check.literal.len()) * of_signs(pattern.parts())
+        }
         (Test::Text(pattern), Check::Glob(..)) => {
             let longest = pattern
                 .parts()
@@ -133,16 +138,10 @@ fn frequency(id: PredicateId, table: &PredicateTable<'_>) -> f64 {
         (_, Check::Exists(Presence::Present)) => 0.5,
         _ => 0.2,
     };
-    // A keyword looks at everything.
-    let scope = if subject == Subject::Keyword {
-        8.0
-    } else {
-        1.0
-    };
     match common_share(id, table) {
         Some(share) => share.max(base),
         // Of what many rules ask for we guess that it is common.
-        None => (base * popularity * scope).min(1.0),
+        None => (base * popularity).min(1.0),
     }
 }
 
@@ -199,12 +198,42 @@ fn of_regex(pattern: &str) -> f64 {
     texts.iter().map(one).sum::<f64>().clamp(0.001, 0.5)
 }
 
+/// A keyword looks at everything: a short one stands somewhere in most events, a word of four letters in few.
+fn of_keyword(letters: usize) -> f64 {
+    match i32::try_from(letters) {
+        Ok(letters) if letters < KEYWORD_LETTERS_RARE => 1.0,
+        Ok(letters) => 0.000_5_f64.max(0.03 * 0.7_f64.powi(letters - KEYWORD_LETTERS_RARE)),
+        Err(_) => 0.000_5,
+    }
+}
+
+/// Letters from which on a keyword is no piece of most other words.
+const KEYWORD_LETTERS_RARE: i32 = 4;
+
+/// How much rarer a text is for what it is made of: signs alone, letters rather than digits.
+fn of_signs(parts: &[TextPart]) -> f64 {
+    let mut bytes = parts.iter().flat_map(|part| match part {
+        TextPart::Literal(text) => text.bytes(),
+        _ => "".bytes(),
+    });
+    let (mut letters, mut digits) = (false, false);
+    for byte in &mut bytes {
+        digits |= byte.is_ascii_digit();
+        letters |= byte.is_ascii_alphabetic() || !byte.is_ascii();
+    }
+    match (letters, digits) {
+        (false, false) => 0.25,
+        (true, _) => 0.5,
+        (false, true) => 1.0,
+    }
+}
+
 fn of_length(relation: Relation, length: usize) -> f64 {
     let letters = i32::try_from(length.min(24)).unwrap_or(24);
     match relation {
         Relation::Equals => 0.002_f64.max(0.2 * 0.5_f64.powi(letters)),
         Relation::EndsWith => 0.001_f64.max(0.5 * 0.6_f64.powi(letters)),
-        Relation::StartsWith => 0.02_f64.max(0.5 * 0.8_f64.powi(letters)),
+        Relation::StartsWith => 0.004_f64.max(0.5 * 0.65_f64.powi(letters)),
         Relation::Contains => 0.000_2_f64.max(0.5_f64.powi(letters - 1)),
     }
 }
