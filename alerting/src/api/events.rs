@@ -8,7 +8,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use citywatch_engine::EventId;
-use citywatch_engine::store::{EventCursor, EventQuery, EventSummary, Store, StoreError};
+use citywatch_engine::store::{
+    EventCursor, EventQuery, EventSummary, Store, StoreError, StoredEvent,
+};
 use citywatch_parsers::{Timestamp, UnitId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,10 +20,13 @@ use super::caller::Caller;
 use super::incidents::time;
 use super::problem::{Params, Problem};
 use crate::accounts::Scope;
-use crate::incidents::NameValue;
+use crate::incidents::{Entity, NameValue};
+use crate::intake::entities::{self, EntityKind};
 
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 1_000;
+const NEIGHBOURS_DEFAULT: u32 = 5;
+const NEIGHBOURS_MAX: u32 = 100;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +127,8 @@ struct FieldTop {
     events: u64,
     /// Its different values among these.
     distinct: u64,
+    /// What its values name: `host`, `user`, `address`, `hash` or `file`; null where they name nothing of that kind.
+    entity: Option<&'static str>,
     /// The most frequent first.
     top: Vec<FieldTopValue>,
 }
@@ -130,6 +137,8 @@ struct FieldTop {
 struct FieldTopValue {
     value: String,
     events: u64,
+    /// The entity that it names, as its page calls it.
+    entity: Option<String>,
 }
 
 /// `GET /api/v1/events/fields`
@@ -145,18 +154,23 @@ pub(super) async fn fields(
         .await
         .map_err(|error| store_problem(&error))?;
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let items = found.into_iter().map(|field| FieldTop {
-        name: field.name,
-        events: field.events,
-        distinct: field.distinct,
-        top: field
-            .top
-            .into_iter()
-            .map(|top| FieldTopValue {
-                value: top.value,
-                events: top.events,
-            })
-            .collect(),
+    let items = found.into_iter().map(|field| {
+        let entity = entities::kind_of_name(&field.name);
+        FieldTop {
+            name: field.name,
+            events: field.events,
+            distinct: field.distinct,
+            entity: entity.map(EntityKind::name),
+            top: field
+                .top
+                .into_iter()
+                .map(|top| FieldTopValue {
+                    entity: entity.and_then(|kind| entities::of_value(kind, &top.value)),
+                    value: top.value,
+                    events: top.events,
+                })
+                .collect(),
+        }
     });
     Ok(Json(FieldList {
         items: items.collect(),
@@ -213,17 +227,16 @@ pub(super) async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<EventDetail>, Problem> {
-    let id: EventId = id.parse().map_err(|_| Problem::missing("event"))?;
-    let event = store(&app)?
-        .event(id)
-        .await
-        .map_err(|error| store_problem(&error))?;
-    let units = visible_units(&app, caller.scope()).await?;
-    let event = event
-        .filter(|event| units.is_none_or(|units| units.contains(&event.summary.unit)))
-        .ok_or_else(|| Problem::missing("event"))?;
+    let event = visible_event(&app, &caller, &id).await?;
+    let entities = entities::of_event(&event.summary.host, &event.fields)
+        .into_iter()
+        .map(|(kind, value)| Entity {
+            kind: kind.name().to_owned(),
+            value,
+        });
     Ok(Json(EventDetail {
         row: Row::from(&event.summary),
+        entities: entities.collect(),
         fields: event
             .fields
             .into_iter()
@@ -234,6 +247,58 @@ pub(super) async fn show(
         stream: event.record.stream.as_str().to_owned(),
         position: event.record.position.to_string(),
     }))
+}
+
+/// Events around one, on the same host of the same unit, within a day; each list the earliest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventNeighbours {
+    before: Vec<Row>,
+    after: Vec<Row>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NeighbourParams {
+    /// On each side, from 1 to 100; 5 by default.
+    limit: Option<u32>,
+}
+
+/// `GET /api/v1/events/{id}/neighbours`
+pub(super) async fn neighbours(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Params(params): Params<NeighbourParams>,
+) -> Result<Json<EventNeighbours>, Problem> {
+    let limit = params.limit.unwrap_or(NEIGHBOURS_DEFAULT);
+    if !(1..=NEIGHBOURS_MAX).contains(&limit) {
+        return Err(Problem::field(
+            "limit",
+            format!("must be from 1 to {NEIGHBOURS_MAX}"),
+        ));
+    }
+    let event = visible_event(&app, &caller, &id).await?;
+    let found = store(&app)?
+        .neighbours(&event.summary, limit)
+        .await
+        .map_err(|error| store_problem(&error))?;
+    Ok(Json(EventNeighbours {
+        before: found.before.iter().map(Row::from).collect(),
+        after: found.after.iter().map(Row::from).collect(),
+    }))
+}
+
+/// The event, where the caller may see its unit.
+async fn visible_event(app: &App, caller: &Caller, id: &str) -> Result<StoredEvent, Problem> {
+    let id: EventId = id.parse().map_err(|_| Problem::missing("event"))?;
+    let event = store(app)?
+        .event(id)
+        .await
+        .map_err(|error| store_problem(&error))?;
+    let units = visible_units(app, caller.scope()).await?;
+    event
+        .filter(|event| units.is_none_or(|units| units.contains(&event.summary.unit)))
+        .ok_or_else(|| Problem::missing("event"))
 }
 
 fn store(app: &App) -> Result<&Store, Problem> {
@@ -335,6 +400,8 @@ pub(super) struct EventDetail {
     #[serde(flatten)]
     row: Row,
     fields: Vec<NameValue>,
+    /// Whom and what it names.
+    entities: Vec<Entity>,
     problems: Vec<String>,
     agent: String,
     stream: String,

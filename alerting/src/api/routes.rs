@@ -165,6 +165,8 @@ pub static ROUTES: &[Route] = &[
         || About::new("What a search finds, over time").query::<events::ExploreParams>().gives::<events::EventHistogram>()),
     told(Method::GET, "/api/v1/events/{id}", VIEWER, || get(events::show),
         || About::new("One event with its fields").gives::<events::EventDetail>()),
+    told(Method::GET, "/api/v1/events/{id}/neighbours", VIEWER, || get(events::neighbours),
+        || About::new("Events around one on the same host").query::<events::NeighbourParams>().gives::<events::EventNeighbours>()),
     quiet(Method::GET, "/api/v1/status", VIEWER, || get(status::show),
         || About::new("What the whole system says of itself").gives::<status::SystemStatus>()),
     quiet(Method::GET, "/api/v1/stream", VIEWER, || get(stream::follow),

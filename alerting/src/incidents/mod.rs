@@ -27,7 +27,7 @@ pub(crate) use read::{
 pub(crate) use row::{IncidentRow, insert, row};
 pub(crate) use score::{Judged, judged, rescore, score};
 pub(crate) use similar::{Similar, similar};
-pub(crate) use view::{Incident, IncidentDetail, NameValue, json, rfc3339};
+pub(crate) use view::{Entity, Incident, IncidentDetail, NameValue, json, rfc3339};
 
 use std::collections::BTreeMap;
 

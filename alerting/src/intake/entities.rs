@@ -136,6 +136,39 @@ pub(super) fn of_matches(matches: &[&Match]) -> BTreeSet<(EntityKind, String)> {
     found
 }
 
+/// The entities of a stored event: its host, and what its fields name.
+pub(crate) fn of_event(host: &str, fields: &[(String, Value)]) -> BTreeSet<(EntityKind, String)> {
+    let mut found = BTreeSet::new();
+    add(EntityKind::Host, host, &mut found);
+    for (name, value) in fields {
+        let Some(kind) = kind_of(name) else { continue };
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for text in values.iter().filter_map(Value::as_str) {
+            add(kind, text, &mut found);
+        }
+    }
+    found
+}
+
+/// What the values of a field name, as the query language calls it; none where they are nobody and nothing.
+pub(crate) fn kind_of_name(name: &str) -> Option<EntityKind> {
+    match name {
+        "host" => Some(EntityKind::Host),
+        "process" | "parent_process" => Some(EntityKind::File),
+        name => kind_of(name),
+    }
+}
+
+/// The entity that a value of a field names.
+pub(crate) fn of_value(kind: EntityKind, value: &str) -> Option<String> {
+    let mut found = BTreeSet::new();
+    add(kind, value, &mut found);
+    found.pop_first().map(|(_, value)| value)
+}
+
 /// Adds an event's entities to `found`.
 fn collect(event: &EventSnapshot, found: &mut BTreeSet<(EntityKind, String)>) {
     add(EntityKind::Host, &event.host, found);
@@ -261,6 +294,29 @@ mod tests {
                 (EntityKind::File, r"c:\users\an\evil.exe".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_stored_event_has_the_same_entities() {
+        let fields = [
+            ("Image", serde_json::json!(r"C:\Windows\Cmd.exe")),
+            ("IpAddress", serde_json::json!(["::ffff:203.0.113.5", 7])),
+            ("pid", serde_json::json!("12")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let found: Vec<_> = of_event("web-01", &fields).into_iter().collect();
+        assert_eq!(
+            found,
+            [
+                (EntityKind::Host, "web-01".to_owned()),
+                (EntityKind::Address, "203.0.113.5".to_owned()),
+                (EntityKind::File, r"c:\windows\cmd.exe".to_owned()),
+            ]
+        );
+        assert_eq!(kind_of_name("process"), Some(EntityKind::File));
+        assert_eq!(of_value(EntityKind::File, "sshd"), None);
+        let same = of_value(EntityKind::File, r"C:\Windows\Cmd.exe");
+        assert_eq!(same.as_deref(), Some(r"c:\windows\cmd.exe"));
     }
 
     #[test]

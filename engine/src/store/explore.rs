@@ -20,6 +20,8 @@ const VALUES_MAX: u32 = 10;
 const VALUE_CHARACTERS_MAX: u32 = 200;
 /// Bars of a histogram, about.
 const BARS: i64 = 60;
+/// Bars of hours and days begin where they begin in Indochina Time, which knows no summer time.
+const ZONE_SECONDS: i64 = 7 * 3_600;
 
 /// A field with its most frequent values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,8 +164,9 @@ impl Store {
         };
         let seconds = bar_seconds(last.saturating_sub(first) / 1_000_000);
         let sql = format!(
-            "SELECT toInt64(intDiv(toUnixTimestamp64Micro(event_time), {})) AS bar, count() AS events \
+            "SELECT toInt64(intDiv(toUnixTimestamp64Micro(event_time) + {}, {})) AS bar, count() AS events \
              FROM events WHERE {conditions} GROUP BY bar ORDER BY bar LIMIT 1000",
+            ZONE_SECONDS * 1_000_000,
             seconds * 1_000_000
         );
         let call = bind_search(self.client.query(&sql), query, &params);
@@ -172,7 +175,10 @@ impl Store {
             seconds,
             bars: rows
                 .into_iter()
-                .map(|row| (Timestamp(row.bar * seconds * 1_000_000), row.events))
+                .map(|row| {
+                    let at = row.bar * seconds - ZONE_SECONDS;
+                    (Timestamp(at * 1_000_000), row.events)
+                })
                 .collect(),
         })
     }

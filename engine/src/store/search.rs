@@ -25,7 +25,7 @@ const SUMMARY_COLUMNS: &str = "event_id, event_time, received_at, unit, host, fo
      arrayFirst(text -> text != '', arrayMap(name -> fields[name], ['message', 'Message', 'msg', 'MESSAGE', 'log'])) AS message";
 
 #[derive(Row, Deserialize)]
-struct SummaryRow {
+pub(super) struct SummaryRow {
     event_id: u128,
     event_time: i64,
     received_at: i64,
@@ -240,11 +240,17 @@ impl std::fmt::Debug for RecentMatches<'_> {
     }
 }
 
+/// Columns of [`SummaryRow`] for a list: of a long record its beginning.
+pub(super) fn listed_columns() -> String {
+    format!("{SUMMARY_COLUMNS}, toValidUTF8(substring(raw, 1, {RAW_SHOWN_BYTES})) AS shown_raw")
+}
+
 fn search_sql(query: &EventQuery, wanted: Option<&Node>, params: &mut Params) -> String {
     let limit = query.limit.clamp(1, LIMIT_MAX);
     let conditions = conditions(query, wanted, params);
+    let columns = listed_columns();
     format!(
-        "SELECT {SUMMARY_COLUMNS}, toValidUTF8(substring(raw, 1, {RAW_SHOWN_BYTES})) AS shown_raw FROM events \
+        "SELECT {columns} FROM events \
          WHERE {conditions} ORDER BY event_time DESC, event_id DESC LIMIT {limit}"
     )
 }

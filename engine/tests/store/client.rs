@@ -6,7 +6,7 @@ use std::sync::Arc;
 use citywatch_engine::matches::{EventSnapshot, Evidence};
 use citywatch_engine::store::{
     DeadLetterCursor, DeadLetterQuery, DeadLetterRow, EventCursor, EventQuery, EventRow,
-    MatchCursor, MatchRow, Replayed, Store, StoreError,
+    EventSummary, MatchCursor, MatchRow, Neighbours, Replayed, Store, StoreError,
 };
 use citywatch_engine::{EventId, Match, MatchId, MatchedField, RuleInfo};
 use citywatch_parsers::record::Truncated;
@@ -27,6 +27,7 @@ async fn keeps_what_it_is_given() {
     blocks_are_atomic_and_known_again(&store).await;
     searches(&store).await;
     gives_an_event_back(&store).await;
+    tells_what_surrounds(&store).await;
     matches_and_dead_letters(&store).await;
     columns_and_rows_store_the_same(&process, &store).await;
     tells_errors_apart(&process, &store).await;
@@ -296,6 +297,65 @@ async fn gives_an_event_back(store: &Store) {
     );
     assert_eq!(other.summary.destination_address, None);
     assert_eq!(store.event(EventId(1)).await.unwrap(), None);
+}
+
+/// What stands beside a search, and beside an event.
+async fn tells_what_surrounds(store: &Store) {
+    let query = EventQuery {
+        from: Some(DAY),
+        to: Some(Timestamp(DAY.0 + 100_000_000)),
+        text: "admin*".into(),
+        ..EventQuery::default()
+    };
+    let fields = store.field_values(&query).await.unwrap();
+    let user = fields.iter().find(|field| field.name == "user").unwrap();
+    assert_eq!((user.events, user.distinct), (200, 1));
+    assert_eq!(
+        (user.top[0].value.as_str(), user.top[0].events),
+        ("admin", 200)
+    );
+    assert!(fields.iter().any(|field| field.name == "src_ip"));
+    let bars = store.time_bars(&query).await.unwrap();
+    assert_eq!(bars.bars.iter().map(|(_, events)| events).sum::<u64>(), 200);
+    // A day of bars begins at midnight in the city: 17:00 of the day before.
+    let days = EventQuery {
+        from: Some(Timestamp(DAY.0 - 40 * 86_400_000_000)),
+        to: Some(Timestamp(DAY.0 + 20 * 86_400_000_000)),
+        ..query.clone()
+    };
+    let days = store.time_bars(&days).await.unwrap();
+    assert_eq!(days.seconds, 86_400);
+    let (at, _) = days.bars[0];
+    assert_eq!(
+        at.as_micros().rem_euclid(86_400_000_000),
+        17 * 3_600_000_000
+    );
+
+    let tale = store.event(EventId(tales()[1].event_id)).await.unwrap();
+    let tale = tale.unwrap().summary;
+    let around = store.neighbours(&tale, 3).await.unwrap();
+    for side in [&around.before, &around.after] {
+        assert_eq!(side.len(), 3);
+        assert!(
+            side.windows(2)
+                .all(|pair| (pair[0].event_time, pair[0].id) < (pair[1].event_time, pair[1].id))
+        );
+    }
+    let place = (tale.event_time, tale.id);
+    let last = around.before.last().unwrap();
+    assert!((last.event_time, last.id) < place);
+    assert!((around.after[0].event_time, around.after[0].id) > place);
+    // The neighbours of a neighbour lead back.
+    let back = store.neighbours(last, 1).await.unwrap();
+    assert_eq!(back.after[0].id, tale.id);
+    let elsewhere = EventSummary {
+        host: "no such host".into(),
+        ..tale
+    };
+    assert_eq!(
+        store.neighbours(&elsewhere, 3).await.unwrap(),
+        Neighbours::default()
+    );
 }
 
 fn found_match(rule: &str, position: u64, event_count: u64) -> Match {
