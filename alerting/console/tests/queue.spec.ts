@@ -92,26 +92,6 @@ test('what somebody else has changed meanwhile is listed and not overwritten', a
   await page.keyboard.press('Escape');
 });
 
-test('filters and views have an address, and a view of my own stays', async ({ page }) => {
-  await page.goto('/incidents');
-  await page.getByRole('combobox', { name: 'Severity' }).selectOption('high');
-  await expect(page).toHaveURL(/severity=high/);
-  await page.getByRole('button', { name: /^View:/ }).click();
-  await page.getByRole('menuitem', { name: 'Keep this view…' }).click();
-  await page.getByRole('textbox', { name: 'Name' }).fill('My night shift');
-  await page.keyboard.press('Enter');
-  await expect(page.getByRole('button', { name: 'View: My night shift' })).toBeVisible();
-  await page.getByRole('button', { name: /^View:/ }).click();
-  await page.getByRole('menuitem', { name: 'Mine' }).click();
-  await expect(page).toHaveURL(/assignee=admin/);
-  await page.reload();
-  await page.getByRole('button', { name: 'View: Mine' }).click();
-  await page.getByRole('menuitem', { name: 'My night shift' }).click();
-  await expect(page).toHaveURL(/severity=high/);
-  await page.getByRole('button', { name: 'Without the filter high' }).click();
-  await expect(page).toHaveURL(/\/incidents$/);
-});
-
 test('a saved file holds the list, and no formula', async ({ page }) => {
   const { items } = await listIncidents(page.request);
   const [first] = items;

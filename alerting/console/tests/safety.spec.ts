@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { expect, type Page, test } from '@playwright/test';
-import type { EventDetail } from '../src/api/types';
+import type { EventDetail, EventFields } from '../src/api/types';
 import { incidentOf, listIncidents, watchTrouble } from './server';
 
 const HOSTILE = [
@@ -23,12 +23,41 @@ const EVENT: EventDetail = {
   host: `host ${HOSTILE}`,
   unit: `unit ${HOSTILE}`,
   format: 'syslog',
+  product: HOSTILE,
+  category: '',
+  service: '',
   user: HOSTILE,
+  source_address: null,
+  source_port: null,
+  destination_address: null,
+  destination_port: null,
+  process: '',
+  parent_process: '',
+  command_line: '',
+  hash: '',
+  url: '',
+  action: '',
+  outcome: '',
+  event_code: '',
   message: HOSTILE,
   raw: `${HOSTILE} ${'A'.repeat(1_000_000)}`,
   fields: [
     { name: HOSTILE, value: HOSTILE },
     { name: 'list', value: [HOSTILE, 1, null, { [HOSTILE]: HOSTILE }] },
+  ],
+  entities: [{ kind: HOSTILE, value: HOSTILE }],
+};
+
+const FIELDS: EventFields = {
+  elapsed_ms: 1,
+  items: [
+    {
+      name: HOSTILE,
+      events: 1,
+      distinct: 1,
+      entity: 'host',
+      top: [{ value: HOSTILE, events: 1, entity: HOSTILE }],
+    },
   ],
 };
 
@@ -38,7 +67,18 @@ test('hostile content of logs is text', async ({ page }) => {
     route.fulfill({ json: { items: [EVENT], next_cursor: null, elapsed_ms: 1 } }),
   );
   await page.route('**/api/v1/events/*', (route) => route.fulfill({ json: EVENT }));
-  await page.goto(`/search?range=all&event=${EVENT.id}`);
+  await page.route('**/api/v1/events/fields?*', (route) => route.fulfill({ json: FIELDS }));
+  await page.route('**/api/v1/events/histogram?*', (route) =>
+    route.fulfill({
+      json: { seconds: 60, total: 1, bars: [{ at: EVENT.event_time, events: 1 }], elapsed_ms: 1 },
+    }),
+  );
+  await page.route('**/api/v1/events/*/neighbours', (route) =>
+    route.fulfill({ json: { before: [EVENT], after: [EVENT] } }),
+  );
+  await page.setViewportSize({ width: 1920, height: 900 });
+  await page.goto(`/search?range=all&event=${EVENT.id}&field=${encodeURIComponent(HOSTILE)}`);
+  await expect(page.getByTestId('field-value')).toContainText('invoice[U+202E]fdp.exe');
   const panel = page.getByTestId('event-panel');
   await expect(panel.getByRole('table', { name: 'Fields' })).toBeVisible();
   await expect(panel).toContainText('<script>window.hurt = 1</script>');
@@ -94,10 +134,13 @@ for (const theme of ['light', 'dark']) {
       await page.setViewportSize({ width, height: 900 });
       await page.addInitScript((chosen) => localStorage.setItem('citywatch.theme', chosen), theme);
       const { items } = await listIncidents(page.request);
+      const { items: events } = await (await page.request.get('/api/v1/events?limit=1')).json();
       for (const path of [
         '/incidents',
         `/incidents/${items[0]?.id}`,
-        '/search?range=all',
+        '/search?range=all&field=user',
+        '/search?range=all&q=user:',
+        `/search?range=all&event=${events[0]?.id}`,
         `/incidents/${items[0]?.id}?suppress=${(await incidentOf(page.request, items[0]?.id ?? '')).alerts[0]?.id}`,
         '/status',
         '/administration/suppressions',

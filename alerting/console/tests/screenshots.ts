@@ -27,6 +27,10 @@ async function screens(page: Page): Promise<Screen[]> {
       await page.keyboard.press('x');
     }
   };
+  const typed = (text: string) => async () => {
+    await page.keyboard.press('/');
+    await page.keyboard.type(text);
+  };
   return [
     { name: 'incidents', path: '/incidents' },
     { name: 'incidents-panel', path: `/incidents?panel=${single.id}&at=${single.id}` },
@@ -36,7 +40,9 @@ async function screens(page: Page): Promise<Screen[]> {
     { name: 'incident', path: `/incidents/${single.id}` },
     { name: 'incident-correlation', path: `/incidents/${correlation.id}` },
     { name: 'incident-suppress', path: `/incidents/${single.id}?suppress=${alert}` },
-    { name: 'search', path: '/search?range=all' },
+    { name: 'search', path: '/search?range=all&field=user' },
+    { name: 'search-completion', path: '/search?range=all', steps: typed('host:bastion-01 and us') },
+    { name: 'search-fault', path: '/search?range=all&q=user:root and src_ip:10.0.0.300' },
     { name: 'search-event', path: `/search?range=all&event=${events[0]?.id}` },
     { name: 'search-nothing', path: '/search?q=nothing-like-that' },
     { name: 'rules', path: '/rules' },

@@ -29,7 +29,10 @@ test('a session that ends asks again in place and loses nothing', async ({ page 
   await page.getByLabel('Tên đăng nhập').fill(user);
   await page.getByLabel('Mật khẩu', { exact: true }).fill(password);
   await page.keyboard.press('Enter');
-  const box = page.getByRole('searchbox', { name: 'Nội dung cần tìm' });
+  const box = page.getByRole('combobox', { name: 'Nội dung cần tìm' });
+  // Nothing is on its way any more that would notice the end of the session first.
+  await expect(page.getByTestId('field').first()).toBeVisible();
+  await expect(page.getByRole('slider')).toBeVisible();
   await box.fill('typed and not yet searched');
 
   await page.context().clearCookies();
@@ -40,6 +43,7 @@ test('a session that ends asks again in place and loses nothing', async ({ page 
   await page.keyboard.press('Enter');
   await expect(page.getByText('Phiên làm việc đã hết hạn')).toBeHidden();
   await expect(page).toHaveURL(/\/search\?range=all/);
+  await expect(box).toHaveValue('typed and not yet searched');
 
   await page.getByRole('button', { name: new RegExp(user) }).click();
   await page.getByRole('menuitem', { name: 'Đăng xuất' }).click();

@@ -7,6 +7,9 @@ import type {
   AuditPage,
   EntityDetail,
   EventDetail,
+  EventFields,
+  EventHistogram,
+  EventNeighbours,
   EventPage,
   Facets,
   HiddenPage,
@@ -19,6 +22,7 @@ import type {
   Person,
   RuleDetail,
   RuleFigures,
+  SavedView,
   SimilarIncident,
   SuppressionPage,
   SuppressionPreview,
@@ -150,8 +154,8 @@ export function similarQuery(id: string) {
 }
 
 export interface EventSearch {
-  /** RFC 3339. */
-  from: string;
+  /** RFC 3339; without it from the beginning. */
+  from?: string;
   to: string;
   text: string;
 }
@@ -167,6 +171,37 @@ export function eventsQuery({ from, to, text }: EventSearch) {
     getNextPageParam: (page) => page.next_cursor,
     staleTime: Number.POSITIVE_INFINITY,
     placeholderData: keepPreviousData,
+  });
+}
+
+/** Fields of what a search finds, with their most frequent values. */
+export function eventFieldsQuery({ from, to, text }: EventSearch) {
+  return queryOptions({
+    queryKey: ['event fields', from, to, text],
+    queryFn: ({ signal }) => call<EventFields>(`/events/fields${query({ from, to, q: text })}`, { signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** When all that a search finds happened. */
+export function eventHistogramQuery({ from, to, text }: EventSearch) {
+  return queryOptions({
+    queryKey: ['event histogram', from, to, text],
+    queryFn: ({ signal }) =>
+      call<EventHistogram>(`/events/histogram${query({ from, to, q: text })}`, { signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** Events around one on the same host. */
+export function neighboursQuery(id: string) {
+  return queryOptions({
+    queryKey: ['neighbours', id],
+    queryFn: ({ signal }) =>
+      call<EventNeighbours>(`/events/${encodeURIComponent(id)}/neighbours`, { signal }),
+    staleTime: 60_000,
   });
 }
 
@@ -286,6 +321,13 @@ export const auditQuery = infiniteQueryOptions({
   queryFn: ({ pageParam, signal }) => call<AuditPage>(`/audit${query({ cursor: pageParam })}`, { signal }),
   initialPageParam: null as string | null,
   getNextPageParam: (page) => page.next_cursor,
+});
+
+/** A person's own views of all screens. */
+export const viewsQuery = queryOptions({
+  queryKey: ['views'],
+  queryFn: ({ signal }) => call<{ items: SavedView[] }>('/views', { signal }),
+  staleTime: 60_000,
 });
 
 export function attackQuery(days: number) {

@@ -147,45 +147,31 @@ export interface IncidentPage {
   total: number;
 }
 
-/** A row of the search. Pivots that the event does not have are empty or missing. */
-export interface EventRow {
-  id: string;
-  event_time: string;
-  received_at: string;
-  host: string;
-  unit: string;
-  format: string;
-  product?: string | null;
-  category?: string | null;
-  service?: string | null;
-  user?: string | null;
-  source_address?: string | null;
-  source_port?: number | null;
-  destination_address?: string | null;
-  destination_port?: number | null;
-  process?: string | null;
-  parent_process?: string | null;
-  command_line?: string | null;
-  hash?: string | null;
-  url?: string | null;
-  event_code?: string | null;
-  action?: string | null;
-  outcome?: string | null;
-  message?: string | null;
-  raw?: string | null;
-}
+/** A row of the search. Texts that the event does not have are empty, addresses and ports null. */
+export type EventRow = Schemas['EventRow'];
 
 export interface EventDetail extends EventRow {
   fields: NamedValue[];
+  /** Whom and what it names. */
+  entities: Entity[];
   /** What was wrong with the record. */
   problems?: string[];
 }
 
-export interface EventPage {
-  items: EventRow[];
-  next_cursor: string | null;
-  elapsed_ms: number;
-}
+export type EventPage = Schemas['EventPage'];
+
+/** Fields of what a search finds. */
+export type EventFields = Schemas['FieldList'];
+
+/** A field with its most frequent values. */
+export type EventField = Schemas['FieldTop'];
+
+export type EventHistogram = Schemas['EventHistogram'];
+
+export type EventNeighbours = Schemas['EventNeighbours'];
+
+/** A filter that somebody keeps under a name. */
+export type SavedView = Schemas['SavedView'];
 
 export interface SuppressionField {
   name: string;
@@ -312,12 +298,5 @@ export type AttackCoverage = Schemas['Coverage'];
 /** What the server says of itself; its parts differ with how it was started. */
 export type SystemStatus = { [part: string]: FieldValue };
 
-/** RFC 9457. */
-export interface Problem {
-  type?: string;
-  title?: string;
-  status?: number;
-  detail?: string;
-  /** Each input that was wrong, and why; `detail` says the same in a sentence. */
-  errors?: { field: string; reason: string }[];
-}
+/** RFC 9457, or as much of it as whoever answered knows. */
+export type Problem = Partial<Schemas['Problem']>;

@@ -15,6 +15,8 @@ const PATHS = {
   back: 'M15 5l-7 7 7 7',
   up: 'M12 19V5m-6 6 6-6 6 6',
   copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
+  plus: 'M12 5v14M5 12h14',
+  minus: 'M5 12h14',
   check: 'M5 12.5 10 17.5 19 7',
   keys: 'M3 7h18v10H3zM7 11v.01M11 11v.01M15 11v.01M8 14h8',
   attack: 'M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z',

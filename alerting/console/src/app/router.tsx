@@ -102,6 +102,8 @@ export interface EventsSearch {
   to?: string;
   /** The event in the panel. */
   event?: string;
+  /** The field whose values are shown. */
+  field?: string;
 }
 
 export const searchRoute = createRoute({
@@ -114,6 +116,7 @@ export const searchRoute = createRoute({
       from: text(search, 'from'),
       to: text(search, 'to'),
       event: text(search, 'event'),
+      field: text(search, 'field'),
     }),
   component: lazyRouteComponent(() => import('../search/SearchPage'), 'SearchPage'),
 });

@@ -6,13 +6,15 @@ import { getRouteApi } from '@tanstack/react-router';
 import type { IncidentFilter } from '../api/queries';
 import { INCIDENT_STATES, SEVERITIES, VERDICTS } from '../api/types';
 import { Icon } from '../app/icons';
+import { useMe } from '../app/roles';
 import { failureOf, SEVERITY_WORDS, STATE_WORDS, VERDICT_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import { localTime } from '../text/time';
+import { ViewMenu } from '../views/ViewMenu';
 import { EXPORT_ROWS_MAX, exportIncidents } from './export';
 import classes from './FilterBar.module.css';
+import { GIVEN_VIEWS } from './givenViews';
 import { TACTIC_WORDS } from './tactics';
-import { ViewMenu } from './ViewMenu';
 
 const route = getRouteApi('/incidents');
 
@@ -24,6 +26,8 @@ export function FilterBar({ filter }: { filter: IncidentFilter }) {
   const change = (part: Partial<IncidentFilter>) =>
     void navigate({ search: Object.assign({}, filter, part) as IncidentFilter });
   const nameOf = useFilterNames();
+  const me = useMe();
+  const given = GIVEN_VIEWS.map((view) => ({ name: t(view.words), search: { ...view.filter(me) } }));
   const chips = (Object.keys(filter) as (keyof IncidentFilter)[]).filter(
     (name) => name !== 'state' && name !== 'sort',
   );
@@ -92,7 +96,7 @@ export function FilterBar({ filter }: { filter: IncidentFilter }) {
           { value: 'score', label: t`Most urgent first` },
         ]}
       />
-      <ViewMenu filter={filter} />
+      <ViewMenu screen="incidents" to="/incidents" search={{ ...filter }} given={given} />
       <Export filter={filter} />
     </>
   );

@@ -1,6 +1,6 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
-import { useDocumentTitle, useLocalStorage, useMediaQuery } from '@mantine/hooks';
+import { useDocumentTitle } from '@mantine/hooks';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi, useRouter } from '@tanstack/react-router';
 import {
@@ -22,6 +22,7 @@ import { PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
 import { useRole } from '../app/roles';
 import type { IncidentsSearch } from '../app/router';
+import { useSideShown } from '../app/useSideShown';
 import { FacetPanel } from './FacetPanel';
 import { FilterBar } from './FilterBar';
 import { IncidentHistogram } from './IncidentHistogram';
@@ -70,7 +71,12 @@ export function IncidentsPage() {
   const maySuppress = useRole('lead');
   const { reach, open, close, suppressLike } = useWays();
 
-  const facets = useFacetsShown(panel !== undefined);
+  const facets = useSideShown({
+    store: 'citywatch.facets-away',
+    beside: panel !== undefined,
+    show: t`Show the filters`,
+    putAway: t`Put the filters away`,
+  });
   const selection = useSelection();
   const chosen = useMemo(() => incidents.filter(({ id }) => selection.ids.has(id)), [incidents, selection]);
   // The row under the keys, before the address and the panel have followed.
@@ -109,7 +115,7 @@ export function IncidentsPage() {
   return (
     <QueueContext value={queue}>
       <div className={classes.page}>
-        {facets.shown && <FacetPanel filter={filter} />}
+        {facets && <FacetPanel filter={filter} />}
         <div className={classes.main}>
           <div className={classes.head}>
             <h1 className={classes.title}>
@@ -122,7 +128,7 @@ export function IncidentsPage() {
             )}
             <FilterBar filter={filter} />
           </div>
-          {facets.shown && <IncidentHistogram filter={filter} />}
+          {facets && <IncidentHistogram filter={filter} />}
           <NewPill filter={filter} />
           {mayDecide && <TriageKeys incidents={targets} triage={triage} />}
           {list.isPending && <Loading />}
@@ -139,7 +145,7 @@ export function IncidentsPage() {
               startAt={at}
               onStand={setStand}
               onReach={reach}
-              crowded={facets.shown}
+              crowded={facets}
               footer={
                 list.hasNextPage ? (
                   <Button
@@ -177,21 +183,6 @@ export function IncidentsPage() {
       </div>
     </QueueContext>
   );
-}
-
-/** Facets stand beside the table where there is room for them, unless they were put away. */
-function useFacetsShown(beside: boolean) {
-  const { t } = useLingui();
-  const [away, setAway] = useLocalStorage({
-    key: 'citywatch.facets-away',
-    defaultValue: false,
-    getInitialValueInEffect: false,
-  });
-  const wide = useMediaQuery('(min-width: 75em)', true, { getInitialValueInEffect: false });
-  const wider = useMediaQuery('(min-width: 110em)', true, { getInitialValueInEffect: false });
-  const room = beside ? wider : wide;
-  useKey('h', room ? () => setAway(!away) : undefined, away ? t`Show the filters` : t`Put the filters away`);
-  return { shown: room && !away };
 }
 
 /** The ways that leave the list where it is: each has an address. */

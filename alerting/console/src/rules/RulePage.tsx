@@ -123,7 +123,7 @@ function Days({ rule }: { rule: RuleDetail }) {
   return (
     <div className={classes.days}>
       <Suspense fallback={null}>
-        <Histogram buckets={buckets} label={t`Alerts of the last 30 days`} onChoose={() => undefined} />
+        <Histogram buckets={buckets} label={t`Alerts of the last 30 days`} />
       </Suspense>
     </div>
   );

@@ -2,27 +2,35 @@ import { Trans, useLingui } from '@lingui/react/macro';
 import { ActionIcon, Button, TextInput } from '@mantine/core';
 import { useClipboard } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { eventQuery } from '../api/queries';
 import type { EventDetail } from '../api/types';
 import { Icon } from '../app/icons';
 import { Failed, Loading } from '../app/parts';
+import type { EventsSearch } from '../app/router';
+import { ENTITY_WORDS } from '../app/words';
 import { FieldTable } from '../text/FieldTable';
 import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
 import { valueText } from '../text/values';
 import classes from './EventPanel.module.css';
+import type { Sense } from './language';
+import { Neighbours } from './Neighbours';
 
 interface EventPanelProps {
   id: string;
   pattern: RegExp | null;
+  /** The address that the links to events keep. */
+  search: EventsSearch;
   onSearch: (value: string) => void;
+  onCondition: (name: string, value: string, sense: Sense) => void;
   onClose: () => void;
 }
 
 /** One event: its fields, and the record as it was written. */
-export function EventPanel({ id, pattern, onSearch, onClose }: EventPanelProps) {
+export function EventPanel({ id, onClose, ...shown }: EventPanelProps) {
   const { t } = useLingui();
   const { data, error, isPending, refetch } = useQuery(eventQuery(id));
   const panel = useRef<HTMLElement>(null);
@@ -48,18 +56,16 @@ export function EventPanel({ id, pattern, onSearch, onClose }: EventPanelProps) 
       </div>
       {isPending && <Loading />}
       {error && <Failed error={error} retry={() => void refetch()} />}
-      {data && <Loaded event={data} pattern={pattern} onSearch={onSearch} />}
+      {data && <Loaded event={data} {...shown} />}
     </section>
   );
 }
 
-interface LoadedProps {
+interface LoadedProps extends Omit<EventPanelProps, 'id' | 'onClose'> {
   event: EventDetail;
-  pattern: RegExp | null;
-  onSearch: (value: string) => void;
 }
 
-function Loaded({ event, pattern, onSearch }: LoadedProps) {
+function Loaded({ event, pattern, search, onSearch, onCondition }: LoadedProps) {
   const { t } = useLingui();
   const [filter, setFilter] = useState('');
   const fields = useMemo(() => {
@@ -78,6 +84,7 @@ function Loaded({ event, pattern, onSearch }: LoadedProps) {
           Received <Time at={event.received_at} precision="milliseconds" />
         </Trans>
       </p>
+      <EntityLinks event={event} />
       {event.problems && event.problems.length > 0 && (
         <p className={classes.problems}>
           <Trans>Not read in full:</Trans> <LogText text={event.problems.join('; ')} />
@@ -102,8 +109,36 @@ function Loaded({ event, pattern, onSearch }: LoadedProps) {
         value={filter}
         onChange={(change) => setFilter(change.currentTarget.value)}
       />
-      <FieldTable label={t`Fields`} fields={fields} pattern={pattern} onSearch={onSearch} />
+      <FieldTable
+        label={t`Fields`}
+        fields={fields}
+        pattern={pattern}
+        onSearch={onSearch}
+        onCondition={onCondition}
+      />
+      <Neighbours event={event} search={search} />
     </>
+  );
+}
+
+/** Whom and what the event names, with the way to all that is known of each. */
+function EntityLinks({ event }: { event: EventDetail }) {
+  const { t } = useLingui();
+  if (event.entities.length === 0) return null;
+  return (
+    <ul className={classes.entities} aria-label={t`Named in it`}>
+      {event.entities.map(({ kind, value }) => {
+        const word = ENTITY_WORDS[kind];
+        return (
+          <li key={`${kind} ${value}`}>
+            <span className={classes.soft}>{word ? t(word) : plain(kind)}</span>{' '}
+            <Link to="/entity" search={{ kind, value }}>
+              <bdi>{plain(value)}</bdi>
+            </Link>
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 

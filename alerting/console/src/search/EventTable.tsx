@@ -11,12 +11,15 @@ import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
 import classes from './EventTable.module.css';
+import { snippetOf } from './snippet';
 
 interface EventTableProps {
   rows: EventRow[];
   pattern: RegExp | null;
   /** The event in the panel. */
   open: string | undefined;
+  /** Whether the list of fields takes a part of the width. */
+  crowded: boolean;
   /** The address that the links to events keep. */
   search: EventsSearch;
   footer: ReactNode;
@@ -24,10 +27,7 @@ interface EventTableProps {
 
 const column = createColumnHelper<RowFeatures, EventRow>();
 
-/** A line of the table shows no more than this of an event's text. */
-const SNIPPET_CHARS = 300;
-
-export function EventTable({ rows, pattern, open, search, footer }: EventTableProps) {
+export function EventTable({ rows, pattern, open, crowded, search, footer }: EventTableProps) {
   const { t } = useLingui();
   const columns = useMemo(
     () =>
@@ -57,7 +57,7 @@ export function EventTable({ rows, pattern, open, search, footer }: EventTablePr
         column.accessor('user', { header: () => <Trans>User</Trans>, cell: cellText }),
         column.accessor('source_address', { header: () => <Trans>From address</Trans>, cell: cellText }),
         column.accessor('process', { header: () => <Trans>Process</Trans>, cell: cellText }),
-        column.accessor((row) => snippet(row, pattern), {
+        column.accessor((row) => snippetOf(row, pattern), {
           id: 'text',
           header: () => <Trans>Event</Trans>,
           cell: ({ row, getValue }) => (
@@ -83,7 +83,7 @@ export function EventTable({ rows, pattern, open, search, footer }: EventTablePr
       columns={columns}
       rows={rows}
       idOf={idOf}
-      hidden={useColumnVisibility(open !== undefined)}
+      hidden={useColumnVisibility(open !== undefined, crowded)}
       marksOf={marksOf}
       startAt={open}
       footer={footer}
@@ -95,42 +95,25 @@ function idOf(row: EventRow): string {
   return row.id;
 }
 
-/** What says most about the event in a line or two; where the search found something, that. */
-function snippet(row: EventRow, pattern: RegExp | null): string {
-  const texts = [row.message, row.command_line, row.raw, row.action].filter((text) => !!text) as string[];
-  for (const text of texts) {
-    const found = pattern ? text.search(pattern) : -1;
-    if (found >= 0) return excerpt(text, found);
-  }
-  return excerpt(texts[0] ?? '', 0);
-}
-
-/** Keeps this much of what stands before a finding. */
-const BEFORE_CHARS = 40;
-
-function excerpt(text: string, found: number): string {
-  const start = found > 2 * BEFORE_CHARS ? found - BEFORE_CHARS : 0;
-  return (start > 0 ? '… ' : '') + text.slice(start, start + SNIPPET_CHARS).replace(/\s+/g, ' ');
-}
-
 function cellText({ getValue }: { getValue: () => unknown }): ReactNode {
   const value = getValue();
   return value ? plain(String(value)) : <span className={classes.none}>–</span>;
 }
 
-function useColumnVisibility(panel: boolean): Record<string, boolean> {
+function useColumnVisibility(panel: boolean, crowded: boolean): Record<string, boolean> {
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const wide = useMediaQuery('(min-width: 100em)', true, { getInitialValueInEffect: false });
   const middle = useMediaQuery('(min-width: 75em)', true, { getInitialValueInEffect: false });
   return useMemo(() => {
-    const room = wide || (middle && !panel);
+    const parts = Number(panel) + Number(crowded);
+    const room = wide ? parts < 2 : middle && parts === 0;
     return {
       host: !narrow,
       unit: room,
-      source: !narrow && (wide || !panel),
-      user: room,
+      source: !narrow && (room || parts === 0),
+      user: !narrow && (room || !panel),
       source_address: room,
-      process: wide && !panel,
+      process: wide && parts === 0,
     };
-  }, [narrow, middle, wide, panel]);
+  }, [narrow, middle, wide, panel, crowded]);
 }

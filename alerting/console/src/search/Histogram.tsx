@@ -1,7 +1,8 @@
 import 'uplot/dist/uPlot.min.css';
 
+import { useLingui } from '@lingui/react/macro';
 import { useComputedColorScheme } from '@mantine/core';
-import { useEffect, useRef } from 'react';
+import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import { localTime } from '../text/time';
 import type { Buckets } from './buckets';
@@ -11,45 +12,99 @@ interface HistogramProps {
   buckets: Buckets;
   /** What is counted, in words. */
   label: string;
-  /** Called with the stretch of time that was drawn over it. */
-  onChoose: (fromMillis: number, toMillis: number) => void;
+  /** Called with the stretch of time that was chosen; without it the bars are only to be looked at. */
+  onChoose?: (fromMillis: number, toMillis: number) => void;
 }
 
 const HEIGHT_PX = 92;
 const DRAG_PX_MIN = 5;
 
-/** How many events when; draw over it to look closer. */
+/**
+ * How many when. A stretch of time is chosen by drawing over it, a bar by a click; by keyboard the arrows go from
+ * bar to bar, with Shift over several, and Enter chooses.
+ */
 export default function Histogram({ buckets, label, onChoose }: HistogramProps) {
+  const { t } = useLingui();
   const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(null);
   const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false });
   const choose = useRef(onChoose);
   choose.current = onChoose;
+  const last = buckets.starts.length - 1;
+  const [reach, setReach] = useState({ anchor: last, at: last });
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a change of theme changes the colours that are read here
   useEffect(() => {
     const element = host.current;
     if (!element) return;
-    const plot = new uPlot(
-      options(element, buckets.widthMillis, choose),
-      [buckets.starts, buckets.counts],
-      element,
-    );
+    const made = new uPlot(options(element, buckets, choose), [buckets.starts, buckets.counts], element);
+    plot.current = made;
+    const end = buckets.starts.length - 1;
+    setReach({ anchor: end, at: end });
     const observer = new ResizeObserver(() =>
-      plot.setSize({ width: element.clientWidth, height: HEIGHT_PX }),
+      made.setSize({ width: element.clientWidth, height: HEIGHT_PX }),
     );
     observer.observe(element);
     return () => {
       observer.disconnect();
-      plot.destroy();
+      made.destroy();
+      plot.current = null;
     };
   }, [buckets, scheme]);
 
-  return <div ref={host} className={classes.histogram} role="img" aria-label={label} />;
+  const here = Math.min(reach.at, last);
+  const [from, to] = stretchOf(buckets, Math.min(reach.anchor, last), here);
+  const moved = (event: KeyboardEvent) => {
+    const at = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: last }[event.key];
+    if (event.key === 'Enter') choose.current?.(from, to);
+    else if (at === undefined) return;
+    else {
+      const next = Math.max(0, Math.min(last, at));
+      const anchor = event.shiftKey ? reach.anchor : next;
+      setReach({ anchor, at: next });
+      if (plot.current) showStretch(plot.current, stretchOf(buckets, anchor, next));
+    }
+    event.preventDefault();
+  };
+  const shown = (millis: number) => localTime(new Date(millis).toISOString(), Date.now());
+  const counted = buckets.counts
+    .slice(Math.min(reach.anchor, here), Math.max(reach.anchor, here) + 1)
+    .reduce((sum, count) => sum + count, 0);
+  if (!onChoose) return <div ref={host} className={classes.histogram} role="img" aria-label={label} />;
+  return (
+    <div
+      ref={host}
+      className={classes.histogram}
+      role="slider"
+      tabIndex={0}
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={last}
+      aria-valuenow={here}
+      aria-valuetext={t`${shown(from)} to ${shown(to)}: ${counted}`}
+      title={t`Draw over it, or choose a bar, to look closer`}
+      onKeyDown={moved}
+    />
+  );
 }
 
-type Choose = { current: (fromMillis: number, toMillis: number) => void };
+/** From the beginning of one bar to the end of another, milliseconds. */
+function stretchOf({ starts, widthMillis }: Buckets, one: number, other: number): [number, number] {
+  const from = (starts[Math.min(one, other)] ?? 0) * 1000;
+  return [from, (starts[Math.max(one, other)] ?? 0) * 1000 + widthMillis];
+}
 
-function options(element: HTMLElement, widthMillis: number, choose: Choose): uPlot.Options {
+function showStretch(plot: uPlot, [from, to]: [number, number]): void {
+  const left = Math.max(0, plot.valToPos(from / 1000, 'x'));
+  const right = Math.min(plot.over.clientWidth, plot.valToPos(to / 1000, 'x'));
+  plot.setSelect({ left, width: right - left, top: 0, height: plot.over.clientHeight }, false);
+}
+
+type Choose = { current: HistogramProps['onChoose'] };
+
+function options(element: HTMLElement, buckets: Buckets, choose: Choose): uPlot.Options {
+  const { widthMillis } = buckets;
+  let drawn = false;
   const style = getComputedStyle(element);
   const color = (name: string) => style.getPropertyValue(name).trim();
   const axis = {
@@ -66,7 +121,7 @@ function options(element: HTMLElement, widthMillis: number, choose: Choose): uPl
     cursor: {
       y: false,
       points: { show: false },
-      drag: { x: true, y: false, setScale: false, dist: DRAG_PX_MIN },
+      drag: { x: choose.current !== undefined, y: false, setScale: false, dist: DRAG_PX_MIN },
     },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Asia/Ho_Chi_Minh'),
     scales: { x: { time: true }, y: { range: (_plot, _min, max) => [0, Math.max(1, max)] } },
@@ -91,12 +146,25 @@ function options(element: HTMLElement, widthMillis: number, choose: Choose): uPl
       },
     ],
     hooks: {
+      ready: [
+        (plot) => {
+          plot.over.addEventListener('mousedown', () => {
+            drawn = false;
+          });
+          plot.over.addEventListener('click', ({ offsetX }) => {
+            const seconds = plot.posToVal(offsetX, 'x');
+            const at = buckets.starts.findLastIndex((start) => start <= seconds);
+            if (!drawn && at >= 0) choose.current?.(...stretchOf(buckets, at, at));
+          });
+        },
+      ],
       setSelect: [
         (plot) => {
           if (plot.select.width < DRAG_PX_MIN) return;
+          drawn = true;
           const from = plot.posToVal(plot.select.left, 'x') * 1000;
           const to = plot.posToVal(plot.select.left + plot.select.width, 'x') * 1000;
-          choose.current(Math.floor(from), Math.ceil(to));
+          choose.current?.(Math.floor(from), Math.ceil(to));
         },
       ],
     },
@@ -115,6 +183,7 @@ function labels(splits: number[], widthMillis: number): string[] {
       dateBefore = date;
       return label;
     }
+    if (clock === '00:00:00') return date;
     return widthMillis >= 15_000 ? clock.slice(0, 5) : clock;
   });
 }

@@ -1,9 +1,12 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { type FormEvent, useEffect, useRef, useState } from 'react';
-import { Icon } from '../app/icons';
+import { useSessionStorage } from '@mantine/hooks';
+import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
+import type { EventSearch } from '../api/queries';
 import type { EventsSearch } from '../app/router';
 import { inputOfMillis, millisOfInput, ZONE_LABEL } from '../text/time';
+import { faultOf, QueryFault } from './QueryFault';
+import { QueryInput } from './QueryInput';
 import { RANGE_WORDS, RANGES, type TimeRange } from './range';
 import classes from './SearchForm.module.css';
 
@@ -11,16 +14,22 @@ interface SearchFormProps {
   text: string;
   range: TimeRange;
   busy: boolean;
+  /** What the last search ended with, where it failed. */
+  error: unknown;
+  /** What was searched last, as the server was asked. */
+  searched: EventSearch;
   onSearch: (search: EventsSearch) => void;
+  /** Stands behind the button. */
+  children?: ReactNode;
 }
 
 /** What to look for and when. */
-export function SearchForm({ text, range, busy, onSearch }: SearchFormProps) {
+export function SearchForm({ text, range, busy, error, searched, onSearch, children }: SearchFormProps) {
   const { t } = useLingui();
-  const [draft, setDraft] = useState(text);
+  const [draft, setDraft] = useDraft(text);
   const [custom, setCustom] = useState<{ from: string; to: string } | null>(null);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => setDraft(text), [text]);
+  const faultId = useId();
   useEffect(() => {
     if (range.name !== null) return setCustom(null);
     setCustom({ from: inputOfMillis(range.fromMillis), to: inputOfMillis(range.toMillis) });
@@ -36,6 +45,15 @@ export function SearchForm({ text, range, busy, onSearch }: SearchFormProps) {
       return { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
     }
     return { range: range.name ?? '24h' };
+  }
+
+  const fault = faultOf(error, text);
+  function goToFault() {
+    if (!fault) return;
+    setDraft(text);
+    input.current?.focus();
+    // Once the input holds the line that was searched.
+    requestAnimationFrame(() => input.current?.setSelectionRange(fault.start, fault.end));
   }
 
   function submit(event: FormEvent) {
@@ -55,17 +73,12 @@ export function SearchForm({ text, range, busy, onSearch }: SearchFormProps) {
   return (
     <search>
       <form className={classes.form} onSubmit={submit}>
-        <TextInput
-          ref={input}
-          className={classes.text}
-          aria-label={t`Text to look for`}
-          placeholder={t`Text to look for, with or without diacritics; "several words" in quotes`}
-          type="search"
-          spellCheck={false}
-          autoComplete="off"
-          leftSection={<Icon name="search" size={16} />}
+        <QueryInput
+          input={input}
           value={draft}
-          onChange={(event) => setDraft(event.currentTarget.value)}
+          onChange={setDraft}
+          searched={searched}
+          faultId={fault ? faultId : undefined}
         />
         <NativeSelect
           aria-label={t`Time range`}
@@ -79,6 +92,8 @@ export function SearchForm({ text, range, busy, onSearch }: SearchFormProps) {
         <Button type="submit" loading={busy} disabled={wrong}>
           <Trans>Search</Trans>
         </Button>
+        {children}
+        {fault && <QueryFault id={faultId} line={text} fault={fault} onGo={goToFault} />}
         {custom && (
           <div className={classes.custom}>
             <TextInput
@@ -101,6 +116,16 @@ export function SearchForm({ text, range, busy, onSearch }: SearchFormProps) {
       </form>
     </search>
   );
+}
+
+/** What is typed and not yet searched outlives a reload and a new sign-in; another search replaces it. */
+function useDraft(text: string): [string, (draft: string) => void] {
+  const [kept, setKept] = useSessionStorage({
+    key: 'citywatch.search-draft',
+    defaultValue: { of: text, draft: text },
+    getInitialValueInEffect: false,
+  });
+  return [kept.of === text ? kept.draft : text, (draft) => setKept({ of: text, draft })];
 }
 
 /** `/` goes to the input, unless something is being typed. */

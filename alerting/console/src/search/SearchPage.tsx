@@ -1,25 +1,30 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { lazy, Suspense, useCallback, useMemo, useState } from 'react';
-import { eventsQuery } from '../api/queries';
-import type { EventRow } from '../api/types';
+import { type EventSearch, eventHistogramQuery, eventsQuery } from '../api/queries';
 import { PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
 import type { EventsSearch } from '../app/router';
-import { patternOf, wordsOf } from '../text/marks';
-import { localTime, millisOf } from '../text/time';
+import { useSideShown } from '../app/useSideShown';
+import { patternOf } from '../text/marks';
+import { localTime } from '../text/time';
+import { ViewMenu } from '../views/ViewMenu';
 import { bucketsOf } from './buckets';
 import { EventPanel } from './EventPanel';
 import { EventTable } from './EventTable';
+import { FieldPanel } from './FieldPanel';
+import { type Sense, wantedTexts, withCondition, withPhrase } from './language';
+import { faultOf } from './QueryFault';
 import { RANGE_WORDS, rangeOf, type TimeRange, widerThan } from './range';
 import { SearchForm } from './SearchForm';
 import classes from './SearchPage.module.css';
 
 const Histogram = lazy(() => import('./Histogram'));
 const route = getRouteApi('/search');
+const NO_VIEWS: { name: string; search: Record<string, string> }[] = [];
 
 /** Events by time and text. The address holds the search and the event in the panel. */
 export function SearchPage() {
@@ -27,7 +32,7 @@ export function SearchPage() {
   useDocumentTitle(`${t`Search`} · Citywatch`);
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const { q = '', event: openId, range: rangeName, from, to } = search;
+  const { q = '', event: openId, field: openField, range: rangeName, from, to } = search;
   const times = useMemo(
     () => ({ ...(rangeName && { range: rangeName }), ...(from && { from }), ...(to && { to }) }),
     [rangeName, from, to],
@@ -40,15 +45,23 @@ export function SearchPage() {
       rangeOf({ ...(rangeName && { range: rangeName }), ...(from && { from }), ...(to && { to }) }, askedAt),
     [rangeName, from, to, askedAt],
   );
-  const found = useInfiniteQuery(
-    eventsQuery({
-      from: new Date(range.fromMillis).toISOString(),
+  const searched = useMemo<EventSearch>(
+    () => ({
+      ...(range.fromMillis > 0 && { from: new Date(range.fromMillis).toISOString() }),
       to: new Date(range.toMillis).toISOString(),
       text: q,
     }),
+    [range, q],
   );
+  const found = useInfiniteQuery(eventsQuery(searched));
   const rows = useMemo(() => found.data?.pages.flatMap((page) => page.items) ?? [], [found.data]);
-  const pattern = useMemo(() => patternOf(wordsOf(q)), [q]);
+  const pattern = useMemo(() => patternOf(wantedTexts(q)), [q]);
+  const fields = useSideShown({
+    store: 'citywatch.fields-away',
+    beside: openId !== undefined,
+    show: t`Show the fields`,
+    putAway: t`Put the fields away`,
+  });
 
   const ask = useCallback(
     (asked: EventsSearch) => {
@@ -66,13 +79,42 @@ export function SearchPage() {
     },
     [navigate],
   );
+  const openTheField = useCallback(
+    (name: string | undefined) => {
+      void navigate({
+        search: ({ field: _, ...rest }) => (name ? { ...rest, field: name } : rest),
+        replace: true,
+        resetScroll: false,
+      });
+    },
+    [navigate],
+  );
+  // What is looked at stays open while the search is narrowed.
+  const narrow = useCallback(
+    (line: string) =>
+      ask({
+        q: line,
+        ...times,
+        ...(openId && { event: openId }),
+        ...(openField && { field: openField }),
+      }),
+    [ask, times, openId, openField],
+  );
+  const addCondition = useCallback(
+    (name: string, value: string, sense: Sense) => narrow(withCondition(q, name, value, sense)),
+    [narrow, q],
+  );
   const searchValue = useCallback(
-    (value: string) => ask({ q: `"${value.replace(/"/g, ' ')}"`, ...times }),
+    (value: string) => ask({ q: withPhrase('', value, 'include'), ...times }),
     [ask, times],
   );
+  const fault = faultOf(found.error, q);
 
   return (
     <div className={classes.page}>
+      {fields && (
+        <FieldPanel searched={searched} open={openField} onOpen={openTheField} onCondition={addCondition} />
+      )}
       <div className={classes.main} aria-busy={found.isPlaceholderData}>
         <h1 className="cw-only-heard">
           <Trans>Search over events</Trans>
@@ -82,21 +124,32 @@ export function SearchPage() {
             text={q}
             range={range}
             busy={found.isFetching && !found.isFetchingNextPage}
+            error={found.error}
+            searched={searched}
             onSearch={ask}
-          />
+          >
+            <ViewMenu screen="events" to="/search" search={{ q, ...times }} given={NO_VIEWS} size="sm" />
+          </SearchForm>
           {rows.length > 0 && (
             <FoundOverTime
-              rows={rows}
+              searched={searched}
               range={range}
               onChoose={(fromMillis, toMillis) =>
                 ask({ q, from: new Date(fromMillis).toISOString(), to: new Date(toMillis).toISOString() })
               }
             />
           )}
-          {found.data && <Summary count={rows.length} more={found.hasNextPage} pages={found.data.pages} />}
+          {found.data && (
+            <Summary
+              searched={searched}
+              count={rows.length}
+              more={found.hasNextPage}
+              pages={found.data.pages}
+            />
+          )}
         </div>
         {found.isPending && <Loading />}
-        {found.error && <Failed error={found.error} retry={() => void found.refetch()} />}
+        {found.error && !fault && <Failed error={found.error} retry={() => void found.refetch()} />}
         {found.data && rows.length === 0 && !found.isFetching && (
           <NothingFound range={range} onWiden={(name) => ask({ q, range: name })} />
         )}
@@ -105,6 +158,7 @@ export function SearchPage() {
             rows={rows}
             pattern={pattern}
             open={openId}
+            crowded={fields}
             search={search}
             footer={
               found.hasNextPage ? (
@@ -127,7 +181,9 @@ export function SearchPage() {
             key={openId}
             id={openId}
             pattern={pattern}
+            search={search}
             onSearch={searchValue}
+            onCondition={addCondition}
             onClose={() => open(undefined)}
           />
         )}
@@ -136,14 +192,26 @@ export function SearchPage() {
   );
 }
 
-function Summary(props: { count: number; more: boolean; pages: { elapsed_ms: number }[] }) {
-  const elapsed = Math.round(props.pages.at(-1)?.elapsed_ms ?? 0);
+interface SummaryProps {
+  searched: EventSearch;
+  count: number;
+  more: boolean;
+  pages: { elapsed_ms: number }[];
+}
+
+function Summary({ searched, count, more, pages }: SummaryProps) {
+  const { i18n } = useLingui();
+  const { data, isPlaceholderData } = useQuery(eventHistogramQuery(searched));
+  const elapsed = Math.round(pages.at(-1)?.elapsed_ms ?? 0);
+  const total = data && !isPlaceholderData ? i18n.number(data.total) : null;
   return (
     <p className={classes.summary} role="status">
-      {props.more ? (
-        <Trans>The newest {props.count} events; there are more</Trans>
-      ) : (
-        <Plural value={props.count} one="# event" other="# events" />
+      {!more && <Plural value={count} one="# event" other="# events" />}
+      {more && total === null && <Trans>The newest {count} events; there are more</Trans>}
+      {more && total !== null && (
+        <Trans>
+          The newest {count} of {total} events
+        </Trans>
       )}
       {' · '}
       {elapsed} ms
@@ -152,33 +220,34 @@ function Summary(props: { count: number; more: boolean; pages: { elapsed_ms: num
 }
 
 interface FoundOverTimeProps {
-  rows: EventRow[];
+  searched: EventSearch;
   range: TimeRange;
   onChoose: (fromMillis: number, toMillis: number) => void;
 }
 
-/** The histogram of what is loaded; of a range without a beginning, from the first event found. */
-function FoundOverTime({ rows, range, onChoose }: FoundOverTimeProps) {
-  const { t } = useLingui();
-  const times = useMemo(
-    () => rows.map((row) => millisOf(row.event_time)).filter((time) => time !== null),
-    [rows],
-  );
-  const bounded = range.fromMillis > 0;
-  const first = bounded ? range.fromMillis : times.reduce((a, b) => Math.min(a, b), range.toMillis);
-  const last = bounded ? range.toMillis : times.reduce((a, b) => Math.max(a, b), first + 1_000);
-  const buckets = useMemo(() => bucketsOf(times, first, last), [times, first, last]);
-  const shown = (millis: number) => localTime(new Date(millis).toISOString(), Date.now());
+/** When all that was found happened; of a range without a beginning, from the first event on. */
+function FoundOverTime({ searched, range, onChoose }: FoundOverTimeProps) {
+  const { t, i18n } = useLingui();
+  const { data } = useQuery(eventHistogramQuery(searched));
+  const buckets = useMemo(() => {
+    const counted = data?.bars.map(({ at, events }) => ({ at: Date.parse(at) / 1000, count: events }));
+    const span =
+      range.fromMillis > 0 ? { from: range.fromMillis / 1000, to: range.toMillis / 1000 } : undefined;
+    return counted ? bucketsOf(counted, data?.seconds ?? 0, span) : null;
+  }, [data, range]);
+  const shown = (seconds = 0) => localTime(new Date(seconds * 1000).toISOString(), Date.now());
   return (
-    <Suspense fallback={<div className={classes.histogramPlace} />}>
-      <div className={classes.histogramPlace}>
-        <Histogram
-          buckets={buckets}
-          label={t`${rows.length} events over time, from ${shown(first)} to ${shown(last)}`}
-          onChoose={onChoose}
-        />
-      </div>
-    </Suspense>
+    <div className={classes.histogramPlace}>
+      {buckets && (
+        <Suspense fallback={null}>
+          <Histogram
+            buckets={buckets}
+            label={t`${i18n.number(data?.total ?? 0)} events over time, from ${shown(buckets.starts[0])} to ${shown((buckets.starts.at(-1) ?? 0) + buckets.widthMillis / 1000)}`}
+            onChoose={onChoose}
+          />
+        </Suspense>
+      )}
+    </div>
   );
 }
 

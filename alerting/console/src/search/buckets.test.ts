@@ -1,22 +1,28 @@
 import { expect, test } from 'vitest';
 import { bucketsOf } from './buckets';
 
-const from = Date.parse('2026-11-22T00:00:00Z');
+const at = Date.parse('2026-11-22T00:00:00Z') / 1000;
 
-test('each event is counted once', () => {
-  const times = [from, from + 59_999, from + 60_000, from + 3_599_999];
-  const buckets = bucketsOf(times, from, from + 3_600_000);
-  expect(buckets.widthMillis).toBe(60_000);
-  expect(buckets.counts.length).toBe(60);
-  expect(buckets.counts.reduce((sum, count) => sum + count, 0)).toBe(4);
-  expect(buckets.counts.slice(0, 2)).toEqual([2, 1]);
+test('empty slices stand between those that were counted', () => {
+  const counted = [
+    { at, count: 2 },
+    { at: at + 180, count: 1 },
+  ];
+  expect(bucketsOf(counted, 60)).toEqual({
+    starts: [-60, 0, 60, 120, 180, 240].map((seconds) => at + seconds),
+    counts: [0, 2, 0, 0, 1, 0],
+    widthMillis: 60_000,
+  });
 });
-test('days begin at midnight of Indochina Time', () => {
-  const buckets = bucketsOf([], from, from + 60 * 86_400_000);
-  expect(buckets.widthMillis).toBe(86_400_000);
-  expect(new Date((buckets.starts[0] ?? 0) * 1000).toISOString()).toBe('2026-11-21T17:00:00.000Z');
+
+test('the span that was asked for is shown to its ends', () => {
+  const buckets = bucketsOf([{ at, count: 5 }], 60, { from: at - 150, to: at + 130 });
+  expect(buckets?.starts).toEqual([-180, -120, -60, 0, 60, 120].map((seconds) => at + seconds));
+  expect(buckets?.counts).toEqual([0, 0, 0, 5, 0, 0]);
 });
-test('all of time and no time at all stay bounded', () => {
-  expect(bucketsOf([1], 0, Date.parse('2100-01-01T00:00:00Z')).counts.length).toBeLessThan(100);
-  expect(bucketsOf([from], from, from).counts.length).toBe(1);
+
+test('nothing, and far too much, stay bounded', () => {
+  expect(bucketsOf([], 60)).toBeNull();
+  expect(bucketsOf([{ at, count: 1 }], 0)).toBeNull();
+  expect(bucketsOf([{ at, count: 1 }], 1, { from: 0, to: at * 2 })?.counts.length).toBe(400);
 });

@@ -1,4 +1,4 @@
-/** Counts of events in equal slices of time. */
+/** Counts in equal slices of time. */
 
 export interface Buckets {
   /** Start of each slice, seconds. */
@@ -7,26 +7,35 @@ export interface Buckets {
   widthMillis: number;
 }
 
-/** Slices that people count in. */
-const WIDTHS_MS = [
-  100, 500, 1_000, 5_000, 15_000, 30_000, 60_000, 300_000, 900_000, 1_800_000, 3_600_000, 10_800_000,
-  21_600_000, 43_200_000, 86_400_000, 604_800_000, 2_592_000_000,
-];
+/** The server draws about 60; a list that is cut nowhere is shorter than this. */
+const BUCKETS_MAX = 400;
 
-const BUCKETS_MAX = 90;
-const OFFSET_MS = 7 * 3_600_000;
-
-/** `times` in milliseconds, any order; slices of a day begin at midnight of Indochina Time. */
-export function bucketsOf(times: number[], fromMillis: number, toMillis: number): Buckets {
-  const width =
-    WIDTHS_MS.find((each) => (toMillis - fromMillis) / each <= BUCKETS_MAX) ??
-    Math.ceil((toMillis - fromMillis) / BUCKETS_MAX);
-  const first = Math.floor((fromMillis + OFFSET_MS) / width) * width - OFFSET_MS;
-  const length = Math.max(1, Math.ceil((toMillis - first) / width));
+/**
+ * Counted slices, the earliest first, with the empty ones between them; `null` when there is nothing to draw.
+ * Seconds throughout. `span` is what was asked for, and shown where nothing is in it, too.
+ */
+export function bucketsOf(
+  counted: { at: number; count: number }[],
+  width: number,
+  span?: { from: number; to: number },
+): Buckets | null {
+  const first = counted[0];
+  const last = counted.at(-1);
+  if (!first || !last || width <= 0) return null;
+  // Without a span one more on each side: a single bar is not the whole width.
+  const before = span ? Math.max(0, Math.ceil((first.at - span.from) / width)) : 1;
+  const after = span ? Math.max(0, Math.ceil((span.to - last.at) / width) - 1) : 1;
+  const between = Math.round((last.at - first.at) / width) + 1;
+  const length = Math.min(BUCKETS_MAX, before + between + after);
+  const begin = first.at - before * width;
   const counts = new Array<number>(length).fill(0);
-  for (const time of times) {
-    const at = Math.floor((time - first) / width);
-    if (at >= 0 && at < length) counts[at] = (counts[at] ?? 0) + 1;
+  for (const { at, count } of counted) {
+    const place = Math.round((at - begin) / width);
+    if (place < length) counts[place] = (counts[place] ?? 0) + count;
   }
-  return { starts: counts.map((_, at) => (first + at * width) / 1000), counts, widthMillis: width };
+  return {
+    starts: counts.map((_, at) => begin + at * width),
+    counts,
+    widthMillis: width * 1000,
+  };
 }

@@ -1,7 +1,9 @@
 import { Trans, useLingui } from '@lingui/react/macro';
-import { UnstyledButton } from '@mantine/core';
+import { ActionIcon, UnstyledButton } from '@mantine/core';
 import { memo, useMemo } from 'react';
 import type { NamedValue } from '../api/types';
+import { Icon } from '../app/icons';
+import { queryName, type Sense } from '../search/language';
 import classes from './FieldTable.module.css';
 import { plain } from './hostile';
 import { LogText } from './LogText';
@@ -17,13 +19,18 @@ interface FieldTableProps {
   pattern?: RegExp | null;
   /** Makes each value a button that searches for it. */
   onSearch?: (value: string) => void;
+  /** Adds two buttons to each single value that ask for events with it, or without it. */
+  onCondition?: (name: string, value: string, sense: Sense) => void;
 }
 
 const NONE: NamedValue[] = [];
 
+/** Enough of a value to know it by. */
+const WORDS_CHARS_MAX = 80;
+
 /** Fields with their values. */
 export const FieldTable = memo(function FieldTable(props: FieldTableProps) {
-  const { label, fields, matched = NONE, pattern = null, onSearch } = props;
+  const { label, fields, matched = NONE, pattern = null, onSearch, onCondition } = props;
   const { t } = useLingui();
   const matchedNames = useMemo(() => new Set(matched.map((field) => field.name)), [matched]);
   const matchedPattern = useMemo(() => patternOf(matchedTexts(matched)), [matched]);
@@ -41,6 +48,7 @@ export const FieldTable = memo(function FieldTable(props: FieldTableProps) {
         <tr>
           <th scope="col">{t`Field`}</th>
           <th scope="col">{t`Value`}</th>
+          {onCondition && <th scope="col">{t`Narrow by it`}</th>}
         </tr>
       </thead>
       <tbody>
@@ -69,6 +77,11 @@ export const FieldTable = memo(function FieldTable(props: FieldTableProps) {
                   value
                 )}
               </td>
+              {onCondition && (
+                <td className={classes.acts}>
+                  <ConditionButtons field={field} onCondition={onCondition} />
+                </td>
+              )}
             </tr>
           );
         })}
@@ -76,3 +89,35 @@ export const FieldTable = memo(function FieldTable(props: FieldTableProps) {
     </table>
   );
 });
+
+interface ConditionButtonsProps {
+  field: NamedValue;
+  onCondition: NonNullable<FieldTableProps['onCondition']>;
+}
+
+/** What the query language can ask for: a single value under a name that it takes. */
+function ConditionButtons({ field, onCondition }: ConditionButtonsProps) {
+  const { t } = useLingui();
+  const name = queryName(field.name, 'record');
+  const isSingle = ['string', 'number', 'boolean'].includes(typeof field.value);
+  const text = valueText(field.value);
+  if (name === null || !isSingle || text === '') return null;
+  const words = `${plain(field.name)}: ${plain(text.slice(0, WORDS_CHARS_MAX))}`;
+  const acts = [
+    { sense: 'include', icon: 'plus', label: t`Only events with ${words}` },
+    { sense: 'exclude', icon: 'minus', label: t`No events with ${words}` },
+  ] as const;
+  return acts.map(({ sense, icon, label }) => (
+    <ActionIcon
+      key={sense}
+      size={24}
+      variant="subtle"
+      color="gray"
+      aria-label={label}
+      title={label}
+      onClick={() => onCondition(name, text, sense)}
+    >
+      <Icon name={icon} size={14} />
+    </ActionIcon>
+  ));
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { patternOf, spansOf, wordsOf } from './marks';
+import { patternOf, spansOf } from './marks';
 
 describe('marks', () => {
   function marked(text: string, values: string[]): string[] {
@@ -35,8 +35,5 @@ describe('marks', () => {
   });
   test('nothing to find', () => {
     expect(marked('text', ['', ' '])).toEqual([]);
-  });
-  test('words of a search', () => {
-    expect(wordsOf('root "failed password" x')).toEqual(['root', 'failed password', 'x']);
   });
 });

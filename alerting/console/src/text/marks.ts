@@ -52,13 +52,3 @@ export function spansOf(text: string, pattern: RegExp | null): Span[] {
   }
   return spans;
 }
-
-/** The words of a search, for marking them in its results. */
-export function wordsOf(search: string): string[] {
-  const words: string[] = [];
-  for (const match of search.matchAll(/"([^"]*)"|(\S+)/g)) {
-    const word = match[1] ?? match[2] ?? '';
-    if (word.trim() !== '') words.push(word);
-  }
-  return words;
-}

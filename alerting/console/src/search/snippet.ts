@@ -1,0 +1,23 @@
+/** An event in a line or two. */
+import type { EventRow } from '../api/types';
+
+/** A line shows no more than this of an event's text. */
+const SNIPPET_CHARS = 300;
+
+/** What says most about the event in a line or two; where the search found something, that. */
+export function snippetOf(row: EventRow, pattern: RegExp | null): string {
+  const texts = [row.message, row.command_line, row.raw, row.action].filter((text) => !!text) as string[];
+  for (const text of texts) {
+    const found = pattern ? text.search(pattern) : -1;
+    if (found >= 0) return excerpt(text, found);
+  }
+  return excerpt(texts[0] ?? '', 0);
+}
+
+/** Keeps this much of what stands before a finding. */
+const BEFORE_CHARS = 40;
+
+function excerpt(text: string, found: number): string {
+  const start = found > 2 * BEFORE_CHARS ? found - BEFORE_CHARS : 0;
+  return (start > 0 ? '… ' : '') + text.slice(start, start + SNIPPET_CHARS).replace(/\s+/g, ' ');
+}
