@@ -30,7 +30,34 @@ interface VirtualTableProps<T extends RowData> {
 }
 
 const ROW_PX = 45;
+/** The head of the table stands above its rows. */
+const HEAD_PX = 40;
 const REACH_MS = 200;
+
+/** Which row stood at the top of the list, and how far into it. */
+interface Place {
+  href: string;
+  id: string;
+  into: number;
+}
+
+const PLACE_KEY = 'citywatch.list-place';
+
+function keepPlace(place: Place | null): void {
+  if (place) sessionStorage.setItem(PLACE_KEY, JSON.stringify(place));
+}
+
+/** The place that was kept when this very page was left, once. */
+function takePlace(): Place | null {
+  const kept = sessionStorage.getItem(PLACE_KEY);
+  sessionStorage.removeItem(PLACE_KEY);
+  try {
+    const place = JSON.parse(kept ?? 'null') as Place | null;
+    return place?.href === window.location.href ? place : null;
+  } catch {
+    return null;
+  }
+}
 
 /**
  * A table that keeps only the rows on screen in the page. One element of each row, a link with
@@ -66,7 +93,7 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
     estimateSize: () => ROW_PX,
     getItemKey: (index) => rows[index]?.id ?? index,
     overscan: 12,
-    scrollPaddingStart: 40,
+    scrollPaddingStart: HEAD_PX,
   });
   const items = virtual.getVirtualItems();
   const before = items[0]?.start ?? 0;
@@ -94,8 +121,40 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
     if (returned.current) return;
     returned.current = true;
     const index = startAt ? data.findIndex((row) => idOf(row) === startAt) : -1;
-    if (index >= 0) focusRow(index);
+    const place = takePlace();
+    const top = place ? data.findIndex((row) => idOf(row) === place.id) : -1;
+    if (place && top >= 0) {
+      virtual.scrollToIndex(top, { align: 'start' });
+      requestAnimationFrame(() => {
+        scroller.current?.scrollBy({ top: place.into });
+        const row = scroller.current?.querySelector<HTMLAnchorElement>(`[data-row="${index}"]`);
+        if (row && document.activeElement === document.body) row.focus({ preventScroll: true });
+      });
+    } else if (index >= 0) focusRow(index);
   });
+
+  const shownPlace = useRef<() => Place | null>(() => null);
+  shownPlace.current = () => {
+    const offset = (virtual.scrollOffset ?? 0) + HEAD_PX;
+    const item = virtual.getVirtualItemForOffset(offset);
+    const id = item && rows[item.index]?.id;
+    return id ? { href: window.location.href, id, into: offset - item.start } : null;
+  };
+  useEffect(() => {
+    const element = scroller.current;
+    const keep = () => keepPlace(shownPlace.current());
+    window.addEventListener('pagehide', keep);
+    // What comes below the list, or above it, must not cover the row on which the reader stands.
+    const observer = new ResizeObserver(() => {
+      const row = document.activeElement;
+      if (row?.hasAttribute('data-row') && element?.contains(row)) row.scrollIntoView({ block: 'nearest' });
+    });
+    if (element) observer.observe(element);
+    return () => {
+      window.removeEventListener('pagehide', keep);
+      observer.disconnect();
+    };
+  }, []);
 
   const reachTimer = useRef<ReturnType<typeof setTimeout>>(undefined);
   useEffect(() => () => clearTimeout(reachTimer.current), []);

@@ -9,6 +9,7 @@ import type { Incident, IncidentClock, IncidentDetail } from '../api/types';
 import { useLive } from '../app/liveContext';
 import { Failed } from '../app/parts';
 import { useRole } from '../app/roles';
+import { useDraft } from '../app/useDraft';
 import { plain } from '../text/hostile';
 import { Time, useNow } from '../text/Time';
 import classes from './Clocks.module.css';
@@ -104,8 +105,8 @@ function ReportForm({ incident, clock }: { incident: IncidentDetail; clock: stri
   const { t } = useLingui();
   const queries = useQueryClient();
   const live = useLive();
-  const [open, setOpen] = useState(false);
-  const [reference, setReference] = useState('');
+  const [reference, setReference] = useDraft(`report.${incident.id}.${clock}`, '');
+  const [open, setOpen] = useState(reference !== '');
   const report = useMutation({
     mutationFn: () =>
       call<Incident>(`/incidents/${encodeURIComponent(incident.id)}/reports`, {
@@ -113,6 +114,7 @@ function ReportForm({ incident, clock }: { incident: IncidentDetail; clock: stri
         body: { clock, reference },
       }),
     onSuccess: (changed) => {
+      setReference('');
       queries.setQueryData(
         incidentQuery(incident.id).queryKey,
         (before) => before && { ...before, ...changed },

@@ -1,10 +1,11 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, TextInput } from '@mantine/core';
-import { type FormEvent, useState, useSyncExternalStore } from 'react';
+import { type FormEvent, useSyncExternalStore } from 'react';
 import { sessionHolder } from '../api/client';
 import { type IncidentDetail, VERDICTS, type Verdict } from '../api/types';
 import { useKey } from '../app/keys';
 import { useRole } from '../app/roles';
+import { useDraft } from '../app/useDraft';
 import { VERDICT_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import { ChangeFailure } from './ChangeFailure';
@@ -76,7 +77,7 @@ export function Decision({ incident }: { incident: IncidentDetail }) {
       </div>
       {incident.verdict && (
         <Reason
-          key={`${incident.verdict} ${incident.verdict_reason ?? ''}`}
+          id={incident.id}
           reason={incident.verdict_reason ?? ''}
           busy={change.isPending}
           onSave={(text) => change.change({ verdict_reason: text === '' ? null : text })}
@@ -88,14 +89,16 @@ export function Decision({ incident }: { incident: IncidentDetail }) {
 }
 
 interface ReasonProps {
+  /** Of the incident. */
+  id: string;
   reason: string;
   busy: boolean;
   onSave: (text: string) => void;
 }
 
-function Reason({ reason, busy, onSave }: ReasonProps) {
+function Reason({ id, reason, busy, onSave }: ReasonProps) {
   const { t } = useLingui();
-  const [text, setText] = useState(reason);
+  const [text, setText] = useDraft(`reason.${id}`, reason);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!busy) onSave(text.trim());

@@ -1,8 +1,11 @@
 /** What is done with incidents from the list: which keys, to which of them, and how it is undone. */
 import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
+import type { components } from '../api/schema';
 import type { Incident, Verdict } from '../api/types';
 import type { IncidentChange } from './change';
+
+type Schemas = components['schemas'];
 
 export interface TriageAction {
   key: string;
@@ -61,57 +64,27 @@ export const TRIAGE_ACTIONS: TriageAction[] = [
 ];
 
 /** An incident in a bulk change, with the version that it was decided on. */
-export interface Versioned {
-  id: string;
-  version: number;
-}
+export type Versioned = Schemas['BulkItem'];
 
-export interface BulkAnswer {
-  changed: Versioned[];
-  failed: { id: string; reason: string }[];
-}
+export type BulkAnswer = Schemas['BulkOutcome'];
 
-/** A part of a change, or of taking one back: the same for all of its incidents. */
-export interface BulkPart {
-  items: Versioned[];
-  change: IncidentChange;
-}
+/** What brings one incident back to what it was. */
+export type UndoItem = Schemas['UndoItem'];
 
 /** What the server takes in one request. */
 const BULK_MAX = 1_000;
 
 /** Cut into requests that the server takes. */
-export function partsOf(items: Versioned[], change: IncidentChange): BulkPart[] {
-  const parts: BulkPart[] = [];
-  for (let at = 0; at < items.length; at += BULK_MAX) {
-    parts.push({ items: items.slice(at, at + BULK_MAX), change });
-  }
+export function partsOf<T>(items: T[]): T[][] {
+  const parts: T[][] = [];
+  for (let at = 0; at < items.length; at += BULK_MAX) parts.push(items.slice(at, at + BULK_MAX));
   return parts;
 }
 
-/** The fields of `change` as they were in `incident`. */
-function formerOf(incident: Incident, change: IncidentChange): IncidentChange {
-  return {
-    ...('state' in change && { state: incident.state }),
-    ...('verdict' in change && { verdict: incident.verdict ?? null }),
-    ...('verdict_reason' in change && { verdict_reason: incident.verdict_reason ?? null }),
-    ...('assignee' in change && { assignee: incident.assignee ?? null }),
-  };
-}
-
-/** What sets back those that were changed: one part for each former state. */
-export function undoOf(before: Incident[], change: IncidentChange, changed: Versioned[]): BulkPart[] {
-  const versions = new Map(changed.map(({ id, version }) => [id, version]));
-  const groups = new Map<string, BulkPart>();
-  for (const incident of before) {
-    const version = versions.get(incident.id);
-    // Not changed, so there is nothing to set back.
-    if (version === undefined || version === incident.version) continue;
-    const former = formerOf(incident, change);
-    const key = JSON.stringify(former);
-    const group = groups.get(key) ?? { items: [], change: former };
-    group.items.push({ id: incident.id, version });
-    groups.set(key, group);
-  }
-  return [...groups.values()].flatMap((group) => partsOf(group.items, group.change));
+/** What takes a change back, of those incidents of which it changed something. */
+export function undoOf(change: IncidentChange, changed: BulkAnswer['changed']): UndoItem[] {
+  const fields = Object.keys(change) as (keyof IncidentChange)[];
+  return changed
+    .filter(({ before }) => fields.some((field) => (before[field] ?? null) !== (change[field] ?? null)))
+    .map(({ id, version, before }) => ({ id, version, before }));
 }

@@ -10,7 +10,7 @@ import { useLive } from '../app/liveContext';
 import { failureOf } from '../app/words';
 import { plain } from '../text/hostile';
 import type { IncidentChange } from './change';
-import { type BulkAnswer, type BulkPart, partsOf, undoOf, type Versioned } from './triage';
+import { type BulkAnswer, partsOf, type UndoItem, undoOf, type Versioned } from './triage';
 import classes from './useTriage.module.css';
 
 const NOTE_MS = 12_000;
@@ -22,6 +22,17 @@ export interface Triage {
   undo: () => void;
 }
 
+/** A change of many, or taking one back. */
+interface Sending<T extends Versioned> {
+  path: string;
+  items: T[];
+  /** The request for a part of them. */
+  body: (part: T[]) => unknown;
+  /** What is true of an incident once its item was taken. */
+  now: (item: T) => Partial<Incident>;
+  incidents: Incident[];
+}
+
 /** Changes of one or many incidents, one after the other, each of which can be taken back. */
 export function useTriage(): Triage {
   const { t } = useLingui();
@@ -31,7 +42,7 @@ export function useTriage(): Triage {
   const chain = useRef(Promise.resolve());
   // The versions that our own changes made: a key that follows at once was pressed on those.
   const own = useRef(new Map<string, number>());
-  const undoable = useRef<{ parts: BulkPart[]; incidents: Incident[] } | null>(null);
+  const undoable = useRef<{ items: UndoItem[]; incidents: Incident[] } | null>(null);
 
   /** The incident as the lists have it now. */
   const newest = useCallback(
@@ -49,20 +60,21 @@ export function useTriage(): Triage {
     [queries],
   );
 
-  /** Sends the parts, shows what was changed in the rows, and gives both lists. */
+  /** Sends requests, shows in the rows what each incident is now, and gives both lists. */
   const send = useCallback(
-    async (parts: BulkPart[], incidents: Incident[]): Promise<BulkAnswer> => {
+    async <T extends Versioned>({ path, items, body, now, incidents }: Sending<T>): Promise<BulkAnswer> => {
       const answer: BulkAnswer = { changed: [], failed: [] };
-      for (const part of parts) {
-        const { changed, failed } = await call<BulkAnswer>('/incidents/bulk', { method: 'POST', body: part });
+      const wanted = new Map(items.map((item) => [item.id, item]));
+      for (const part of partsOf(items)) {
+        const { changed, failed } = await call<BulkAnswer>(path, { method: 'POST', body: body(part) });
         answer.changed.push(...changed);
         answer.failed.push(...failed);
-        const versions = new Map(changed.map(({ id, version }) => [id, version]));
-        for (const incident of incidents) {
-          const version = versions.get(incident.id);
-          if (version === undefined) continue;
-          own.current.set(incident.id, version);
-          live.observe({ ...newest(incident), ...part.change, version });
+        for (const { id, version } of changed) {
+          const incident = incidents.find((each) => each.id === id);
+          const item = wanted.get(id);
+          if (!incident || !item) continue;
+          own.current.set(id, version);
+          live.observe({ ...newest(incident), ...now(item), version });
         }
       }
       for (const { id } of [...answer.changed, ...answer.failed]) {
@@ -92,7 +104,13 @@ export function useTriage(): Triage {
       if (!last) return;
       undoable.current = null;
       try {
-        const answer = await send(last.parts, last.incidents);
+        const answer = await send({
+          path: '/incidents/bulk/undo',
+          items: last.items,
+          body: (part) => ({ items: part }),
+          now: ({ before }) => before,
+          incidents: last.incidents,
+        });
         notifications.hide('triage');
         notifications.show({
           color: answer.failed.length > 0 ? 'red' : 'gray',
@@ -110,16 +128,21 @@ export function useTriage(): Triage {
     (incidents: Incident[], change: IncidentChange, done: string) => {
       if (incidents.length === 0) return;
       chain.current = chain.current.then(async () => {
-        const before = incidents.map(newest);
         // What was seen counts, or what we ourselves made of it: who was faster is told, not overwritten.
         const items: Versioned[] = incidents.map(({ id, version }) => ({
           id,
           version: Math.max(version, own.current.get(id) ?? 0),
         }));
         try {
-          const answer = await send(partsOf(items, change), incidents);
-          const parts = undoOf(before, change, answer.changed);
-          if (parts.length > 0) undoable.current = { parts, incidents };
+          const answer = await send({
+            path: '/incidents/bulk',
+            items,
+            body: (part) => ({ items: part, change }),
+            now: () => change,
+            incidents,
+          });
+          const former = undoOf(change, answer.changed);
+          if (former.length > 0) undoable.current = { items: former, incidents };
           notifications.hide('triage');
           notifications.show({
             id: 'triage',
@@ -127,7 +150,7 @@ export function useTriage(): Triage {
             title: done,
             autoClose: answer.failed.length > 0 ? false : NOTE_MS,
             message: (
-              <Outcome answer={answer} incidents={incidents} {...(parts.length > 0 && { onUndo: undo })} />
+              <Outcome answer={answer} incidents={incidents} {...(former.length > 0 && { onUndo: undo })} />
             ),
           });
         } catch (error) {
@@ -135,7 +158,7 @@ export function useTriage(): Triage {
         }
       });
     },
-    [newest, send, fail, undo],
+    [send, fail, undo],
   );
 
   return { apply, undo };
@@ -154,12 +177,12 @@ function Outcome({ answer, incidents, onUndo }: OutcomeProps) {
   const { t } = useLingui();
   const { changed, failed } = answer;
   const numberOf = (id: string) => incidents.find((each) => each.id === id)?.number ?? '?';
-  const reasonOf = (reason: string) =>
+  const reasonOf = ({ code, reason }: BulkAnswer['failed'][number]) =>
     ({
-      'the incident was changed since you read it': t`somebody else has changed it meanwhile`,
-      'the incident was merged into another': t`it was merged into another`,
-      'there is no such incident': t`it is not there, or not for you to see`,
-    })[reason] ?? plain(reason);
+      conflict: t`somebody else has changed it meanwhile`,
+      merged: t`it was merged into another`,
+      missing: t`it is not there, or not for you to see`,
+    })[code] ?? plain(reason);
   const [only] = changed;
   const more = failed.length - FAILURES_SHOWN;
   return (
@@ -175,9 +198,9 @@ function Outcome({ answer, incidents, onUndo }: OutcomeProps) {
             <Plural value={failed.length} one="# was not changed:" other="# were not changed:" />
           </p>
           <ul className={classes.failures} data-testid="bulk-failures">
-            {failed.slice(0, FAILURES_SHOWN).map(({ id, reason }) => (
-              <li key={id}>
-                #{numberOf(id)}: {reasonOf(reason)}
+            {failed.slice(0, FAILURES_SHOWN).map((failure) => (
+              <li key={failure.id}>
+                #{numberOf(failure.id)}: {reasonOf(failure)}
               </li>
             ))}
             {more > 0 && (

@@ -5,7 +5,7 @@ import { Button, TextInput } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { type FormEvent, lazy, Suspense, useMemo, useState } from 'react';
+import { type FormEvent, lazy, Suspense, useMemo } from 'react';
 import { call } from '../api/client';
 import { ruleDetailQuery } from '../api/queries';
 import type { NamedValue, RuleDetail, Why } from '../api/types';
@@ -13,6 +13,7 @@ import { Icon } from '../app/icons';
 import { Failed, Loading } from '../app/parts';
 import { useRole } from '../app/roles';
 import { useTitle } from '../app/titles';
+import { useDraft } from '../app/useDraft';
 import { RuleCard } from '../incidents/RuleCard';
 import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
@@ -133,7 +134,7 @@ function Days({ rule }: { rule: RuleDetail }) {
 function SwitchForm({ rule }: { rule: RuleDetail }) {
   const { t } = useLingui();
   const queries = useQueryClient();
-  const [reason, setReason] = useState('');
+  const [reason, setReason] = useDraft(`switch.${rule.id}`, '');
   const decided = rule.switch && typeof rule.switch.alerts === 'boolean' ? rule.switch : null;
   const save = useMutation({
     mutationFn: (alerts: boolean | null) =>
@@ -142,6 +143,7 @@ function SwitchForm({ rule }: { rule: RuleDetail }) {
         body: { alerts, reason: reason.trim() },
         ifMatch: rule.version,
       }),
+    onSuccess: () => setReason(''),
     onSettled: () => {
       void queries.invalidateQueries({ queryKey: ruleDetailQuery(rule.id).queryKey });
       void queries.invalidateQueries({ queryKey: ['rules'] });

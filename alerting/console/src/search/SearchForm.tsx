@@ -1,9 +1,9 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { useSessionStorage } from '@mantine/hooks';
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import type { EventSearch } from '../api/queries';
 import type { EventsSearch } from '../app/router';
+import { useDraft } from '../app/useDraft';
 import { inputOfMillis, millisOfInput, ZONE_LABEL } from '../text/time';
 import { faultOf, QueryFault } from './QueryFault';
 import { QueryInput } from './QueryInput';
@@ -26,7 +26,7 @@ interface SearchFormProps {
 /** What to look for and when. */
 export function SearchForm({ text, range, busy, error, searched, onSearch, children }: SearchFormProps) {
   const { t } = useLingui();
-  const [draft, setDraft] = useDraft(text);
+  const [draft, setDraft] = useDraft('search', text);
   const [custom, setCustom] = useState<{ from: string; to: string } | null>(null);
   const input = useRef<HTMLInputElement>(null);
   const faultId = useId();
@@ -116,16 +116,6 @@ export function SearchForm({ text, range, busy, error, searched, onSearch, child
       </form>
     </search>
   );
-}
-
-/** What is typed and not yet searched outlives a reload and a new sign-in; another search replaces it. */
-function useDraft(text: string): [string, (draft: string) => void] {
-  const [kept, setKept] = useSessionStorage({
-    key: 'citywatch.search-draft',
-    defaultValue: { of: text, draft: text },
-    getInitialValueInEffect: false,
-  });
-  return [kept.of === text ? kept.draft : text, (draft) => setKept({ of: text, draft })];
 }
 
 /** `/` goes to the input, unless something is being typed. */

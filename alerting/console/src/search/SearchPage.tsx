@@ -3,7 +3,7 @@ import { Button } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { lazy, Suspense, useCallback, useMemo, useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { type EventSearch, eventHistogramQuery, eventsQuery } from '../api/queries';
 import { PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
@@ -16,13 +16,14 @@ import { bucketsOf } from './buckets';
 import { EventPanel } from './EventPanel';
 import { EventTable } from './EventTable';
 import { FieldPanel } from './FieldPanel';
+// With the page: what comes later cannot come while there is no network.
+import Histogram from './Histogram';
 import { type Sense, wantedTexts, withCondition, withPhrase } from './language';
 import { faultOf } from './QueryFault';
 import { RANGE_WORDS, rangeOf, type TimeRange, widerThan } from './range';
 import { SearchForm } from './SearchForm';
 import classes from './SearchPage.module.css';
 
-const Histogram = lazy(() => import('./Histogram'));
 const route = getRouteApi('/search');
 const NO_VIEWS: { name: string; search: Record<string, string> }[] = [];
 
@@ -149,6 +150,7 @@ export function SearchPage() {
           )}
         </div>
         {found.isPending && <Loading />}
+        {!found.error && found.failureReason && <Failed error={found.failureReason} />}
         {found.error && !fault && <Failed error={found.error} retry={() => void found.refetch()} />}
         {found.data && rows.length === 0 && !found.isFetching && (
           <NothingFound range={range} onWiden={(name) => ask({ q, range: name })} />
@@ -239,13 +241,11 @@ function FoundOverTime({ searched, range, onChoose }: FoundOverTimeProps) {
   return (
     <div className={classes.histogramPlace}>
       {buckets && (
-        <Suspense fallback={null}>
-          <Histogram
-            buckets={buckets}
-            label={t`${i18n.number(data?.total ?? 0)} events over time, from ${shown(buckets.starts[0])} to ${shown((buckets.starts.at(-1) ?? 0) + buckets.widthMillis / 1000)}`}
-            onChoose={onChoose}
-          />
-        </Suspense>
+        <Histogram
+          buckets={buckets}
+          label={t`${i18n.number(data?.total ?? 0)} events over time, from ${shown(buckets.starts[0])} to ${shown((buckets.starts.at(-1) ?? 0) + buckets.widthMillis / 1000)}`}
+          onChoose={onChoose}
+        />
       )}
     </div>
   );
