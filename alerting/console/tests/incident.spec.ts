@@ -40,7 +40,13 @@ test('the condition of a rule is a tree, with what was true and by which value',
   await page.goto(`/incidents/${incident.id}`);
   const tree = page.getByTestId('condition').first();
   await expect(tree.locator('[data-held]').first()).toBeVisible();
+  await expect(tree.getByRole('group', { name: 'What the event has for it' }).first()).toBeVisible();
   await expect(tree).toContainText(value);
+  // The same as the server's word on it.
+  const path = `/api/v1/incidents/${incident.id}/explanations`;
+  const { items: explained } = await (await page.request.get(path)).json();
+  expect(explained[0].holds).toBe(true);
+  await expect(page.getByTestId('rule').first()).toContainText('Judged on the event of');
 });
 
 test('an incident takes another one in, which then leads to it', async ({ page }) => {

@@ -11,6 +11,7 @@ import type {
   EventHistogram,
   EventNeighbours,
   EventPage,
+  Explained,
   Facets,
   HiddenPage,
   Incident,
@@ -144,6 +145,20 @@ export function incidentQuery(id: string) {
   });
 }
 
+/** Why rules matched the incident's events: the first ones, or the one that is named. */
+export function explanationsQuery(id: string, event?: string) {
+  return queryOptions({
+    queryKey: ['explanations', id, event],
+    queryFn: ({ signal }) =>
+      call<{ items: Explained[] }>(
+        `/incidents/${encodeURIComponent(id)}/explanations${query({ event_id: event })}`,
+        { signal },
+      ),
+    // An event and the rule's text of then do not change.
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
 export function similarQuery(id: string) {
   return queryOptions({
     queryKey: ['similar', id],
@@ -271,14 +286,6 @@ export const rulesQuery = queryOptions({
   queryFn: ({ signal }) => call<{ items: RuleFigures[] }>('/rules', { signal }),
   staleTime: 30_000,
 });
-
-export function ruleQuery(id: string) {
-  return queryOptions({
-    queryKey: ['rule', id],
-    queryFn: ({ signal }) => call<{ items: RuleFigures[] }>(`/rules${query({ id })}`, { signal }),
-    staleTime: 30_000,
-  });
-}
 
 /** Names of people to whom an incident may be assigned. */
 export const assigneesQuery = queryOptions({

@@ -81,6 +81,12 @@ export interface RuleFigures extends Omit<RuleText, 'text'> {
   last_event_at: string | null;
 }
 
+/** A part of a rule's condition, judged on an event or only named. */
+export type ConditionPart = Schemas['ConditionPart'];
+
+/** Why a rule matched an event. */
+export type Explained = Schemas['Explained'];
+
 export const WHYS = [
   'switched_on',
   'switched_off',
@@ -96,6 +102,8 @@ export type Why = (typeof WHYS)[number];
 /** A rule with all that is known of it. */
 export interface RuleDetail extends RuleFigures {
   text: string;
+  /** None of a correlation. */
+  condition?: ConditionPart | null;
   status: string;
   loaded: boolean;
   alerts_on: boolean;

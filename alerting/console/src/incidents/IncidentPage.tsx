@@ -17,9 +17,9 @@ import { Clocks, NextClock } from './Clocks';
 import { Comments } from './Comments';
 import { Decision } from './Decision';
 import { Entities } from './Entities';
+import { ExplainedRule } from './ExplainedRule';
 import { History } from './History';
 import classes from './IncidentPage.module.css';
-import { RuleCard } from './RuleCard';
 import { SimilarIncidents } from './SimilarIncidents';
 import { StateChange } from './StateChange';
 import { Story } from './Story';
@@ -175,7 +175,13 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               <Plural value={incident.rules.length} one="The rule" other="The rules" />
             </h2>
             {incident.rules.map((rule) => (
-              <RuleCard key={rule.id} rule={rule} matched={matched.get(rule.id) ?? []} />
+              <ExplainedRule
+                key={rule.id}
+                incident={incident}
+                rule={rule}
+                matched={matched.get(rule.id) ?? []}
+                open={event}
+              />
             ))}
           </section>
           <section aria-labelledby="history" className={classes.card}>

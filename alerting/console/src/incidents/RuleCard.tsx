@@ -1,25 +1,30 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Link } from '@tanstack/react-router';
-import { lazy, Suspense, useMemo } from 'react';
-import { type NamedValue, type RuleText, SEVERITIES } from '../api/types';
+import { lazy, type ReactNode, Suspense, useMemo } from 'react';
+import { type ConditionPart, type NamedValue, type RuleText, SEVERITIES } from '../api/types';
 import { SeverityBadge, Tag } from '../app/parts';
 import { useTitle } from '../app/titles';
+import { ConditionTree } from '../rules/ConditionTree';
 import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { RuleSource } from '../text/RuleSource';
 import classes from './RuleCard.module.css';
 
 // Reading YAML is a program of its own.
-const ConditionTree = lazy(() => import('../rules/ConditionTree'));
+const CorrelationFacts = lazy(() => import('../rules/CorrelationFacts'));
 
 interface RuleCardProps {
   rule: RuleText;
+  /** Its condition, where the server tells it: judged on an event, or only named. */
+  condition: ConditionPart | null | undefined;
   /** What matched in its events. */
   matched: NamedValue[];
+  /** Which event the condition was judged on. */
+  children?: ReactNode;
 }
 
 /** The rule that matched: what it is for, why it matched, and its text with the lines marked that test what matched. */
-export function RuleCard({ rule, matched }: RuleCardProps) {
+export function RuleCard({ rule, condition, matched, children }: RuleCardProps) {
   const { t, i18n } = useLingui();
   const titleOf = useTitle();
   const names = useMemo(() => new Set(matched.map(({ name }) => name)), [matched]);
@@ -45,9 +50,9 @@ export function RuleCard({ rule, matched }: RuleCardProps) {
           <LogText text={description} />
         </p>
       )}
-      <Suspense fallback={null}>
-        <ConditionTree text={rule.text} matched={matched} />
-      </Suspense>
+      {children}
+      {condition && <ConditionTree root={condition} />}
+      <Suspense fallback={null}>{rule.correlation && <CorrelationFacts text={rule.text} />}</Suspense>
       <RuleSource text={rule.text} matched={names} label={t`Text of the rule ${title}`} />
       <p className={classes.hash} title={rule.content_hash}>
         <Trans>

@@ -4,7 +4,7 @@ import { useDocumentTitle } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useMemo } from 'react';
-import { ruleQuery, rulesQuery } from '../api/queries';
+import { ruleDetailQuery, rulesQuery } from '../api/queries';
 import { type NamedValue, type RuleFigures, SEVERITIES } from '../api/types';
 import { Empty, Failed, Loading, SeverityBadge } from '../app/parts';
 import { RULE_ORDERS, type RuleOrder } from '../app/router';
@@ -143,11 +143,9 @@ function Row({ rule, open, onToggle }: RowProps) {
 }
 
 function Detail({ id }: { id: string }) {
-  const { data, error, isPending, refetch } = useQuery(ruleQuery(id));
-  const rule = data?.items[0];
+  const { data: rule, error, isPending, refetch } = useQuery(ruleDetailQuery(id));
   if (isPending) return <Loading />;
   if (error) return <Failed error={error} retry={() => void refetch()} />;
-  if (!rule) return null;
   return (
     <>
       <p className={classes.judged}>
@@ -162,7 +160,7 @@ function Detail({ id }: { id: string }) {
           </>
         )}
       </p>
-      <RuleCard rule={{ ...rule, text: rule.text ?? '' }} matched={NOTHING_MATCHED} />
+      <RuleCard rule={rule} condition={rule.condition} matched={NOTHING_MATCHED} />
     </>
   );
 }
