@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ParsersConfig};
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
+use crate::saying::Saying;
 
 /// Largest file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -139,19 +140,19 @@ fn load_and_report(
     before: &Definitions,
     parts: &Parts,
 ) -> anyhow::Result<Definitions> {
-    let mut left_out = 0_u32;
+    let mut left_out = 0_usize;
     let definitions = load(config, before, &mut |problem| {
         left_out += 1;
         tracing::error!(problem, "a definition is left out");
     })?;
     let count = definitions.site().count();
-    metrics::gauge!("citywatch_definitions_left_out").set(f64::from(left_out));
-    let detail = match left_out {
-        0 => format!("{count} loaded"),
-        _ => format!("{count} loaded, {left_out} left out (the log says why)"),
+    metrics::gauge!("citywatch_definitions_left_out").set(left_out as f64);
+    let saying = Saying::DefinitionsLoaded {
+        loaded: count,
+        left_out,
     };
-    tracing::info!(detail, "definitions");
-    parts.set("definitions", PartState::Running, detail);
+    tracing::info!(detail = %saying, "definitions");
+    parts.set("definitions", PartState::Running, saying);
     Ok(definitions)
 }
 

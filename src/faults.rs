@@ -274,6 +274,7 @@ mod tests {
         let part = Part {
             state,
             detail: "no route".to_owned(),
+            said: serde_json::Value::Null,
             retries,
         };
         BTreeMap::from([("store".to_owned(), part)])

@@ -18,6 +18,7 @@ use crate::faults::Backlog;
 use crate::own_agent::OwnAgent;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
+use crate::saying::{Saying, Unreadable};
 
 /// Deliveries that the transport hands out ahead of the engine.
 const DELIVERIES_AHEAD: usize = 8;
@@ -93,7 +94,9 @@ impl Input {
         parts.set(
             "spool",
             PartState::Running,
-            config.data.dir.join("spool").display().to_string(),
+            Saying::At {
+                place: config.data.dir.join("spool").display().to_string(),
+            },
         );
         let sink = Sink::Spool(writer.clone());
         let agent = start_agent(config, agent, sink, parts, stop_agent)?;
@@ -120,8 +123,7 @@ impl Input {
     ) -> anyhow::Result<(Self, mpsc::Receiver<Delivery>)> {
         let agent = match OwnAgent::of_network(config)? {
             None => {
-                let words = "none here: neither [agent.kafka] nor [agent.https] is set";
-                parts.set("agent", PartState::Running, words);
+                parts.set("agent", PartState::Running, Saying::AgentNotSet);
                 None
             }
             Some(agent) => {
@@ -222,9 +224,11 @@ pub fn start_consumer(
     let (deliveries, task) =
         Consumer::start_verifying(kafka, verifier, DELIVERIES_AHEAD, shutdown.clone())
             .context("[kafka]")?;
-    parts.set("kafka", PartState::Starting, kafka.brokers.clone());
+    let at_brokers = Saying::At {
+        place: kafka.brokers.clone(),
+    };
+    parts.set("kafka", PartState::Starting, at_brokers.clone());
     let (monitor, parts, shutdown) = (task.monitor(), parts.clone(), shutdown.clone());
-    let brokers = kafka.brokers.clone();
     tokio::spawn(async move {
         let mut shown = None;
         while !shutdown.is_cancelled() {
@@ -235,8 +239,11 @@ pub fn start_consumer(
                 .or_else(|| missing(&status.missing_topics));
             if shown.as_ref() != Some(&error) {
                 match &error {
-                    None => parts.set("kafka", PartState::Running, brokers.clone()),
-                    Some(error) => parts.set("kafka", PartState::Retrying, error.clone()),
+                    None => parts.set("kafka", PartState::Running, at_brokers.clone()),
+                    Some(error) => {
+                        let error = error.clone();
+                        parts.set("kafka", PartState::Retrying, Saying::Failed { error });
+                    }
                 }
                 shown = Some(error);
             }
@@ -255,11 +262,7 @@ fn start_agent(
 ) -> anyhow::Result<AgentHandle> {
     let agent = agent.start(sink, stop)?;
     if config.agent.reads_nothing() {
-        parts.set(
-            "agent",
-            PartState::Running,
-            "reads nothing: name files with [[agent.files]] paths",
-        );
+        parts.set("agent", PartState::Running, Saying::AgentIdle);
         return Ok(agent);
     }
     let (monitor, parts, stop) = (agent.monitor(), parts.clone(), stop.clone());
@@ -272,29 +275,21 @@ fn start_agent(
     Ok(agent)
 }
 
-/// What the agent reads and what it cannot read, in one line.
-fn describe(status: &AgentStatus) -> String {
-    let mut words = match status.sources.len() {
-        1 => "reads 1 file".to_owned(),
-        files => format!("reads {files} files"),
+/// What the agent reads and what it cannot read.
+fn describe(status: &AgentStatus) -> Saying {
+    let unreadable = || {
+        let sources = status.sources.iter();
+        sources.filter_map(|source| Some((source, source.last_error.as_deref()?)))
     };
-    let unreadable: Vec<_> = status
-        .sources
-        .iter()
-        .filter(|source| source.last_error.is_some())
-        .collect();
-    if let Some(first) = unreadable.first() {
-        let error = first.last_error.as_deref().unwrap_or_default();
-        words += &format!(
-            "; {} cannot be read and are tried again, {} first: {error}",
-            unreadable.len(),
-            first.path.display()
-        );
+    Saying::AgentReads {
+        files: status.sources.len(),
+        unreadable: unreadable().count(),
+        first_unreadable: unreadable().next().map(|(source, error)| Unreadable {
+            path: source.path.display().to_string(),
+            error: error.to_owned(),
+        }),
+        problem: status.problems.first().cloned(),
     }
-    if let Some(problem) = status.problems.first() {
-        words += &format!("; {problem}");
-    }
-    words
 }
 
 impl InputMonitor {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
+use crate::saying::Saying;
 
 /// What checks signatures, if there is an authority in the configured folder.
 pub fn authority(config: &Config) -> Option<Arc<Verifier>> {
@@ -66,11 +67,7 @@ pub async fn open(
         (Some(kafka), _) => Some(Sink::Kafka(Producer::new(kafka).context("[intake.kafka]")?)),
         (None, spool) => spool,
     };
-    let takes = if sink.is_some() {
-        "enrols agents and takes their batches"
-    } else {
-        "enrols agents"
-    };
+    let takes_batches = sink.is_some();
     let inputs = IntakeParts {
         authority,
         verifier: Arc::clone(verifier),
@@ -79,11 +76,11 @@ pub async fn open(
     };
     let intake = Intake::start(listen, &config.intake, inputs, shutdown.clone()).await?;
     let address = intake.address();
-    parts.set(
-        "intake",
-        PartState::Running,
-        format!("https://{address} {takes}"),
-    );
-    tracing::info!(%address, "the intake {takes}");
+    let saying = Saying::IntakeOpen {
+        address: format!("https://{address}"),
+        takes_batches,
+    };
+    tracing::info!("the intake is open: {saying}");
+    parts.set("intake", PartState::Running, saying);
     Ok(Some(intake))
 }

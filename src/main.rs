@@ -24,6 +24,7 @@ mod report;
 mod rule_files;
 mod rule_pipelines;
 mod rules_keeper;
+mod saying;
 mod shutdown;
 mod store_access;
 mod store_process;

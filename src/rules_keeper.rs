@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::parts::{PartState, Parts};
 use crate::rule_files::{self, Fingerprint};
 use crate::rule_pipelines;
+use crate::saying::Saying;
 
 /// Files that are being written are left until they rest for so long.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -189,8 +190,11 @@ impl RulesKeeper {
         }
         metrics::counter!("citywatch_rules_load_failures_total").increment(1);
         status.not_loaded = Some(error.to_owned());
-        let detail = format!("{} loaded; not loaded anew: {error}", status.loaded);
-        self.parts.set("rules", PartState::Running, detail);
+        let saying = Saying::RulesKept {
+            loaded: status.loaded,
+            error: error.to_owned(),
+        };
+        self.parts.set("rules", PartState::Running, saying);
     }
 }
 
@@ -224,12 +228,11 @@ fn load(config: &PipelineConfig, parts: &Parts) -> anyhow::Result<(Arc<LoadedRul
         tracing::error!(error, "a rule is left out");
     }
     let refused = errors.len();
-    let detail = match (rules.len(), refused) {
-        (0, 0) => "no rules: set [engine] rules to files or folders of Sigma rules".to_owned(),
-        (count, 0) => format!("{count} loaded"),
-        (count, refused) => format!("{count} loaded, {refused} left out (the log says why)"),
+    let saying = match (rules.len(), refused) {
+        (0, 0) => Saying::NoRules,
+        (loaded, left_out) => Saying::RulesLoaded { loaded, left_out },
     };
-    parts.set("rules", PartState::Running, detail);
+    parts.set("rules", PartState::Running, saying);
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

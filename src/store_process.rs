@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::parts::{PartState, Parts};
+use crate::saying::Saying;
 
 /// Name in the register of parts.
 const PART: &str = "store";
@@ -68,7 +69,9 @@ impl StoreProcess {
         parts.set(
             PART,
             PartState::Starting,
-            format!("embedded, on {}", self.listen),
+            Saying::StoreEmbedded {
+                address: self.listen.to_string(),
+            },
         );
         tokio::spawn(async move {
             let mut wait = RESTART_WAIT_MIN;
@@ -79,7 +82,7 @@ impl StoreProcess {
                     Err(error) => Some(format!("cannot be started: {error:#}")),
                 };
                 let Some(end) = end else {
-                    parts.set(PART, PartState::Stopped, "stopped");
+                    parts.set(PART, PartState::Stopped, Saying::Stopped);
                     return;
                 };
                 if begun.elapsed() > LIVED_WELL {
@@ -89,7 +92,7 @@ impl StoreProcess {
                 parts.set(
                     PART,
                     PartState::Retrying,
-                    format!("embedded, {end}; started again"),
+                    Saying::StoreRestarted { error: end },
                 );
                 tokio::select! {
                     () = shutdown.cancelled() => return,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::monitor::Reporter;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
+use crate::saying::Saying;
 
 /// Where the first administrator's password is left, for the first sign-in.
 const FIRST_SIGN_IN: &str = "first-sign-in.txt";
@@ -86,7 +87,8 @@ pub async fn connect_store(
     loop {
         match store.migrate().await {
             Ok(()) => {
-                parts.set("store", PartState::Running, config.url.clone());
+                let place = config.url.clone();
+                parts.set("store", PartState::Running, Saying::At { place });
                 return Ok(Some(store));
             }
             Err(error) if error.is_retryable() => {
@@ -99,7 +101,8 @@ pub async fn connect_store(
                 if state == PartState::Retrying {
                     tracing::warn!(%error, again_in = ?wait, "the store is not to be had");
                 }
-                parts.set("store", state, error.to_string());
+                let error = error.to_string();
+                parts.set("store", state, Saying::Failed { error });
             }
             Err(error) => return Err(error).context("the store cannot be used"),
         }
@@ -124,12 +127,14 @@ pub fn watch_store(store: Store, url: String, parts: Parts, shutdown: Cancellati
             match store.ping().await {
                 Ok(()) if !well => {
                     well = true;
-                    parts.set("store", PartState::Running, url.clone());
+                    let place = url.clone();
+                    parts.set("store", PartState::Running, Saying::At { place });
                 }
                 Ok(()) => {}
                 Err(error) => {
                     well = false;
-                    parts.set("store", PartState::Retrying, error.to_string());
+                    let error = error.to_string();
+                    parts.set("store", PartState::Retrying, Saying::Failed { error });
                 }
             }
         }

@@ -1,25 +1,6 @@
 //! ATT&CK's tactics and techniques, as rules' tags name them.
 
-/// Tactics in the order of an attack, as Sigma's tags have them; `stealth` and `defense-impairment` are those into
-/// which defense evasion was divided. Their places are bits of a column: add at the end only.
-pub(crate) const TACTICS: [&str; 16] = [
-    "reconnaissance",
-    "resource-development",
-    "initial-access",
-    "execution",
-    "persistence",
-    "privilege-escalation",
-    "defense-evasion",
-    "stealth",
-    "defense-impairment",
-    "credential-access",
-    "discovery",
-    "lateral-movement",
-    "collection",
-    "command-and-control",
-    "exfiltration",
-    "impact",
-];
+pub(crate) use citywatch_rules::attack::TACTICS;
 
 /// The tactics that tags name, a bit each.
 pub(crate) fn tactics_of<S: AsRef<str>>(tags: &[S]) -> i64 {

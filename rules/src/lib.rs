@@ -7,6 +7,7 @@
 //! Source: Sigma specification 2.1.0 (2025-08-02). Where it leaves room, README.md beside this
 //! crate says what we decided.
 
+pub mod attack;
 pub mod check;
 pub mod condition;
 pub mod correlation;

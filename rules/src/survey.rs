@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use citywatch_parsers::LogSource;
 
-use crate::check::{TACTICS, fields_of, is_technique};
+use crate::attack::{TACTICS, Techniques};
+use crate::check::{fields_of, is_technique};
 use crate::load::RuleSet;
 use crate::rule::{Expr, Meta, Status, Test};
 
@@ -145,7 +146,7 @@ pub fn fields(set: &RuleSet) -> Vec<AskedField> {
 /// What of ATT&CK rules cover.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
-    /// By tactic the techniques with the number of their rules, as tags name both.
+    /// By tactic the techniques with the number of their rules.
     pub tactics: BTreeMap<String, BTreeMap<String, usize>>,
     /// By technique (`T1059.001`) the titles of its rules.
     pub techniques: BTreeMap<String, Vec<String>>,
@@ -153,8 +154,9 @@ pub struct Coverage {
     pub untagged: usize,
 }
 
-/// Reads the tags. A rule with several tactics counts its techniques in each of them: tags do not say which belongs to which.
+/// Reads the tags. They do not say which technique belongs to which tactic: the table of ATT&CK's techniques does.
 pub fn coverage(set: &RuleSet) -> Coverage {
+    let known = Techniques::enterprise();
     let mut covered = Coverage::default();
     for meta in metas(set) {
         let names: Vec<String> = meta
@@ -168,20 +170,21 @@ pub fn coverage(set: &RuleSet) -> Coverage {
             .map(|name| name.to_uppercase())
             .collect();
         let dashed = names.iter().map(|name| name.replace('_', "-"));
-        let mut tactics: Vec<String> = dashed
-            .filter(|name| TACTICS.contains(&name.as_str()))
+        let tactics: Vec<&'static str> = dashed
+            .filter_map(|name| TACTICS.into_iter().find(|tactic| *tactic == name))
             .collect();
-        if tactics.is_empty() {
-            tactics.push("unknown".to_owned());
-        }
         if techniques.is_empty() {
             covered.untagged += 1;
         }
         for technique in techniques {
-            for tactic in &tactics {
+            let mut below = known.tactics_of(&technique, &tactics);
+            if below.is_empty() {
+                below.push("unknown");
+            }
+            for tactic in below {
                 *covered
                     .tactics
-                    .entry(tactic.clone())
+                    .entry(tactic.to_owned())
                     .or_default()
                     .entry(technique.clone())
                     .or_default() += 1;

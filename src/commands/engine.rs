@@ -16,6 +16,7 @@ use crate::monitor_token;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 use crate::rules_keeper::{HangUp, RulesKeeper};
+use crate::saying::Saying;
 use crate::system::{self, SystemReporter};
 use crate::watching::{self, Watched};
 
@@ -41,7 +42,7 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
     let signal = crate::shutdown::on_signal()?;
     let parts = Parts::default();
     for part in ["engine", "kafka", "rules", "store"] {
-        parts.set(part, PartState::Starting, "");
+        parts.set(part, PartState::Starting, Saying::Nothing);
     }
     let monitor = Monitor::install(parts.clone())?;
     let stop_monitor = CancellationToken::new();
@@ -71,11 +72,7 @@ async fn engine(config: Config, hang_up: HangUp) -> anyhow::Result<()> {
         held: Some(config.data.dir.join("held")),
     };
     let pipeline = Pipeline::start(&config.engine, inputs, signal.clone())?;
-    parts.set(
-        "engine",
-        PartState::Running,
-        "parses, matches, correlates, stores",
-    );
+    parts.set("engine", PartState::Running, Saying::EngineWorks);
     let backlog = consumer.monitor();
     let watched = Watched {
         config: &config,

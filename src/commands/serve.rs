@@ -10,6 +10,7 @@ use crate::ConfigArgs;
 use crate::config::Config;
 use crate::monitor::Monitor;
 use crate::parts::{PartState, Parts};
+use crate::saying::Saying;
 use crate::system::{self, SystemReporter};
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -25,7 +26,7 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let signal = crate::shutdown::on_signal()?;
     let parts = Parts::default();
-    parts.set("console", PartState::Starting, "");
+    parts.set("console", PartState::Starting, Saying::Nothing);
     let monitor = Monitor::install(parts.clone())?;
     let stop_monitor = CancellationToken::new();
     let monitor_address = monitor
@@ -33,11 +34,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await?;
     system::make_data_dir(&config.data.dir)?;
     let store = if config.store.url.is_empty() {
-        parts.set(
-            "store",
-            PartState::Stopped,
-            "none: [store] url is not set, so events cannot be searched",
-        );
+        parts.set("store", PartState::Stopped, Saying::StoreNotSet);
         None
     } else {
         match system::connect_store(&config.store, &parts, &signal).await? {
@@ -57,7 +54,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::new(system::open_alerting(&config.alerting, store, &config.data.dir).await?);
     let console = alerting.bind(config.alerting.listen)?;
     let address = console.url();
-    parts.set("console", PartState::Running, address.clone());
+    let place = address.clone();
+    parts.set("console", PartState::Running, Saying::At { place });
     monitor.report_from(SystemReporter {
         pipeline: None,
         details: vec![("alerting", system::alerting_details(&alerting, &signal))],

@@ -19,6 +19,7 @@ use crate::monitor_token;
 use crate::parts::{PartState, Parts};
 use crate::report::UsageError;
 use crate::rules_keeper::{HangUp, RulesKeeper};
+use crate::saying::Saying;
 use crate::store_access::StoreAccess;
 use crate::store_process::{self, StoreProcess};
 use crate::system::{self, SystemReporter};
@@ -76,7 +77,7 @@ async fn up(mut config: Config, hang_up: HangUp) -> anyhow::Result<()> {
     let parts = Parts::default();
     // Registered from the start: readiness means all of them.
     for part in ["agent", "console", "engine", "rules", "store"] {
-        parts.set(part, PartState::Starting, "");
+        parts.set(part, PartState::Starting, Saying::Nothing);
     }
     let monitor = Monitor::install(parts.clone())?;
     let rules = RulesKeeper::load_first(&config.engine, &parts, hang_up)?;
@@ -146,7 +147,8 @@ async fn run_parts(
     let console = alerting.bind(config.alerting.listen)?;
     let address = console.url();
     let served = tokio::spawn(console.run(stops.console.clone()));
-    parts.set("console", PartState::Running, address.clone());
+    let place = address.clone();
+    parts.set("console", PartState::Running, Saying::At { place });
 
     let verifier = crate::intake::verifier(config)?;
     let (mut input, deliveries) =
@@ -172,11 +174,7 @@ async fn run_parts(
     };
 
     let pipeline = Pipeline::start(&config.engine, engine, stops.engine.clone())?;
-    parts.set(
-        "engine",
-        PartState::Running,
-        "parses, matches, correlates, stores",
-    );
+    parts.set("engine", PartState::Running, Saying::EngineWorks);
     let backlog = input.monitor();
     let watched = Watched {
         config,

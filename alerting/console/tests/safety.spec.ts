@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { expect, type Page, test } from '@playwright/test';
 import type { EventDetail, EventFields } from '../src/api/types';
-import { incidentOf, listIncidents, watchTrouble } from './server';
+import { importUnits, incidentOf, listIncidents, watchTrouble } from './server';
 
 const HOSTILE = [
   '<script>window.hurt = 1</script>',
@@ -129,15 +129,32 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 for (const theme of ['light', 'dark']) {
-  for (const width of [1440, 390]) {
-    test(`every page is accessible: ${theme}, ${width} px`, async ({ page }) => {
+  for (const [language, width] of [
+    ['vi', 1440],
+    ['vi', 390],
+    ['en', 1440],
+    ['en', 390],
+  ] as const) {
+    test(`every page is accessible: ${theme}, ${language}, ${width} px`, async ({ page }) => {
       await page.setViewportSize({ width, height: 900 });
-      await page.addInitScript((chosen) => localStorage.setItem('citywatch.theme', chosen), theme);
+      await page.addInitScript(
+        ([chosen, spoken]) => {
+          localStorage.setItem('citywatch.theme', chosen ?? '');
+          localStorage.setItem('citywatch.language', spoken ?? '');
+        },
+        [theme, language],
+      );
+      await importUnits(page.request);
       const { items } = await listIncidents(page.request);
+      const { items: rules } = await (await page.request.get('/api/v1/rules')).json();
+      const { techniques } = await (await page.request.get('/api/v1/attack')).json();
+      const { items: units } = await (await page.request.get('/api/v1/units')).json();
       const { items: events } = await (await page.request.get('/api/v1/events?limit=1')).json();
+      const host = encodeURIComponent(items[0]?.host ?? '');
       for (const path of [
         '/incidents',
         `/incidents/${items[0]?.id}`,
+        '/search?range=all',
         '/search?range=all&field=user',
         '/search?range=all&q=user:',
         `/search?range=all&event=${events[0]?.id}`,
@@ -150,14 +167,23 @@ for (const theme of ['light', 'dark']) {
         '/administration/tokens',
         '/administration/tokens?edit=new',
         '/administration/audit',
+        '/administration/audit?who=admin&from=2026-01-01T00:00:00Z',
         '/units',
+        `/units?open=${encodeURIComponent(units[0]?.id)}`,
+        `/units?open=${encodeURIComponent(units[0]?.id)}&change=edit`,
+        `/units?open=${encodeURIComponent(units[0]?.id)}&change=merge`,
+        '/attack',
+        `/attack?open=${techniques[0]?.id}`,
+        `/entity?kind=host&value=${host}`,
         `/incidents?panel=${items[0]?.id}&at=${items[0]?.id}`,
         '/rules',
+        `/rules?open=${rules[0]?.id}`,
+        `/rules/${rules[0]?.id}`,
         '/nowhere',
       ]) {
         await page.goto(path);
-        await expect(page.getByTestId('connection')).toContainText('Live');
-        await expect(page.getByRole('status').filter({ hasText: 'Loading' })).toHaveCount(0);
+        await expect(page.getByTestId('connection')).toHaveAttribute('data-state', 'live');
+        await expect(page.locator('[role="status"] [class*="Loader"]')).toHaveCount(0);
         expect(await violations(page), path).toEqual([]);
       }
     });

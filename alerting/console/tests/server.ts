@@ -46,6 +46,16 @@ export async function changeState(request: APIRequestContext, id: string, state:
     throw new Error(`PATCH /incidents/${id}: ${response.status()} ${await response.text()}`);
 }
 
+/** The units of the demo, so that there is a tree. */
+export async function importUnits(request: APIRequestContext): Promise<void> {
+  const session: Session = await (await request.get('/api/v1/session')).json();
+  const response = await request.put('/api/v1/units', {
+    headers: { 'X-CSRF-Token': session.csrf ?? '', 'Content-Type': 'text/csv' },
+    data: 'id,name,parent\nhcmc,Thành phố Hồ Chí Minh,\nhcmc/ben-thanh,Phường Bến Thành,hcmc\nhcmc/cho-lon,Phường Chợ Lớn,hcmc\n',
+  });
+  if (!response.ok()) throw new Error(`PUT /units: ${response.status()} ${await response.text()}`);
+}
+
 /** Gathers what must never happen on any page: script errors, refused content, dialogs. */
 export function watchTrouble(page: Page): string[] {
   const trouble: string[] = [];

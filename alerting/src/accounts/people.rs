@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::users::{Users, normalised};
 use super::{FirstPassword, Role, random_password, random_token};
@@ -35,28 +36,16 @@ impl Users {
         let rows = sqlx::query("SELECT * FROM users ORDER BY name LIMIT 10000")
             .fetch_all(self.database.pool())
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Person {
-                    id: row.try_get("id")?,
-                    name: row.try_get("name")?,
-                    role: row.try_get("role")?,
-                    unit: row.try_get("unit_root")?,
-                    disabled: row.try_get::<i64, _>("disabled")? != 0,
-                    created_at: rfc3339(row.try_get("created_at")?),
-                    version: row.try_get("version")?,
-                })
-            })
-            .collect()
+        rows.iter().map(read).collect()
     }
 
     /// The person of that id.
     pub(crate) async fn person(&self, id: &str) -> Result<Option<Person>, sqlx::Error> {
-        Ok(self
-            .list()
-            .await?
-            .into_iter()
-            .find(|person| person.id == id))
+        let row = sqlx::query("SELECT * FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(self.database.pool())
+            .await?;
+        row.as_ref().map(read).transpose()
     }
 
     /// Makes a person with a random password; none when the name is taken.
@@ -163,4 +152,16 @@ impl Users {
         .fetch_all(self.database.pool())
         .await
     }
+}
+
+fn read(row: &AnyRow) -> Result<Person, sqlx::Error> {
+    Ok(Person {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        role: row.try_get("role")?,
+        unit: row.try_get("unit_root")?,
+        disabled: row.try_get::<i64, _>("disabled")? != 0,
+        created_at: rfc3339(row.try_get("created_at")?),
+        version: row.try_get("version")?,
+    })
 }

@@ -1,6 +1,6 @@
 //! The tree of units: names and places change, ids never do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 use sqlx::Row;
@@ -146,6 +146,22 @@ impl Units {
     pub(crate) async fn one(&self, id: &str, scope: &Scope) -> Result<Option<Unit>, sqlx::Error> {
         let units = self.list(scope).await?;
         Ok(units.into_iter().find(|unit| unit.id == id))
+    }
+
+    /// The units above each, itself included.
+    pub(crate) async fn above(&self) -> Result<HashMap<String, Vec<String>>, sqlx::Error> {
+        let mut above: HashMap<String, Vec<String>> = HashMap::new();
+        for row in sqlx::query("SELECT ancestor, unit FROM unit_ancestors")
+            .fetch_all(self.database.pool())
+            .await?
+        {
+            let unit: String = row.try_get("unit")?;
+            above
+                .entry(unit)
+                .or_default()
+                .push(row.try_get("ancestor")?);
+        }
+        Ok(above)
     }
 
     /// What a unit was called and where it was before, the latest first.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use axum::Json;
 use axum::extract::State;
+use citywatch_rules::attack::{ATTACK_VERSION, Techniques};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use utoipa::ToSchema;
@@ -33,6 +34,8 @@ pub(super) struct Coverage {
     days: i64,
     /// Rules that are loaded, with and without tags of ATT&CK; 0 where no engine has told its rules.
     rules_loaded: usize,
+    /// The version of ATT&CK Enterprise that names and places of techniques are from.
+    version: &'static str,
     /// All tactics, in the order of an attack.
     tactics: Vec<Tactic>,
     /// Techniques that a rule names, by id.
@@ -52,7 +55,9 @@ struct Tactic {
 struct Technique {
     /// `T1110.001`
     id: String,
-    /// Tactics that the same rules name.
+    /// `Brute Force: Password Guessing`; empty for a technique that this version of ATT&CK does not have.
+    name: String,
+    /// Those that it belongs to, of these the ones that its rules name.
     tactics: Vec<&'static str>,
     rules: Vec<TechniqueRule>,
     alerts: i64,
@@ -86,11 +91,13 @@ pub(super) async fn show(
         return Err(Problem::field("days", reason));
     }
     let rules = known(&app, &caller, days).await?;
+    let attack = Techniques::enterprise();
     let rules_loaded = rules.iter().filter(|known| known.rule.loaded).count();
     let mut tactics: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
     let mut techniques: BTreeMap<String, (i64, Technique)> = BTreeMap::new();
     for known in rules {
         let bits = tactics_of(&known.tags);
+        let named = tactic_names(bits);
         for (place, name) in TACTICS.iter().enumerate() {
             if bits & tactic_bit(name).unwrap_or(0) != 0 {
                 let (rules, alerts) = tactics.entry(place).or_default();
@@ -101,6 +108,7 @@ pub(super) async fn show(
         for id in techniques_of(&known.tags) {
             let (all, technique) = techniques.entry(id.clone()).or_insert_with(|| {
                 let technique = Technique {
+                    name: attack.name(&id).unwrap_or_default(),
                     id,
                     tactics: Vec::new(),
                     rules: Vec::new(),
@@ -109,7 +117,11 @@ pub(super) async fn show(
                 };
                 (0, technique)
             });
-            *all |= bits;
+            let below = attack.tactics_of(&technique.id, &named);
+            *all |= below
+                .into_iter()
+                .filter_map(tactic_bit)
+                .fold(0, |all, bit| all | bit);
             technique.alerts += known.rule.alerts;
             technique.events += known.events;
             technique.rules.push(known.rule.clone());
@@ -132,6 +144,7 @@ pub(super) async fn show(
     });
     Ok(Json(Coverage {
         days,
+        version: ATTACK_VERSION,
         rules_loaded,
         tactics: tactics.collect(),
         techniques: techniques.collect(),

@@ -179,6 +179,8 @@ pub static ROUTES: &[Route] = &[
         || About::new("Rename or move a unit; what it was stays known").body::<units::UnitWish>().gives::<Unit>()),
     told(Method::POST, "/api/v1/units/{id}/merge", ADMINISTRATOR, || post(units::merge),
         || About::new("Let another unit take it in").body::<units::UnitMerge>().gives::<Unit>()),
+    quiet(Method::GET, "/api/v1/postures", VIEWER, || get(units::postures),
+        || About::new("How the units of the tree stand, each with those below it").lists::<units::UnitStanding>()),
     quiet(Method::GET, "/api/v1/units/{id}/posture", VIEWER, || get(units::posture),
         || About::new("How a unit stands, with those below it").gives::<units::Posture>()),
     told(Method::GET, "/api/v1/users", ADMINISTRATOR, || get(people::list),

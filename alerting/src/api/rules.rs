@@ -67,6 +67,8 @@ pub(super) struct RuleFigures {
     hidden: i64,
     /// Matches that were not shown because the rule is switched off.
     switched_off: i64,
+    /// What judging it costs the engine; null where it is none of the dearest, or no engine runs in this process.
+    cost: Option<RuleCost>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
@@ -125,7 +127,10 @@ async fn rules(
     rules.retain(|rule| {
         rule.loaded || figures.contains_key(&rule.id) || hidden.contains_key(&rule.id)
     });
+    let mut costs = HashMap::new();
+    read_costs(&app.status.read(), &mut costs);
     for rule in &mut rules {
+        rule.cost = costs.remove(&rule.id);
         let decision = choice.decide(&rule.id, &rule.level, || rule.status.clone());
         (rule.alerts_on, rule.why) = (decision.alerts, decision.why);
         rule.figures = figures.remove(&rule.id).unwrap_or_default();
@@ -254,6 +259,7 @@ async fn newest(pool: &AnyPool, id: Option<&str>) -> Result<Vec<RuleFigures>, sq
                 figures: Figures::default(),
                 hidden: 0,
                 switched_off: 0,
+                cost: None,
                 id: id_of.clone(),
             };
             rules.insert(id_of, rule);
@@ -273,14 +279,12 @@ pub(super) struct RuleDetail {
     days: Vec<RuleDay>,
     /// What a lead decided; null where nobody did.
     switch: Option<RuleSwitch>,
-    /// What judging it costs the engine; null where it is none of the dearest, or no engine runs in this process.
-    cost: Option<RuleCost>,
     /// Goes back as If-Match with a change of the switch.
     version: i64,
 }
 
 /// What judging a rule costs, of a sample.
-#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct RuleCost {
     /// Of the time of all rules.
     share: f64,
@@ -288,22 +292,22 @@ pub(super) struct RuleCost {
     seconds: f64,
 }
 
-/// Looks for a rule among the dearest that the system's status names.
-fn cost(status: &Value, id: &str) -> Option<RuleCost> {
+/// Gathers the dearest rules that the system's status names, wherever it does.
+fn read_costs(status: &Value, costs: &mut HashMap<String, RuleCost>) {
     match status {
         Value::Object(parts) => {
-            if parts.get("rule_id").and_then(Value::as_str) == Some(id)
-                && let (Some(share), Some(seconds)) = (
-                    parts.get("share").and_then(Value::as_f64),
-                    parts.get("seconds").and_then(Value::as_f64),
-                )
-            {
-                return Some(RuleCost { share, seconds });
+            if let (Some(id), Some(share), Some(seconds)) = (
+                parts.get("rule_id").and_then(Value::as_str),
+                parts.get("share").and_then(Value::as_f64),
+                parts.get("seconds").and_then(Value::as_f64),
+            ) {
+                costs.insert(id.to_owned(), RuleCost { share, seconds });
+                return;
             }
-            parts.values().find_map(|part| cost(part, id))
+            parts.values().for_each(|part| read_costs(part, costs));
         }
-        Value::Array(parts) => parts.iter().find_map(|part| cost(part, id)),
-        _ => None,
+        Value::Array(parts) => parts.iter().for_each(|part| read_costs(part, costs)),
+        _ => {}
     }
 }
 
@@ -363,7 +367,6 @@ async fn detail(app: &App, caller: &Caller, id: &str) -> Result<RuleDetail, Prob
     Ok(RuleDetail {
         condition: condition(rule.text.as_deref().unwrap_or("")),
         days: days(app, caller.scope(), id).await?,
-        cost: cost(&app.status.read(), id),
         rule,
         switch,
         version,
@@ -463,8 +466,9 @@ mod tests {
     fn the_cost_is_found_wherever_the_status_has_it() {
         let status = json!({"details": {"engine": [{"rules": [
             {"rule_id": "a", "share": 0.5, "seconds": 2.0}, {"rule_id": "b", "share": 0.1, "seconds": 1.0}]}]}});
-        let found = cost(&status, "b").unwrap();
-        assert_eq!((found.share, found.seconds), (0.1, 1.0));
-        assert_eq!(cost(&status, "c"), None);
+        let mut costs = HashMap::new();
+        read_costs(&status, &mut costs);
+        assert_eq!(costs.len(), 2);
+        assert_eq!((costs["b"].share, costs["b"].seconds), (0.1, 1.0));
     }
 }

@@ -240,18 +240,97 @@ pub(super) async fn posture(
     }))
 }
 
+/// How a unit stands within the tree, with those below it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UnitStanding {
+    id: String,
+    /// Open incidents by severity; those without any are left out.
+    open: BTreeMap<String, i64>,
+    /// Its agents that were ever heard; null where there is no event store, or it does not answer.
+    agents: Option<i64>,
+    /// Those that were not heard for an hour.
+    silent: Option<i64>,
+    /// When the one that was silent for longest was heard last.
+    silent_since: Option<String>,
+}
+
+/// `GET /api/v1/postures`: the whole tree at once, units about which there is nothing to tell left out.
+pub(super) async fn postures(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<Value>, Problem> {
+    let pool = app.database.pool();
+    let mut standings: BTreeMap<String, UnitStanding> = app
+        .units
+        .list(caller.scope())
+        .await?
+        .into_iter()
+        .map(|unit| (unit.id.clone(), UnitStanding::of(unit.id)))
+        .collect();
+    let above = app.units.above().await?;
+    let mut conditions = Conditions::default();
+    conditions.push("merged_into IS NULL");
+    conditions.push("state IN ('new', 'acknowledged', 'in_progress')");
+    conditions.scope("unit", caller.scope());
+    let sql = format!(
+        "SELECT unit, severity, COUNT(*) AS n FROM incidents{} GROUP BY unit, severity",
+        conditions.clause()
+    );
+    for row in conditions.query(sql).fetch_all(pool).await? {
+        let (unit, n): (String, i64) = (row.try_get("unit")?, row.try_get("n")?);
+        let severity = Severity::of_rank(row.try_get("severity")?);
+        for id in above.get(&unit).into_iter().flatten() {
+            if let Some(standing) = standings.get_mut(id) {
+                *standing.open.entry(severity.name().to_owned()).or_default() += n;
+            }
+        }
+    }
+    if let Some(heard) = heard(&app).await {
+        for standing in standings.values_mut() {
+            (standing.agents, standing.silent) = (Some(0), Some(0));
+        }
+        for agent in heard {
+            for id in above.get(&agent.unit).into_iter().flatten() {
+                if let Some(standing) = standings.get_mut(id) {
+                    standing.hear(&agent);
+                }
+            }
+        }
+    }
+    let items: Vec<UnitStanding> = standings
+        .into_values()
+        .filter(|standing| !standing.open.is_empty() || standing.agents.is_some_and(|n| n > 0))
+        .collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+impl UnitStanding {
+    fn of(id: String) -> Self {
+        Self {
+            id,
+            open: BTreeMap::new(),
+            agents: None,
+            silent: None,
+            silent_since: None,
+        }
+    }
+
+    fn hear(&mut self, agent: &AgentPosture) {
+        *self.agents.get_or_insert(0) += 1;
+        if !agent.silent {
+            return;
+        }
+        *self.silent.get_or_insert(0) += 1;
+        // They come with those that were silent for longest first.
+        self.silent_since
+            .get_or_insert_with(|| agent.last_heard_at.clone());
+    }
+}
+
 /// The agents of a unit and those below it; none where the event store does not answer: the rest of the page does.
 async fn agents(app: &App, id: &str) -> Result<Option<Vec<AgentPosture>>, Problem> {
-    let Some(store) = &app.store else {
+    let Some(mut agents) = heard(app).await else {
         return Ok(None);
-    };
-    let now = app.clock.now();
-    let heard = match store.agents_heard(now).await {
-        Ok(heard) => heard,
-        Err(error) => {
-            tracing::warn!(%error, "the agents of a unit could not be read");
-            return Ok(None);
-        }
     };
     let below: Vec<String> =
         sqlx::query_scalar("SELECT unit FROM unit_ancestors WHERE ancestor = $1")
@@ -259,9 +338,24 @@ async fn agents(app: &App, id: &str) -> Result<Option<Vec<AgentPosture>>, Proble
             .fetch_all(app.database.pool())
             .await?;
     let within: HashSet<&str> = below.iter().map(String::as_str).chain([id]).collect();
+    agents.retain(|agent| within.contains(agent.unit.as_str()));
+    Ok(Some(agents))
+}
+
+/// All agents that were ever heard, those that were silent for longest first; none where there is no event store, or it
+/// does not answer.
+async fn heard(app: &App) -> Option<Vec<AgentPosture>> {
+    let store = app.store.as_ref()?;
+    let now = app.clock.now();
+    let heard = match store.agents_heard(now).await {
+        Ok(heard) => heard,
+        Err(error) => {
+            tracing::warn!(%error, "the agents of units could not be read");
+            return None;
+        }
+    };
     let mut agents: Vec<AgentPosture> = heard
         .into_iter()
-        .filter(|heard| within.contains(heard.unit.as_str()))
         .map(|heard| AgentPosture {
             silent: now.as_micros() - heard.heard_at > SILENT_MICROS,
             unit: heard.unit,
@@ -269,7 +363,6 @@ async fn agents(app: &App, id: &str) -> Result<Option<Vec<AgentPosture>>, Proble
             last_heard_at: rfc3339(heard.heard_at),
         })
         .collect();
-    // Those that were silent for longest first.
     agents.sort_by(|one, other| one.last_heard_at.cmp(&other.last_heard_at));
-    Ok(Some(agents))
+    Some(agents)
 }

@@ -193,6 +193,9 @@ pub async fn people_see_their_subtree(place: Place) {
             .len(),
         1
     );
+    let standings = client.get("/api/v1/postures").body;
+    assert_eq!(standings["items"].as_array().unwrap().len(), 1);
+    assert_eq!(standings["items"][0]["id"], "ward-1");
     site.alerting.provide_status(
         || json!({ "events": 7, "agents": { "silent": 1, "agents": [{ "unit": "ward-2" }] } }),
     );

@@ -293,6 +293,21 @@ pub async fn units_are_renamed_moved_and_merged(place: Place) {
     assert_eq!(posture["open"]["critical"], 0);
     assert_eq!(posture["unassigned"], 2);
     assert_eq!(posture["agents"], Value::Null);
+    let standing = |id: &str| {
+        let all = client.get("/api/v1/postures").body;
+        let mut all = all["items"].as_array().unwrap().iter();
+        all.find(|each| each["id"] == id).cloned()
+    };
+    // The whole tree at once tells the same as each unit does, the unit above what is below it.
+    for id in ["city", "ward-1", "ward-2"] {
+        let posture = client.get(&format!("/api/v1/units/{id}/posture")).body;
+        let open = standing(id).unwrap()["open"].clone();
+        for (severity, count) in posture["open"].as_object().unwrap() {
+            let told = open.get(severity).and_then(Value::as_i64).unwrap_or(0);
+            assert_eq!(*count, told, "{id}, {severity}");
+        }
+    }
+    assert_eq!(standing("ward-2").unwrap()["silent"], Value::Null);
     let circle = patch("city", json!({ "parent": "ward-1" }));
     assert_eq!(circle.status, 400);
     assert_eq!(circle.body["errors"][0]["field"], "parent");
@@ -302,6 +317,7 @@ pub async fn units_are_renamed_moved_and_merged(place: Place) {
     assert_eq!(merged.body["parent"], "ward-1", "{merged:?}");
     let posture = client.get("/api/v1/units/ward-1/posture").body;
     assert_eq!(posture["open"]["high"], 2);
+    assert_eq!(standing("ward-1").unwrap()["open"]["high"], 2);
     // Old incidents keep the unit that they were about.
     let list = client.get("/api/v1/incidents?unit=ward-2").body;
     assert_eq!(list["total"], 2);

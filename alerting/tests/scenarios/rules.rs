@@ -123,7 +123,14 @@ pub async fn techniques_are_covered_and_hit(place: Place) {
         rule.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         rule
     };
-    let guess = tagged("guess", &["attack.credential-access", "attack.t1110.001"]);
+    let guess = tagged(
+        "guess",
+        &[
+            "attack.credential-access",
+            "attack.impact",
+            "attack.t1110.001",
+        ],
+    );
     let sleeps = tagged("sleeps", &["attack.impact", "attack.t1486"]);
     site.alerting
         .note_rules(&[guess.clone(), sleeps])
@@ -137,6 +144,11 @@ pub async fn techniques_are_covered_and_hit(place: Place) {
         all.iter().find(|each| each["id"] == id).unwrap().clone()
     };
     assert_eq!(technique("T1110.001")["alerts"], 1);
+    // Guessing passwords is no impact, whatever else the rule is about.
+    assert_eq!(
+        technique("T1110.001")["name"],
+        "Brute Force: Password Guessing"
+    );
     assert_eq!(
         technique("T1110.001")["tactics"],
         json!(["credential-access"])

@@ -27,7 +27,7 @@ pub use catalogue::{CATALOGUE, Kind, Severity, kind_by_code};
 pub use fields::fields_of;
 pub use fix::{Fix, apply};
 pub(crate) use metadata::KEY_ORDER;
-pub(crate) use tags::{TACTICS, is_technique};
+pub(crate) use tags::is_technique;
 
 use crate::load::{LoadOptions, Onlooker, RuleSource, load_before};
 use crate::rule::Position;

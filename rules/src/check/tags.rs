@@ -1,30 +1,11 @@
 //! Tags (Sigma specification, appendix "Tags").
 
 use super::{Document, Fix, Notes, scalars};
+use crate::attack::TACTICS;
 use crate::error::nearest;
 use crate::rule::Position;
 
 const NAMESPACES: &[&str] = &["attack", "car", "cve", "d3fend", "detection", "stp", "tlp"];
-
-/// Tactics of ATT&CK as tags have them, with `stealth` and `defense-impairment`, into which defense evasion was divided.
-pub(crate) const TACTICS: &[&str] = &[
-    "reconnaissance",
-    "resource-development",
-    "initial-access",
-    "execution",
-    "persistence",
-    "privilege-escalation",
-    "defense-evasion",
-    "stealth",
-    "defense-impairment",
-    "credential-access",
-    "discovery",
-    "lateral-movement",
-    "collection",
-    "command-and-control",
-    "exfiltration",
-    "impact",
-];
 
 pub(super) fn check(document: &Document<'_>, notes: &mut Notes<'_>) {
     let Some(entry) = document.entry("tags") else {

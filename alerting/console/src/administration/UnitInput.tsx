@@ -9,18 +9,20 @@ interface UnitInputProps {
   value: string;
   onChange: (unit: string) => void;
   error?: string | undefined;
+  label?: string;
+  description?: string;
 }
 
 /** The id of a unit, offered from the tree. */
-export function UnitInput({ value, onChange, error }: UnitInputProps) {
+export function UnitInput({ value, onChange, error, label, description }: UnitInputProps) {
   const { t } = useLingui();
   const { data } = useQuery(unitsQuery);
   const id = useId();
   return (
     <>
       <TextInput
-        label={t`Unit`}
-        description={t`With the units below it; empty for the whole city`}
+        label={label ?? t`Unit`}
+        description={description ?? t`With the units below it; empty for the whole city`}
         list={id}
         value={value}
         error={error}

@@ -69,6 +69,9 @@ test('a filter lets through what has all that it names', () => {
     entities: [{ kind: 'address', value: '203.0.113.7' }],
   } as Incident;
   expect(lets({ severity: 'critical,high', unit: 'ward-1' }, one)).toBe(true);
+  expect(lets({ unit_below: 'city' }, one, new Set(['city', 'ward-1']))).toBe(true);
+  expect(lets({ unit_below: 'district' }, one, new Set(['district', 'ward-2']))).toBe(false);
+  expect(lets({ unit_below: 'ward-1' }, one)).toBe(true);
   expect(lets({ entity: 'address:203.0.113.7' }, one)).toBe(true);
   expect(lets({ severity: 'critical' }, one)).toBe(false);
   expect(lets({ severity: 'high', unit: 'ward-2' }, one)).toBe(false);

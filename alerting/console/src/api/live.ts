@@ -134,6 +134,7 @@ export function newFor(
   data: { pages: IncidentPage[] } | undefined,
   filter: IncidentFilter,
   waiting: ReadonlyMap<string, Incident>,
+  below?: ReadonlySet<string>,
 ): Incident[] {
   if (!data) return [];
   const ids = new Set<string>();
@@ -145,6 +146,6 @@ export function newFor(
     }
   }
   return [...waiting.values()].filter(
-    (incident) => incident.number > newest && !ids.has(incident.id) && lets(filter, incident),
+    (incident) => incident.number > newest && !ids.has(incident.id) && lets(filter, incident, below),
   );
 }

@@ -31,6 +31,7 @@ import type {
   SystemStatus,
   Unit,
   UnitPosture,
+  UnitStanding,
 } from './types';
 
 const INCIDENTS_PER_PAGE = 50;
@@ -44,6 +45,8 @@ export interface IncidentFilter {
   severity?: string;
   /** Ids joined by commas. */
   unit?: string;
+  /** This unit and those below it. */
+  unit_below?: string;
   host?: string;
   /** Ids joined by commas. */
   rule?: string;
@@ -75,13 +78,14 @@ function names(list: string | undefined, values: string[]): boolean {
   return !list || list.split(',').some((each) => values.includes(each));
 }
 
-/** Whether an incident belongs to what the filter lets through. */
-export function lets(filter: IncidentFilter, incident: Incident): boolean {
+/** Whether an incident belongs to what the filter lets through; `below` are the units that `unit_below` means. */
+export function lets(filter: IncidentFilter, incident: Incident, below?: ReadonlySet<string>): boolean {
   const last = Date.parse(incident.last_event_at);
   return (
     letsState(filter.state ?? 'all', incident.state) &&
     names(filter.severity, [incident.severity]) &&
     names(filter.unit, [incident.unit]) &&
+    (!filter.unit_below || filter.unit_below === incident.unit || below?.has(incident.unit) === true) &&
     names(filter.rule, [incident.rule?.id]) &&
     names(filter.assignee, [incident.assignee || '~none']) &&
     names(filter.tactic, incident.tactics ?? []) &&
@@ -323,12 +327,30 @@ export const unitsQuery = queryOptions({
   staleTime: 30_000,
 });
 
-export const auditQuery = infiniteQueryOptions({
-  queryKey: ['audit'],
-  queryFn: ({ pageParam, signal }) => call<AuditPage>(`/audit${query({ cursor: pageParam })}`, { signal }),
-  initialPageParam: null as string | null,
-  getNextPageParam: (page) => page.next_cursor,
-});
+/** What the audit log lets through; what is not named lets everything through. */
+export interface AuditFilter {
+  /** A person's name, or `token:` and a token's name. */
+  who?: string;
+  /** How an action begins: `POST`, `POST /api/v1/session`. */
+  action?: string;
+  /** How the address that was asked begins: `/api/v1/incidents/`. */
+  subject?: string;
+  /** Not before, RFC 3339. */
+  from?: string;
+  /** Before, RFC 3339. */
+  to?: string;
+}
+
+export function auditQuery(filter: AuditFilter) {
+  return infiniteQueryOptions({
+    queryKey: ['audit', filter],
+    queryFn: ({ pageParam, signal }) =>
+      call<AuditPage>(`/audit${query({ ...filter, cursor: pageParam })}`, { signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+    placeholderData: keepPreviousData,
+  });
+}
 
 /** A person's own views of all screens. */
 export const viewsQuery = queryOptions({
@@ -362,6 +384,13 @@ export function entityQuery(kind: string, value: string) {
     staleTime: 30_000,
   });
 }
+
+export const posturesQuery = queryOptions({
+  queryKey: ['postures'],
+  queryFn: ({ signal }) => call<{ items: UnitStanding[] }>('/postures', { signal }),
+  staleTime: 30_000,
+  refetchInterval: 60_000,
+});
 
 export function postureQuery(unit: string) {
   return queryOptions({

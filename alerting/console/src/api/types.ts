@@ -13,7 +13,12 @@ export const INCIDENT_STATES = ['new', 'acknowledged', 'in_progress', 'resolved'
 export type IncidentState = (typeof INCIDENT_STATES)[number];
 
 export interface Session {
-  user: { name: string; role: string };
+  user: {
+    name: string;
+    role: string;
+    /** The unit whose subtree is seen; empty for the whole city. */
+    unit: string;
+  };
   /** Sent back as `X-CSRF-Token` with every request that changes something. */
   csrf: string;
 }
@@ -79,6 +84,8 @@ export interface RuleFigures extends Omit<RuleText, 'text'> {
   /** Matches that suppressions hid. */
   hidden: number;
   last_event_at: string | null;
+  /** What judging it costs, where it is one of the dearest. */
+  cost?: { share: number; seconds: number } | null;
 }
 
 /** A part of a rule's condition, judged on an event or only named. */
@@ -114,8 +121,6 @@ export interface RuleDetail extends RuleFigures {
   days: { at: string; alerts: number; events: number }[];
   /** What a lead decided. */
   switch?: { alerts?: boolean | null; reason: string; changed_by: string; changed_at: string } | null;
-  /** What judging it costs, where it is one of the dearest. */
-  cost?: { share: number; seconds: number } | null;
   /** Goes back as `If-Match`; 0 where nobody decided anything. */
   version: number;
 }
@@ -125,6 +130,9 @@ export type EntityDetail = Schemas['EntityPage'];
 
 /** How a unit stands, with those below it. */
 export type UnitPosture = Schemas['Posture'];
+
+/** How a unit of the tree stands, with those below it. */
+export type UnitStanding = Schemas['UnitStanding'];
 
 export type HistoryEntry = Schemas['HistoryEntry'];
 

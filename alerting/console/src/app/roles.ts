@@ -25,6 +25,12 @@ export function useAllowed<T extends { least: RoleName }>(things: T[]): T[] {
   return things.filter(({ least }) => rank >= rankOf(least));
 }
 
+/** Whether the person sees the whole city, and not a part of its tree of units. */
+export function useWholeCity(): boolean {
+  const session = useSyncExternalStore(sessionHolder.subscribe, sessionHolder.get);
+  return session.kind === 'present' && session.session.user.unit === '';
+}
+
 /** The name of who is signed in; empty while nobody is. */
 export function useMe(): string {
   const session = useSyncExternalStore(sessionHolder.subscribe, sessionHolder.get);

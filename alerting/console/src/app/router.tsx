@@ -6,7 +6,12 @@ import {
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
-import { type IncidentFilter, SUPPRESSION_FILTERS, type SuppressionFilter } from '../api/queries';
+import {
+  type AuditFilter,
+  type IncidentFilter,
+  SUPPRESSION_FILTERS,
+  type SuppressionFilter,
+} from '../api/queries';
 import { NotFound } from './NotFound';
 import { Failed, Loading } from './parts';
 import { Shell } from './Shell';
@@ -62,6 +67,7 @@ export const incidentsRoute = createRoute({
       state: search.state === 'all' ? undefined : text(search, 'state'),
       severity: text(search, 'severity'),
       unit: text(search, 'unit'),
+      unit_below: text(search, 'unit_below'),
       host: text(search, 'host'),
       rule: text(search, 'rule'),
       assignee: text(search, 'assignee'),
@@ -128,7 +134,7 @@ export const statusRoute = createRoute({
 });
 
 /** Orders of the list of rules. */
-export const RULE_ORDERS = ['incidents', 'false', 'hidden', 'last'] as const;
+export const RULE_ORDERS = ['incidents', 'false', 'hidden', 'cost', 'last'] as const;
 export type RuleOrder = (typeof RULE_ORDERS)[number];
 
 export interface RulesSearch {
@@ -202,7 +208,13 @@ export const notificationsRoute = createRoute({
 export const unitsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/units',
-  validateSearch: (search): UnitsSearch => given({ q: text(search, 'q'), open: text(search, 'open') }),
+  validateSearch: (search): UnitsSearch =>
+    given({
+      q: text(search, 'q'),
+      open: text(search, 'open'),
+      show: UNIT_STANDINGS.find((each) => each === search.show),
+      change: UNIT_CHANGES.find((each) => each === search.change),
+    }),
   component: lazyRouteComponent(() => import('../units/UnitsPage'), 'UnitsPage'),
 });
 
@@ -231,9 +243,16 @@ export interface FindSearch {
   q?: string;
 }
 
+/** Which units a tree may be narrowed to. */
+export const UNIT_STANDINGS = ['incidents', 'silent'] as const;
+export const UNIT_CHANGES = ['edit', 'merge'] as const;
+
 export interface UnitsSearch extends FindSearch {
   /** The unit beside the tree. */
   open?: string;
+  show?: (typeof UNIT_STANDINGS)[number];
+  /** The form in which the open unit is changed. */
+  change?: (typeof UNIT_CHANGES)[number];
 }
 
 export interface PeopleSearch extends FindSearch {
@@ -258,7 +277,14 @@ export const tokensRoute = createRoute({
 export const auditRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/administration/audit',
-  validateSearch: (search): FindSearch => given({ q: text(search, 'q') }),
+  validateSearch: (search): AuditFilter =>
+    given({
+      who: text(search, 'who'),
+      action: text(search, 'action'),
+      subject: text(search, 'subject'),
+      from: text(search, 'from'),
+      to: text(search, 'to'),
+    }),
   component: lazyRouteComponent(() => import('../audit/AuditPage'), 'AuditPage'),
 });
 

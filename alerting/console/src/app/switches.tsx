@@ -18,7 +18,7 @@ export function LanguageSwitch() {
       color="gray"
       size="compact-sm"
       lang={other.language}
-      aria-label={other.label}
+      aria-label={`${other.short}: ${other.label}`}
       title={other.label}
       leftSection={<Icon name="language" size={16} />}
       onClick={() => void activateLanguage(other.language)}

@@ -41,6 +41,8 @@ export function AttackPage() {
           <h1 className={classes.title}>ATT&CK</h1>
           {data && (
             <span className={classes.soft}>
+              <Trans>version {data.version}</Trans>
+              {' · '}
               <Plural value={data.techniques.length} one="# technique" other="# techniques" />
               {' · '}
               <Plural value={data.rules_loaded} one="# rule loaded" other="# rules loaded" />
@@ -89,7 +91,9 @@ export function AttackPage() {
                       aria-expanded={each.id === open}
                       onClick={() => choose(each.id === open ? undefined : each.id)}
                     >
-                      <b>{plain(each.id)}</b>
+                      <b>
+                        {plain(each.id)} <span className={classes.name}>{plain(each.name)}</span>
+                      </b>
                       <span>
                         <Plural value={each.rules.length} one="# rule" other="# rules" /> ·{' '}
                         <Trans>{i18n.number(each.alerts)} alerts</Trans>
@@ -114,7 +118,9 @@ function Technique({ technique }: { technique: AttackTechnique }) {
   const titleOf = useTitle();
   return (
     <div className={classes.panel} data-testid="technique-panel">
-      <h2 className={classes.panelTitle}>{plain(technique.id)}</h2>
+      <h2 className={classes.panelTitle}>
+        {plain(technique.id)} {plain(technique.name)}
+      </h2>
       <p className={classes.soft}>
         <Plural value={technique.alerts} one="# alert" other="# alerts" />
         {' · '}

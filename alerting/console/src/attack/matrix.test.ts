@@ -3,6 +3,7 @@ import { columnsOf, heatOf } from './matrix';
 
 const technique = (id: string, tactics: string[], alerts: number) => ({
   id,
+  name: '',
   tactics,
   alerts,
   rules: [],
@@ -12,6 +13,7 @@ const technique = (id: string, tactics: string[], alerts: number) => ({
 test('a technique stands below each of its tactics, the busiest first', () => {
   const columns = columnsOf({
     days: 30,
+    version: '17.0',
     rules_loaded: 3,
     tactics: [
       { name: 'execution', rules: 2, alerts: 5 },

@@ -1,5 +1,5 @@
 import { Trans, useLingui } from '@lingui/react/macro';
-import { Button, TextInput } from '@mantine/core';
+import { Button, UnstyledButton } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
@@ -7,11 +7,12 @@ import { useMemo } from 'react';
 import { AdministrationPage } from '../administration/AdministrationPage';
 import classes from '../administration/parts.module.css';
 import { TableFrame } from '../administration/TableFrame';
-import { auditQuery } from '../api/queries';
+import { type AuditFilter, auditQuery } from '../api/queries';
 import { Empty, Failed, Loading } from '../app/parts';
-import { holdsWords } from '../text/folded';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
+import { AuditFilterForm } from './AuditFilterForm';
+import own from './AuditPage.module.css';
 
 const route = getRouteApi('/administration/audit');
 
@@ -19,18 +20,11 @@ const route = getRouteApi('/administration/audit');
 export function AuditPage() {
   const { t } = useLingui();
   useDocumentTitle(`${t`Audit log`} · Citywatch`);
-  const { q = '' } = route.useSearch();
+  const filter = route.useSearch();
   const navigate = route.useNavigate();
-  const log = useInfiniteQuery(auditQuery);
-  const entries = useMemo(
-    () =>
-      log.data?.pages
-        .flatMap((page) => page.items)
-        .filter((each) =>
-          holdsWords([each.who, each.address, each.action, each.subject, each.detail].join(' '), q),
-        ) ?? [],
-    [log.data, q],
-  );
+  const log = useInfiniteQuery(auditQuery(filter));
+  const entries = useMemo(() => log.data?.pages.flatMap((page) => page.items) ?? [], [log.data]);
+  const narrow = (wanted: AuditFilter) => void navigate({ search: wanted });
   return (
     <AdministrationPage title={t`Audit log`}>
       <div className={classes.head}>
@@ -40,18 +34,8 @@ export function AuditPage() {
             changed, removed or reordered.
           </Trans>
         </p>
-        <TextInput
-          size="xs"
-          type="search"
-          aria-label={t`Find in what is loaded`}
-          placeholder={t`Find in what is loaded`}
-          value={q}
-          onChange={(event) => {
-            const words = event.currentTarget.value;
-            void navigate({ search: words ? { q: words } : {}, replace: true });
-          }}
-        />
       </div>
+      <AuditFilterForm key={JSON.stringify(filter)} filter={filter} onFilter={narrow} />
       {log.isPending && <Loading />}
       {log.error && <Failed error={log.error} retry={() => void log.refetch()} />}
       {log.data && entries.length === 0 && <Empty title={t`No line like that`} />}
@@ -75,13 +59,29 @@ export function AuditPage() {
                     <Time at={entry.at} />
                   </td>
                   <td>
-                    <b>{plain(entry.who) || '–'}</b>
+                    {entry.who ? (
+                      <UnstyledButton
+                        className={own.pick ?? ''}
+                        title={t`Only what they did`}
+                        onClick={() => narrow({ ...filter, who: entry.who })}
+                      >
+                        <b>{plain(entry.who)}</b>
+                      </UnstyledButton>
+                    ) : (
+                      '–'
+                    )}
                     <p className={classes.soft}>
                       {[entry.role, entry.address].map(plain).filter(Boolean).join(' · ')}
                     </p>
                   </td>
                   <td className={classes.mono}>
-                    {plain(entry.action)}
+                    <UnstyledButton
+                      className={own.pick ?? ''}
+                      title={t`Only this action`}
+                      onClick={() => narrow({ ...filter, action: entry.action })}
+                    >
+                      {plain(entry.action)}
+                    </UnstyledButton>
                     {!entry.action.endsWith(entry.subject) && (
                       <p className={classes.soft}>{plain(entry.subject)}</p>
                     )}

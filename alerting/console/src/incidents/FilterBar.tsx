@@ -123,6 +123,7 @@ function useFilterNames(): (name: keyof IncidentFilter, value: string) => string
         return verdict ? t(VERDICT_WORDS[verdict]) : plain(value);
       },
       unit: () => t`unit ${plain(value)}`,
+      unit_below: () => t`unit ${plain(value)} and those below it`,
       host: () => t`host ${plain(value)}`,
       rule: () => t`rule ${plain(value)}`,
       assignee: () => (value === '~none' ? t`assigned to nobody` : t`assigned to ${plain(value)}`),

@@ -14,7 +14,7 @@ import {
   useSyncExternalStore,
 } from 'react';
 import { newFor } from '../api/live';
-import { type IncidentFilter, incidentQuery, incidentsQuery } from '../api/queries';
+import { type IncidentFilter, incidentQuery, incidentsQuery, unitsQuery } from '../api/queries';
 import { Icon } from '../app/icons';
 import { useKey } from '../app/keys';
 import { useLive } from '../app/liveContext';
@@ -23,6 +23,7 @@ import { Empty, Failed, Loading } from '../app/parts';
 import { useRole } from '../app/roles';
 import type { IncidentsSearch } from '../app/router';
 import { useSideShown } from '../app/useSideShown';
+import { unitsBelow } from '../units/tree';
 import { FacetPanel } from './FacetPanel';
 import { FilterBar } from './FilterBar';
 import { IncidentHistogram } from './IncidentHistogram';
@@ -233,7 +234,15 @@ function NewPill({ filter }: { filter: IncidentFilter }) {
   const waiting = useSyncExternalStore(live.subscribe, live.get);
   const { data } = useInfiniteQuery(incidentsQuery(filter));
   const [busy, setBusy] = useState(false);
-  const count = useMemo(() => newFor(data, filter, waiting).length, [data, filter, waiting]);
+  const units = useQuery({ ...unitsQuery, enabled: filter.unit_below !== undefined });
+  const below = useMemo(
+    () => filter.unit_below && unitsBelow(units.data?.items ?? [], filter.unit_below),
+    [filter, units.data],
+  );
+  const count = useMemo(
+    () => newFor(data, filter, waiting, below || undefined).length,
+    [data, filter, waiting, below],
+  );
   const pill = useRef<HTMLDivElement>(null);
 
   // Into an empty list they come by themselves: there is no row that could move.

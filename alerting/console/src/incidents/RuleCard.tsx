@@ -21,10 +21,12 @@ interface RuleCardProps {
   matched: NamedValue[];
   /** Which event the condition was judged on. */
   children?: ReactNode;
+  /** The level of its title on the page; below a section's without it. */
+  heading?: 'h2' | 'h3';
 }
 
 /** The rule that matched: what it is for, why it matched, and its text with the lines marked that test what matched. */
-export function RuleCard({ rule, condition, matched, children }: RuleCardProps) {
+export function RuleCard({ rule, condition, matched, children, heading: Heading = 'h3' }: RuleCardProps) {
   const { t, i18n } = useLingui();
   const titleOf = useTitle();
   const names = useMemo(() => new Set(matched.map(({ name }) => name)), [matched]);
@@ -33,11 +35,11 @@ export function RuleCard({ rule, condition, matched, children }: RuleCardProps) 
   const description = i18n.locale === 'vi' && rule.description_vi ? rule.description_vi : rule.description;
   return (
     <article className={classes.rule} data-testid="rule">
-      <h3 className={classes.title}>
+      <Heading className={classes.title}>
         <Link to="/rules/$id" params={{ id: rule.id }}>
           {title}
         </Link>
-      </h3>
+      </Heading>
       <div className={classes.facts}>
         {severity ? <SeverityBadge severity={severity} /> : <span>{plain(rule.level)}</span>}
         {rule.correlation && <Tag tag={t`correlation`} />}

@@ -112,7 +112,7 @@ function Loaded({ rule }: { rule: RuleDetail }) {
       <Days rule={rule} />
       {mayswitch && <SwitchForm key={rule.version} rule={rule} />}
       <div className={classes.card}>
-        <RuleCard rule={rule} condition={rule.condition} matched={NOTHING_MATCHED} />
+        <RuleCard heading="h2" rule={rule} condition={rule.condition} matched={NOTHING_MATCHED} />
       </div>
     </>
   );

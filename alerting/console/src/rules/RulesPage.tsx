@@ -30,6 +30,7 @@ export function RulesPage() {
     incidents: t`Most incidents`,
     false: t`Most false positives`,
     hidden: t`Most suppressed`,
+    cost: t`Dearest`,
     last: t`Latest`,
   };
   const change = (part: { order?: RuleOrder; q?: string; open?: string }) =>
@@ -82,6 +83,11 @@ export function RulesPage() {
               <th scope="col" className={classes.number}>{t`Events`}</th>
               <th scope="col" className={classes.number}>{t`False positives`}</th>
               <th scope="col" className={classes.number}>{t`Suppressed`}</th>
+              <th
+                scope="col"
+                className={classes.number}
+                title={t`Part of the engine's time, for the dearest rules`}
+              >{t`Cost`}</th>
               <th scope="col">{t`Last event`}</th>
             </tr>
           </thead>
@@ -129,11 +135,14 @@ function Row({ rule, open, onToggle }: RowProps) {
           {share === null ? '–' : i18n.number(share, { style: 'percent' })}
         </td>
         {number(rule.hidden)}
+        <td className={classes.number}>
+          {rule.cost ? i18n.number(rule.cost.share, { style: 'percent', maximumFractionDigits: 1 }) : '–'}
+        </td>
         <td>{rule.last_event_at ? <Time at={rule.last_event_at} /> : '–'}</td>
       </tr>
       {open && (
         <tr>
-          <td colSpan={8} className={classes.detail}>
+          <td colSpan={9} className={classes.detail}>
             <Detail id={rule.id} />
           </td>
         </tr>
@@ -160,7 +169,12 @@ function Detail({ id }: { id: string }) {
           </>
         )}
       </p>
-      <RuleCard rule={rule} condition={rule.condition} matched={NOTHING_MATCHED} />
+      <RuleCard
+        heading="h2"
+        rule={{ ...rule, text: rule.text ?? '' }}
+        condition={rule.condition}
+        matched={NOTHING_MATCHED}
+      />
     </>
   );
 }

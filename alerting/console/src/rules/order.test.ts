@@ -20,6 +20,7 @@ function rule(
     benign_true_positives,
     false_positives,
     hidden: 0,
+    cost: title === 'Shell' ? { share: 0.2, seconds: 1 } : null,
     last_event_at: null,
   } as unknown as RuleFigures;
 }
@@ -35,8 +36,9 @@ test('the share of false positives is of those that were judged', () => {
 });
 
 test('rules are ordered by what is asked for', () => {
-  const titles = (order: 'incidents' | 'false') => ordered(RULES, order).map(({ title }) => title);
+  const titles = (order: 'incidents' | 'false' | 'cost') => ordered(RULES, order).map(({ title }) => title);
   expect(titles('incidents')).toEqual(['Scan', 'Guess', 'Shell']);
+  expect(titles('cost')).toEqual(['Shell', 'Guess', 'Scan']);
   expect(titles('false')).toEqual(['Scan', 'Shell', 'Guess']);
 });
 

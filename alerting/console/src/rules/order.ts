@@ -13,6 +13,7 @@ const KEYS: Record<RuleOrder, (rule: RuleFigures) => number> = {
   incidents: (rule) => rule.incidents,
   false: (rule) => falseShare(rule) ?? -1,
   hidden: (rule) => rule.hidden,
+  cost: (rule) => rule.cost?.share ?? -1,
   last: (rule) => (rule.last_event_at ? Date.parse(rule.last_event_at) : 0),
 };
 

@@ -8,6 +8,7 @@ import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
 import classes from './HealthParts.module.css';
 import { bytesText, type Figure, type Health, type Trouble } from './health';
+import { Saying } from './Saying';
 
 const FIGURE_WORDS: Record<Figure['name'], MessageDescriptor> = {
   records_in: msg`records taken in`,
@@ -34,6 +35,7 @@ const STAGE_WORDS: Record<string, MessageDescriptor> = {
   store: msg`Event store`,
   kafka: msg`Kafka`,
   intake: msg`Intake of agents`,
+  definitions: msg`Definitions of formats`,
 };
 
 const STATE_WORDS: Record<string, MessageDescriptor> = {
@@ -42,8 +44,17 @@ const STATE_WORDS: Record<string, MessageDescriptor> = {
   failed: msg`failed`,
   stopped: msg`stopped`,
   waiting: msg`waiting`,
+  retrying: msg`being tried again`,
   caught_up: msg`caught up`,
   reading: msg`reading`,
+  draining: msg`rotated away, read to its end`,
+  unreadable: msg`cannot be read`,
+};
+
+const QUEUE_WORDS: Record<string, MessageDescriptor> = {
+  transport: msg`queue before the engine`,
+  writer: msg`queue before the event store`,
+  alerting: msg`queue before alerting`,
 };
 
 function useWords() {
@@ -123,7 +134,7 @@ export function Stages({ health }: { health: Health }) {
                   </span>
                 </td>
                 <td>
-                  <LogText text={stage.detail} />
+                  <Saying said={stage.said} detail={stage.detail} />
                 </td>
                 <td>{stage.retries}</td>
               </tr>
@@ -138,7 +149,12 @@ export function Stages({ health }: { health: Health }) {
 /** How full the queues and the disk are. */
 export function Fill({ health }: { health: Health }) {
   const { t, i18n } = useLingui();
+  const word = useWords();
   const { disk } = health;
+  const queueName = (name: string) => {
+    const number = /^worker (\d+)$/.exec(name)?.[1];
+    return number ? t`queue of worker ${number}` : word(QUEUE_WORDS, name);
+  };
   return (
     <section aria-labelledby="fill" className={classes.card}>
       <h2 id="fill">
@@ -147,7 +163,7 @@ export function Fill({ health }: { health: Health }) {
       {health.queues.map((queue) => (
         <Meter
           key={queue.name}
-          name={t`queue ${plain(queue.name)}`}
+          name={queueName(queue.name)}
           share={queue.capacity > 0 ? queue.waiting / queue.capacity : 0}
           words={`${i18n.number(queue.waiting)} / ${i18n.number(queue.capacity)}`}
         />

@@ -6,7 +6,7 @@ test('what matters is found where it is', () => {
     ready: true,
     version: '0.1.0',
     uptime_s: 5,
-    parts: { engine: { state: 'running', detail: 'parses', retries: 2 } },
+    parts: { engine: { state: 'running', detail: 'parses', said: { code: 'engine_works' }, retries: 2 } },
     totals: { records_in: 7, dead_letters: 1, events_with_problems: 2, retries: 0 },
     rates_per_s: { records_in: 1.5 },
     details: {
@@ -21,7 +21,9 @@ test('what matters is found where it is', () => {
       room: { used_percent: 12, disk_free_bytes: 10, is_paused: false },
     },
   });
-  expect(health.stages).toEqual([{ name: 'engine', state: 'running', detail: 'parses', retries: 2 }]);
+  expect(health.stages).toEqual([
+    { name: 'engine', state: 'running', detail: 'parses', said: { code: 'engine_works' }, retries: 2 },
+  ]);
   expect(health.figures).toEqual([{ name: 'records_in', perSecond: 1.5, total: 7 }]);
   expect(
     health.troubles.filter(({ count }) => count > 0).map(({ name, count }) => `${name} ${count}`),

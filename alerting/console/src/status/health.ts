@@ -1,7 +1,7 @@
 /** Reads what matters first from the server's status, whose parts differ with how it was started. */
 import type { FieldValue, SystemStatus } from '../api/types';
 
-type Mapping = { [name: string]: FieldValue };
+export type Mapping = { [name: string]: FieldValue };
 
 export function mapping(value: FieldValue | undefined): Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
@@ -11,18 +11,21 @@ function mappings(value: FieldValue | undefined): Mapping[] {
   return Array.isArray(value) ? value.map(mapping) : [];
 }
 
-function number(value: FieldValue | undefined): number {
+export function number(value: FieldValue | undefined): number {
   return typeof value === 'number' ? value : 0;
 }
 
-function text(value: FieldValue | undefined): string {
+export function text(value: FieldValue | undefined): string {
   return typeof value === 'string' ? value : '';
 }
 
 export interface Stage {
   name: string;
   state: string;
+  /** In English, from a server that tells no code. */
   detail: string;
+  /** A code with its parameters. */
+  said: Mapping;
   retries: number;
 }
 
@@ -103,6 +106,7 @@ export function healthOf(status: SystemStatus): Health {
       name,
       state: text(mapping(part).state),
       detail: text(mapping(part).detail),
+      said: mapping(mapping(part).said),
       retries: number(mapping(part).retries),
     })),
     figures: FIGURES.filter((name) => name in totals).map((name) => ({

@@ -1,4 +1,5 @@
 import { Trans, useLingui } from '@lingui/react/macro';
+import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { postureQuery } from '../api/queries';
@@ -8,14 +9,30 @@ import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import classes from './UnitsPage.module.css';
 
+interface UnitPanelProps {
+  unit: Unit;
+  /** Only for who may change units. */
+  onChange?: ((form: 'edit' | 'merge') => void) | undefined;
+}
+
 /** How a unit stands, with those below it: open incidents, and which of its agents fell silent. */
-export function UnitPanel({ unit }: { unit: Unit }) {
+export function UnitPanel({ unit, onChange }: UnitPanelProps) {
   const { t, i18n } = useLingui();
   const { data, error, isPending, refetch } = useQuery(postureQuery(unit.id));
   return (
     <div className={classes.panel} data-testid="unit-panel">
       <h2 className={classes.panelTitle}>{plain(unit.name || unit.id)}</h2>
       <p className={classes.id}>{plain(unit.id)}</p>
+      {onChange && (
+        <div className={classes.buttons}>
+          <Button size="xs" variant="default" onClick={() => onChange('edit')}>
+            <Trans>Rename or move…</Trans>
+          </Button>
+          <Button size="xs" variant="default" onClick={() => onChange('merge')}>
+            <Trans>Merge…</Trans>
+          </Button>
+        </div>
+      )}
       {isPending && <Loading />}
       {error && <Failed error={error} retry={() => void refetch()} />}
       {data && (
@@ -27,7 +44,7 @@ export function UnitPanel({ unit }: { unit: Unit }) {
             {SEVERITIES.map((severity) => (
               <li key={severity}>
                 <SeverityBadge severity={severity} />{' '}
-                <Link to="/incidents" search={{ unit: unit.id, state: 'open', severity }}>
+                <Link to="/incidents" search={{ unit_below: unit.id, state: 'open', severity }}>
                   {i18n.number(data.open[severity] ?? 0)}
                 </Link>
               </li>
@@ -58,8 +75,30 @@ export function UnitPanel({ unit }: { unit: Unit }) {
             </ul>
           ) : (
             <p>
-              <Trans>No agent was heard from here.</Trans>
+              {data.agents ? (
+                <Trans>No agent was heard from here.</Trans>
+              ) : (
+                <Trans>The event store does not answer: whether agents are silent is not known.</Trans>
+              )}
             </p>
+          )}
+          {data.past.length > 0 && (
+            <>
+              <h3>
+                <Trans>Earlier</Trans>
+              </h3>
+              <ul className={classes.past} aria-label={t`Earlier`}>
+                {data.past.map((past) => (
+                  <li key={past.from}>
+                    <b>{plain(past.name)}</b>{' '}
+                    {past.parent ? <Trans>below {plain(past.parent)}</Trans> : <Trans>at the top</Trans>},{' '}
+                    <Trans>
+                      from <Time at={past.from} /> to <Time at={past.to} />
+                    </Trans>
+                  </li>
+                ))}
+              </ul>
+            </>
           )}
         </>
       )}

@@ -1,16 +1,21 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro';
-import { Button, TextInput, UnstyledButton } from '@mantine/core';
+import { Button, NativeSelect, TextInput, UnstyledButton } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
-import { unitsQuery } from '../api/queries';
+import { posturesQuery, unitsQuery } from '../api/queries';
+import { SEVERITIES, type UnitStanding } from '../api/types';
 import { useKey } from '../app/keys';
 import { PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
-import { useRole } from '../app/roles';
+import { useRole, useWholeCity } from '../app/roles';
+import { UNIT_STANDINGS } from '../app/router';
+import { SEVERITY_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
-import { found, treeOf } from './tree';
+import { Time } from '../text/Time';
+import { found, treeOf, withAbove } from './tree';
+import { UnitEdit, UnitMerge } from './UnitForm';
 import { UnitImport } from './UnitImport';
 import { UnitPanel } from './UnitPanel';
 import classes from './UnitsPage.module.css';
@@ -20,24 +25,43 @@ const route = getRouteApi('/units');
 /** More than this are found by words. */
 const SHOWN_MAX = 500;
 
-/** The offices of the city as a tree; each leads to its incidents. */
+/** The offices of the city as a tree, how each stands with those below it, and which fell silent. */
 export function UnitsPage() {
   const { t } = useLingui();
   useDocumentTitle(`${t`Units`} · Citywatch`);
-  const { q = '', open } = route.useSearch();
+  const { q = '', open, show: shown, change } = route.useSearch();
   const navigate = route.useNavigate();
   const { data, error, isPending, refetch } = useQuery(unitsQuery);
-  const mayImport = useRole('administrator');
+  const postures = useQuery(posturesQuery);
+  const administrates = useRole('administrator');
+  const mayChange = useWholeCity() && administrates;
   const [importing, setImporting] = useState(false);
-  const units = useMemo(() => found(treeOf(data?.items ?? []), q), [data, q]);
+  const standings = useMemo(
+    () => new Map(postures.data?.items.map((standing) => [standing.id, standing])),
+    [postures.data],
+  );
+  const units = useMemo(() => {
+    const tree = found(treeOf(data?.items ?? []), q);
+    if (!shown) return tree;
+    return withAbove(tree, ({ id }) => {
+      const standing = standings.get(id);
+      return shown === 'silent' ? (standing?.silent ?? 0) > 0 : Object.keys(standing?.open ?? {}).length > 0;
+    });
+  }, [data, q, shown, standings]);
   const more = units.length - SHOWN_MAX;
   const opened = data?.items.find(({ id }) => id === open);
   const show = (id: string | undefined) =>
     void navigate({
-      search: ({ open: _, ...before }) => (id ? { ...before, open: id } : before),
+      search: ({ open: _, change: __, ...before }) => (id ? { ...before, open: id } : before),
       resetScroll: false,
     });
-  useKey('Escape', opened ? () => show(undefined) : undefined, t`Close the panel`);
+  const changeBy = (form: 'edit' | 'merge' | undefined) =>
+    void navigate({
+      search: ({ change: _, ...before }) => (form ? { ...before, change: form } : before),
+      resetScroll: false,
+    });
+  const closeForm = () => changeBy(undefined);
+  useKey('Escape', opened && !change ? () => show(undefined) : undefined, t`Close the panel`);
   return (
     <div className={classes.frame}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
@@ -66,7 +90,24 @@ export function UnitsPage() {
               });
             }}
           />
-          {mayImport && (
+          <NativeSelect
+            size="xs"
+            aria-label={t`Which units`}
+            value={shown ?? ''}
+            onChange={(event) => {
+              const wanted = UNIT_STANDINGS.find((each) => each === event.currentTarget.value);
+              void navigate({
+                search: ({ show: _, ...before }) => (wanted ? { ...before, show: wanted } : before),
+                replace: true,
+              });
+            }}
+            data={[
+              { value: '', label: t`All units` },
+              { value: 'incidents', label: t`With open incidents` },
+              { value: 'silent', label: t`With silent agents` },
+            ]}
+          />
+          {mayChange && (
             <Button size="xs" onClick={() => setImporting(true)}>
               <Trans>Import CSV…</Trans>
             </Button>
@@ -74,9 +115,10 @@ export function UnitsPage() {
         </div>
         {isPending && <Loading />}
         {error && <Failed error={error} retry={() => void refetch()} />}
+        {postures.error && <Failed error={postures.error} retry={() => void postures.refetch()} />}
         {data && units.length === 0 && (
-          <Empty title={q ? t`No unit like that` : t`No units yet`}>
-            {!q && <Trans>Units come in as a CSV file with the columns id, name and parent.</Trans>}
+          <Empty title={q || shown ? t`No unit like that` : t`No units yet`}>
+            {!q && !shown && <Trans>Units come in as a CSV file with the columns id, name and parent.</Trans>}
           </Empty>
         )}
         <ul className={classes.tree}>
@@ -96,7 +138,8 @@ export function UnitsPage() {
                 </span>
               )}
               <span className={classes.ways}>
-                <Link to="/incidents" search={{ unit: unit.id, state: 'open' }}>
+                <Standing standing={standings.get(unit.id)} />
+                <Link to="/incidents" search={{ unit_below: unit.id, state: 'open' }}>
                   <Trans>Open incidents</Trans>
                 </Link>
               </span>
@@ -111,8 +154,51 @@ export function UnitsPage() {
         {importing && <UnitImport onClose={() => setImporting(false)} />}
       </div>
       <PanelPlace label={t`Unit`} open={opened !== undefined} onClose={() => show(undefined)}>
-        {opened && <UnitPanel key={opened.id} unit={opened} />}
+        {opened && <UnitPanel key={opened.id} unit={opened} onChange={mayChange ? changeBy : undefined} />}
       </PanelPlace>
+      {opened && mayChange && change === 'edit' && (
+        <UnitEdit key={opened.id} unit={opened} onClose={closeForm} />
+      )}
+      {opened && mayChange && change === 'merge' && (
+        <UnitMerge key={opened.id} unit={opened} onClose={closeForm} />
+      )}
     </div>
+  );
+}
+
+/** Open incidents by severity, and what is silent: with the units below. */
+function Standing({ standing }: { standing: UnitStanding | undefined }) {
+  const { t, i18n } = useLingui();
+  if (!standing) return null;
+  const silent = standing.silent ?? 0;
+  return (
+    <>
+      {silent > 0 && standing.silent_since && (
+        <span className={classes.silent} data-testid="silent">
+          <Plural value={silent} one="# agent silent" other="# agents silent" />{' '}
+          <Trans>
+            since <Time at={standing.silent_since} />
+          </Trans>
+        </span>
+      )}
+      {SEVERITIES.map((severity) => {
+        const count = standing.open[severity];
+        if (!count) return null;
+        const word = t(SEVERITY_WORDS[severity]);
+        return (
+          <Link
+            key={severity}
+            className={classes.count}
+            data-severity={severity}
+            title={word}
+            aria-label={t`${i18n.number(count)} open, ${word}`}
+            to="/incidents"
+            search={{ unit_below: standing.id, state: 'open', severity }}
+          >
+            {i18n.number(count)}
+          </Link>
+        );
+      })}
+    </>
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { found, treeOf } from './tree';
+import { found, treeOf, unitsBelow, withAbove } from './tree';
 
 const unit = (id: string, parent = '', name = id) => ({ id, name, parent });
 const shown = (units: { id: string; depth: number }[]) => units.map(({ id, depth }) => `${depth} ${id}`);
@@ -20,4 +20,14 @@ test('what belongs nowhere is at the top, and rings end', () => {
 test('what is found keeps what is above it', () => {
   expect(shown(found(treeOf(CITY), 'ben thanh'))).toEqual(['0 city', '1 d1', '2 w1']);
   expect(found(treeOf(CITY), 'nothing')).toEqual([]);
+});
+
+test('what fits keeps what is above it', () => {
+  expect(shown(withAbove(treeOf(CITY), ({ id }) => id === 'w1'))).toEqual(['0 city', '1 d1', '2 w1']);
+});
+
+test('what is below a unit, in any order and in rings', () => {
+  expect([...unitsBelow([...CITY].reverse(), 'city')].sort()).toEqual(['city', 'd1', 'd2', 'w1']);
+  expect([...unitsBelow(CITY, 'd1')]).toEqual(['d1', 'w1']);
+  expect([...unitsBelow([unit('a', 'b'), unit('b', 'a')], 'a')].sort()).toEqual(['a', 'b']);
 });

@@ -34,13 +34,30 @@ export function treeOf(units: Unit[]): TreeUnit[] {
   return listed;
 }
 
+/** The ids of a unit and of those below it. */
+export function unitsBelow(units: Unit[], root: string): ReadonlySet<string> {
+  const below = new Set([root]);
+  let before = 0;
+  // One level further each time: there are few.
+  while (below.size > before) {
+    before = below.size;
+    for (const { id, parent } of units) if (below.has(parent)) below.add(id);
+  }
+  return below;
+}
+
 /** Those that hold the words, with all above them. */
 export function found(tree: TreeUnit[], words: string): TreeUnit[] {
   if (!words.trim()) return tree;
+  return withAbove(tree, (unit) => holdsWords(`${unit.name} ${unit.id}`, words));
+}
+
+/** Those that fit, with all above them. */
+export function withAbove(tree: TreeUnit[], fits: (unit: TreeUnit) => boolean): TreeUnit[] {
   const kept = new Set<string>();
   const parents = new Map(tree.map(({ id, parent }) => [id, parent]));
   for (const unit of tree) {
-    if (!holdsWords(`${unit.name} ${unit.id}`, words)) continue;
+    if (!fits(unit)) continue;
     for (let id: string | undefined = unit.id; id && !kept.has(id); id = parents.get(id)) kept.add(id);
   }
   return tree.filter(({ id }) => kept.has(id));
