@@ -62,7 +62,13 @@ for (const [role, sees] of Object.entries(SEES)) {
     }
     await page.goto('/administration/people');
     if (sees.administers) await expect(page.getByTestId('person').first()).toBeVisible();
-    else await expect(page.getByText('You may not do this.')).toBeVisible();
+    else {
+      // Neither a frame without content nor a request that is refused.
+      await expect(page.getByRole('heading', { name: '“People” is not for your role' })).toBeVisible();
+      await expect(page.getByRole('button', { name: 'New person' })).toHaveCount(0);
+      await page.getByRole('link', { name: 'To the incidents' }).click();
+      await expect(page.getByRole('heading', { name: 'Incidents', level: 1 })).toBeVisible();
+    }
     expect(trouble).toEqual([]);
     await page.context().close();
   });

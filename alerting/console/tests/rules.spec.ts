@@ -1,6 +1,21 @@
 import { expect, test } from '@playwright/test';
 import { watchTrouble } from './server';
 
+test('a rule shows its 30 days as soon as it shows anything', async ({ page }) => {
+  const { items } = await (await page.request.get('/api/v1/rules')).json();
+  const rule = items.find(({ alerts }: { alerts: number }) => alerts > 0);
+  // The rule itself comes late, what draws its days does not wait for it.
+  await page.route(`**/api/v1/rules/${rule.id}`, async (route) => {
+    await expect.poll(() => asked.some((url) => /Histogram/.test(url))).toBe(true);
+    await route.continue();
+  });
+  const asked: string[] = [];
+  page.on('requestfinished', (request) => asked.push(request.url()));
+  await page.goto(`/rules/${rule.id}`);
+  const days = page.getByRole('img', { name: 'Alerts of the last 30 days' });
+  await expect(days.locator('canvas')).toBeVisible();
+});
+
 test('rules are found, ordered and shown with their text; all of it in the address', async ({ page }) => {
   const trouble = watchTrouble(page);
   await page.goto('/incidents');

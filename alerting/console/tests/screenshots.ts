@@ -1,5 +1,5 @@
 import { expect, type Page, test } from '@playwright/test';
-import { incidentOf, listIncidents } from './server';
+import { importUnits, incidentOf, listIncidents } from './server';
 
 // `make screenshots`: every screen in both themes and languages, for people to look at. No test of anything.
 
@@ -14,12 +14,14 @@ interface Screen {
 }
 
 async function screens(page: Page): Promise<Screen[]> {
+  await importUnits(page.request);
   const { items } = await listIncidents(page.request);
   const correlation = items.find(({ rule }) => rule.correlation) ?? items[0];
   const single = items.find(({ rule }) => !rule.correlation) ?? items[0];
   if (!correlation || !single) throw new Error('the demo has incidents');
   const alert = (await incidentOf(page.request, single.id)).alerts[0]?.id;
   const { items: rules } = await (await page.request.get('/api/v1/rules')).json();
+  const { techniques } = await (await page.request.get('/api/v1/attack')).json();
   const { items: events } = await (await page.request.get('/api/v1/events?limit=1')).json();
   const tick = async () => {
     for (let at = 0; at < 3; at += 1) {
@@ -47,8 +49,14 @@ async function screens(page: Page): Promise<Screen[]> {
     { name: 'search-nothing', path: '/search?q=nothing-like-that' },
     { name: 'rules', path: '/rules' },
     { name: 'rules-open', path: `/rules?open=${rules[0]?.id}` },
+    { name: 'rule', path: `/rules/${rules[0]?.id}` },
     { name: 'attack', path: '/attack' },
+    { name: 'attack-open', path: `/attack?open=${techniques[0]?.id}` },
+    { name: 'entity', path: `/entity?kind=host&value=${encodeURIComponent(single.host)}` },
     { name: 'units', path: '/units' },
+    { name: 'units-open', path: '/units?open=hcmc' },
+    { name: 'units-edit', path: '/units?open=hcmc&change=edit' },
+    { name: 'units-merge', path: '/units?open=hcmc&change=merge' },
     { name: 'status', path: '/status' },
     { name: 'suppressions', path: '/administration/suppressions?state=all' },
     { name: 'notifications', path: '/administration/notifications' },
@@ -58,6 +66,7 @@ async function screens(page: Page): Promise<Screen[]> {
     { name: 'tokens', path: '/administration/tokens' },
     { name: 'tokens-form', path: '/administration/tokens?edit=new' },
     { name: 'audit', path: '/administration/audit' },
+    { name: 'audit-filtered', path: '/administration/audit?who=admin&from=2026-01-01T00:00:00Z' },
     { name: 'not-found', path: '/nowhere' },
   ];
 }

@@ -5,6 +5,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect, useSyncExternalStore } from 'react';
 import { sessionHolder, signOut } from '../api/client';
+import { Allowed } from './Allowed';
 import { Connection } from './Connection';
 import { Icon, Logo } from './icons';
 import { KeysHelp } from './KeysHelp';
@@ -43,7 +44,9 @@ export function Shell() {
         </div>
       </header>
       <main id="content" className={classes.main}>
-        <Outlet />
+        <Allowed>
+          <Outlet />
+        </Allowed>
       </main>
     </div>
   );

@@ -17,7 +17,7 @@ const route = getRouteApi('/incidents');
 export function FacetPanel({ filter }: { filter: IncidentFilter }) {
   const { t } = useLingui();
   const navigate = route.useNavigate();
-  const { data } = useQuery(facetsQuery(filter));
+  const { data, isError } = useQuery(facetsQuery(filter));
   const titles: Record<FacetName, string> = {
     severity: t`Severity`,
     state: t`State`,
@@ -26,7 +26,7 @@ export function FacetPanel({ filter }: { filter: IncidentFilter }) {
     rule: t`Rule`,
     tactic: t`Tactic`,
   };
-  if (!data) return null;
+  if (isError && !data) return null;
   const choose = (name: FacetName, value: string) => {
     const { [name]: before, ...rest } = filter;
     // Those that stand for several are taken for what they stand for.
@@ -36,16 +36,18 @@ export function FacetPanel({ filter }: { filter: IncidentFilter }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <aside className={classes.facets} aria-label={t`Filters`} tabIndex={0}>
-      {FACETS.map((name) => (
-        <Facet
-          key={name}
-          name={name}
-          title={titles[name]}
-          counts={data[name]}
-          chosen={filter[name]}
-          onChoose={(value) => choose(name, value)}
-        />
-      ))}
+      {/* Its place is there from the start: the rows beside it must not move. */}
+      {data &&
+        FACETS.map((name) => (
+          <Facet
+            key={name}
+            name={name}
+            title={titles[name]}
+            counts={data[name]}
+            chosen={filter[name]}
+            onChoose={(value) => choose(name, value)}
+          />
+        ))}
     </aside>
   );
 }

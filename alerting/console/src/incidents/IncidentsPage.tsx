@@ -122,11 +122,10 @@ export function IncidentsPage() {
             <h1 className={classes.title}>
               <Trans>Incidents</Trans>
             </h1>
-            {total !== undefined && (
-              <span className={classes.total}>
-                <Plural value={total} one="# incident" other="# incidents" />
-              </span>
-            )}
+            {/* Its place is there from the start: the filters beside it must not move. */}
+            <span className={classes.total}>
+              {total !== undefined && <Plural value={total} one="# incident" other="# incidents" />}
+            </span>
             <FilterBar filter={filter} />
           </div>
           {facets && <IncidentHistogram filter={filter} />}

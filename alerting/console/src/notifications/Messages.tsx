@@ -1,6 +1,7 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import parts from '../administration/parts.module.css';
 import { call } from '../api/client';
 import { messagesQuery } from '../api/queries';
 import type { NotificationMessage } from '../api/types';
@@ -18,7 +19,7 @@ export function Messages() {
   if (error) return <Failed error={error} retry={() => void refetch()} />;
   if (data.items.length === 0) {
     return (
-      <p className={classes.soft}>
+      <p className={parts.soft}>
         <Trans>Nothing was sent yet.</Trans>
       </p>
     );
@@ -48,11 +49,11 @@ function Message({ item }: { item: NotificationMessage }) {
         </span>
         <b>{plain(item.route_name) || <Trans>a route that was removed</Trans>}</b>
         <Time at={item.sent_at ?? item.created_at} />
-        <span className={classes.soft}>
+        <span className={parts.soft}>
           <Plural value={item.item_count} one="# item" other="# items" />
         </span>
         {item.next_attempt_at && (
-          <span className={classes.soft}>
+          <span className={parts.soft}>
             {item.attempts > 0 ? (
               <Trans>
                 tried {item.attempts} times, again <Time at={item.next_attempt_at} />

@@ -5,6 +5,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
 import { AdministrationPage } from '../administration/AdministrationPage';
+import parts from '../administration/parts.module.css';
 import { call } from '../api/client';
 import { messagesQuery, routesQuery } from '../api/queries';
 import type { NotificationRoute } from '../api/types';
@@ -32,14 +33,14 @@ export function NotificationsPage() {
   const kind = edited?.kind ?? (edit === 'email' || edit === 'webhook' ? edit : undefined);
   return (
     <AdministrationPage title={t`Notifications`}>
-      <div className={classes.head}>
-        <p className={classes.about}>
+      <div className={parts.head}>
+        <p className={parts.about}>
           <Trans>
             A route says what is told to whom: by e-mail, or to a program by a signed webhook. What happens
             close together goes in one message; what cannot be delivered is tried again.
           </Trans>
         </p>
-        <div className={classes.buttons}>
+        <div className={parts.buttons}>
           <Button size="xs" onClick={() => open('webhook')}>
             <Trans>New webhook</Trans>
           </Button>
@@ -66,7 +67,7 @@ export function NotificationsPage() {
           <Trans>Nobody is told of anything outside of this console.</Trans>
         </Empty>
       )}
-      <ul className={classes.list}>
+      <ul className={parts.list}>
         {data?.items.map((item) => (
           <Entry key={item.id} item={item} onEdit={() => open(item.id)} onSecret={setSecret} />
         ))}
@@ -119,13 +120,13 @@ function Entry({ item, onEdit, onSecret }: EntryProps) {
   const failure = test.error ?? remove.error ?? renew.error;
   const severity = t(SEVERITY_WORDS[item.severity_min]);
   return (
-    <li className={classes.entry} data-enabled={item.enabled || undefined} data-testid="route">
-      <div className={classes.row}>
-        <div className={classes.what}>
-          <h2 className={classes.name}>
+    <li className={parts.entry} data-enabled={item.enabled || undefined} data-testid="route">
+      <div className={parts.row}>
+        <div className={parts.what}>
+          <h2 className={parts.name}>
             {plain(item.name)}{' '}
             {!item.enabled && (
-              <span className={classes.soft}>
+              <span className={parts.soft}>
                 <Trans>switched off</Trans>
               </span>
             )}
@@ -134,7 +135,7 @@ function Entry({ item, onEdit, onSecret }: EntryProps) {
             {item.kind === 'email' ? <Trans>e-mail</Trans> : <Trans>webhook</Trans>}:{' '}
             <bdi>{plain(item.target)}</bdi>
           </p>
-          <p className={classes.soft}>
+          <p className={parts.soft}>
             <Trans>from {severity} on</Trans> ·{' '}
             {item.subjects.map((each) => t(SUBJECT_WORDS[each])).join(', ')} ·{' '}
             {item.unit ? plain(item.unit) : <Trans>the whole city</Trans>} ·{' '}
@@ -145,7 +146,7 @@ function Entry({ item, onEdit, onSecret }: EntryProps) {
             )}
           </p>
         </div>
-        <div className={classes.buttons}>
+        <div className={parts.buttons}>
           <Button variant="default" size="xs" loading={test.isPending} onClick={() => test.mutate()}>
             <Trans>Send a test</Trans>
           </Button>

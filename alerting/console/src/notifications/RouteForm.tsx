@@ -3,6 +3,7 @@ import { Button, Checkbox, NativeSelect, Switch, Textarea, TextInput } from '@ma
 import { useSessionStorage } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import type { FormEvent } from 'react';
+import parts from '../administration/parts.module.css';
 import { ApiError, call } from '../api/client';
 import { routesQuery } from '../api/queries';
 import { type NotificationRoute, type RouteWish, SEVERITIES, type Severity, SUBJECTS } from '../api/types';
@@ -81,7 +82,7 @@ export function RouteForm({ kind, route, onClose, onSecret }: RouteFormProps) {
       : t`New route by webhook`;
   return (
     <Dialog title={title} onClose={onClose}>
-      <form className={classes.form} onSubmit={submit} data-testid="route-form">
+      <form className={parts.form} onSubmit={submit} data-testid="route-form">
         <TextInput
           size="xs"
           label={t`Name`}
@@ -164,7 +165,7 @@ export function RouteForm({ kind, route, onClose, onSecret }: RouteFormProps) {
           onChange={(event) => change({ enabled: event.currentTarget.checked })}
         />
         {elsewhere && save.error && <Failed error={save.error} />}
-        <div className={classes.end}>
+        <div className={parts.end}>
           <Button variant="default" size="sm" onClick={onClose}>
             <Trans>Cancel</Trans>
           </Button>

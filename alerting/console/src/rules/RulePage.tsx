@@ -22,7 +22,11 @@ import { bucketsOfDays } from './days';
 import { falseShare } from './order';
 import classes from './RulePage.module.css';
 
-const Histogram = lazy(() => import('../search/Histogram'));
+// Asked for with the page, not after the rule: where the network is slow its place would stand empty for as long again.
+const loadHistogram = () => import('../search/Histogram');
+// Where it fails it is asked for again when it is shown, and that is told.
+loadHistogram().catch(() => undefined);
+const Histogram = lazy(loadHistogram);
 const route = getRouteApi('/rules/$id');
 const NOTHING_MATCHED: NamedValue[] = [];
 
@@ -123,7 +127,7 @@ function Days({ rule }: { rule: RuleDetail }) {
   const buckets = useMemo(() => bucketsOfDays(rule.days, Date.now()), [rule.days]);
   return (
     <div className={classes.days}>
-      <Suspense fallback={null}>
+      <Suspense fallback={<Loading />}>
         <Histogram buckets={buckets} label={t`Alerts of the last 30 days`} />
       </Suspense>
     </div>

@@ -4,6 +4,7 @@ import { useDocumentTitle } from '@mantine/hooks';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { AdministrationPage } from '../administration/AdministrationPage';
+import parts from '../administration/parts.module.css';
 import { call } from '../api/client';
 import { SUPPRESSION_FILTERS, type SuppressionFilter, suppressionsQuery } from '../api/queries';
 import type { Suppression } from '../api/types';
@@ -39,8 +40,8 @@ export function SuppressionsPage() {
     });
   return (
     <AdministrationPage title={t`Suppressions`}>
-      <div className={classes.head}>
-        <p className={classes.about}>
+      <div className={parts.head}>
+        <p className={parts.about}>
           <Trans>
             A suppression hides alerts for a reason and until a time, and then ends by itself. What it hides
             is counted and can be looked at here. A new one is set from an alert in an incident.
@@ -59,7 +60,7 @@ export function SuppressionsPage() {
       {list.data && items.length === 0 && (
         <Empty title={state === 'active' ? t`Nothing is suppressed` : t`No suppressions`} />
       )}
-      <ul className={classes.list}>
+      <ul className={parts.list}>
         {items.map((item) => (
           <Entry key={item.id} item={item} open={item.id === search.open} onOpen={open} />
         ))}
@@ -93,10 +94,10 @@ function Entry({ item, open, onOpen }: EntryProps) {
     onSettled: () => queries.invalidateQueries({ queryKey: ['suppressions'] }),
   });
   return (
-    <li className={classes.entry} data-active={item.active || undefined} data-testid="suppression">
-      <div className={classes.row}>
-        <div className={classes.what}>
-          <h2 className={classes.name}>
+    <li className={parts.entry} data-active={item.active || undefined} data-testid="suppression">
+      <div className={parts.row}>
+        <div className={parts.what}>
+          <h2 className={parts.name}>
             {item.rule_id ? plain(item.rule_title || item.rule_id) : <Trans>Any rule</Trans>}
           </h2>
           <ul className={classes.limits}>
@@ -109,7 +110,7 @@ function Entry({ item, open, onOpen }: EntryProps) {
           <p className={classes.reason}>
             <LogText text={item.reason} />
           </p>
-          <p className={classes.soft}>
+          <p className={parts.soft}>
             <Trans>
               by {plain(item.created_by)}, <Time at={item.created_at} />
             </Trans>{' '}
@@ -133,7 +134,7 @@ function Entry({ item, open, onOpen }: EntryProps) {
           <span className={classes.number}>
             <Plural value={item.match_count} one="# match hidden" other="# matches hidden" />
           </span>
-          <span className={classes.soft}>
+          <span className={parts.soft}>
             <Plural value={item.event_count} one="# event" other="# events" />
             {item.last_hidden_at && (
               <>
@@ -172,7 +173,7 @@ function Entry({ item, open, onOpen }: EntryProps) {
 function Limit({ name, value }: { name: string; value: string }) {
   return (
     <li>
-      <span className={classes.soft}>{name}</span> <bdi>{plain(value)}</bdi>
+      <span className={parts.soft}>{name}</span> <bdi>{plain(value)}</bdi>
     </li>
   );
 }
