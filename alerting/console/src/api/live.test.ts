@@ -9,7 +9,7 @@ function incident(number: number, state: IncidentState, version: number): Incide
 }
 
 function listOf(...items: Incident[]) {
-  return { pages: [{ items, next_cursor: null, total: items.length }], pageParams: [null] };
+  return { pages: [{ items, next_cursor: null, total: items.length, change: 0 }], pageParams: [null] };
 }
 
 function setUp() {

@@ -37,18 +37,8 @@ export type IncidentClock = Schemas['IncidentClock'];
 
 export type Incident = Schemas['Incident'];
 
-export interface Alert {
-  id: string;
-  rule_id: string;
-  rule_title: string;
-  severity: Severity;
-  /** Of its first event. */
-  event_time: string;
-  last_event_time?: string;
-  /** Only of a correlation. */
-  window: { start: string; end: string } | null;
+export interface Alert extends Omit<Schemas['Alert'], 'group'> {
   group: NamedValue[];
-  event_count: number;
 }
 
 /** An event kept as evidence. */
@@ -157,11 +147,7 @@ export type Verdict = (typeof VERDICTS)[number];
 /** An incident that resembles another. */
 export type SimilarIncident = Schemas['SimilarIncident'];
 
-export interface IncidentPage {
-  items: Incident[];
-  next_cursor: string | null;
-  total: number;
-}
+export type IncidentPage = Schemas['IncidentPage'];
 
 /** A row of the search. Texts that the event does not have are empty, addresses and ports null. */
 export type EventRow = Schemas['EventRow'];
@@ -233,51 +219,25 @@ export interface HiddenPage {
   next_cursor: string | null;
 }
 
-export const SUBJECTS = ['opened', 'overdue'] as const;
-export type Subject = (typeof SUBJECTS)[number];
+/** What is told of; a test is sent when somebody asks for it. */
+export type Subject = Schemas['Subject'];
 
-/** Where notifications go, as somebody wants it. */
-export interface RouteWish {
-  name: string;
-  kind: 'email' | 'webhook';
-  /** Addresses with commas between, or a URL. */
-  target: string;
-  /** With the units below it; empty: the whole city. */
-  unit: string;
-  severity_min: Severity;
-  subjects: Subject[];
-  group_minutes: number;
-  /** Empty: the program's own text. */
-  template: string;
-  enabled: boolean;
-}
+/** What a route may be asked to tell. */
+export const SUBJECTS = ['opened', 'overdue'] as const satisfies Subject[];
 
-export interface NotificationRoute extends RouteWish {
-  id: string;
-  created_by: string;
-  created_at: string;
-  version: number;
-  /** Only in the answer that made it. */
-  secret?: string;
-}
+/** Where notifications go. */
+export type NotificationRoute = Schemas['NotificationRoute'];
 
-export interface NotificationRoutes {
-  items: NotificationRoute[];
-  /** Whether there is a mail server. */
-  email: boolean;
-}
+/** As somebody wants it: every field is in the form. */
+export type RouteWish = Required<Schemas['RouteWanted']>;
 
-export interface NotificationMessage {
-  id: string;
-  route_id: string;
-  route_name: string;
+/** With the secret of a webhook, told this once. */
+export type MadeRoute = Schemas['MadeRoute'];
+
+export type NotificationRoutes = Schemas['RouteList'];
+
+export interface NotificationMessage extends Omit<Schemas['NotificationMessage'], 'state'> {
   state: 'waiting' | 'sent' | 'failed';
-  item_count: number;
-  attempts: number;
-  created_at: string;
-  next_attempt_at: string | null;
-  sent_at: string | null;
-  last_error: string;
 }
 
 export interface NotificationMessages {
@@ -288,10 +248,7 @@ export interface NotificationMessages {
 export type Person = Schemas['Person'];
 
 /** A password that is told this once. */
-export interface FirstPassword {
-  name: string;
-  password: string;
-}
+export type FirstPassword = Schemas['NewPassword'];
 
 export type ApiToken = Schemas['ApiToken'];
 

@@ -13,7 +13,7 @@ async function allOf(filter: IncidentFilter): Promise<Incident[]> {
   do {
     const page = await incidentPage(filter, cursor, { limit: PAGE_ROWS });
     all.push(...page.items);
-    cursor = page.next_cursor;
+    cursor = page.next_cursor ?? null;
   } while (cursor && all.length < EXPORT_ROWS_MAX);
   return all.slice(0, EXPORT_ROWS_MAX);
 }

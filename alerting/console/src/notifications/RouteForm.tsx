@@ -6,7 +6,14 @@ import type { FormEvent } from 'react';
 import parts from '../administration/parts.module.css';
 import { ApiError, call } from '../api/client';
 import { routesQuery } from '../api/queries';
-import { type NotificationRoute, type RouteWish, SEVERITIES, type Severity, SUBJECTS } from '../api/types';
+import {
+  type MadeRoute,
+  type NotificationRoute,
+  type RouteWish,
+  SEVERITIES,
+  type Severity,
+  SUBJECTS,
+} from '../api/types';
 import { Dialog } from '../app/Dialog';
 import { Failed } from '../app/parts';
 import { SEVERITY_WORDS } from '../app/words';
@@ -55,12 +62,12 @@ export function RouteForm({ kind, route, onClose, onSecret }: RouteFormProps) {
   const save = useMutation({
     mutationFn: () =>
       route
-        ? call<NotificationRoute>(`/notifications/routes/${encodeURIComponent(route.id)}`, {
+        ? call<MadeRoute>(`/notifications/routes/${encodeURIComponent(route.id)}`, {
             method: 'PUT',
             body: wish,
             ifMatch: route.version,
           })
-        : call<NotificationRoute>('/notifications/routes', { method: 'POST', body: wish }),
+        : call<MadeRoute>('/notifications/routes', { method: 'POST', body: wish }),
     onSuccess: (saved) => {
       forget();
       if (saved.secret) onSecret(saved.secret);

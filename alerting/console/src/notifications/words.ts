@@ -5,6 +5,7 @@ import type { NotificationMessage, Subject } from '../api/types';
 export const SUBJECT_WORDS: Record<Subject, MessageDescriptor> = {
   opened: msg`new incidents`,
   overdue: msg`clocks that ran out`,
+  test: msg`tests`,
 };
 
 export const MESSAGE_STATE_WORDS: Record<NotificationMessage['state'], MessageDescriptor> = {
