@@ -54,6 +54,8 @@ struct NamedIncident {
     id: String,
     number: i64,
     title: String,
+    /// In Vietnamese; empty where the rule has none.
+    title_vi: String,
     #[schema(value_type = Severity)]
     severity: &'static str,
     #[schema(value_type = crate::incidents::State)]
@@ -279,7 +281,7 @@ async fn name_incidents(
         let mut conditions = Conditions::default();
         conditions.one_of("id", chunk.iter().copied());
         let sql = format!(
-            "SELECT id, number, title, severity, state, verdict, alert_count FROM incidents{}",
+            "SELECT id, number, title, title_vi, severity, state, verdict, alert_count FROM incidents{}",
             conditions.clause()
         );
         for row in conditions.query(sql).fetch_all(pool).await? {
@@ -301,6 +303,7 @@ async fn name_incidents(
                 id,
                 number,
                 title: row.try_get("title")?,
+                title_vi: row.try_get("title_vi")?,
                 severity: Severity::of_rank(row.try_get("severity")?).name(),
                 state: row.try_get("state")?,
                 verdict,

@@ -456,6 +456,12 @@ pub async fn titles_are_kept_in_vietnamese(place: Place) {
         ),
         (&json!("Đoán mật khẩu"), &json!("Có kẻ đang đoán mật khẩu."))
     );
+    let wanted = json!({ "rule_id": "guess" });
+    let preview = client.send("POST", "/api/v1/suppressions/preview", Some(wanted), &[]);
+    assert_eq!(
+        preview.body["items"][0]["title_vi"], "Đoán mật khẩu: web-01",
+        "{preview:?}"
+    );
     site.stop().await;
 }
 

@@ -11,10 +11,12 @@ interface UnitInputProps {
   error?: string | undefined;
   label?: string;
   description?: string;
+  /** Where a dialog begins with it. */
+  'data-autofocus'?: boolean;
 }
 
 /** The id of a unit, offered from the tree. */
-export function UnitInput({ value, onChange, error, label, description }: UnitInputProps) {
+export function UnitInput({ value, onChange, error, label, description, ...more }: UnitInputProps) {
   const { t } = useLingui();
   const { data } = useQuery(unitsQuery);
   const id = useId();
@@ -24,6 +26,7 @@ export function UnitInput({ value, onChange, error, label, description }: UnitIn
         label={label ?? t`Unit`}
         description={description ?? t`With the units below it; empty for the whole city`}
         list={id}
+        {...more}
         value={value}
         error={error}
         onChange={(event) => onChange(event.currentTarget.value)}

@@ -205,6 +205,7 @@ export interface SuppressionPreview {
     id: string;
     number: number;
     title: string;
+    title_vi: string;
     severity: Severity;
     state: IncidentState;
     verdict: string | null;

@@ -92,7 +92,7 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
     getItemKey: (index) => rows[index]?.id ?? index,
-    overscan: 12,
+    overscan: 6,
     scrollPaddingStart: HEAD_PX,
   });
   const items = virtual.getVirtualItems();

@@ -21,7 +21,7 @@ const DAYS = [7, 30, 90, 365];
 
 /** ATT&CK's matrix: what the rules look for, and what they found. */
 export function AttackPage() {
-  const { t, i18n } = useLingui();
+  const { t } = useLingui();
   useDocumentTitle('ATT&CK · Citywatch');
   const { days = 30, open } = route.useSearch();
   const navigate = route.useNavigate();
@@ -96,7 +96,7 @@ export function AttackPage() {
                       </b>
                       <span>
                         <Plural value={each.rules.length} one="# rule" other="# rules" /> ·{' '}
-                        <Trans>{i18n.number(each.alerts)} alerts</Trans>
+                        <Plural value={each.alerts} one="# alert" other="# alerts" />
                       </span>
                     </UnstyledButton>
                   ))}

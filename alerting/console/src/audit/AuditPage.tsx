@@ -9,6 +9,8 @@ import classes from '../administration/parts.module.css';
 import { TableFrame } from '../administration/TableFrame';
 import { type AuditFilter, auditQuery } from '../api/queries';
 import { Empty, Failed, Loading } from '../app/parts';
+import { ROLES } from '../app/roles';
+import { ROLE_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import { AuditFilterForm } from './AuditFilterForm';
@@ -24,6 +26,10 @@ export function AuditPage() {
   const navigate = route.useNavigate();
   const log = useInfiniteQuery(auditQuery(filter));
   const entries = useMemo(() => log.data?.pages.flatMap((page) => page.items) ?? [], [log.data]);
+  const roleOf = (name: string) => {
+    const role = ROLES.find((each) => each === name);
+    return role ? t(ROLE_WORDS[role]) : name;
+  };
   const narrow = (wanted: AuditFilter) => void navigate({ search: wanted });
   return (
     <AdministrationPage title={t`Audit log`}>
@@ -70,8 +76,8 @@ export function AuditPage() {
                     ) : (
                       '–'
                     )}
-                    <p className={classes.soft}>
-                      {[entry.role, entry.address].map(plain).filter(Boolean).join(' · ')}
+                    <p className={own.from}>
+                      {[roleOf(entry.role), entry.address].map(plain).filter(Boolean).join(' · ')}
                     </p>
                   </td>
                   <td className={classes.mono}>

@@ -40,9 +40,8 @@ function Left({ clock, now }: { clock: IncidentClock; now: number }) {
   const { i18n } = useLingui();
   const ms = Date.parse(clock.due_at) - now;
   const { value, unit } = spanOf(ms);
-  const span = new Intl.NumberFormat(i18n.locale, { style: 'unit', unit, unitDisplay: 'short' }).format(
-    value,
-  );
+  // Lingui keeps the formats: making one for each row took a tenth of the list's time.
+  const span = i18n.number(value, { style: 'unit', unit, unitDisplay: 'short' });
   return ms > 0 ? <Trans>{span} left</Trans> : <Trans>{span} overdue</Trans>;
 }
 

@@ -75,9 +75,7 @@ function Loaded({ rule }: { rule: RuleDetail }) {
     [t`Not shown while switched off`, i18n.number(rule.switched_off)],
     [
       t`Part of the engine's time`,
-      rule.cost
-        ? i18n.number(rule.cost.share, { style: 'percent', maximumFractionDigits: 1 })
-        : t`not among the dearest`,
+      rule.cost ? i18n.number(rule.cost.share, { style: 'percent', maximumFractionDigits: 1 }) : '–',
     ],
   ];
   return (

@@ -211,6 +211,7 @@ function Targets({ incident, alert, draft, offered, change }: TargetsProps) {
 
 /** What would have been hidden in the last 7 days. */
 function PreviewOf({ target }: { target: SuppressionTarget }) {
+  const titleOf = useTitle();
   const [settled] = useDebouncedValue(target, 250);
   const { data, error, isFetching, refetch } = useQuery({
     ...suppressionPreviewQuery(settled),
@@ -264,7 +265,7 @@ function PreviewOf({ target }: { target: SuppressionTarget }) {
               <li key={item.id}>
                 <SeverityBadge severity={item.severity} />{' '}
                 <Link to="/incidents/$id" params={{ id: item.id }} target="_blank">
-                  #{item.number} {plain(item.title)}
+                  #{item.number} {titleOf(item)}
                 </Link>
               </li>
             ))}

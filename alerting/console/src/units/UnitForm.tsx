@@ -133,6 +133,7 @@ export function UnitMerge({ unit, onClose }: FormProps) {
         onSubmit={() => save.mutate()}
       >
         <UnitInput
+          data-autofocus
           label={t`Taken in by`}
           description={t`The id of the unit that stays`}
           value={into}
