@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each does its own set-up.
-.PHONY: demo screenshots package test test-all setup-demo setup-test console console-demo lint fmt bench clean-demo help
+.PHONY: demo screenshots lighthouse package test test-all setup-demo setup-test console console-demo lint fmt bench clean-demo help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
@@ -16,6 +16,7 @@ test: setup-test console ## what decides: formatting, lints, all tests, the real
 
 test-all: test ## the same and the heavy checks
 	-@deploy/otel-collector-build.sh
+	deploy/lighthouse.sh
 	CITYWATCH_ALL=1 cargo test --release --workspace --locked
 
 setup-demo:
@@ -39,6 +40,10 @@ alerting/console/dist/index.html: $(CONSOLE_SOURCES)
 screenshots: setup-test console ## every screen of the console in both themes and languages, in screenshots/
 	cargo build --bin citywatch
 	CITYWATCH_SCREENSHOTS=1 deploy/browser-test.sh --project screenshots
+
+lighthouse: setup-test console ## performance and accessibility of the console's main screens, as Lighthouse has them
+	cargo build --bin citywatch
+	deploy/lighthouse.sh
 
 lint: ## formatting and clippy, warnings as errors
 	cargo fmt --all --check

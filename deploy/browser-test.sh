@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the console's specs in Debian's Chromium against a real `citywatch up` that plays the demo's recordings.
-# Arguments go to Playwright.
+# Arguments go to Playwright; --lighthouse first measures instead (deploy/lighthouse.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/steady.sh
@@ -61,7 +61,9 @@ export CITYWATCH_URL="http://127.0.0.1:$console_port"
 CITYWATCH_USER=$(sed -n 's/^user: //p' "$data/data/first-sign-in.txt")
 CITYWATCH_PASSWORD=$(sed -n 's/^password: //p' "$data/data/first-sign-in.txt")
 export CITYWATCH_USER CITYWATCH_PASSWORD
-if ! (cd alerting/console && npm run --silent e2e -- "$@"); then
+run=(npm run --silent e2e -- "$@")
+[ "${1:-}" != --lighthouse ] || run=(node scripts/lighthouse.mjs "${@:2}")
+if ! (cd alerting/console && "${run[@]}"); then
   echo "browser-test: the server's last words:" >&2
   tail -30 "$log" >&2
   exit 1
