@@ -7,9 +7,9 @@ export CARGO_TERM_COLOR ?= auto
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-demo: setup-demo console-demo ## build, start everything on this machine, play recorded attacks, print the address
+demo: setup-demo console-demo ## build, start everything on this machine, play recorded attacks over five weeks, print the address
 	cargo build --release --bin citywatch
-	@target/release/citywatch up --config deploy/demo/citywatch.toml
+	@target/release/citywatch up --config deploy/demo/city.toml
 
 test: setup-test console ## what decides: formatting, lints, all tests, the real broker, the browser
 	deploy/test.sh

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Runs the console's specs in Debian's Chromium against a real `citywatch up` that plays the demo's recordings.
-# Arguments go to Playwright; --lighthouse first measures instead (deploy/lighthouse.sh).
+# Runs the console's specs in Debian's Chromium against a real `citywatch up` that reads the demo's recordings.
+# Arguments go to Playwright; --lighthouse first measures instead (deploy/lighthouse.sh). With CITYWATCH_SCREENSHOTS it is the
+# demonstration of `make demo`, with all its history.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/steady.sh
 
 citywatch=${CITYWATCH_BIN:-${CARGO_TARGET_DIR:-target}/debug/citywatch}
+config=deploy/demo/citywatch.toml
+[ -z "${CITYWATCH_SCREENSHOTS:-}" ] || config=deploy/demo/city.toml
 data=$(mktemp -d)
 log=$data/up.log
 server=
@@ -22,7 +25,7 @@ trap finish EXIT
 start() {
   console_port=$((10000 + (RANDOM % 10000) * 2))
   monitor_port=$((console_port + 1))
-  "$citywatch" up --config deploy/demo/citywatch.toml --data "$data/data" \
+  "$citywatch" up --config "$config" --data "$data/data" \
     --listen "127.0.0.1:$console_port" --monitor "127.0.0.1:$monitor_port" >"$log" 2>&1 &
   server=$!
 }
@@ -31,15 +34,17 @@ start() {
 settled() {
   curl -sf "http://127.0.0.1:$monitor_port/health/ready" >/dev/null &&
     curl -sf "http://127.0.0.1:$monitor_port/status" | node -e '
-      const { agent, transport } = JSON.parse(require("fs").readFileSync(0, "utf8")).details;
-      const met = agent.sources.length > 0 && agent.sources.every((source) => source.size_bytes > 0);
+      const { parts, details } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+      const { agent, transport } = details;
+      const read = agent.sources.length > 0 && agent.sources.every((source) => source.size_bytes > 0);
+      const met = parts.demonstration ? parts.demonstration.state === "running" : read;
       const stored = transport.spool.appended === transport.spool.acknowledged;
       process.exit(met && agent.lag_bytes === 0 && stored ? 0 : 1);' 2>/dev/null
 }
 
 ready=no
 start
-for _ in $(seq 600); do
+for _ in $(seq 1800); do
   if settled; then
     ready=yes
     break

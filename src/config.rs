@@ -16,6 +16,7 @@ use citywatch_engine::pipeline::PipelineConfig;
 use citywatch_engine::store::StoreConfig;
 use serde::Deserialize;
 
+use crate::demo::DemoConfig;
 use crate::report::UsageError;
 use crate::watching::WatchConfig;
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub monitor: MonitorConfig,
     /// The authority that vouches for agents.
     pub ca: CaConfig,
+    /// Recordings that are played as a history: this installation is a demonstration then.
+    pub demo: Option<DemoConfig>,
     /// The HTTPS door at which agents enrol and, without Kafka, hand in their batches.
     pub intake: IntakeConfig,
 }
@@ -171,6 +174,9 @@ impl Config {
         if self.ca.dir != Path::new("") {
             self.ca.dir = folder.join(&self.ca.dir);
         }
+        if let Some(demo) = &mut self.demo {
+            demo.resolve(folder);
+        }
         let smtp = self.alerting.notifications.smtp.as_mut();
         if let Some(file) = smtp.and_then(|smtp| smtp.password_file.as_mut()) {
             *file = folder.join(&file);
@@ -273,6 +279,7 @@ mod tests {
             "deploy/citywatch.example.toml",
             "deploy/compose/citywatch.toml",
             "deploy/demo/citywatch.toml",
+            "deploy/demo/city.toml",
         ] {
             Config::load(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path))).unwrap();
         }

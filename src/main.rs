@@ -10,6 +10,7 @@ mod certificate_end;
 mod commands;
 mod config;
 mod definition_files;
+mod demo;
 mod faults;
 mod input;
 mod intake;

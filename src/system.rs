@@ -150,6 +150,12 @@ pub async fn open_alerting(
     let alerting = Alerting::open(config.clone(), store)
         .await
         .context("incidents and accounts")?;
+    ensure_administrator(&alerting, data_dir).await?;
+    Ok(alerting)
+}
+
+/// Makes the first administrator where there is none, and leaves the password in the data folder.
+pub async fn ensure_administrator(alerting: &Alerting, data_dir: &Path) -> anyhow::Result<()> {
     if let Some(first) = alerting
         .ensure_administrator()
         .await
@@ -166,7 +172,17 @@ pub async fn open_alerting(
         writeln!(file, "user: {}\npassword: {}", first.user, first.password)?;
         file.sync_all()?;
     }
-    Ok(alerting)
+    Ok(())
+}
+
+/// The first administrator's name and password, as long as they lie in the data folder.
+pub fn first_sign_in(data_dir: &Path) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(data_dir.join(FIRST_SIGN_IN)).ok()?;
+    let value = |key: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(key));
+        value.unwrap_or("").trim().to_owned()
+    };
+    Some((value("user:"), value("password:")))
 }
 
 /// Prints where the console is and how to sign in.
@@ -178,29 +194,16 @@ pub fn print_welcome(
     let mut out = std::io::stdout().lock();
     writeln!(out, "\nCitywatch is running.\n")?;
     writeln!(out, "  console   {console}")?;
-    let path = data_dir.join(FIRST_SIGN_IN);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let value = |key: &str| {
-                text.lines()
-                    .find_map(|line| line.strip_prefix(key))
-                    .unwrap_or("")
-                    .trim()
-                    .to_owned()
-            };
-            writeln!(
-                out,
-                "  sign-in   {}  {}",
-                value("user:"),
-                value("password:")
-            )?;
+    match first_sign_in(data_dir) {
+        Some((name, password)) => {
+            writeln!(out, "  sign-in   {name}  {password}")?;
             writeln!(
                 out,
                 "            (kept in {}: delete it once you have another)",
-                path.display()
+                data_dir.join(FIRST_SIGN_IN).display()
             )?;
         }
-        Err(_) => writeln!(
+        None => writeln!(
             out,
             "  sign-in   as before; 'citywatch user reset' makes a new password"
         )?,

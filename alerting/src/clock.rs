@@ -29,6 +29,13 @@ impl Clock {
         }
     }
 
+    /// Moves a manual clock on to `time`, never back; the system's clock goes by itself.
+    pub fn move_to(&self, time: Timestamp) {
+        if let Self::Manual(micros) = self {
+            micros.fetch_max(time.as_micros(), Ordering::SeqCst);
+        }
+    }
+
     /// Moves a manual clock forward; the system's clock goes by itself.
     pub fn advance(&self, seconds: i64) {
         if let Self::Manual(micros) = self {

@@ -17,6 +17,7 @@ mod clock;
 mod clocks;
 mod config;
 mod database;
+mod demonstration;
 mod incidents;
 mod intake;
 mod notification;
@@ -49,6 +50,7 @@ pub use config::{
     SessionsConfig, SignInConfig, TlsConfig,
 };
 pub use database::DatabaseError;
+pub use demonstration::DemonstrationError;
 pub use incidents::{State, Verdict};
 pub use notification::{NotificationsConfig, SmtpConfig, SmtpEncryption};
 pub use server::{ServeError, Server};
@@ -63,6 +65,7 @@ use changes::Changes;
 use clock::DAY_MICROS;
 use clocks::Alarms;
 use database::Database;
+use demonstration::Demonstration;
 use intake::translation::Statuses;
 use intake::{Committer, Intake};
 use notification::{Outbox, Routes, Sender};
@@ -128,6 +131,7 @@ impl Alerting {
             clock: clock.clone(),
             key,
         };
+        let demonstration = Demonstration::open(&database).await?;
         let config = Arc::new(config);
         let tally = Arc::new(Tally::new(clock.clone()));
         let changes = Changes::new(changes::latest(&database).await?);
@@ -137,6 +141,7 @@ impl Alerting {
             clock: clock.clone(),
             config: config.clone(),
             statuses: Statuses::default(),
+            demonstration: demonstration.clone(),
         };
         let (deliveries, receiver) = intake::channel();
         let intake = Intake {
@@ -217,6 +222,7 @@ impl Alerting {
             database,
             changes,
             store,
+            demonstration,
         });
         Ok(Self {
             app,
@@ -246,6 +252,14 @@ impl Alerting {
     /// When nobody has that name, or the database fails.
     pub async fn reset_user(&self, name: &str) -> Result<FirstPassword, UserError> {
         self.app.users.reset(name).await
+    }
+
+    /// Marks this installation as a demonstration, for good: console, API and notifications say so from now on.
+    ///
+    /// # Errors
+    /// When it holds incidents that are none, or the database fails.
+    pub async fn begin_demonstration(&self) -> Result<(), DemonstrationError> {
+        self.app.demonstration.begin(&self.app.database).await
     }
 
     /// The end of the audit log's chain, to be kept elsewhere; none as long as the log is empty.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ConfigArgs;
 use crate::config::Config;
+use crate::demo::{self, History};
 use crate::input::Input;
 use crate::monitor::Monitor;
 use crate::monitor_token;
@@ -141,6 +142,20 @@ async fn run_parts(
     let Some(store) = system::connect_store(&config.store, parts, signal).await? else {
         return Ok(());
     };
+    if let Some(demo) = &config.demo {
+        let history = History {
+            config,
+            demo,
+            store: &store,
+            rules: &rules,
+            parts,
+            signal,
+        };
+        history.play().await?;
+        if signal.is_cancelled() {
+            return Ok(());
+        }
+    }
     let alerting = Arc::new(
         system::open_alerting(&config.alerting, Some(store.clone()), &config.data.dir).await?,
     );
@@ -153,14 +168,15 @@ async fn run_parts(
     let verifier = crate::intake::verifier(config)?;
     let (mut input, deliveries) =
         Input::open(config, verifier.clone(), parts, &stops.agent, &stops.engine)?;
-    let intake = crate::intake::open(
-        config,
-        verifier.as_ref(),
-        input.spool(),
-        parts,
-        &stops.agent,
-    )
-    .await?;
+    let spool = input.spool();
+    let live = match (&config.demo, &spool) {
+        (Some(demo), Some(spool)) => {
+            let play_on = demo::play_on(demo.clone(), spool.clone(), stops.agent.clone());
+            Some(tokio::spawn(play_on))
+        }
+        _ => None,
+    };
+    let intake = crate::intake::open(config, verifier.as_ref(), spool, parts, &stops.agent).await?;
     let gate = IntakeGate::default();
     let engine = PipelineParts {
         deliveries,
@@ -221,6 +237,9 @@ async fn run_parts(
     input.agent_ended().await;
     if let Some(intake) = intake {
         intake.ended().await;
+    }
+    if let Some(live) = live {
+        live.await.context("the demonstration's task")?;
     }
     stops.engine.cancel();
     pipeline.ended().await;

@@ -54,6 +54,7 @@ use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::config::AlertingConfig;
 use crate::database::Database;
+use crate::demonstration::{self, Demonstration};
 use crate::notification::{Outbox, Routes};
 use crate::suppression::Suppressions;
 use problem::Problem;
@@ -85,6 +86,7 @@ pub(crate) struct AppInner {
     pub(crate) changes: Changes,
     pub(crate) followers: Followers,
     pub(crate) store: Option<Store>,
+    pub(crate) demonstration: Demonstration,
     pub(crate) status: StatusSource,
     pub(crate) shutdown: CancellationToken,
 }
@@ -130,6 +132,7 @@ pub enum Recorded {
 
 /// The whole site: API and console, behind its guards.
 pub(crate) fn site(app: App, doors: Doors) -> Router {
+    let mark = app.demonstration.clone();
     let mut api = Router::new();
     for route in ROUTES {
         let guard = middleware::from_fn_with_state((app.clone(), route), caller::admit);
@@ -156,6 +159,10 @@ pub(crate) fn site(app: App, doors: Doors) -> Router {
         ))
         .layer(CompressionLayer::new().gzip(true).br(true))
         .layer(middleware::from_fn_with_state(doors, guard::add_headers))
+        .layer(middleware::from_fn_with_state(
+            mark,
+            demonstration::mark_answer,
+        ))
         .layer(middleware::from_fn(guard::measure))
 }
 

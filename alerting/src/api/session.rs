@@ -78,13 +78,13 @@ pub(super) async fn sign_in(
         transport,
         &token,
         lifetime,
-        Json(description(&session.into())).into_response(),
+        Json(description(&app, &session.into())).into_response(),
     ))
 }
 
 /// `GET /api/v1/session`
-pub(super) async fn show(caller: Caller) -> Json<SessionView> {
-    Json(description(&caller))
+pub(super) async fn show(State(app): State<App>, caller: Caller) -> Json<SessionView> {
+    Json(description(&app, &caller))
 }
 
 /// `DELETE /api/v1/session`
@@ -175,6 +175,8 @@ pub(super) struct SessionView {
     user: SignedIn,
     /// Goes back as X-CSRF-Token with what changes something; a token has none.
     csrf: Option<String>,
+    /// What this installation holds are played recordings, not what happens in the city.
+    demonstration: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -185,7 +187,7 @@ struct SignedIn {
     unit: String,
 }
 
-fn description(caller: &Caller) -> SessionView {
+fn description(app: &App, caller: &Caller) -> SessionView {
     SessionView {
         user: SignedIn {
             name: caller.name().to_owned(),
@@ -193,6 +195,7 @@ fn description(caller: &Caller) -> SessionView {
             unit: caller.scope().root().to_owned(),
         },
         csrf: caller.session().ok().map(|session| session.csrf.clone()),
+        demonstration: app.demonstration.is_set(),
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct IncidentRow {
     /// Rules whose alerts it holds.
     pub(crate) rule_count: i64,
     pub(crate) entity_count: i64,
+    /// 1: it is of played recordings.
+    pub(crate) demonstration: i64,
 }
 
 /// Reads one inside a transaction; an error when there is none of that id.
@@ -60,8 +62,8 @@ pub(crate) async fn insert(write: &mut Write, row: &IncidentRow) -> Result<(), s
         "INSERT INTO incidents (id, number, group_key, title, severity, state, unit, host, rule_id, \
          rule_hash, rule_title, rule_level, rule_correlation, tags, alert_count, event_count, \
          evidence_count, first_event_at, last_event_at, created_at, updated_at, version, \
-         change_sequence, title_vi, rule_title_vi, tactics) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-         $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)",
+         change_sequence, title_vi, rule_title_vi, tactics, demonstration) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+         $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)",
     )
     .bind(row.id.as_str())
     .bind(row.number)
@@ -89,6 +91,7 @@ pub(crate) async fn insert(write: &mut Write, row: &IncidentRow) -> Result<(), s
     .bind(row.title_vi.as_str())
     .bind(row.rule_title_vi.as_str())
     .bind(row.tactics)
+    .bind(row.demonstration)
     .execute(&mut **write)
     .await?;
     Ok(())

@@ -56,6 +56,8 @@ pub(crate) struct Incident {
     pub(crate) closed_at: Option<String>,
     /// The first to run out first.
     pub(crate) clocks: Vec<ClockView>,
+    /// It is of played recordings: nothing of it happened.
+    pub(crate) demonstration: bool,
     /// The incident that took this one in.
     pub(crate) merged_into: Option<String>,
     pub(crate) version: i64,
@@ -119,6 +121,7 @@ impl Incident {
             resolved_at: row.resolved_at.map(rfc3339),
             closed_at: row.closed_at.map(rfc3339),
             clocks,
+            demonstration: row.demonstration != 0,
             merged_into: row.merged_into,
             version: row.version,
         }

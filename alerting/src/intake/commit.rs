@@ -15,6 +15,7 @@ use crate::attack::tactics_of;
 use crate::clock::{Clock, DAY_MICROS, MINUTE_MICROS};
 use crate::config::AlertingConfig;
 use crate::database::{Counter, Database, Write, storable};
+use crate::demonstration::Demonstration;
 use crate::incidents::{self, IncidentRow, Judged};
 use crate::notification::{self, Subject};
 use crate::severity::Severity;
@@ -27,6 +28,7 @@ pub(crate) struct Committer {
     pub(crate) clock: Clock,
     pub(crate) config: Arc<AlertingConfig>,
     pub(crate) statuses: Statuses,
+    pub(crate) demonstration: Demonstration,
 }
 
 /// What a commit did.
@@ -54,6 +56,7 @@ pub(crate) struct Outcome {
 struct Commit<'a> {
     write: Write,
     config: &'a AlertingConfig,
+    demonstration: &'a Demonstration,
     now: Timestamp,
     change: i64,
     outcome: Outcome,
@@ -96,6 +99,7 @@ impl Committer {
         let mut commit = Commit {
             write,
             config: &self.config,
+            demonstration: &self.demonstration,
             now,
             change,
             outcome,
@@ -426,6 +430,7 @@ impl Commit<'_> {
             updated_at: self.now.as_micros(),
             version: 1,
             change_sequence: self.change,
+            demonstration: i64::from(self.demonstration.is_set()),
             ..IncidentRow::default()
         };
         incidents::insert(&mut self.write, &row).await?;

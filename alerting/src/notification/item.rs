@@ -52,22 +52,34 @@ pub(crate) struct Item {
     pub(crate) at: String,
     /// The clock that ran out; empty otherwise.
     pub(crate) clock: String,
+    /// It is of played recordings: nothing of it happened.
+    #[serde(default)]
+    pub(crate) demonstration: bool,
 }
+
+/// Before the titles of what did not happen: every template shows a title.
+const MARK: &str = "[Demonstration] ";
+const MARK_VI: &str = "[Trình diễn] ";
 
 impl Item {
     pub(crate) fn of(row: &IncidentRow, subject: Subject, clock: &str, at: i64) -> Self {
+        let marked = |mark: &str, title: &str| match (row.demonstration, title) {
+            (0, _) | (_, "") => title.to_owned(),
+            _ => format!("{mark}{title}"),
+        };
         Self {
             subject,
             incident_id: row.id.clone(),
             number: row.number,
-            title: row.title.clone(),
-            title_vi: row.title_vi.clone(),
+            title: marked(MARK, &row.title),
+            title_vi: marked(MARK_VI, &row.title_vi),
             severity: Severity::of_rank(row.severity).name().to_owned(),
             unit: row.unit.clone(),
             host: row.host.clone(),
             rule: row.rule_title.clone(),
             at: rfc3339(at),
             clock: clock.to_owned(),
+            demonstration: row.demonstration != 0,
         }
     }
 
@@ -86,6 +98,7 @@ impl Item {
             rule: String::new(),
             at: rfc3339(at),
             clock: String::new(),
+            demonstration: false,
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn body_of(
             "subject": item.subject, "incident_id": item.incident_id, "number": item.number,
             "title": item.title, "title_vi": item.title_vi, "severity": item.severity, "unit": item.unit, "host": item.host,
             "rule": item.rule, "at": item.at, "clock": item.clock,
+            "demonstration": item.demonstration,
             "link": link(item, content.console_url),
         })
     };

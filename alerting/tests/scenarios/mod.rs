@@ -5,6 +5,7 @@ pub mod support;
 
 pub mod audit;
 pub mod clocks;
+pub mod demonstrations;
 pub mod grouping;
 pub mod incidents;
 pub mod intake;
@@ -70,6 +71,8 @@ scenarios! {
     sign_in::the_first_administrator_is_made_once,
     sign_in::every_route_wants_a_session,
     sign_in::changes_want_the_token,
+    demonstrations::a_demonstration_is_marked_and_never_beside_what_is_real,
+    demonstrations::what_is_real_does_not_become_a_demonstration,
     incidents::a_list_goes_on_by_cursor,
     incidents::an_incident_shows_all_that_belongs_to_it,
     incidents::two_analysts_do_not_overwrite_each_other,

@@ -12,7 +12,7 @@ use super::support::receivers::{HookServer, MailServer, MailSettings, Secured};
 use super::support::{Client, Place, Reply, Site, at, found, rule, send};
 
 /// Waits until `done`: messages are sent by a task of their own.
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
         assert!(started.elapsed() < Duration::from_secs(60), "{what}");

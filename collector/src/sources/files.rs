@@ -16,10 +16,11 @@ pub(crate) mod tailer;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use citywatch_parsers::LogSource;
+use citywatch_parsers::{LogSource, Origin, RecordBatch, Timestamp};
 
 /// A group of files that are read alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,28 @@ pub struct FilesConfig {
     /// What is masked of its records; as `[masking]` says if absent.
     #[serde(default)]
     pub mask: Option<Vec<String>>,
+}
+
+/// The records of a whole file that is not tailed, cut and joined as the agent would.
+pub fn records_of(
+    bytes: &[u8],
+    joining: Joining,
+    origin: Arc<Origin>,
+    received_at: Timestamp,
+) -> RecordBatch {
+    let limits = lines::BatchLimits {
+        records_max: usize::MAX,
+        bytes_max: usize::MAX,
+    };
+    let chunk = lines::Chunk {
+        bytes,
+        offset: 0,
+        cuts: &[],
+        received_at,
+    };
+    let mut batch = RecordBatch::new(origin);
+    lines::split(chunk, joining, lines::Tail::TakeAll, limits, &mut batch);
+    batch
 }
 
 /// How lines are joined into records.

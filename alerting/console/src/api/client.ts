@@ -103,6 +103,28 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** Whether what this server holds are played recordings: every answer of it says so, refusals too. */
+class Installation {
+  #demonstration = false;
+  readonly #listeners = new Set<Listener>();
+
+  isDemonstration = (): boolean => this.#demonstration;
+
+  subscribe = (listener: Listener): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  heard(response: Response): void {
+    const demonstration = response.headers.has('Citywatch-Demonstration');
+    if (demonstration === this.#demonstration) return;
+    this.#demonstration = demonstration;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+export const installation = new Installation();
+
 const BASE = '/api/v1';
 
 async function send(path: string, options: CallOptions): Promise<Response> {
@@ -121,7 +143,9 @@ async function send(path: string, options: CallOptions): Promise<Response> {
   if (init.method !== 'GET' && state.kind === 'present') headers.set('X-CSRF-Token', state.session.csrf);
   if (options.signal) init.signal = options.signal;
   try {
-    return await fetch(BASE + path, init);
+    const response = await fetch(BASE + path, init);
+    installation.heard(response);
+    return response;
   } catch (cause) {
     if (options.signal?.aborted) throw cause;
     throw new NetworkError(cause);

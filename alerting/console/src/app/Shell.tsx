@@ -7,6 +7,7 @@ import { useEffect, useSyncExternalStore } from 'react';
 import { sessionHolder, signOut } from '../api/client';
 import { Allowed } from './Allowed';
 import { Connection } from './Connection';
+import { Demonstration } from './Demonstration';
 import { Icon, Logo } from './icons';
 import { KeysHelp } from './KeysHelp';
 import { useLive } from './liveContext';
@@ -35,6 +36,9 @@ export function Shell() {
         </Link>
         <Ways />
         <div className={classes.tools}>
+          <div className={classes.mark}>
+            <Demonstration />
+          </div>
           <Connection />
           <Palette />
           <KeysHelp />

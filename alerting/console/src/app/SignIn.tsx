@@ -2,6 +2,7 @@ import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { type Absence, ApiError, signIn } from '../api/client';
+import { Demonstration } from './Demonstration';
 import { Logo } from './icons';
 import classes from './SignIn.module.css';
 import { LanguageSwitch, ThemeSwitch } from './switches';
@@ -52,6 +53,7 @@ export function SignIn({ why, lastUser }: SignInProps) {
             </p>
           </div>
         </div>
+        <Demonstration />
         {why === 'expired' && (
           <p className={classes.note} role="status">
             <Trans>Your session has ended. Sign in and you are where you were; nothing is lost.</Trans>

@@ -36,6 +36,7 @@ const STAGE_WORDS: Record<string, MessageDescriptor> = {
   kafka: msg`Kafka`,
   intake: msg`Intake of agents`,
   definitions: msg`Definitions of formats`,
+  demonstration: msg`Demonstration`,
 };
 
 const STATE_WORDS: Record<string, MessageDescriptor> = {
