@@ -41,6 +41,8 @@ export default defineConfig({
       dependencies: ['sign in'],
       use: { storageState: SESSION_FILE },
     },
+    // deploy/browser-speed.sh starts it, against a server of its own.
+    ...(process.env.CITYWATCH_SPEED_DIR ? [{ name: 'speed', testMatch: 'speed.ts' }] : []),
     ...(process.env.CITYWATCH_SCREENSHOTS
       ? [
           {

@@ -10,10 +10,14 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::time::{Duration, Instant};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use citywatch_engine::Match;
 use serde_json::json;
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AssertSqlSafe};
 use support::{Place, Site, at, found, rule, send};
 
 /// How many open incidents; fewer for a quick look.
@@ -201,4 +205,106 @@ async fn a_thousand_alerts_a_second_for_a_minute() {
     println!("60,000 alerts in {took:?}: {alerts} stored in {incidents} incidents");
     assert_eq!(alerts, 60_000, "nothing is lost");
     site.stop().await;
+}
+
+/// A console for `deploy/browser-speed.sh` to look at: 100,000 open incidents, and fifty more, each committed at a time that
+/// is written down. It speaks with the script through files in `CITYWATCH_SPEED_DIR`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "a server for deploy/browser-speed.sh"]
+async fn a_queue_for_a_browser() {
+    let dir = PathBuf::from(std::env::var_os("CITYWATCH_SPEED_DIR").unwrap());
+    let place = Place::sqlite();
+    let mut config = place.config();
+    config.incidents.join_by_entities = true;
+    let site = Site::start_with(config).await;
+    let guess = rule("guess", "high");
+    let matches: Vec<Match> = (0..1_000)
+        .map(|number| found(&guess, &format!("host-{number:03}"), at(0), number))
+        .collect();
+    send(&site.alerting.intake(), matches).await;
+    let password = site.password.clone();
+    site.stop().await;
+    multiply(&place, incidents() / 1_000).await;
+    let mut config = place.config();
+    config.incidents.join_by_entities = true;
+    let site = Site::start_with(config).await;
+    let intake = site.alerting.intake();
+    let access = format!(
+        "export CITYWATCH_URL={} CITYWATCH_USER=admin CITYWATCH_PASSWORD={}\n",
+        site.url, password
+    );
+    std::fs::write(dir.join("access.new"), access).unwrap();
+    std::fs::rename(dir.join("access.new"), dir.join("access")).unwrap();
+    appears(&dir.join("watching")).await;
+    let mut commits = String::new();
+    for number in 0..50 {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let one = found(&guess, &format!("pushed-{number}"), at(0), 1);
+        send(&intake, vec![one]).await;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        writeln!(commits, "{}", now.unwrap().as_millis()).unwrap();
+    }
+    std::fs::write(dir.join("commits.new"), commits).unwrap();
+    std::fs::rename(dir.join("commits.new"), dir.join("commits")).unwrap();
+    appears(&dir.join("done")).await;
+    site.stop().await;
+}
+
+/// Copies of the thousand incidents that were taken in, each on hosts of its own: a debug build takes an hour to take in
+/// as many, and what is measured reads them only.
+async fn multiply(place: &Place, times: u64) {
+    let pool = place.pool().await;
+    let mut connection = pool.acquire().await.unwrap();
+    let tables = [
+        ("incidents", "id"),
+        ("alerts", "incident_id"),
+        ("incident_entities", "incident_id"),
+    ];
+    for (table, _) in tables {
+        let sql = format!("CREATE TEMP TABLE first_{table} AS SELECT * FROM {table}");
+        run(&mut connection, &sql).await;
+    }
+    for copy in 1..times {
+        run(&mut connection, "BEGIN").await;
+        for (table, incident) in tables {
+            let more = match table {
+                "incidents" => format!(
+                    ", number = number + {copy} * 1000, group_key = group_key || '-{copy}', host = host || '-{copy}'"
+                ),
+                "alerts" => format!(", id = id || '-{copy}', host = host || '-{copy}'"),
+                _ => String::new(),
+            };
+            for sql in [
+                format!("CREATE TEMP TABLE copy AS SELECT * FROM first_{table}"),
+                format!("UPDATE copy SET {incident} = {incident} || '-{copy}'{more}"),
+                format!("INSERT INTO {table} SELECT * FROM copy"),
+                "DROP TABLE copy".to_owned(),
+            ] {
+                run(&mut connection, &sql).await;
+            }
+        }
+        run(&mut connection, "COMMIT").await;
+    }
+    let numbers = format!(
+        "UPDATE counters SET value = {} WHERE name = 'incident'",
+        times * 1_000
+    );
+    run(&mut connection, &numbers).await;
+    drop(connection);
+    pool.close().await;
+}
+
+async fn run(connection: &mut PoolConnection<Any>, sql: &str) {
+    sqlx::query(AssertSqlSafe(sql.to_owned()))
+        .execute(&mut **connection)
+        .await
+        .unwrap();
+}
+
+/// Waits for a file; an hour at most, should whoever was to make it be gone.
+async fn appears(path: &Path) {
+    let started = Instant::now();
+    while !path.exists() && started.elapsed() < Duration::from_secs(3_600) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
