@@ -21,8 +21,10 @@ import { colorSchemeManager, theme } from './app/theme';
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
-      // What the server refuses stays refused; an absent server is tried for about a minute.
-      retry: (failures, error) => !(error instanceof ApiError && error.status < 500) && failures < 6,
+      // What the server refuses stays refused; what it fails at is told after seconds; an absent server is tried for
+      // about a minute.
+      retry: (failures, error) =>
+        error instanceof ApiError ? error.status >= 500 && failures < 2 : failures < 6,
       retryDelay: (failures) => Math.min(1_000 * 2 ** failures, 15_000),
       refetchOnWindowFocus: false,
       gcTime: 30 * 60_000,
