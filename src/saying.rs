@@ -84,6 +84,13 @@ pub enum Saying {
         #[serde(skip_serializing_if = "Option::is_none")]
         problem: Option<String>,
     },
+    /// A demonstration: recordings are played, nothing of it happened.
+    Demonstration {
+        /// Days of its history that were played.
+        days_played: u32,
+        /// Days of its history.
+        days: u32,
+    },
 }
 
 /// A file that cannot be read.
@@ -158,6 +165,10 @@ impl fmt::Display for Saying {
                     .as_ref()
                     .map_or(Ok(()), |problem| write!(f, "; {problem}"))
             }
+            Self::Demonstration { days_played, days } => write!(
+                f,
+                "recordings are played, nothing of it happened: {days_played} of {days} days"
+            ),
         }
     }
 }

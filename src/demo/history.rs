@@ -25,6 +25,7 @@ use super::recording::{Playing, Recordings, agent_of};
 use crate::config::{Config, Transport};
 use crate::parts::{PartState, Parts};
 use crate::report::{UsageError, say};
+use crate::saying::Saying;
 use crate::system;
 
 /// What was played, in the data folder.
@@ -74,11 +75,11 @@ impl Played {
             .with_context(|| path.display().to_string())
     }
 
-    fn words(&self) -> String {
-        format!(
-            "recordings are played, nothing of it happened: {} of {} days",
-            self.days_played, self.days
-        )
+    fn saying(&self) -> Saying {
+        Saying::Demonstration {
+            days_played: self.days_played,
+            days: self.days,
+        }
     }
 }
 
@@ -124,7 +125,7 @@ impl History<'_> {
             ));
             self.play_rest(&mut played, is_first).await?;
         }
-        self.parts.set(PART, PartState::Running, played.words());
+        self.parts.set(PART, PartState::Running, played.saying());
         Ok(())
     }
 
@@ -211,7 +212,7 @@ impl History<'_> {
         let stage = Stage::open(self, analysts)?;
         let mut outcome = Ok(());
         for (number, day) in days.iter().enumerate().skip(played.days_played as usize) {
-            self.parts.set(PART, PartState::Starting, played.words());
+            self.parts.set(PART, PartState::Starting, played.saying());
             let until = days
                 .get(number + 1)
                 .and_then(|next| next.first())

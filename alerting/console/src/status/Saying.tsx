@@ -52,6 +52,13 @@ export function Saying({ said, detail }: SayingProps): ReactNode {
       return <Trans>reads nothing: name files with [[agent.files]] paths</Trans>;
     case 'agent_reads':
       return <Reads said={said} />;
+    case 'demonstration':
+      return (
+        <Trans>
+          recordings are played, nothing of it happened: {number(said.days_played)} of {number(said.days)}{' '}
+          days
+        </Trans>
+      );
     default:
       return <LogText text={detail} />;
   }
