@@ -297,8 +297,27 @@ impl Analysts {
         plan
     }
 
+    /// An incident as it is by now: an alert of another office moves it there. None where it is part of another.
+    fn seen_anew(&mut self, id: &str) -> anyhow::Result<Option<Seen>> {
+        let mut desks = self.desks.iter();
+        let Some((_, desk)) = desks.find(|(person, _)| person.unit.is_empty()) else {
+            return Ok(self.incidents.get(id).cloned());
+        };
+        if !self.incidents.contains_key(id) {
+            return Ok(None);
+        }
+        let item = desk.get(&format!("/incidents/{id}"))?.right()?;
+        if !item["merged_into"].is_null() {
+            self.incidents.remove(id);
+            return Ok(None);
+        }
+        let seen = Seen::of(&item);
+        self.incidents.insert(id.to_owned(), seen.clone());
+        Ok(Some(seen))
+    }
+
     fn step(&mut self, step: Step, id: &str) -> anyhow::Result<()> {
-        let Some(seen) = self.incidents.get(id).cloned() else {
+        let Some(seen) = self.seen_anew(id)? else {
             return Ok(());
         };
         if !step.fits(&seen.state) {
@@ -354,6 +373,7 @@ impl Analysts {
         if step != Step::Close
             && let Some(assignee) = &seen.assignee
             && let Some(person) = people.clone().find(|person| person.name == *assignee)
+            && sees(person)
         {
             return Some(person);
         }
