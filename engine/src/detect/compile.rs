@@ -12,11 +12,12 @@ use super::index::{IndexBuilder, SubjectIndex, slot};
 use super::keys::index_u32;
 use super::literals::{Folder, Literals};
 use super::matcher::{Matcher, Plan};
-use super::memo::Finding;
+use super::memo::{Finding, Proof};
 use super::names::{FieldIndex, Names};
 use super::predicate::{Check, Predicate, PredicateId, Subject};
 use super::program::{Program, Programs};
 use super::routing::{LogSourceMode, Routing, RuleBits};
+use super::telling::{Maker, Tellings};
 use super::tree::{PredicateTable, Tree};
 use super::witness::{self, Frequencies};
 use crate::matches::RuleInfo;
@@ -42,10 +43,13 @@ pub struct Compiled {
     infos: Vec<Arc<RuleInfo>>,
     pub(super) plans: Vec<RulePlan>,
     pub(super) predicates: Box<[Predicate]>,
+    /// Per predicate what it means that an index found it: apart, because predicates are many bytes each.
+    proofs: Box<[Proof]>,
     /// Per predicate the rules that it is a witness of.
     pub(super) witnessed: Lists,
     pub(super) programs: Programs,
     pub(super) trees: Vec<Tree>,
+    pub(super) tellings: Tellings,
     pub(super) literals: Literals,
     pub(super) names: Names,
     /// The bit of each field in the masks of fields that must be there.
@@ -141,8 +145,25 @@ impl Compiled {
                 required: required(tree, true, &table.predicates, &field_bits),
                 always: witnesses.is_none(),
             });
+        let plans = plans.collect();
+        let mut maker = Maker {
+            predicates: &table.predicates,
+            fields: table.names.len(),
+            likely: &likely,
+            programs: &mut programs,
+        };
+        let mut tellings = Tellings::default();
+        for tree in &trees {
+            tellings.add(tree, &mut maker);
+        }
         Ok(Self {
-            plans: plans.collect(),
+            plans,
+            tellings,
+            proofs: table
+                .predicates
+                .iter()
+                .map(|predicate| predicate.indexed.into())
+                .collect(),
             trees,
             infos: rules.iter().map(|rule| Arc::new(rule_info(rule))).collect(),
             routing: Routing::new(rules.iter().map(|rule| &**rule), mode),
@@ -207,7 +228,7 @@ impl Compiled {
     pub(super) fn finding(&self, predicate: PredicateId) -> Finding {
         Finding {
             predicate,
-            proof: self.predicates[predicate.0 as usize].indexed.into(),
+            proof: self.proofs[predicate.0 as usize],
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Literals of case-insensitive tests are folded when the rules are read. A text that is compared
 //! with them is either all ASCII, and then letters compare whatever their case, or it was folded
-//! before ([`Folder`]); so one comparison serves both.
+//! before ([`Folder`]); so one comparison serves both. They are found in a text by [`super::find`].
 
 use citywatch_rules::fold::fold_char;
 
@@ -89,31 +89,6 @@ impl Folder {
     }
 }
 
-/// Where `needle` (folded) begins first in `text`.
-///
-/// `rare` is the place in the needle of a byte that seldom occurs.
-#[inline]
-pub(super) fn find_folded(text: &[u8], needle: &[u8], rare: usize) -> Option<usize> {
-    let last_start = text.len().checked_sub(needle.len())?;
-    let Some(&byte) = needle.get(rare) else {
-        return Some(0);
-    };
-    let places = &text[rare..=last_start + rare];
-    let fits = |at: &usize| text[*at..*at + needle.len()].eq_ignore_ascii_case(needle);
-    if byte.is_ascii_lowercase() {
-        memchr::memchr2_iter(byte, byte.to_ascii_uppercase(), places).find(fits)
-    } else {
-        memchr::memchr_iter(byte, places).find(fits)
-    }
-}
-
-/// The place of the byte in `needle` that logs have least often.
-pub(super) fn rarest_byte(needle: &[u8]) -> usize {
-    (0..needle.len())
-        .min_by_key(|&at| byte_frequency(needle[at]))
-        .unwrap_or(0)
-}
-
 /// How often a byte occurs in logs, roughly, in permille.
 pub(super) fn byte_frequency(byte: u8) -> u32 {
     u32::from(BYTE_FREQUENCIES[usize::from(byte)])
@@ -148,10 +123,8 @@ const fn byte_frequencies() -> [u8; 256] {
 
 #[cfg(test)]
 mod tests {
-    use citywatch_rules::fold::fold_text;
-    use proptest::prelude::*;
-
     use super::*;
+    use citywatch_rules::fold::fold_text;
 
     #[test]
     fn folds_as_the_rules_do() {
@@ -159,13 +132,5 @@ mod tests {
         let mut folded = String::new();
         Folder::new().fold_into(&all, &mut folded);
         assert!(folded == fold_text(&all));
-    }
-
-    proptest! {
-        #[test]
-        fn finds_needles(text in "[abAB\\\\]{0,20}", needle in "[ab\\\\]{0,4}") {
-            let expected = text.to_ascii_lowercase().find(&needle);
-            prop_assert_eq!(find_folded(text.as_bytes(), needle.as_bytes(), rarest_byte(needle.as_bytes())), expected);
-        }
     }
 }

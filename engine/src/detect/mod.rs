@@ -21,6 +21,7 @@ mod correlate;
 mod digests;
 mod ends;
 mod error;
+mod find;
 mod gram_frequencies;
 mod gram_table;
 mod grams;
@@ -45,6 +46,7 @@ mod simd;
 #[cfg(target_arch = "x86_64")]
 mod simd512;
 mod steps;
+mod telling;
 mod tree;
 mod typical;
 mod values;

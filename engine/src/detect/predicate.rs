@@ -14,7 +14,8 @@ use regex::Regex;
 use smallvec::SmallVec;
 
 use super::anchors::required_byte;
-use super::literals::{Literal, Literals, find_folded, rarest_byte};
+use super::find::{Pair, find_folded};
+use super::literals::{Literal, Literals};
 use super::names::FieldIndex;
 
 /// A predicate: an index into the list of all.
@@ -60,6 +61,11 @@ pub(super) struct Found {
 const FOUND_MAX: usize = 64;
 
 impl Found {
+    /// The places.
+    pub(super) fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
     /// Whether one of them is in a piece of the text that was searched.
     pub(super) fn is_within(&self, text: &[u8], piece: &str) -> bool {
         let begin = piece.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
@@ -122,15 +128,15 @@ pub(super) struct TextCheck {
     pub(super) relation: Relation,
     pub(super) literal: Literal,
     pub(super) case: Case,
-    /// Place in the literal of its rarest byte.
-    rare: u32,
+    /// How it is found.
+    pair: Pair,
 }
 
 /// A part of a pattern.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum GlobPart {
-    /// A text, and the place in it of its rarest byte.
-    Literal(Literal, u32),
+    /// A text, and how it is found.
+    Literal(Literal, Pair),
     One,
     Any,
 }
@@ -185,7 +191,7 @@ impl Check {
             Shape::Other => {
                 let parts = pattern.parts().iter().map(|part| match part {
                     TextPart::Literal(text) => {
-                        GlobPart::Literal(literals.add(text), rarest_place(text))
+                        GlobPart::Literal(literals.add(text), Pair::of(text.as_bytes()))
                     }
                     TextPart::One => GlobPart::One,
                     TextPart::Any => GlobPart::Any,
@@ -193,12 +199,12 @@ impl Check {
                 return Self::Glob(parts.collect(), pattern.case());
             }
         };
-        let rare = rarest_place(literal);
+        let pair = Pair::of(literal.as_bytes());
         Self::Text(TextCheck {
             relation,
             literal: literals.add(literal),
             case: pattern.case(),
-            rare,
+            pair,
         })
     }
 
@@ -279,10 +285,11 @@ impl Check {
         }
     }
 
-    /// Where in an ASCII text all pieces of it are that pass, if that is to be told.
+    /// Where all pieces of a text (ASCII, or several such with something else between them) are that pass, if that is to be
+    /// told.
     pub(super) fn places_within(&self, text: &[u8], literals: &Literals) -> Option<Found> {
         let check = match self {
-            Self::Text(check) if self.holds_for_whole() && text.is_ascii() => check,
+            Self::Text(check) if self.holds_for_whole() => check,
             _ => return None,
         };
         let mut found = Found {
@@ -322,10 +329,6 @@ impl Check {
     }
 }
 
-fn rarest_place(literal: &str) -> u32 {
-    super::keys::index_u32(rarest_byte(literal.as_bytes()))
-}
-
 /// The number that a value without text is.
 pub(super) fn number_of(value: Value<'_>) -> Option<Number> {
     match value {
@@ -347,7 +350,7 @@ impl TextCheck {
     fn find(self, bytes: &[u8], literals: &Literals) -> Option<usize> {
         let literal = literals.get(self.literal);
         match self.case {
-            Case::Insensitive => find_folded(bytes, literal, self.rare as usize),
+            Case::Insensitive => find_folded(bytes, literal, self.pair),
             Case::Sensitive => memchr::memmem::find(bytes, literal),
         }
     }
@@ -367,7 +370,7 @@ impl TextCheck {
                         .len()
                         .checked_sub(literal.len())
                         .is_some_and(|at| text[at..].eq_ignore_ascii_case(literal)),
-                    Relation::Contains => find_folded(text, literal, self.rare as usize).is_some(),
+                    Relation::Contains => find_folded(text, literal, self.pair).is_some(),
                 }
             }
             Case::Sensitive => relate(self.relation, text.raw.as_bytes(), literal),
@@ -429,14 +432,14 @@ fn find_stretch<'a, const FOLDED: bool>(
     text: &'a str,
     literals: &Literals,
 ) -> Option<&'a str> {
-    let Some((&GlobPart::Literal(literal, rare), behind)) = stretch.split_first() else {
+    let Some((&GlobPart::Literal(literal, pair), behind)) = stretch.split_first() else {
         return starts_within(text).find_map(|start| strip::<FOLDED>(stretch, start, literals));
     };
     let literal = literals.get(literal);
     let mut rest = text;
     loop {
         let at = if FOLDED {
-            find_folded(rest.as_bytes(), literal, rare as usize)?
+            find_folded(rest.as_bytes(), literal, pair)?
         } else {
             memchr::memmem::find(rest.as_bytes(), literal)?
         };

@@ -55,8 +55,20 @@ pub(super) const BETWEEN: u8 = 0xFF;
 pub(super) struct Apart {
     /// Those that are ASCII, each with [`BETWEEN`] behind it: a text is looked for in all of them at once.
     pub(super) texts: Vec<u8>,
+    /// Where each of them begins, and its position.
+    starts: Vec<(u32, u32)>,
     /// The positions of the others.
     pub(super) others: Vec<u32>,
+}
+
+impl Apart {
+    /// The position of the value that a place in [`Self::texts`] is of.
+    pub(super) fn position_at(&self, place: usize) -> usize {
+        let behind = self
+            .starts
+            .partition_point(|start| start.0 as usize <= place);
+        self.starts[behind - 1].1 as usize
+    }
 }
 
 /// The memory of one event.
@@ -262,10 +274,13 @@ impl Memory {
     /// Keeps the values that are neither numbers nor pieces of the event's raw text, given with their positions.
     pub(super) fn set_apart<'e>(&mut self, values: impl Iterator<Item = (usize, Value<'e>)>) {
         self.apart.texts.clear();
+        self.apart.starts.clear();
         self.apart.others.clear();
         for (position, value) in values {
             match value {
                 Value::Str(text) if text.is_ascii() => {
+                    let start = (index_u32(self.apart.texts.len()), index_u32(position));
+                    self.apart.starts.push(start);
                     self.apart.texts.extend_from_slice(text.as_bytes());
                     self.apart.texts.push(BETWEEN);
                 }
@@ -301,13 +316,7 @@ fn scan_raw(
     raw: &[u8],
 ) {
     index.scan_anywhere(raw, &compiled.literals, &mut |id| {
-        note(
-            answers,
-            found,
-            epoch,
-            id,
-            compiled.predicates[id.0 as usize].indexed.into(),
-        );
+        note(answers, found, epoch, id, compiled.finding(id).proof);
     });
 }
 

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 
 use citywatch_parsers::{Event, Value};
 use citywatch_rules::rule::{Case, Presence, Relation};
+use smallvec::SmallVec;
 
 use super::compile::Compiled;
 use super::matched::MatchedPlaces;
 use super::names::FieldIndex;
 use super::predicate::{Check, Predicate, PredicateId, Subject, Text, relate, write_value};
 use super::steps::FieldPlaces;
-use super::tree::Tree;
+use super::telling::{Ask, Telling};
 use super::values::{Apart, Known, Memory, Place};
 
 /// An event, the rules it is held against, and what is known of it.
@@ -147,34 +148,33 @@ impl<'v, 'e> View<'v, 'e> {
 
     fn evaluate_keyword(&mut self, check: &Check) -> bool {
         let mut whole: &[u8] = &[];
+        let literals = &self.compiled.literals;
         if !self.event.record.is_document() {
             self.load_raw();
-            let (memory, literals) = (&*self.memory, &self.compiled.literals);
+            let memory = &*self.memory;
             if self.raw.as_ref().is_some_and(|(raw, place)| {
                 check.holds_for_text(memory.text(raw, *place), literals)
             }) {
                 return true;
             }
-            if check.holds_for_whole() && !check.may_hold_for_whole_number(literals) {
-                whole = self.event.record.raw;
-            }
+            whole = self.event.record.raw;
         }
-        if whole.is_empty() {
+        if !check.holds_for_whole() || check.may_hold_for_whole_number(literals) {
             return (0..self.event.fields.len()).any(|position| self.keyword_in(check, position));
         }
-        let compiled = self.compiled;
         let apart = self.apart_from(whole);
-        check.is_within(&apart.texts, &compiled.literals)
+        check.is_within(&apart.texts, literals)
             || (0..apart.others.len())
                 .any(|place| self.keyword_in(check, self.memory.apart().others[place] as usize))
     }
 
-    /// The values that are neither numbers nor pieces of the raw text: mostly few, and found out once.
+    /// The values that are neither numbers nor pieces of the raw text (of a document, which is none: all that are no
+    /// numbers), found out once.
     fn apart_from(&mut self, raw: &[u8]) -> &Apart {
         if !self.memory.knows_apart() {
             let values = self.event.fields.iter().map(|field| field.value);
             let apart = values.enumerate().filter(|(_, value)| match value {
-                Value::Int(_) | Value::UInt(_) => false,
+                Value::Int(_) | Value::UInt(_) | Value::Null => false,
                 Value::List(values) => !values.iter().all(|&value| is_piece(value, raw)),
                 _ => !is_piece(*value, raw),
             });
@@ -213,67 +213,109 @@ impl<'v, 'e> View<'v, 'e> {
         })
     }
 
-    /// The fields that made a rule hold: in the order of its tests, each once.
+    /// The fields that made a rule hold, which is known to: in the order of its tests, each once.
     pub(super) fn matched(&mut self, rule: u32) -> MatchedPlaces {
         let compiled = self.compiled;
         let mut places = MatchedPlaces::default();
-        self.collect(&compiled.trees[rule as usize], &mut places);
-        places
-    }
-
-    /// `tree` is known to hold.
-    fn collect(&mut self, tree: &Tree, places: &mut MatchedPlaces) {
-        match tree {
-            Tree::And(parts) | Tree::Or(parts) => {
-                for part in parts {
-                    if self.may_add(part, places) && self.tree_holds(part) {
-                        self.collect(part, places);
-                    }
-                }
-            }
-            Tree::Leaf(id) => match self.compiled.predicates[id.0 as usize].subject {
-                Subject::Field(field) => {
+        let steps = compiled.tellings.of(rule);
+        let mut next = steps.start;
+        while next < steps.end {
+            let step = compiled.tellings.step(next);
+            next += 1;
+            match step {
+                Telling::Field(field) => {
                     if let Some(position) = self.places.get(field) {
                         places.add(position);
                     }
                 }
-                Subject::Keyword => self.collect_keyword(*id, places),
-            },
-            // What a Not hides was not found, so there is nothing to tell.
-            Tree::Not(_) | Tree::Const(_) => {}
+                Telling::FieldIfAny { field, start, end } => {
+                    if let Some(position) = self.places.get(field)
+                        && !places.has(position)
+                        && self.is_any(field, compiled.tellings.asks(start, end))
+                    {
+                        places.add(position);
+                    }
+                }
+                Telling::Keyword(id) => self.collect_keyword(id, &mut places),
+                Telling::KeywordIfAny(id) => {
+                    if self.answer(id) {
+                        self.collect_keyword(id, &mut places);
+                    }
+                }
+                Telling::If { program, end } => {
+                    if !compiled.programs.run(program, self) {
+                        next = end;
+                    }
+                }
+            }
         }
+        places
     }
 
-    /// Whether a test can add a field to those that are told: most rules ask one field for a dozen values.
-    fn may_add(&self, tree: &Tree, places: &MatchedPlaces) -> bool {
-        let Tree::Leaf(id) = tree else { return true };
-        match self.compiled.predicates[id.0 as usize].subject {
-            Subject::Field(field) => self
-                .places
-                .get(field)
-                .is_some_and(|position| !places.has(position)),
-            Subject::Keyword => true,
-        }
+    /// Whether a field that is there passes one of these tests.
+    fn is_any(&mut self, field: FieldIndex, asks: &[Ask]) -> bool {
+        // The rule was judged before: mostly one of them is known to hold.
+        let known = |ask: &Ask| self.memory.known(ask.predicate()) == Known::Answer(true);
+        asks.iter().any(known)
+            || asks.iter().any(|ask| {
+                let index = ask.is_indexed().then_some(field.0);
+                self.answer_of(ask.predicate(), index)
+            })
     }
 
-    fn tree_holds(&mut self, tree: &Tree) -> bool {
-        match tree {
-            Tree::And(parts) => parts.iter().all(|part| self.tree_holds(part)),
-            Tree::Or(parts) => parts.iter().any(|part| self.tree_holds(part)),
-            Tree::Not(part) => !self.tree_holds(part),
-            Tree::Leaf(id) => self.answer(*id),
-            Tree::Const(value) => *value,
-        }
-    }
-
-    /// The fields that hold a keyword; the raw text, without a name, where none does.
+    /// The fields that hold a keyword, which is known to be there.
     fn collect_keyword(&mut self, id: PredicateId, places: &mut MatchedPlaces) {
+        let check = &self.compiled.predicates[id.0 as usize].check;
+        if self.event.record.is_document() {
+            self.collect_keyword_of_document(check, places);
+        } else {
+            self.collect_keyword_of_text(check, places);
+        }
+    }
+
+    fn collect_keyword_of_document(&mut self, check: &Check, places: &mut MatchedPlaces) {
+        let literals = &self.compiled.literals;
+        let found = if check.may_hold_for_whole_number(literals) {
+            None
+        } else {
+            check.places_within(&self.apart_from(&[]).texts, literals)
+        };
+        let Some(found) = found else {
+            for position in 0..self.event.fields.len() {
+                if self.keyword_in(check, position) {
+                    places.add(position);
+                }
+            }
+            return;
+        };
+        let apart = self.memory.apart();
+        let mut holding: SmallVec<[usize; 16]> = found
+            .starts()
+            .iter()
+            .map(|&start| apart.position_at(start))
+            .collect();
+        for place in 0..apart.others.len() {
+            let position = self.memory.apart().others[place] as usize;
+            if self.keyword_in(check, position) {
+                holding.push(position);
+            }
+        }
+        holding.sort_unstable();
+        holding
+            .into_iter()
+            .for_each(|position| places.add(position));
+    }
+
+    /// The raw text, without a name, where no field holds it.
+    fn collect_keyword_of_text(&mut self, check: &Check, places: &mut MatchedPlaces) {
         let (compiled, event) = (self.compiled, self.event);
-        let check = &compiled.predicates[id.0 as usize].check;
-        let is_document = event.record.is_document();
         // Most values are pieces of the text: where it is in that says which hold it.
-        let text = if is_document { &[] } else { event.record.raw };
-        let found = check.places_within(text, &compiled.literals);
+        let text = event.record.raw;
+        let found = if text.is_ascii() {
+            check.places_within(text, &compiled.literals)
+        } else {
+            None
+        };
         let apart = found.is_some() && {
             let apart = self.apart_from(text);
             check.is_within(&apart.texts, &compiled.literals)
@@ -293,7 +335,7 @@ impl<'v, 'e> View<'v, 'e> {
                 places.add(position);
             }
         }
-        if !anywhere && !is_document {
+        if !anywhere {
             places.add_raw();
         }
     }
