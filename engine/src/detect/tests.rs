@@ -306,3 +306,60 @@ fn keywords_are_found_in_documents_whose_values_never_repeat() {
         }
     }
 }
+
+/// What is told of a part of a condition that does not hold takes nothing with it that comes behind.
+#[test]
+fn fields_of_alternatives_are_told_each_for_itself() {
+    let either = Expr::Or(vec![
+        Expr::And(vec![
+            text("a", "x*"),
+            Expr::Or(vec![text("b", "y*"), text("c", "z*")]),
+        ]),
+        text("c", "*w"),
+    ]);
+    let same_field = Expr::And(vec![
+        Expr::Or(vec![text("c", "z*"), text("c", "*v")]),
+        Expr::Not(Box::new(text("a", "n*"))),
+    ]);
+    let rules = [
+        rule("either", "windows", either),
+        rule("same field", "windows", same_field),
+    ];
+    // Values of a, b and c, and what is told of the rules that hold.
+    type Told<'t> = &'t [(u32, &'t [&'t str])];
+    let cases: [([&str; 3], Told<'_>); 5] = [
+        (["-", "y", "zw"], &[(0, &["c"]), (1, &["c"])]),
+        (["x", "y", "w"], &[(0, &["a", "b", "c"])]),
+        (["x", "-", "z"], &[(0, &["a", "c"]), (1, &["c"])]),
+        (["x", "y", "-"], &[(0, &["a", "b"])]),
+        (["n", "y", "z"], &[]),
+    ];
+    let compiled = Arc::new(Compiled::new(&rules, LogSourceMode::Loose).unwrap());
+    let mut matcher = compiled.matcher();
+    let mut batch = RecordBatch::new(Arc::new(Origin::default()));
+    batch.push(b"{}", 0, Timestamp(0), Truncated::No);
+    for (values, expected) in cases {
+        let arena = Bump::new();
+        let mut event = Event::new(batch.get(0).unwrap(), "json", &arena);
+        for (name, value) in ["a", "b", "c"].into_iter().zip(values) {
+            event.fields.push(Field {
+                name,
+                value: Value::Str(value),
+            });
+        }
+        let mut found = Vec::new();
+        matcher.match_event(&event, &mut found);
+        let found: Vec<(u32, Vec<&str>)> = found
+            .iter()
+            .map(|hit| {
+                let names = hit.matched.pairs(&event).map(|(name, _)| name);
+                (hit.rule.0, names.collect())
+            })
+            .collect();
+        let expected: Vec<(u32, Vec<&str>)> = expected
+            .iter()
+            .map(|(rule, names)| (*rule, names.to_vec()))
+            .collect();
+        assert_eq!(found, expected, "{values:?}");
+    }
+}
