@@ -1,3 +1,4 @@
+import './early';
 import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';
 import './app/theme.css';
@@ -12,7 +13,8 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiError } from './api/client';
 import { LiveIncidents } from './api/live';
-import { activateLanguage, storedLanguage } from './app/language';
+import { storedLanguage } from './app/catalogues';
+import { activateLanguage } from './app/language';
 import { LiveContext } from './app/liveContext';
 import { createConsoleRouter } from './app/router';
 import { SessionGate } from './app/SessionGate';
@@ -37,21 +39,32 @@ const queries = new QueryClient({
 const live = new LiveIncidents(queries);
 const router = createConsoleRouter();
 
-await activateLanguage(storedLanguage());
+/** The page may still be on its way: `early.ts` does not wait for it. */
+function page(): Promise<void> {
+  if (document.readyState !== 'loading') return Promise.resolve();
+  return new Promise((parsed) =>
+    document.addEventListener('DOMContentLoaded', () => parsed(), { once: true }),
+  );
+}
 
-const root = document.getElementById('root');
-if (!root) throw new Error('index.html has no #root');
-createRoot(root).render(
-  <StrictMode>
-    <I18nProvider i18n={i18n}>
-      <MantineProvider theme={theme} colorSchemeManager={colorSchemeManager} defaultColorScheme="auto">
-        <QueryClientProvider client={queries}>
-          <LiveContext value={live}>
-            <SessionGate>{() => <RouterProvider router={router} />}</SessionGate>
-            <Notifications position="bottom-right" />
-          </LiveContext>
-        </QueryClientProvider>
-      </MantineProvider>
-    </I18nProvider>
-  </StrictMode>,
-);
+async function start(): Promise<void> {
+  await Promise.all([activateLanguage(storedLanguage()), page()]);
+  const root = document.getElementById('root');
+  if (!root) throw new Error('index.html has no #root');
+  createRoot(root).render(
+    <StrictMode>
+      <I18nProvider i18n={i18n}>
+        <MantineProvider theme={theme} colorSchemeManager={colorSchemeManager} defaultColorScheme="auto">
+          <QueryClientProvider client={queries}>
+            <LiveContext value={live}>
+              <SessionGate>{() => <RouterProvider router={router} />}</SessionGate>
+              <Notifications position="bottom-right" />
+            </LiveContext>
+          </QueryClientProvider>
+        </MantineProvider>
+      </I18nProvider>
+    </StrictMode>,
+  );
+}
+
+void start();

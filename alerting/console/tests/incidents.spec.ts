@@ -182,6 +182,7 @@ test('from the list to a verdict in two keys, assigned in one more; similar inci
   }
   expect(shown).toBe(true);
   await page.goto(`/incidents/${incident.id}`);
+  await expect(pressed).toBeVisible();
   await page.keyboard.press('f');
   await expect(page.getByRole('textbox', { name: 'Reason of the verdict' })).toBeHidden();
 });

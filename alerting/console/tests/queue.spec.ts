@@ -108,3 +108,42 @@ test('a saved file holds the list, and no formula', async ({ page }) => {
   expect(text).toContain(`"'=cmd|""/C calc""!A1"`);
   expect(text).toContain(`"'@SUM(1)"`);
 });
+
+test('the list is asked for, once, while the code of the page is on its way', async ({ page }) => {
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    const { pathname, search } = new URL(request.url());
+    if (pathname === '/api/v1/session' || pathname === '/api/v1/incidents') asked.push(pathname + search);
+  });
+  const list = '/api/v1/incidents?limit=50&severity=high&state=open';
+  const early = page.waitForRequest((request) => request.url().endsWith(list));
+  await page.route(/\/assets\/index-.*\.js$/, async (route) => {
+    await early;
+    await route.continue();
+  });
+  await page.goto('/incidents?state=open&severity=high');
+  await expect(page.locator('a[data-row="0"]')).toBeVisible();
+  expect(asked.filter((each) => each === list)).toEqual([list]);
+  expect(asked.filter((each) => each === '/api/v1/session')).toEqual(['/api/v1/session']);
+});
+
+test('the rows do not wait for the counts beside them', async ({ page }) => {
+  let counted = 0;
+  page.on('request', (request) => {
+    if (new URL(request.url()).pathname === '/api/v1/incidents/facets') counted += 1;
+  });
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route(/\/api\/v1\/incidents\?limit=50&state=new$/, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto('/incidents?state=new');
+  await expect(page.getByRole('heading', { name: 'Incidents' })).toBeVisible();
+  expect(counted).toBe(0);
+  release();
+  await expect(page.locator('a[data-row="0"]')).toBeVisible();
+  await expect(page.getByTestId('facet-severity')).toBeVisible();
+});

@@ -4,6 +4,7 @@
  * A request that finds the session ended does not fail: it waits until the same person has signed in
  * again and is then sent once more, so that an expired session loses neither place nor input.
  */
+import { forgetEarly, takeEarly } from './early';
 import type { Problem, Session } from './types';
 
 /** The server answered, and said no. */
@@ -143,7 +144,7 @@ async function send(path: string, options: CallOptions): Promise<Response> {
   if (init.method !== 'GET' && state.kind === 'present') headers.set('X-CSRF-Token', state.session.csrf);
   if (options.signal) init.signal = options.signal;
   try {
-    const response = await fetch(BASE + path, init);
+    const response = await ((init.method === 'GET' && takeEarly(path)) || fetch(BASE + path, init));
     installation.heard(response);
     return response;
   } catch (cause) {
@@ -187,7 +188,10 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
 /** Asks who is signed in and tells the holder. Throws only when the server cannot be reached. */
 export async function resumeSession(): Promise<void> {
   const response = await send('/session', {});
-  if (response.status === 401) return sessionHolder.expired();
+  if (response.status === 401) {
+    forgetEarly();
+    return sessionHolder.expired();
+  }
   sessionHolder.present(await read<Session>(response));
 }
 
@@ -201,14 +205,4 @@ export async function signOut(): Promise<void> {
   const response = await send('/session', { method: 'DELETE' });
   if (!response.ok && response.status !== 401) throw await problemOf(response);
   sessionHolder.signedOut();
-}
-
-/** `?a=1&b=2` of what is set. */
-export function query(parameters: Record<string, string | number | undefined | null>): string {
-  const set = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined && value !== null && value !== '') set.set(name, String(value));
-  }
-  const text = set.toString();
-  return text ? `?${text}` : '';
 }

@@ -4,7 +4,9 @@
  * ever moves under the cursor.
  */
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
-import { type IncidentFilter, incidentPage, lets } from './queries';
+import { forgetEarly } from './early';
+import type { IncidentFilter } from './incidentFilter';
+import { incidentPage, lets } from './queries';
 import { type LiveStream, liveStream } from './stream';
 import type { Incident, IncidentDetail, IncidentPage } from './types';
 
@@ -21,6 +23,7 @@ export class LiveIncidents {
   readonly #queries: QueryClient;
   readonly #heard = new Map<string, Incident>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopWaiting: () => void = () => undefined;
 
   constructor(queries: QueryClient) {
     this.#queries = queries;
@@ -49,6 +52,7 @@ export class LiveIncidents {
     return () => {
       stopEvents();
       stopStanding();
+      this.#stopWaiting();
       stream.stop();
       clearTimeout(this.#timer);
       this.#timer = undefined;
@@ -99,7 +103,16 @@ export class LiveIncidents {
   /** After a gap: what is at the top now, told as if it had been heard. */
   async #catchUp(): Promise<void> {
     const lists = this.#queries.getQueriesData<Pages>({ queryKey: ['incidents'] });
-    if (!lists.some(([, data]) => data)) return;
+    this.#stopWaiting();
+    if (!lists.some(([, data]) => data)) {
+      // The list that comes first may have been read before the connection stood.
+      this.#stopWaiting = this.#queries.getQueryCache().subscribe(({ type, query }) => {
+        if (type !== 'updated' || query.queryKey[0] !== 'incidents' || !query.state.data) return;
+        void this.#catchUp();
+      });
+      return;
+    }
+    forgetEarly();
     try {
       const page = await incidentPage({}, null);
       for (const incident of page.items) this.observe(incident);

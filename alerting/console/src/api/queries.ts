@@ -1,6 +1,13 @@
 /** What the pages ask for, as TanStack Query options: one place for keys and pages. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { call, query } from './client';
+import { call } from './client';
+import {
+  filterParameters,
+  INCIDENTS_PER_PAGE,
+  type IncidentFilter,
+  incidentPagePath,
+} from './incidentFilter';
+import { query } from './parameters';
 import type {
   ApiToken,
   AttackCoverage,
@@ -34,36 +41,7 @@ import type {
   UnitStanding,
 } from './types';
 
-const INCIDENTS_PER_PAGE = 50;
 const EVENTS_PER_PAGE = 100;
-
-/** What a list of incidents lets through; what is not named lets everything through. */
-export interface IncidentFilter {
-  /** Names joined by commas; `open` for those that wait for somebody, `overdue` alone for a clock that ran out. */
-  state?: string;
-  /** Names joined by commas. */
-  severity?: string;
-  /** Ids joined by commas. */
-  unit?: string;
-  /** This unit and those below it. */
-  unit_below?: string;
-  host?: string;
-  /** Ids joined by commas. */
-  rule?: string;
-  /** Names joined by commas; `~none` for nobody. */
-  assignee?: string;
-  verdict?: string;
-  /** ATT&CK's tactics joined by commas. */
-  tactic?: string;
-  /** `kind:value`. */
-  entity?: string;
-  /** Of the last event: not before, RFC 3339. */
-  from?: string;
-  /** Of the last event: before, RFC 3339. */
-  to?: string;
-  /** `score` for the most urgent first; without it the newest are first. */
-  sort?: 'score';
-}
 
 /** Whether an incident in this state belongs to what the filter lets through. */
 function letsState(filter: string, state: IncidentState): boolean {
@@ -97,12 +75,6 @@ export function lets(filter: IncidentFilter, incident: Incident, below?: Readonl
   );
 }
 
-/** The filter as the server's parameters. */
-export function filterParameters({ state, rule, ...rest }: IncidentFilter) {
-  const wanted = state === 'overdue' ? { overdue: 'true' } : { state: state === 'all' ? undefined : state };
-  return { ...rest, rule_id: rule, ...wanted };
-}
-
 interface IncidentPageOptions {
   signal?: AbortSignal;
   limit?: number;
@@ -113,10 +85,7 @@ export function incidentPage(
   cursor: string | null,
   { signal, limit = INCIDENTS_PER_PAGE }: IncidentPageOptions = {},
 ) {
-  return call<IncidentPage>(
-    `/incidents${query({ limit, cursor, ...filterParameters(filter) })}`,
-    signal ? { signal } : {},
-  );
+  return call<IncidentPage>(incidentPagePath(filter, cursor, limit), signal ? { signal } : {});
 }
 
 /** Never stale by itself: rows change in place through the live stream, and move only when asked to. */

@@ -6,12 +6,8 @@ import {
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
-import {
-  type AuditFilter,
-  type IncidentFilter,
-  SUPPRESSION_FILTERS,
-  type SuppressionFilter,
-} from '../api/queries';
+import { type IncidentFilter, incidentFilter } from '../api/incidentFilter';
+import { type AuditFilter, SUPPRESSION_FILTERS, type SuppressionFilter } from '../api/queries';
 import { NotFound } from './NotFound';
 import { Failed, Loading } from './parts';
 import { Shell } from './Shell';
@@ -62,26 +58,10 @@ export interface IncidentsSearch extends IncidentFilter {
 export const incidentsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/incidents',
-  validateSearch: (search): IncidentsSearch => {
-    return given({
-      state: search.state === 'all' ? undefined : text(search, 'state'),
-      severity: text(search, 'severity'),
-      unit: text(search, 'unit'),
-      unit_below: text(search, 'unit_below'),
-      host: text(search, 'host'),
-      rule: text(search, 'rule'),
-      assignee: text(search, 'assignee'),
-      verdict: text(search, 'verdict'),
-      entity: text(search, 'entity'),
-      tactic: text(search, 'tactic'),
-      from: text(search, 'from'),
-      to: text(search, 'to'),
-      sort: search.sort === 'score' ? ('score' as const) : undefined,
-      at: text(search, 'at'),
-      panel: text(search, 'panel'),
-      suppress: text(search, 'suppress'),
-    });
-  },
+  validateSearch: (search): IncidentsSearch => ({
+    ...incidentFilter(search),
+    ...given({ at: text(search, 'at'), panel: text(search, 'panel'), suppress: text(search, 'suppress') }),
+  }),
   component: lazyRouteComponent(() => import('../incidents/IncidentsPage'), 'IncidentsPage'),
 });
 

@@ -1,7 +1,8 @@
 import { useLingui } from '@lingui/react/macro';
 import { Button, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import type { Language } from './catalogues';
 import { Icon } from './icons';
-import { activateLanguage, type Language } from './language';
+import { activateLanguage } from './language';
 
 const OTHER: Record<Language, { language: Language; label: string; short: string }> = {
   vi: { language: 'en', label: 'English', short: 'EN' },

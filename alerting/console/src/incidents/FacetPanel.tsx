@@ -3,21 +3,21 @@ import { UnstyledButton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
-import { facetsQuery, type IncidentFilter } from '../api/queries';
+import { facetsQuery } from '../api/queries';
 import { FACETS, type FacetCount, type FacetName, INCIDENT_STATES, SEVERITIES } from '../api/types';
 import { SEVERITY_WORDS, STATE_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import classes from './FacetPanel.module.css';
-import { toggled } from './facets';
+import { type FacetsProps, toggled } from './facets';
 import { TACTIC_WORDS } from './tactics';
 
 const route = getRouteApi('/incidents');
 
 /** What the list can be narrowed by, with the number that each choice would show. */
-export function FacetPanel({ filter }: { filter: IncidentFilter }) {
+export function FacetPanel({ filter, wanted }: FacetsProps) {
   const { t } = useLingui();
   const navigate = route.useNavigate();
-  const { data, isError } = useQuery(facetsQuery(filter));
+  const { data, isError } = useQuery({ ...facetsQuery(filter), enabled: wanted });
   const titles: Record<FacetName, string> = {
     severity: t`Severity`,
     state: t`State`,

@@ -3,7 +3,7 @@ import { Button, NativeSelect, UnstyledButton } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import type { IncidentFilter } from '../api/queries';
+import type { IncidentFilter } from '../api/incidentFilter';
 import { INCIDENT_STATES, SEVERITIES, VERDICTS } from '../api/types';
 import { Icon } from '../app/icons';
 import { useMe } from '../app/roles';

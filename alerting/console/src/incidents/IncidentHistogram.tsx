@@ -2,18 +2,18 @@ import { useLingui } from '@lingui/react/macro';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { lazy, Suspense, useMemo } from 'react';
-import { facetsQuery, type IncidentFilter } from '../api/queries';
-import { bucketsOf } from './facets';
+import { facetsQuery } from '../api/queries';
+import { bucketsOf, type FacetsProps } from './facets';
 import classes from './IncidentHistogram.module.css';
 
 const Histogram = lazy(() => import('../search/Histogram'));
 const route = getRouteApi('/incidents');
 
 /** When the incidents of the list happened; draw over it to see a stretch of time alone. */
-export function IncidentHistogram({ filter }: { filter: IncidentFilter }) {
+export function IncidentHistogram({ filter, wanted }: FacetsProps) {
   const { t } = useLingui();
   const navigate = route.useNavigate();
-  const { data, isError } = useQuery(facetsQuery(filter));
+  const { data, isError } = useQuery({ ...facetsQuery(filter), enabled: wanted });
   const buckets = useMemo(() => (data ? bucketsOf(data.histogram) : null), [data]);
   if (isError) return null;
   const choose = (from: number, to: number) =>

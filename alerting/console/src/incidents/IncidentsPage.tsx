@@ -13,8 +13,9 @@ import {
   useState,
   useSyncExternalStore,
 } from 'react';
+import type { IncidentFilter } from '../api/incidentFilter';
 import { newFor } from '../api/live';
-import { type IncidentFilter, incidentQuery, incidentsQuery, unitsQuery } from '../api/queries';
+import { incidentQuery, incidentsQuery, unitsQuery } from '../api/queries';
 import { Icon } from '../app/icons';
 import { useKey } from '../app/keys';
 import { useLive } from '../app/liveContext';
@@ -116,7 +117,7 @@ export function IncidentsPage() {
   return (
     <QueueContext value={queue}>
       <div className={classes.page}>
-        {facets && <FacetPanel filter={filter} />}
+        {facets && <FacetPanel filter={filter} wanted={!list.isPending} />}
         <div className={classes.main}>
           <div className={classes.head}>
             <h1 className={classes.title}>
@@ -128,7 +129,7 @@ export function IncidentsPage() {
             </span>
             <FilterBar filter={filter} />
           </div>
-          {facets && <IncidentHistogram filter={filter} />}
+          {facets && <IncidentHistogram filter={filter} wanted={!list.isPending} />}
           <NewPill filter={filter} />
           {mayDecide && <TriageKeys incidents={targets} triage={triage} />}
           {list.isPending && <Loading />}

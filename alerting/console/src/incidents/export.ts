@@ -1,4 +1,5 @@
-import { type IncidentFilter, incidentPage } from '../api/queries';
+import type { IncidentFilter } from '../api/incidentFilter';
+import { incidentPage } from '../api/queries';
 import type { Incident } from '../api/types';
 import { csvOf } from '../text/csv';
 

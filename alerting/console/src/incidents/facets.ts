@@ -1,6 +1,13 @@
 /** Choosing values of facets, and the histogram that the server counts. */
+import type { IncidentFilter } from '../api/incidentFilter';
 import type { Facets } from '../api/types';
 import { type Buckets, bucketsOf as filled } from '../search/buckets';
+
+export interface FacetsProps {
+  filter: IncidentFilter;
+  /** Counting is dearer than listing: the rows come first. */
+  wanted: boolean;
+}
 
 /** A list of names with one more, or one less. */
 export function toggled(list: string | undefined, value: string): string | undefined {

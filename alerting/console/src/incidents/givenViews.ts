@@ -1,7 +1,7 @@
 /** Views of the list that everybody needs. */
 import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
-import type { IncidentFilter } from '../api/queries';
+import type { IncidentFilter } from '../api/incidentFilter';
 
 /** `me` stands for who is signed in. */
 export const GIVEN_VIEWS: { words: MessageDescriptor; filter: (me: string) => IncidentFilter }[] = [
