@@ -1,7 +1,9 @@
 //! The console's files, embedded in the program.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 
@@ -19,8 +21,12 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
     <p>Run <code>make console</code>, then build and start the program again. \
     The API under <code>/api/v1</code> works without it.</p></html>";
 
+/// What the build adds to the name of a file that it has compressed. Done once with the greatest care, it is smaller than
+/// what is compressed for each answer, and costs none of the time in which a reader waits.
+const COMPRESSED: &str = ".br";
+
 /// A file of the console; for any other path its start page, which knows what to show there.
-pub(crate) async fn serve(method: Method, uri: Uri) -> Response {
+pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path.starts_with("api/") {
         return crate::api::no_such_route();
@@ -34,7 +40,22 @@ pub(crate) async fn serve(method: Method, uri: Uri) -> Response {
         } else {
             "no-cache"
         };
-        return answer(file.data, content_type(path), caching);
+        let compressed = takes_brotli(&headers)
+            .then(|| Console::get(&format!("{path}{COMPRESSED}")))
+            .flatten();
+        let Some(compressed) = compressed else {
+            return answer(file.data, content_type(path), caching);
+        };
+        let mut response = answer(compressed.data, content_type(path), caching);
+        for (name, value) in [
+            (header::CONTENT_ENCODING, "br"),
+            (header::VARY, "accept-encoding"),
+        ] {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+        return response;
     }
     // A missing script must not be answered by a page: the browser would say something misleading.
     if path.starts_with(HASHED) {
@@ -50,12 +71,29 @@ pub(crate) async fn serve(method: Method, uri: Uri) -> Response {
     }
 }
 
-fn answer(
-    data: std::borrow::Cow<'static, [u8]>,
-    content_type: &'static str,
-    caching: &'static str,
-) -> Response {
-    let mut response = Response::new(Body::from(data.into_owned()));
+/// Whether who asks can read what is compressed by Brotli.
+fn takes_brotli(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+            let refused = weight
+                .trim()
+                .strip_prefix("q=")
+                .is_some_and(|weight| weight.parse() == Ok(0.0));
+            name.trim().eq_ignore_ascii_case("br") && !refused
+        })
+}
+
+fn answer(data: Cow<'static, [u8]>, content_type: &'static str, caching: &'static str) -> Response {
+    let body = match data {
+        Cow::Borrowed(data) => Body::from(data),
+        Cow::Owned(data) => Body::from(data),
+    };
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
@@ -74,5 +112,28 @@ fn content_type(path: &str) -> &'static str {
         "woff2" => "font/woff2",
         "txt" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brotli_is_for_who_takes_it() {
+        for (accepted, expected) in [
+            ("gzip, deflate, br, zstd", true),
+            ("BR;q=0.5", true),
+            ("br ; q=1.0", true),
+            ("gzip, br;q=0", false),
+            ("gzip, deflate", false),
+            ("brotli", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, accepted.parse().unwrap());
+            assert_eq!(takes_brotli(&headers), expected, "{accepted}");
+        }
+        assert!(!takes_brotli(&HeaderMap::new()));
     }
 }

@@ -136,3 +136,39 @@ async fn any_other_path_is_the_console() {
     );
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_console_comes_compressed_to_who_takes_it_and_stays() {
+    let place = Place::sqlite();
+    let site = Site::start(&place).await;
+    let client = site.client();
+    let start = client.get("/").text;
+    let script = start
+        .split('"')
+        .find(|text| text.ends_with(".js") && text.starts_with("/assets/"));
+    let Some(script) = script else {
+        // Without Node.js the console is not built; then the page says so.
+        assert!(start.contains("make console"), "{start}");
+        return site.stop().await;
+    };
+    let plain = client.send("GET", script, None, &[("accept-encoding", "identity")]);
+    let packed = client.send("GET", script, None, &[("accept-encoding", "gzip, br")]);
+    for reply in [&plain, &packed] {
+        assert_eq!(reply.status, 200);
+        assert_eq!(
+            reply.header("content-type"),
+            "text/javascript; charset=utf-8"
+        );
+        assert_eq!(
+            reply.header("cache-control"),
+            "public, max-age=31536000, immutable"
+        );
+    }
+    assert_eq!(plain.header("content-encoding"), "");
+    assert_eq!(packed.header("content-encoding"), "br");
+    assert!(packed.header("vary").contains("accept-encoding"));
+    // Compressed beforehand: its length is known before it is sent.
+    let length = |reply: &support::Reply| reply.header("content-length").parse::<usize>();
+    assert!(length(&packed).unwrap() * 2 < length(&plain).unwrap());
+    site.stop().await;
+}

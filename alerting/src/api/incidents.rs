@@ -91,16 +91,17 @@ pub(super) async fn list(
     let pool = app.database.pool();
     // Read before the rows: a stream that goes on from here misses nothing.
     let change = crate::changes::latest(&app.database).await?;
-    let mut items = incidents::list(
-        pool,
-        &app.config.clocks,
-        &filter,
-        caller.scope(),
-        (order, after),
-        i64::from(limit) + 1,
-    )
-    .await?;
-    let total = incidents::count(pool, &filter, caller.scope()).await?;
+    let (mut items, total) = tokio::try_join!(
+        incidents::list(
+            pool,
+            &app.config.clocks,
+            &filter,
+            caller.scope(),
+            (order, after),
+            i64::from(limit) + 1,
+        ),
+        incidents::count(pool, &filter, caller.scope()),
+    )?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(|last| match order {

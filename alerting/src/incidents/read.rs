@@ -1,6 +1,6 @@
 //! Reads incidents, bounded to the units that a person may see.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row};
@@ -146,7 +146,7 @@ pub(crate) async fn list(
     (order, after): (Order, Option<[i64; 2]>),
     limit: i64,
 ) -> Result<Vec<Incident>, sqlx::Error> {
-    let mut conditions = conditions(filter, scope, None);
+    let mut conditions = conditions(filter, scope, Some(Part::State));
     let by = match order {
         Order::Newest => {
             if let Some([_, number]) = after {
@@ -161,10 +161,24 @@ pub(crate) async fn list(
             "score DESC, number DESC"
         }
     };
-    let sql = format!(
-        "SELECT * FROM incidents{} ORDER BY {by} LIMIT {limit}",
-        conditions.clause()
-    );
+    let clause = conditions.clause();
+    let first = format!("ORDER BY {by} LIMIT {limit}");
+    let sql = if filter.states.is_empty() {
+        format!("SELECT * FROM incidents{clause} {first}")
+    } else {
+        // Of one state the first ones are read from an index in their order; of a list of states all would be sorted.
+        let states: BTreeSet<&str> = filter.states.iter().map(|state| state.name()).collect();
+        let each: Vec<String> = states
+            .iter()
+            .map(|state| {
+                format!("SELECT * FROM (SELECT * FROM incidents{clause} AND state = '{state}' {first}) AS of_{state}")
+            })
+            .collect();
+        format!(
+            "SELECT * FROM ({}) AS listed {first}",
+            each.join(" UNION ALL ")
+        )
+    };
     views(
         pool,
         clocks,
