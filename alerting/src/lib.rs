@@ -66,6 +66,7 @@ use clock::DAY_MICROS;
 use clocks::Alarms;
 use database::Database;
 use demonstration::Demonstration;
+use incidents::{Rescorer, Rescores};
 use intake::translation::Statuses;
 use intake::{Committer, Intake};
 use notification::{Outbox, Routes, Sender};
@@ -165,6 +166,14 @@ impl Alerting {
             tally: tally.clone(),
         };
         tasks.spawn(alarms.run(shutdown.clone()));
+        let rescores = Rescores::default();
+        let rescorer = Rescorer {
+            database: database.clone(),
+            changes: changes.clone(),
+            tally: tally.clone(),
+            rescores: rescores.clone(),
+        };
+        tasks.spawn(rescorer.run(shutdown.clone()));
         let outbox = Outbox {
             database: database.clone(),
             clock: clock.clone(),
@@ -221,6 +230,7 @@ impl Alerting {
             clock,
             database,
             changes,
+            rescores,
             store,
             demonstration,
         });

@@ -28,6 +28,8 @@ pub struct AlertingStatus {
     pub matches_switched_off: u64,
     /// Matches since the start that a suppression hid.
     pub matches_suppressed: u64,
+    /// Incidents since the start that were scored anew after a verdict on their rule.
+    pub incidents_rescored: u64,
     /// Commits since the start that failed and were tried again.
     pub intake_retries: u64,
     /// Whether the last commit failed: matches are waiting.
@@ -58,6 +60,7 @@ pub(crate) struct Tally {
     matches_silent: AtomicU64,
     matches_switched_off: AtomicU64,
     matches_suppressed: AtomicU64,
+    incidents_rescored: AtomicU64,
     intake_retries: AtomicU64,
     /// Failures of the commit that is being tried; 0 when it succeeded.
     intake_failures_now: AtomicU64,
@@ -73,6 +76,7 @@ impl Tally {
             matches_silent: AtomicU64::new(0),
             matches_switched_off: AtomicU64::new(0),
             matches_suppressed: AtomicU64::new(0),
+            incidents_rescored: AtomicU64::new(0),
             intake_retries: AtomicU64::new(0),
             intake_failures_now: AtomicU64::new(0),
             last_error: Mutex::new(None),
@@ -102,6 +106,13 @@ impl Tally {
         }
         metrics::counter!("citywatch_alerts_total").increment(outcome.alerts_new);
         metrics::counter!("citywatch_incidents_total").increment(outcome.incidents_new);
+    }
+
+    /// Incidents were scored anew, since more is known of their rule.
+    pub(crate) fn rescored(&self, incidents: u64) {
+        self.incidents_rescored
+            .fetch_add(incidents, Ordering::Relaxed);
+        metrics::counter!("citywatch_incidents_rescored_total").increment(incidents);
     }
 
     pub(crate) fn intake_failed(&self, error: &sqlx::Error, delay: Duration) {
@@ -138,6 +149,7 @@ impl Tally {
             matches_silent: self.matches_silent.load(Ordering::Relaxed),
             matches_switched_off: self.matches_switched_off.load(Ordering::Relaxed),
             matches_suppressed: self.matches_suppressed.load(Ordering::Relaxed),
+            incidents_rescored: self.incidents_rescored.load(Ordering::Relaxed),
             intake_retries: self.intake_retries.load(Ordering::Relaxed),
             intake_waiting: self.intake_failures_now.load(Ordering::Relaxed) > 0,
             last_error: last_error.map(|(at, message)| LastError {

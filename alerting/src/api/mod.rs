@@ -55,6 +55,7 @@ use crate::clock::Clock;
 use crate::config::AlertingConfig;
 use crate::database::Database;
 use crate::demonstration::{self, Demonstration};
+use crate::incidents::Rescores;
 use crate::notification::{Outbox, Routes};
 use crate::suppression::Suppressions;
 use problem::Problem;
@@ -84,6 +85,7 @@ pub(crate) struct AppInner {
     pub(crate) audit: Audit,
     pub(crate) sign_in_limits: SignInLimits,
     pub(crate) changes: Changes,
+    pub(crate) rescores: Rescores,
     pub(crate) followers: Followers,
     pub(crate) store: Option<Store>,
     pub(crate) demonstration: Demonstration,

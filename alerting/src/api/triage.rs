@@ -1,5 +1,7 @@
 //! What people do with incidents: states, verdicts, assignees, comments, merging; one or many at once.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -13,7 +15,7 @@ use super::incidents::{state, tagged, visible};
 use super::problem::{JsonBody, Problem};
 use crate::clocks::REPORT;
 use crate::database::Counter;
-use crate::incidents::{self, Change, ChangeError, Edit, Stamp, Verdict};
+use crate::incidents::{self, Change, ChangeError, Edit, IncidentRow, Stamp, Verdict};
 
 const TEXT_BYTES_MAX: usize = 20_000;
 /// Incidents of one bulk action.
@@ -117,9 +119,10 @@ pub(super) async fn change(
         who: caller.name(),
         change: sequence,
     };
-    incidents::change(&mut write, &id, seen_version, change, stamp).await?;
+    let (before, after) = incidents::change(&mut write, &id, seen_version, change, stamp).await?;
     write.commit().await?;
     app.changes.announce(sequence);
+    app.rescores.wanted(judged_anew(&before, &after));
     let incident = visible(&app, &caller, &id).await?;
     Ok(tagged(incident.version, Json(incident).into_response()))
 }
@@ -281,7 +284,7 @@ async fn change_each(
         who: caller.name(),
         change: sequence,
     };
-    let (mut changed, mut failed) = (Vec::new(), Vec::new());
+    let (mut changed, mut failed, mut rules) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (item, change) in wanted {
         let BulkItem { id, version } = item;
         let outcome = match change {
@@ -291,16 +294,19 @@ async fn change_each(
                 continue;
             }
             Ok(change) if may_see.contains(&id) => {
-                incidents::change_from(&mut write, &id, version, change, stamp).await
+                incidents::change(&mut write, &id, version, change, stamp).await
             }
             Ok(_) => Err(ChangeError::Missing),
         };
         match outcome {
-            Ok((before, row)) => changed.push(BulkChanged {
-                id: row.id,
-                version: row.version,
-                before: Before::from(&before),
-            }),
+            Ok((before, row)) => {
+                rules.extend(judged_anew(&before, &row));
+                changed.push(BulkChanged {
+                    id: row.id,
+                    version: row.version,
+                    before: Before::from(&before),
+                });
+            }
             Err(ChangeError::Database(error)) => return Err(error.into()),
             Err(error) => failed.push(BulkFailed {
                 id,
@@ -311,7 +317,13 @@ async fn change_each(
     }
     write.commit().await?;
     app.changes.announce(sequence);
+    app.rescores.wanted(rules);
     Ok(BulkOutcome { changed, failed })
+}
+
+/// The rule of an incident whose verdict a change gave, took back or replaced.
+fn judged_anew(before: &IncidentRow, after: &IncidentRow) -> Option<String> {
+    (before.verdict != after.verdict).then(|| after.rule_id.clone())
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -112,21 +112,9 @@ impl ChangeError {
     }
 }
 
-/// Changes an incident if its version still is `seen_version`; returns it as it is then. A wish that
+/// Changes an incident if its version still is `seen_version`; returns it as it was and as it is then. A wish that
 /// changes nothing counts as no change.
 pub(crate) async fn change(
-    write: &mut Write,
-    id: &str,
-    seen_version: i64,
-    change: Change,
-    stamp: Stamp<'_>,
-) -> Result<IncidentRow, ChangeError> {
-    let (_, after) = change_from(write, id, seen_version, change, stamp).await?;
-    Ok(after)
-}
-
-/// The same; returns what it was before as well.
-pub(crate) async fn change_from(
     write: &mut Write,
     id: &str,
     seen_version: i64,

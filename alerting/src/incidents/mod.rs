@@ -3,27 +3,29 @@
 //! Invariants:
 //! - Every change happens in a transaction that has counted up the counter of changes first, and writes
 //!   that number into the incident: who follows the changes misses none and needs no table of them.
-//! - `version` counts what people change, for optimistic locking; alerts that join leave it alone, or
-//!   nobody could close an incident that is still growing.
+//! - `version` counts what people change, for optimistic locking; alerts that join and scores that change leave it
+//!   alone, or nobody could close an incident that is still growing.
 
 mod change;
 mod entity;
 mod facets;
 mod merge;
 mod read;
+mod rescore;
 mod row;
 mod score;
 mod similar;
 mod view;
 
 pub use change::Verdict;
-pub(crate) use change::{Change, ChangeError, Edit, change, change_from, comment, report, take_in};
+pub(crate) use change::{Change, ChangeError, Edit, change, comment, report, take_in};
 pub(crate) use entity::{EntityPage, entity};
 pub(crate) use facets::{Facets, NOBODY, facets};
 pub(crate) use merge::merge;
 pub(crate) use read::{
     IncidentFilter, Order, changed_after, count, detail, list, one, visible_ids,
 };
+pub(crate) use rescore::{Rescorer, Rescores};
 pub(crate) use row::{IncidentRow, insert, row};
 pub(crate) use score::{Judged, judged, rescore, score};
 pub(crate) use similar::{Similar, similar};

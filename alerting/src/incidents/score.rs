@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row;
+use sqlx::{AnyConnection, Row};
 
 use super::{IncidentRow, Verdict};
 use crate::database::Write;
@@ -42,7 +42,7 @@ pub(crate) fn score(row: &IncidentRow, judged: Judged) -> i64 {
 
 /// What became of a rule's incidents, read once per transaction.
 pub(crate) async fn judged(
-    write: &mut Write,
+    connection: &mut AnyConnection,
     known: &mut HashMap<String, Judged>,
     rule_id: &str,
 ) -> Result<Judged, sqlx::Error> {
@@ -55,7 +55,7 @@ pub(crate) async fn judged(
     )
     .bind(rule_id)
     .bind(JUDGED_MAX)
-    .fetch_all(&mut **write)
+    .fetch_all(connection)
     .await?;
     let mut judged = Judged::default();
     for row in rows {

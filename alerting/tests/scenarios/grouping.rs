@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use citywatch_alerting::AlertingConfig;
 use citywatch_engine::{Match, RuleInfo};
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 
 use super::support::{Client, Place, Site, at, found, rule, send, with_fields};
 
@@ -170,4 +172,121 @@ pub async fn scores_follow_rules_tactics_and_verdicts(place: Place) {
     send(&intake, vec![on(&guess, "db", "y", "192.0.2.9", 7 * 3600)]).await;
     assert_eq!(score(&client), 55);
     site.stop().await;
+}
+
+/// `count` incidents more like the one with that number, as if they had been taken in: hosts and keys are their own.
+async fn multiply(place: &Place, number: i64, count: i64) {
+    let pool = place.pool().await;
+    let mut connection = pool.acquire().await.unwrap();
+    for sql in [
+        format!(
+            "CREATE TEMP TABLE more AS WITH RECURSIVE serials(serial) AS (SELECT 1 UNION ALL SELECT serial + 1 \
+             FROM serials WHERE serial < {count}) SELECT incidents.*, serials.serial FROM incidents \
+             CROSS JOIN serials WHERE incidents.number = {number}"
+        ),
+        "UPDATE more SET id = id || '-' || serial, number = number + 1000 + serial, \
+         group_key = group_key || '-' || serial, host = host || '-' || serial"
+            .to_owned(),
+        "ALTER TABLE more DROP COLUMN serial".to_owned(),
+        "INSERT INTO incidents SELECT * FROM more".to_owned(),
+        "DROP TABLE more".to_owned(),
+    ] {
+        sqlx::query(AssertSqlSafe(sql))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+    drop(connection);
+    pool.close().await;
+}
+
+pub async fn open_incidents_follow_the_verdicts_on_their_rule(place: Place) {
+    let site = Site::start(&place).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let (guess, other) = (rule("guess", "high"), rule("other", "high"));
+    for (host, rule) in [("judged", &guess), ("kept", &guess), ("beside", &other)] {
+        send(&intake, vec![found(rule, host, at(0), 1)]).await;
+    }
+    // More than are scored at a time.
+    multiply(&place, 2, 1_100).await;
+    let by_host = |host: &str| {
+        let list = client.get(&format!("/api/v1/incidents?host={host}")).body;
+        list["items"][0].clone()
+    };
+    let scores = || -> BTreeSet<i64> {
+        let query = "/api/v1/incidents?state=open&rule_id=guess&sort=score&limit=500";
+        let mut scores = BTreeSet::new();
+        let mut cursor = String::new();
+        loop {
+            let page = client.get(&format!("{query}&cursor={cursor}")).body;
+            let items = page["items"].as_array().unwrap();
+            scores.extend(items.iter().map(|item| item["score"].as_i64().unwrap()));
+            match page["next_cursor"].as_str() {
+                Some(next) => next.clone_into(&mut cursor),
+                None => return scores,
+            }
+        }
+    };
+    let judge = |verdict: Value| {
+        let incident = by_host("judged");
+        let path = format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap());
+        let body = json!({ "state": "closed", "verdict": verdict });
+        let version = incident["version"].to_string();
+        let reply = client.send("PATCH", &path, Some(body), &[("if-match", &version)]);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    let until = async |rescored: u64| {
+        while site.alerting.tally().incidents_rescored < rescored {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let seen = by_host("kept");
+    let mut live = client.follow("", None);
+    judge(json!("false_positive"));
+    assert_eq!(live.next().data["host"], "judged");
+    // The console is told, and whoever had the incident open can still change it.
+    let told = live.next().data;
+    assert_eq!(
+        (&told["host"], &told["score"], &told["version"]),
+        (&json!("kept"), &json!(55), &seen["version"])
+    );
+    until(1_101).await;
+    assert_eq!(scores(), BTreeSet::from([55]));
+    assert_eq!(by_host("beside")["score"], 65);
+    assert_eq!(
+        by_host("judged")["score"],
+        65,
+        "what is closed stays as it was"
+    );
+    let path = format!("/api/v1/incidents/{}", seen["id"].as_str().unwrap());
+    let body = json!({ "assignee": "admin" });
+    let version = seen["version"].to_string();
+    let changed = client.send("PATCH", &path, Some(body), &[("if-match", &version)]);
+    assert_eq!(changed.status, 200, "{changed:?}");
+    // A verdict that is taken back is one less.
+    judge(Value::Null);
+    until(2_202).await;
+    assert_eq!(scores(), BTreeSet::from([65]));
+    // What a program that ended had not come to is made good by the next.
+    judge(json!("benign_true_positive"));
+    until(3_303).await;
+    site.stop().await;
+    let pool = place.pool().await;
+    sqlx::query("UPDATE incidents SET score = 65 WHERE host = 'kept'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let site = Site::start(&place).await;
+    while site.alerting.tally().incidents_rescored < 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    site.stop().await;
+    let pool = place.pool().await;
+    let score: i64 = sqlx::query_scalar("SELECT score FROM incidents WHERE host = 'kept'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(score, 55);
+    pool.close().await;
 }

@@ -107,6 +107,7 @@ scenarios! {
     grouping::any_order_joins_the_same_alerts,
     grouping::an_incident_takes_in_only_so_much,
     grouping::scores_follow_rules_tactics_and_verdicts,
+    grouping::open_incidents_follow_the_verdicts_on_their_rule,
     queue::facets_count_what_the_filter_lets_through,
     queue::the_most_urgent_come_first,
     queue::a_bulk_change_is_undone,
