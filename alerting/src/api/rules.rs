@@ -82,7 +82,8 @@ struct Figures {
     true_positives: i64,
     benign_true_positives: i64,
     false_positives: i64,
-    /// Of those that were judged, the part that was in vain; null as long as none was.
+    /// Of the incidents that somebody judged, the part judged a false positive, from 0 to 1; null as long as none was.
+    /// A benign true positive is one that was judged, and none that was false: the rule was right.
     false_positive_share: Option<f64>,
     last_event_at: Option<String>,
 }
@@ -188,10 +189,9 @@ async fn figures(
 
 impl Figures {
     fn with_share(mut self) -> Self {
-        let in_vain = self.benign_true_positives + self.false_positives;
-        let judged = in_vain + self.true_positives;
+        let judged = self.true_positives + self.benign_true_positives + self.false_positives;
         if judged > 0 {
-            self.false_positive_share = Some(in_vain as f64 / judged as f64);
+            self.false_positive_share = Some(self.false_positives as f64 / judged as f64);
         }
         self
     }

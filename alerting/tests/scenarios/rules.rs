@@ -75,7 +75,7 @@ pub async fn a_rule_is_explained(place: Place) {
                   condition: bad and not ours\nlevel: high\n"
         .to_owned();
     let guess = Arc::new(guess);
-    for (number, day) in [0, 0, 1].into_iter().enumerate() {
+    for (number, day) in [0, 0, 1, 1].into_iter().enumerate() {
         let number = u64::try_from(number).unwrap();
         let host = format!("host-{number}");
         send(
@@ -88,7 +88,13 @@ pub async fn a_rule_is_explained(place: Place) {
     // Sessions have ended meanwhile.
     let client = site.admin();
     let list = client.get("/api/v1/incidents").body;
-    for (place, verdict) in [(0, "false_positive"), (1, "true_positive")] {
+    for (place, verdict) in [
+        (0, "false_positive"),
+        (1, "true_positive"),
+        // The rule was right: it was judged, and it was not false.
+        (2, "benign_true_positive"),
+        (3, "benign_true_positive"),
+    ] {
         let item = &list["items"][place];
         let path = format!("/api/v1/incidents/{}", item["id"].as_str().unwrap());
         let body = json!({ "state": "closed", "verdict": verdict });
@@ -98,7 +104,7 @@ pub async fn a_rule_is_explained(place: Place) {
         json!({ "details": { "rules": [{ "rule_id": "guess", "share": 0.25, "seconds": 1.5 }] } })
     });
     let detail = client.get("/api/v1/rules/guess").body;
-    assert_eq!(detail["false_positive_share"], 0.5);
+    assert_eq!(detail["false_positive_share"], 0.25);
     assert_eq!(detail["status"], "test");
     assert_eq!(detail["cost"], json!({ "share": 0.25, "seconds": 1.5 }));
     let days: Vec<i64> = detail["days"]
@@ -107,7 +113,7 @@ pub async fn a_rule_is_explained(place: Place) {
         .iter()
         .map(|day| day["alerts"].as_i64().unwrap())
         .collect();
-    assert_eq!(days, [2, 1]);
+    assert_eq!(days, [2, 2]);
     let condition = &detail["condition"];
     assert_eq!(condition["asks"], "all of");
     assert_eq!(condition["children"][0]["search"], "bad");

@@ -71,6 +71,8 @@ export interface RuleFigures extends Omit<RuleText, 'text'> {
   true_positives: number;
   benign_true_positives: number;
   false_positives: number;
+  /** Of the incidents that were judged, the part judged a false positive; `null` where none was. */
+  false_positive_share: number | null;
   /** Matches that suppressions hid. */
   hidden: number;
   last_event_at: string | null;

@@ -19,7 +19,6 @@ import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
 import { bucketsOfDays } from './days';
-import { falseShare } from './order';
 import classes from './RulePage.module.css';
 
 // Asked for with the page, not after the rule: where the network is slow its place would stand empty for as long again.
@@ -64,7 +63,7 @@ function Loaded({ rule }: { rule: RuleDetail }) {
   const { t, i18n } = useLingui();
   const titleOf = useTitle();
   const mayswitch = useRole('lead');
-  const share = falseShare(rule);
+  const share = rule.false_positive_share;
   const facts: [string, string][] = [
     [t`Incidents`, i18n.number(rule.incidents)],
     [t`Open`, i18n.number(rule.open)],

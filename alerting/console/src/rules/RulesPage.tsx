@@ -12,7 +12,7 @@ import { useTitle } from '../app/titles';
 import { RuleCard } from '../incidents/RuleCard';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
-import { falseShare, found, ordered } from './order';
+import { found, ordered } from './order';
 import classes from './RulesPage.module.css';
 
 const route = getRouteApi('/rules');
@@ -117,7 +117,7 @@ function Row({ rule, open, onToggle }: RowProps) {
   const { i18n } = useLingui();
   const titleOf = useTitle();
   const severity = SEVERITIES.find((each) => each === rule.level);
-  const share = falseShare(rule);
+  const share = rule.false_positive_share;
   const number = (value: number) => <td className={classes.number}>{i18n.number(value)}</td>;
   return (
     <>

@@ -3,15 +3,9 @@ import type { RuleFigures } from '../api/types';
 import type { RuleOrder } from '../app/router';
 import { holdsWords } from '../text/folded';
 
-/** Of the incidents that somebody judged, the share that was none; `null` where none was judged. */
-export function falseShare(rule: RuleFigures): number | null {
-  const judged = rule.true_positives + rule.benign_true_positives + rule.false_positives;
-  return judged > 0 ? rule.false_positives / judged : null;
-}
-
 const KEYS: Record<RuleOrder, (rule: RuleFigures) => number> = {
   incidents: (rule) => rule.incidents,
-  false: (rule) => falseShare(rule) ?? -1,
+  false: (rule) => rule.false_positive_share ?? -1,
   hidden: (rule) => rule.hidden,
   cost: (rule) => rule.cost?.share ?? -1,
   last: (rule) => (rule.last_event_at ? Date.parse(rule.last_event_at) : 0),
