@@ -143,7 +143,10 @@ test('the rows do not wait for the counts beside them', async ({ page }) => {
   await page.goto('/incidents?state=new');
   await expect(page.getByRole('heading', { name: 'Incidents' })).toBeVisible();
   expect(counted).toBe(0);
+  const asked = page.waitForRequest((request) => request.url().includes('/api/v1/incidents/facets'));
   release();
+  // Days begin at midnight of the clock that the console shows, which is seven hours ahead.
+  expect(new URL((await asked).url()).searchParams.get('utc_offset_minutes')).toBe('420');
   await expect(page.locator('a[data-row="0"]')).toBeVisible();
   await expect(page.getByTestId('facet-severity')).toBeVisible();
 });

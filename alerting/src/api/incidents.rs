@@ -12,11 +12,14 @@ use super::App;
 use super::caller::Caller;
 use super::problem::{Params, Problem};
 use crate::attack::{TACTICS, tactic_bit};
-use crate::incidents::{self, IncidentFilter, Order, State as IncidentState};
+use crate::clock::MINUTE_MICROS;
+use crate::incidents::{self, IncidentFilter, Order, State as IncidentState, Watch};
 use crate::severity::Severity;
 
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 500;
+/// No clock on Earth is further from UTC.
+const UTC_OFFSET_MINUTES_MAX: i32 = 14 * 60;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +54,9 @@ pub(super) struct ListParams {
     from: Option<String>,
     /// Whose last event is before this time (RFC 3339).
     to: Option<String>,
+    /// How many minutes the reader's clock is ahead of UTC, from -840 to 840; 0 by default. Bars of the histogram begin
+    /// where its days and hours do. The list does without.
+    utc_offset_minutes: Option<i32>,
 }
 
 /// A page of incidents.
@@ -140,9 +146,19 @@ pub(super) async fn facets(
     caller: Caller,
     Params(params): Params<ListParams>,
 ) -> Result<Json<incidents::Facets>, Problem> {
+    let ahead = params.utc_offset_minutes.unwrap_or(0);
+    if ahead.abs() > UTC_OFFSET_MINUTES_MAX {
+        return Err(Problem::field(
+            "utc_offset_minutes",
+            format!("must be from -{UTC_OFFSET_MINUTES_MAX} to {UTC_OFFSET_MINUTES_MAX}"),
+        ));
+    }
     let filter = filter(params, &caller)?;
-    let now = app.clock.now().as_micros();
-    let facets = incidents::facets(app.database.pool(), &filter, caller.scope(), now).await?;
+    let watch = Watch {
+        now: app.clock.now().as_micros(),
+        ahead_micros: i64::from(ahead) * MINUTE_MICROS,
+    };
+    let facets = incidents::facets(app.database.pool(), &filter, caller.scope(), watch).await?;
     Ok(Json(facets))
 }
 

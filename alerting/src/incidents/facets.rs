@@ -55,7 +55,8 @@ pub(crate) struct Facets {
 pub(crate) struct Histogram {
     /// Of one bar.
     pub(crate) seconds: i64,
-    /// Bars that are not empty, the earliest first.
+    /// Bars that are not empty, the earliest first. Bars of a day begin at midnight, of several hours at a whole hour of
+    /// that day, by the clock that `utc_offset_minutes` names.
     pub(crate) bars: Vec<Bar>,
 }
 
@@ -75,12 +76,21 @@ pub(crate) struct Bar {
 /// The name that stands for nobody in the facet and in the filter.
 pub(crate) const NOBODY: &str = "~none";
 
+/// What the reader's clock shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    /// In microseconds since the epoch.
+    pub(crate) now: i64,
+    /// How far it is ahead of UTC: bars begin where its days and hours do.
+    pub(crate) ahead_micros: i64,
+}
+
 /// Counts by every facet.
 pub(crate) async fn facets(
     pool: &AnyPool,
     filter: &IncidentFilter,
     scope: &Scope,
-    now: i64,
+    watch: Watch,
 ) -> Result<Facets, sqlx::Error> {
     let (total, severity, state, unit, assignee, rule, tactic, histogram) = tokio::try_join!(
         super::count(pool, filter, scope),
@@ -90,7 +100,7 @@ pub(crate) async fn facets(
         texts(pool, filter, scope, Part::Assignee, "assignee"),
         texts(pool, filter, scope, Part::Rule, "rule_id"),
         by_tactic(pool, filter, scope),
-        histogram(pool, filter, scope, now),
+        histogram(pool, filter, scope, watch),
     )?;
     let mut facets = Facets {
         total,
@@ -187,7 +197,7 @@ async fn histogram(
     pool: &AnyPool,
     filter: &IncidentFilter,
     scope: &Scope,
-    now: i64,
+    Watch { now, ahead_micros }: Watch,
 ) -> Result<Histogram, sqlx::Error> {
     let bounds = conditions(filter, scope, None);
     let sql = format!(
@@ -202,7 +212,7 @@ async fn histogram(
     let width = width(last.saturating_sub(first));
     let conditions = conditions(filter, scope, None);
     let sql = format!(
-        "SELECT last_event_at / {width} AS bar, severity, COUNT(*) AS n FROM incidents{} \
+        "SELECT (last_event_at + ({ahead_micros})) / {width} AS bar, severity, COUNT(*) AS n FROM incidents{} \
          GROUP BY bar, severity ORDER BY bar LIMIT 5000",
         conditions.clause()
     );
@@ -217,7 +227,7 @@ async fn histogram(
         bars: bars
             .into_iter()
             .map(|(bar, [informational, low, medium, high, critical])| Bar {
-                at: rfc3339(bar * width),
+                at: rfc3339(bar * width - ahead_micros),
                 informational,
                 low,
                 medium,

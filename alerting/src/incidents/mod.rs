@@ -20,7 +20,7 @@ mod view;
 pub use change::Verdict;
 pub(crate) use change::{Change, ChangeError, Edit, change, comment, report, take_in};
 pub(crate) use entity::{EntityPage, entity};
-pub(crate) use facets::{Facets, NOBODY, facets};
+pub(crate) use facets::{Facets, NOBODY, Watch, facets};
 pub(crate) use merge::merge;
 pub(crate) use read::{
     IncidentFilter, Order, changed_after, count, detail, list, one, visible_ids,

@@ -109,6 +109,7 @@ scenarios! {
     grouping::scores_follow_rules_tactics_and_verdicts,
     grouping::open_incidents_follow_the_verdicts_on_their_rule,
     queue::facets_count_what_the_filter_lets_through,
+    queue::bars_begin_where_the_days_of_the_reader_do,
     queue::the_most_urgent_come_first,
     queue::a_bulk_change_is_undone,
     queue::an_entity_tells_its_history,

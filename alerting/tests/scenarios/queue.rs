@@ -1,5 +1,6 @@
 //! What the queue offers beside its rows: facets, orders, undo, views; and the pages one goes to from there.
 
+use citywatch_parsers::Timestamp;
 use serde_json::{Value, json};
 
 use super::support::{Client, Place, Site, at, found, rule, send, with_fields};
@@ -114,6 +115,70 @@ pub async fn facets_count_what_the_filter_lets_through(place: Place) {
     let facets = viewer.get("/api/v1/incidents/facets").body;
     assert_eq!(counts(&facets, "unit"), pairs(&[("ward-2", 2)]));
     assert_eq!(facets["total"], 2);
+    site.stop().await;
+}
+
+pub async fn bars_begin_where_the_days_of_the_reader_do(place: Place) {
+    let site = Site::start(&place).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let guess = rule("guess", "high");
+    let when = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
+    // Indochina Time is seven hours ahead of UTC: the first two are of one day there, the third is of the next.
+    for (host, time) in [
+        ("morning", "2026-09-20T17:00:00Z"),
+        ("evening", "2026-09-21T16:59:59Z"),
+        ("midnight", "2026-09-21T17:00:00Z"),
+        ("long-ago", "2026-07-25T03:20:00Z"),
+    ] {
+        send(&intake, vec![found(&guess, host, when(time), 1)]).await;
+    }
+    let bars = |query: &str| -> (i64, Vec<(String, i64)>) {
+        let histogram = client
+            .get(&format!("/api/v1/incidents/facets?{query}"))
+            .body["histogram"]
+            .clone();
+        let bars = histogram["bars"].as_array().unwrap();
+        let told = bars.iter().map(|bar| {
+            let at = bar["at"].as_str().unwrap().replace(".000000Z", "Z");
+            (at, bar["high"].as_i64().unwrap())
+        });
+        (histogram["seconds"].as_i64().unwrap(), told.collect())
+    };
+    let expected = |bars: &[(&str, i64)]| pairs(bars);
+    let (seconds, days) = bars("utc_offset_minutes=420");
+    assert_eq!(seconds, 86_400);
+    assert_eq!(
+        days,
+        expected(&[
+            ("2026-07-24T17:00:00Z", 1),
+            ("2026-09-20T17:00:00Z", 2),
+            ("2026-09-21T17:00:00Z", 1),
+        ])
+    );
+    // Of who names no clock, days are those of UTC.
+    let (_, days) = bars("");
+    assert_eq!(
+        days,
+        expected(&[
+            ("2026-07-25T00:00:00Z", 1),
+            ("2026-09-20T00:00:00Z", 1),
+            ("2026-09-21T00:00:00Z", 2),
+        ])
+    );
+    // Hours, where clocks differ by half of one.
+    let hours = "from=2026-09-20T17:00:00Z&to=2026-09-22T17:00:00Z&utc_offset_minutes=330";
+    let (seconds, hours) = bars(hours);
+    assert_eq!(seconds, 3_600);
+    assert_eq!(
+        hours,
+        expected(&[("2026-09-20T16:30:00Z", 1), ("2026-09-21T16:30:00Z", 2),])
+    );
+    for wrong in ["841", "-841", "noon"] {
+        let reply = client.get(&format!(
+            "/api/v1/incidents/facets?utc_offset_minutes={wrong}"
+        ));
+        assert_eq!(reply.status, 400, "{wrong}");
+    }
     site.stop().await;
 }
 

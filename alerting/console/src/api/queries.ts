@@ -1,5 +1,6 @@
 /** What the pages ask for, as TanStack Query options: one place for keys and pages. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { INDOCHINA_OFFSET_MINUTES } from '../text/time';
 import { call } from './client';
 import {
   filterParameters,
@@ -103,7 +104,11 @@ export function incidentsQuery(filter: IncidentFilter) {
 export function facetsQuery({ sort: _, ...filter }: IncidentFilter) {
   return queryOptions({
     queryKey: ['facets', filter],
-    queryFn: ({ signal }) => call<Facets>(`/incidents/facets${query(filterParameters(filter))}`, { signal }),
+    queryFn: ({ signal }) => {
+      // Bars of the histogram begin where the days of the reader do.
+      const parameters = { ...filterParameters(filter), utc_offset_minutes: INDOCHINA_OFFSET_MINUTES };
+      return call<Facets>(`/incidents/facets${query(parameters)}`, { signal });
+    },
     staleTime: 10_000,
     refetchInterval: 30_000,
     placeholderData: keepPreviousData,

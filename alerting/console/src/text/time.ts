@@ -1,6 +1,8 @@
 /** Times as people here read them: Indochina Time (UTC+7, no summer time), UTC beside it. */
 
-const INDOCHINA_OFFSET_MS = 7 * 3_600_000;
+/** How far its clocks are ahead of UTC. */
+export const INDOCHINA_OFFSET_MINUTES = 7 * 60;
+const INDOCHINA_OFFSET_MS = INDOCHINA_OFFSET_MINUTES * 60_000;
 
 /** Milliseconds of an RFC 3339 time (finer digits dropped), or `null`. */
 export function millisOf(time: string): number | null {
