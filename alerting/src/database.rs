@@ -164,6 +164,7 @@ impl Write {
             Counter::Change => "change",
             Counter::Incident => "incident",
             Counter::Audit => "audit",
+            Counter::Tree => "tree",
         };
         sqlx::query_scalar("UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value")
             .bind(name)
@@ -195,6 +196,8 @@ pub(crate) enum Counter {
     Incident,
     /// Entries of the audit log.
     Audit,
+    /// Changes of the tree of units.
+    Tree,
 }
 
 /// PostgreSQL cannot store a NUL in a text, and log content may hold any: it is shown as U+FFFD.

@@ -150,6 +150,54 @@ test('a unit is renamed, moved and merged, and keeps its past', async ({ page })
   expect(trouble).toEqual([]);
 });
 
+test('two administrators do not overwrite each other unseen', async ({ page }) => {
+  const top = `hai-${Date.now()}`;
+  const { csrf } = await (await page.request.get('/api/v1/session')).json();
+  const headers = { 'X-CSRF-Token': csrf };
+  const imported = await page.request.put('/api/v1/units', {
+    headers: { ...headers, 'Content-Type': 'text/csv' },
+    data: `id,name,parent\n${top},Hai,\n${top}/a,Phường An,${top}\n${top}/b,Phường Bình,${top}\n`,
+  });
+  expect(imported.ok()).toBe(true);
+  const path = `/api/v1/units/${encodeURIComponent(`${top}/a`)}`;
+  const unit = async () => {
+    const { items } = await (await page.request.get('/api/v1/units')).json();
+    return items.find(({ id }: { id: string }) => id === `${top}/a`);
+  };
+  const elsewhere = async (change: object) => {
+    const { version } = await unit();
+    const answer = await page.request.patch(path, {
+      headers: { ...headers, 'If-Match': `"${version}"` },
+      data: change,
+    });
+    expect(answer.ok()).toBe(true);
+  };
+
+  await page.goto(`/units?open=${encodeURIComponent(`${top}/a`)}&change=edit`);
+  const edit = page.getByRole('dialog', { name: 'Rename or move' });
+  await edit.getByRole('textbox', { name: 'Name' }).fill('Phường An Lạc');
+  await elsewhere({ name: 'Phường An Nhơn', parent: `${top}/b` });
+  await edit.getByRole('button', { name: 'Save' }).click();
+  const refusal = edit.getByRole('alert');
+  await expect(refusal).toContainText('Somebody else has changed this unit meanwhile');
+  await expect(refusal).toContainText(`it is now Phường An Nhơn, below ${top}/b`);
+  expect(await unit()).toMatchObject({ name: 'Phường An Nhơn', parent: `${top}/b` });
+  // What was typed is still there; what was not touched is as the other left it.
+  await expect(edit.getByRole('textbox', { name: 'Name' })).toHaveValue('Phường An Lạc');
+  await expect(edit.getByRole('combobox', { name: 'Below' })).toHaveValue(`${top}/b`);
+  await edit.getByRole('button', { name: 'Save' }).click();
+  await expect(edit).toBeHidden();
+  expect(await unit()).toMatchObject({ name: 'Phường An Lạc', parent: `${top}/b` });
+
+  await page.getByTestId('unit-panel').getByRole('button', { name: 'Merge…' }).click();
+  const merge = page.getByRole('dialog', { name: 'Merge Phường An Lạc' });
+  await merge.getByRole('combobox', { name: 'Taken in by' }).fill(top);
+  await elsewhere({ parent: '' });
+  await merge.getByRole('button', { name: 'Merge' }).click();
+  await expect(merge.getByRole('alert')).toContainText('it is now Phường An Lạc, at the top');
+  expect((await unit()).parent).toBe('');
+});
+
 test('the tree tells how units stand, and is narrowed to those that need somebody', async ({ page }) => {
   const trouble = watchTrouble(page);
   await importUnits(page.request);

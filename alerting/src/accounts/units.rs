@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::Scope;
 use crate::clock::Clock;
-use crate::database::{Database, Write, storable};
+use crate::database::{Counter, Database, Write, storable};
 use crate::incidents::rfc3339;
 use crate::sql::Conditions;
 
@@ -22,6 +23,16 @@ pub(crate) struct Unit {
     pub(crate) name: String,
     /// The unit above it; empty at the top.
     pub(crate) parent: String,
+    /// Counts its changes, for If-Match.
+    pub(crate) version: i64,
+}
+
+/// What a unit is to be called and where it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnitPlace {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) parent: String,
 }
 
 /// What a unit was called and where it was, for a time.
@@ -33,15 +44,24 @@ pub(crate) struct UnitPast {
     to: String,
 }
 
-/// Why an import was refused. Nothing was changed.
+/// Why the tree was not changed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ImportError {
+pub(crate) enum TreeError {
     /// The text is not what it should be.
     #[error("line {line}: {reason}")]
     Line { line: usize, reason: String },
     /// The tree would not be one.
     #[error("{0}")]
     Tree(String),
+    /// There is none of that id.
+    #[error("there is no such unit")]
+    Missing,
+    /// Somebody changed it since it was read.
+    #[error("the unit was changed since you read it")]
+    Conflict {
+        /// Its version now.
+        current: i64,
+    },
     /// The database failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -61,22 +81,14 @@ impl Units {
         conditions.push("valid_to IS NULL");
         conditions.scope("id", scope);
         let sql = format!(
-            "SELECT id, name, parent FROM units{} ORDER BY id",
+            "SELECT id, name, parent, version FROM units{} ORDER BY id",
             conditions.clause()
         );
         let rows = conditions
             .query(sql)
             .fetch_all(self.database.pool())
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Unit {
-                    id: row.try_get("id")?,
-                    name: row.try_get("name")?,
-                    parent: row.try_get("parent")?,
-                })
-            })
-            .collect()
+        rows.iter().map(unit).collect()
     }
 
     /// Whether a scope covers the subtree of `root`; empty stands for the whole city.
@@ -100,29 +112,81 @@ impl Units {
     /// Takes units in from CSV with the columns id, name and parent. Units that are new are added, others
     /// renamed and moved; what they were stays known with its dates. A unit that was merged is put below
     /// the one that took it in: its old events stay visible there. Returns how many changed.
-    pub(crate) async fn import(&self, csv: &str) -> Result<usize, ImportError> {
-        self.change(parse(csv)?).await
+    pub(crate) async fn import(&self, csv: &str) -> Result<usize, TreeError> {
+        let wanted = parse(csv)?;
+        self.change(|_| Ok(wanted)).await
     }
 
-    /// Adds, renames and moves units, all or none; returns how many changed.
-    pub(crate) async fn change(&self, wanted: Vec<Unit>) -> Result<usize, ImportError> {
-        let mut write = self.database.write().await?;
-        let mut tree: BTreeMap<String, Unit> = BTreeMap::new();
-        for row in sqlx::query("SELECT id, name, parent FROM units WHERE valid_to IS NULL")
-            .fetch_all(&mut *write)
-            .await?
-        {
-            let unit = Unit {
-                id: row.try_get("id")?,
-                name: row.try_get("name")?,
-                parent: row.try_get("parent")?,
+    /// Gives a unit another name, another place, or both, if its version still is `seen_version`.
+    pub(crate) async fn edit(
+        &self,
+        id: &str,
+        seen_version: i64,
+        name: Option<String>,
+        parent: Option<String>,
+    ) -> Result<usize, TreeError> {
+        self.change(|tree| {
+            let unit = seen(tree, id, seen_version)?;
+            Ok(vec![UnitPlace {
+                id: unit.id.clone(),
+                name: name.unwrap_or_else(|| unit.name.clone()),
+                parent: parent.unwrap_or_else(|| unit.parent.clone()),
+            }])
+        })
+        .await
+    }
+
+    /// Puts a unit, and those right below it, below another, if its version still is `seen_version`.
+    pub(crate) async fn merge(
+        &self,
+        id: &str,
+        seen_version: i64,
+        into: &str,
+    ) -> Result<usize, TreeError> {
+        self.change(|tree| {
+            seen(tree, id, seen_version)?;
+            let goes = |unit: &&Unit| unit.id == id || (unit.parent == id && unit.id != into);
+            let placed = |unit: &Unit| UnitPlace {
+                id: unit.id.clone(),
+                name: unit.name.clone(),
+                parent: into.to_owned(),
             };
+            Ok(tree.values().filter(goes).map(placed).collect())
+        })
+        .await
+    }
+
+    /// Adds, renames and moves units, all or none: those that `wanted` makes of the tree as it is. Returns how many
+    /// changed.
+    async fn change(
+        &self,
+        wanted: impl FnOnce(&BTreeMap<String, Unit>) -> Result<Vec<UnitPlace>, TreeError>,
+    ) -> Result<usize, TreeError> {
+        let mut write = self.database.write().await?;
+        // Its lock lets changes follow each other: none is made of a tree that another has changed meanwhile.
+        write.next(Counter::Tree).await?;
+        let rows =
+            sqlx::query("SELECT id, name, parent, version FROM units WHERE valid_to IS NULL")
+                .fetch_all(&mut *write)
+                .await?;
+        let mut tree: BTreeMap<String, Unit> = BTreeMap::new();
+        for row in &rows {
+            let unit = unit(row)?;
             tree.insert(unit.id.clone(), unit);
         }
-        let changed: Vec<Unit> = wanted
-            .into_iter()
-            .filter(|unit| tree.get(&unit.id) != Some(unit))
-            .collect();
+        let mut changed = Vec::new();
+        for UnitPlace { id, name, parent } in wanted(&tree)? {
+            let before = tree.get(&id);
+            if before.is_some_and(|before| before.name == name && before.parent == parent) {
+                continue;
+            }
+            changed.push(Unit {
+                version: before.map_or(0, |before| before.version) + 1,
+                id,
+                name: storable(&name).into_owned(),
+                parent,
+            });
+        }
         tree.extend(changed.iter().map(|unit| (unit.id.clone(), unit.clone())));
         let ancestors = ancestors(&tree)?;
         for unit in &changed {
@@ -198,25 +262,52 @@ impl Units {
             .bind(unit.id.as_str())
             .execute(&mut **write)
             .await?;
-        sqlx::query("INSERT INTO units (id, name, parent, valid_from) VALUES ($1, $2, $3, $4)")
-            .bind(unit.id.as_str())
-            .bind(unit.name.as_str())
-            .bind(unit.parent.as_str())
-            .bind(now)
-            .execute(&mut **write)
-            .await?;
+        sqlx::query(
+            "INSERT INTO units (id, name, parent, valid_from, version) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(unit.id.as_str())
+        .bind(unit.name.as_str())
+        .bind(unit.parent.as_str())
+        .bind(now)
+        .bind(unit.version)
+        .execute(&mut **write)
+        .await?;
         Ok(())
     }
 }
 
+fn unit(row: &AnyRow) -> Result<Unit, sqlx::Error> {
+    Ok(Unit {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        parent: row.try_get("parent")?,
+        version: row.try_get("version")?,
+    })
+}
+
+/// The unit, if it still is what was seen.
+fn seen<'a>(
+    tree: &'a BTreeMap<String, Unit>,
+    id: &str,
+    seen_version: i64,
+) -> Result<&'a Unit, TreeError> {
+    let unit = tree.get(id).ok_or(TreeError::Missing)?;
+    if unit.version != seen_version {
+        return Err(TreeError::Conflict {
+            current: unit.version,
+        });
+    }
+    Ok(unit)
+}
+
 /// Each unit with each above it, itself included; an error where the tree is none.
-fn ancestors(tree: &BTreeMap<String, Unit>) -> Result<BTreeSet<(String, String)>, ImportError> {
+fn ancestors(tree: &BTreeMap<String, Unit>) -> Result<BTreeSet<(String, String)>, TreeError> {
     let mut pairs = BTreeSet::new();
     for unit in tree.values() {
         let mut above = unit;
         for depth in 0.. {
             if depth > 32 {
-                return Err(ImportError::Tree(format!(
+                return Err(TreeError::Tree(format!(
                     "the unit {:?} is its own ancestor, or deeper than 32 levels",
                     unit.id
                 )));
@@ -226,7 +317,7 @@ fn ancestors(tree: &BTreeMap<String, Unit>) -> Result<BTreeSet<(String, String)>
                 break;
             }
             above = tree.get(&above.parent).ok_or_else(|| {
-                ImportError::Tree(format!(
+                TreeError::Tree(format!(
                     "the unit {:?} has the unknown parent {:?}",
                     above.id, above.parent
                 ))
@@ -236,13 +327,13 @@ fn ancestors(tree: &BTreeMap<String, Unit>) -> Result<BTreeSet<(String, String)>
     Ok(pairs)
 }
 
-fn parse(csv: &str) -> Result<Vec<Unit>, ImportError> {
+fn parse(csv: &str) -> Result<Vec<UnitPlace>, TreeError> {
     let mut units = Vec::new();
     let mut seen = BTreeSet::new();
     let csv = csv.strip_prefix('\u{feff}').unwrap_or(csv);
     for (number, line) in csv.lines().enumerate() {
         let line_number = number + 1;
-        let wrong = |reason: &str| ImportError::Line {
+        let wrong = |reason: &str| TreeError::Line {
             line: line_number,
             reason: reason.to_owned(),
         };
@@ -267,7 +358,7 @@ fn parse(csv: &str) -> Result<Vec<Unit>, ImportError> {
         if units.len() >= UNITS_MAX {
             return Err(wrong("too many units"));
         }
-        units.push(Unit { id, name, parent });
+        units.push(UnitPlace { id, name, parent });
     }
     Ok(units)
 }
@@ -336,7 +427,16 @@ mod tests {
         let units = parse("id,name,parent\na,A,b\nb,B,a\n").unwrap();
         let tree = units
             .into_iter()
-            .map(|unit| (unit.id.clone(), unit))
+            .map(|UnitPlace { id, name, parent }| {
+                let version = 1;
+                let unit = Unit {
+                    id: id.clone(),
+                    name,
+                    parent,
+                    version,
+                };
+                (id, unit)
+            })
             .collect();
         assert!(
             ancestors(&tree)

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -12,8 +13,10 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::incidents::tagged;
 use super::problem::{JsonBody, Problem};
-use crate::accounts::{ImportError, Scope, Unit, UnitPast};
+use super::triage::seen_version;
+use crate::accounts::{Scope, TreeError, Unit, UnitPast};
 use crate::incidents::rfc3339;
 use crate::severity::Severity;
 use crate::sql::Conditions;
@@ -55,9 +58,11 @@ pub(super) async fn import(
     Ok(Json(Imported { changed }))
 }
 
-fn refused(field: &str, error: ImportError) -> Problem {
+fn refused(field: &str, error: TreeError) -> Problem {
     match error {
-        ImportError::Database(error) => error.into(),
+        TreeError::Database(error) => error.into(),
+        TreeError::Missing => Problem::missing("unit"),
+        TreeError::Conflict { current } => Problem::conflict(current),
         error => Problem::field(field, error.to_string()),
     }
 }
@@ -71,30 +76,28 @@ pub(super) struct UnitWish {
     parent: Option<String>,
 }
 
-/// `PATCH /api/v1/units/{id}`: renames or moves one. What it was called and where it was stays known.
+/// `PATCH /api/v1/units/{id}` with `If-Match`: renames or moves one. What it was called and where it was stays known.
 pub(super) async fn change(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    headers: HeaderMap,
     JsonBody(wish): JsonBody<UnitWish>,
-) -> Result<Json<Unit>, Problem> {
+) -> Result<Response, Problem> {
     whole_city(&caller)?;
-    let unit = known(&app, &caller, &id).await?;
-    let name = wish.name.map_or(unit.name, |name| name.trim().to_owned());
-    if name.is_empty() || name.len() > 300 {
+    let seen_version = seen_version(&headers)?;
+    let name = wish.name.map(|name| name.trim().to_owned());
+    if name
+        .as_ref()
+        .is_some_and(|name| name.is_empty() || name.len() > 300)
+    {
         return Err(Problem::field("name", "must be 1 to 300 bytes"));
     }
-    let parent = wish.parent.unwrap_or(unit.parent);
-    let wanted = Unit {
-        id: id.clone(),
-        name,
-        parent,
-    };
     app.units
-        .change(vec![wanted])
+        .edit(&id, seen_version, name, wish.parent)
         .await
         .map_err(|error| refused("parent", error))?;
-    Ok(Json(known(&app, &caller, &id).await?))
+    answer(&app, &caller, &id).await
 }
 
 /// Which unit takes another in.
@@ -105,40 +108,34 @@ pub(super) struct UnitMerge {
     into: String,
 }
 
-/// `POST /api/v1/units/{id}/merge`: it goes below the unit that takes it in, and so do those below it. Its events keep
-/// its id; who sees the other unit sees them.
+/// `POST /api/v1/units/{id}/merge` with `If-Match`: it goes below the unit that takes it in, and so do those below it. Its
+/// events keep its id; who sees the other unit sees them.
 pub(super) async fn merge(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    headers: HeaderMap,
     JsonBody(merge): JsonBody<UnitMerge>,
-) -> Result<Json<Unit>, Problem> {
+) -> Result<Response, Problem> {
     whole_city(&caller)?;
-    let unit = known(&app, &caller, &id).await?;
+    let seen_version = seen_version(&headers)?;
     if merge.into == id {
         return Err(Problem::field("into", "is the unit itself"));
     }
-    let all = app.units.list(&Scope::City).await?;
-    if !all.iter().any(|other| other.id == merge.into) {
+    if app.units.one(&merge.into, &Scope::City).await?.is_none() {
         return Err(Problem::field("into", "there is no such unit"));
     }
-    let mut wanted = vec![Unit {
-        parent: merge.into.clone(),
-        ..unit
-    }];
-    wanted.extend(
-        all.into_iter()
-            .filter(|below| below.parent == id && below.id != merge.into)
-            .map(|below| Unit {
-                parent: merge.into.clone(),
-                ..below
-            }),
-    );
     app.units
-        .change(wanted)
+        .merge(&id, seen_version, &merge.into)
         .await
         .map_err(|error| refused("into", error))?;
-    Ok(Json(known(&app, &caller, &id).await?))
+    answer(&app, &caller, &id).await
+}
+
+/// The unit as it is now, with its version.
+async fn answer(app: &App, caller: &Caller, id: &str) -> Result<Response, Problem> {
+    let unit = known(app, caller, id).await?;
+    Ok(tagged(unit.version, Json(unit).into_response()))
 }
 
 async fn known(app: &App, caller: &Caller, id: &str) -> Result<Unit, Problem> {

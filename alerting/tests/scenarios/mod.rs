@@ -115,6 +115,7 @@ scenarios! {
     queue::an_entity_tells_its_history,
     queue::views_are_kept_per_person,
     queue::units_are_renamed_moved_and_merged,
+    queue::two_administrators_do_not_overwrite_each_others_units,
     queue::the_audit_log_is_searched,
     rules::a_switch_holds_at_once_and_counts_what_it_hides,
     rules::a_rule_is_explained,

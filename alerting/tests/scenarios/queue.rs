@@ -214,7 +214,9 @@ pub async fn the_most_urgent_come_first(place: Place) {
             "{states}"
         );
     }
-    let newest = client.get("/api/v1/incidents?state=in_progress,new&limit=3").body;
+    let newest = client
+        .get("/api/v1/incidents?state=in_progress,new&limit=3")
+        .body;
     let numbers: Vec<i64> = newest["items"]
         .as_array()
         .unwrap()
@@ -364,10 +366,11 @@ pub async fn units_are_renamed_moved_and_merged(place: Place) {
     five_incidents(&site).await;
     let client = site.admin();
     site.clock.advance(60);
-    let patch = |id: &str, body: Value| {
-        client.send("PATCH", &format!("/api/v1/units/{id}"), Some(body), &[])
+    let patch = |id: &str, version: &str, body: Value| {
+        let path = format!("/api/v1/units/{id}");
+        client.send("PATCH", &path, Some(body), &[("if-match", version)])
     };
-    let renamed = patch("ward-2", json!({ "name": "Phường Hai" }));
+    let renamed = patch("ward-2", "1", json!({ "name": "Phường Hai" }));
     assert_eq!(renamed.body["name"], "Phường Hai", "{renamed:?}");
     assert_eq!(renamed.body["parent"], "city");
     let posture = client.get("/api/v1/units/ward-2/posture").body;
@@ -391,12 +394,13 @@ pub async fn units_are_renamed_moved_and_merged(place: Place) {
         }
     }
     assert_eq!(standing("ward-2").unwrap()["silent"], Value::Null);
-    let circle = patch("city", json!({ "parent": "ward-1" }));
+    let circle = patch("city", "1", json!({ "parent": "ward-1" }));
     assert_eq!(circle.status, 400);
     assert_eq!(circle.body["errors"][0]["field"], "parent");
     site.clock.advance(60);
     let body = json!({ "into": "ward-1" });
-    let merged = client.send("POST", "/api/v1/units/ward-2/merge", Some(body), &[]);
+    let path = "/api/v1/units/ward-2/merge";
+    let merged = client.send("POST", path, Some(body), &[("if-match", "2")]);
     assert_eq!(merged.body["parent"], "ward-1", "{merged:?}");
     let posture = client.get("/api/v1/units/ward-1/posture").body;
     assert_eq!(posture["open"]["high"], 2);
@@ -405,6 +409,98 @@ pub async fn units_are_renamed_moved_and_merged(place: Place) {
     let list = client.get("/api/v1/incidents?unit=ward-2").body;
     assert_eq!(list["total"], 2);
     assert_eq!(client.get("/api/v1/units/nowhere/posture").status, 404);
+    site.stop().await;
+}
+
+pub async fn two_administrators_do_not_overwrite_each_others_units(place: Place) {
+    let site = Site::start(&place).await;
+    let client = site.admin();
+    let tree = "id,name,parent\ncity,Thành phố,\nward-1,Phường 1,city\nward-2,Phường 2,city\nquarter,Khu phố,ward-2\n";
+    client.send_text("PUT", "/api/v1/units", tree);
+    let unit = |id: &str| {
+        let all = client.get("/api/v1/units").body;
+        let mut all = all["items"].as_array().unwrap().iter();
+        all.find(|each| each["id"] == id).unwrap().clone()
+    };
+    let send = |method: &str, path: &str, version: Option<&str>, body: Value| {
+        let headers: Vec<_> = version
+            .map(|version| ("if-match", version))
+            .into_iter()
+            .collect();
+        client.send(
+            method,
+            &format!("/api/v1/units/{path}"),
+            Some(body),
+            &headers,
+        )
+    };
+    let rename = |version, name: &str| send("PATCH", "ward-2", version, json!({ "name": name }));
+    let merge = |version| send("POST", "ward-2/merge", version, json!({ "into": "ward-1" }));
+    assert_eq!(unit("ward-2")["version"], 1);
+    assert_eq!(rename(None, "Phường Hai").status, 428);
+    assert_eq!(merge(None).status, 428);
+    let renamed = rename(Some("\"1\""), "Phường Hai");
+    assert_eq!(
+        (
+            renamed.status,
+            renamed.header("etag"),
+            &renamed.body["version"]
+        ),
+        (200, "\"2\"", &json!(2))
+    );
+    // Whoever saw it before sees it again first, whatever they wanted of it.
+    let late = rename(Some("1"), "Phường Nhì");
+    assert_eq!(
+        (late.status, &late.body["current_version"]),
+        (412, &json!(2))
+    );
+    assert_eq!(merge(Some("1")).status, 412);
+    assert_eq!(
+        send("PATCH", "ward-2", Some("1"), json!({ "parent": "" })).status,
+        412
+    );
+    let now = unit("ward-2");
+    assert_eq!(
+        (&now["name"], &now["parent"]),
+        (&json!("Phường Hai"), &json!("city"))
+    );
+    // The same again changes nothing, and counts as none.
+    assert_eq!(rename(Some("2"), "Phường Hai").body["version"], 2);
+    // An import is a change like any other; of what it leaves as it was it is none.
+    site.clock.advance(1);
+    client.send_text(
+        "PUT",
+        "/api/v1/units",
+        &tree.replace("Phường 2", "Phường Hai mới"),
+    );
+    assert_eq!(rename(Some("2"), "Phường Nhì").status, 412);
+    assert_eq!(unit("ward-1")["version"], 1);
+    let merged = merge(Some("3"));
+    assert_eq!(
+        (merged.status, merged.header("etag")),
+        (200, "\"4\""),
+        "{merged:?}"
+    );
+    // What was below it went along, which is a change of each of those, too.
+    let quarter = unit("quarter");
+    assert_eq!(
+        (&quarter["parent"], &quarter["version"]),
+        (&json!("ward-1"), &json!(2))
+    );
+    // Of several at the same time one succeeds.
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|number| scope.spawn(move || rename(Some("4"), &format!("Tên {number}")).status))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1);
+    assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 3);
+    assert_eq!(unit("ward-2")["version"], 5);
+    assert_eq!(send("PATCH", "nowhere", Some("1"), json!({})).status, 404);
     site.stop().await;
 }
 

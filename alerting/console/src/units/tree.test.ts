@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { found, treeOf, unitsBelow, withAbove } from './tree';
 
-const unit = (id: string, parent = '', name = id) => ({ id, name, parent });
+const unit = (id: string, parent = '', name = id) => ({ id, name, parent, version: 1 });
 const shown = (units: { id: string; depth: number }[]) => units.map(({ id, depth }) => `${depth} ${id}`);
 
 const CITY = [unit('city'), unit('d1', 'city'), unit('w1', 'd1', 'Phường Bến Thành'), unit('d2', 'city')];
