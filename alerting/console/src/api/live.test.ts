@@ -52,6 +52,17 @@ test('a change of one far down the list is not new', () => {
   expect(waiting('all')).toEqual([]);
 });
 
+test('old ones that change by the thousand do not crowd out a new one', () => {
+  const { live, shown, waiting } = setUp();
+  live.observe(incident(3, 'new', 1));
+  for (let round = 0; round < 2_000; round += 1) {
+    live.observe({ ...incident(0, 'new', 1), id: `old-${round}` });
+  }
+  live.observe(incident(1, 'resolved', 4));
+  expect(waiting('all').map(({ id }) => id)).toEqual(['i3']);
+  expect(shown()).toEqual(['i2 new', 'i1 resolved']);
+});
+
 test('open means that somebody has to do something', () => {
   expect(
     ['new', 'acknowledged', 'in_progress', 'resolved', 'closed'].map((state) =>

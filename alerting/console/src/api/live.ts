@@ -83,6 +83,10 @@ export class LiveIncidents {
     if (detail && detail.version < incident.version) {
       void this.#queries.invalidateQueries({ queryKey: ['incident', incident.id] });
     }
+    // Where every list begins with newer ones it waits for nobody, and must not crowd out those that do.
+    const listed = lists.flatMap(([, data]) => (data ? [newestOf(data)] : []));
+    const known = listed.length > 0 && listed.every((newest) => newest >= incident.number);
+    if (known && !this.#waiting.has(incident.id)) return;
     const waiting = new Map(this.#waiting).set(incident.id, incident);
     for (const id of waiting.keys()) {
       if (waiting.size <= WAITING_MAX) break;
@@ -140,6 +144,11 @@ export function withIncident(data: Pages, incident: Incident): Pages | null {
     return { ...page, items: page.items.with(at, incident) };
   });
   return found ? { ...data, pages } : null;
+}
+
+/** The highest number in a list; 0 of an empty one. */
+function newestOf(data: Pages): number {
+  return data.pages.flatMap((page) => page.items).reduce((newest, { number }) => Math.max(newest, number), 0);
 }
 
 /** Those of `waiting` that a list with this filter would show above its first row. */
