@@ -23,6 +23,8 @@ use crate::status::Tally;
 const CHUNK: i64 = 500;
 /// Verdicts come in series: those of so long are gone through once.
 const GATHER: Duration = Duration::from_millis(250);
+/// Between two times: everybody who follows the incidents is told of each, and a new one must not wait behind thousands.
+const PAUSE: Duration = Duration::from_millis(250);
 /// After a failure of the database.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
@@ -121,6 +123,7 @@ impl Rescorer {
             };
             if rows.iter().any(|row| row.score != score(row, judged)) {
                 self.write(rule, after, last.number).await?;
+                tokio::time::sleep(PAUSE).await;
             }
             after = last.number;
         }
