@@ -74,10 +74,13 @@ pub(super) struct RuleFigures {
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 #[schema(as = RuleCounts)]
 struct Figures {
+    /// Incidents that are called after it: it is the most severe of their rules.
     incidents: i64,
     /// Of these, those that wait for somebody.
     open: i64,
+    /// Its alerts, in whatever incident.
     alerts: i64,
+    /// Events of these.
     events: i64,
     true_positives: i64,
     benign_true_positives: i64,
@@ -150,6 +153,38 @@ async fn figures(
     id: Option<&str>,
 ) -> Result<HashMap<String, Figures>, sqlx::Error> {
     let mut conditions = Conditions::default();
+    if let Some(id) = id {
+        conditions.compare("rule_id", "=", id.to_owned());
+    }
+    conditions.scope("unit", scope);
+    let sql = format!(
+        "SELECT rule_id, COUNT(*) AS alerts, CAST(SUM(event_count) AS BIGINT) AS events, \
+         MAX(last_event_at) AS last_event FROM alerts{} GROUP BY rule_id",
+        conditions.clause()
+    );
+    let rows = conditions.query(sql).fetch_all(pool).await?;
+    let mut figures = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let of_alerts = Figures {
+            alerts: row.try_get("alerts")?,
+            events: row.try_get("events")?,
+            last_event_at: Some(rfc3339(row.try_get("last_event")?)),
+            ..Figures::default()
+        };
+        figures.insert(row.try_get("rule_id")?, of_alerts);
+    }
+    add_incidents(pool, scope, id, &mut figures).await?;
+    Ok(figures)
+}
+
+/// What became of the incidents that are called after each rule.
+async fn add_incidents(
+    pool: &AnyPool,
+    scope: &Scope,
+    id: Option<&str>,
+    figures: &mut HashMap<String, Figures>,
+) -> Result<(), sqlx::Error> {
+    let mut conditions = Conditions::default();
     conditions.push("merged_into IS NULL");
     if let Some(id) = id {
         conditions.compare("rule_id", "=", id.to_owned());
@@ -160,40 +195,31 @@ async fn figures(
     };
     let sql = format!(
         "SELECT rule_id, COUNT(*) AS incidents, CAST(SUM(CASE WHEN state IN ('new', 'acknowledged', \
-         'in_progress') THEN 1 ELSE 0 END) AS BIGINT) AS waiting, CAST(SUM(alert_count) AS BIGINT) AS alerts, \
-         CAST(SUM(event_count) AS BIGINT) AS events, {}, {}, {}, MAX(last_event_at) AS last_event \
+         'in_progress') THEN 1 ELSE 0 END) AS BIGINT) AS waiting, {}, {}, {} \
          FROM incidents{} GROUP BY rule_id",
         verdict("true_positive"),
         verdict("benign_true_positive"),
         verdict("false_positive"),
         conditions.clause()
     );
-    let rows = conditions.query(sql).fetch_all(pool).await?;
-    rows.iter()
-        .map(|row| {
-            let figures = Figures {
-                incidents: row.try_get("incidents")?,
-                open: row.try_get("waiting")?,
-                alerts: row.try_get("alerts")?,
-                events: row.try_get("events")?,
-                true_positives: row.try_get("true_positives")?,
-                benign_true_positives: row.try_get("benign_true_positives")?,
-                false_positives: row.try_get("false_positives")?,
-                false_positive_share: None,
-                last_event_at: Some(rfc3339(row.try_get("last_event")?)),
-            };
-            Ok((row.try_get("rule_id")?, figures.with_share()))
-        })
-        .collect()
+    for row in conditions.query(sql).fetch_all(pool).await? {
+        let of_rule: &mut Figures = figures.entry(row.try_get("rule_id")?).or_default();
+        of_rule.incidents = row.try_get("incidents")?;
+        of_rule.open = row.try_get("waiting")?;
+        of_rule.true_positives = row.try_get("true_positives")?;
+        of_rule.benign_true_positives = row.try_get("benign_true_positives")?;
+        of_rule.false_positives = row.try_get("false_positives")?;
+        of_rule.set_share();
+    }
+    Ok(())
 }
 
 impl Figures {
-    fn with_share(mut self) -> Self {
+    fn set_share(&mut self) {
         let judged = self.true_positives + self.benign_true_positives + self.false_positives;
         if judged > 0 {
             self.false_positive_share = Some(self.false_positives as f64 / judged as f64);
         }
-        self
     }
 }
 

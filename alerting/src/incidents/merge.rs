@@ -87,13 +87,21 @@ async fn update_totals(
     let state = if keeps { &into.state } else { &from.state };
     let assignee = into.assignee.as_ref().or(from.assignee.as_ref());
     let acknowledged_at = into.acknowledged_at.or(from.acknowledged_at);
+    // It is called after the more severe of the two.
+    let named = if from.severity > into.severity {
+        from
+    } else {
+        into
+    };
     sqlx::query(
         "UPDATE incidents SET alert_count = (SELECT COUNT(*) FROM alerts WHERE incident_id = $1), \
          event_count = event_count + $2, \
          evidence_count = (SELECT COUNT(*) FROM incident_events WHERE incident_id = $1), \
          entity_count = (SELECT COUNT(*) FROM incident_entities WHERE incident_id = $1), \
          rule_count = (SELECT COUNT(DISTINCT rule_id) FROM alerts WHERE incident_id = $1), \
-         tactics = tactics | $11, severity = CASE WHEN severity < $3 THEN $3 ELSE severity END, \
+         tactics = tactics | $11, severity = $3, title = $12, title_vi = $13, \
+         rule_id = $14, rule_hash = $15, rule_title = $16, rule_title_vi = $17, rule_level = $18, \
+         rule_correlation = $19, tags = $20, \
          first_event_at = CASE WHEN first_event_at > $4 THEN $4 ELSE first_event_at END, \
          last_event_at = CASE WHEN last_event_at < $5 THEN $5 ELSE last_event_at END, \
          state = $6, assignee = $7, acknowledged_at = $8, updated_at = $9, change_sequence = $10, \
@@ -101,7 +109,7 @@ async fn update_totals(
     )
     .bind(into.id.as_str())
     .bind(from.event_count)
-    .bind(from.severity)
+    .bind(named.severity)
     .bind(from.first_event_at)
     .bind(from.last_event_at)
     .bind(state.as_str())
@@ -110,6 +118,15 @@ async fn update_totals(
     .bind(stamp.at.as_micros())
     .bind(stamp.change)
     .bind(from.tactics)
+    .bind(named.title.as_str())
+    .bind(named.title_vi.as_str())
+    .bind(named.rule_id.as_str())
+    .bind(named.rule_hash.as_str())
+    .bind(named.rule_title.as_str())
+    .bind(named.rule_title_vi.as_str())
+    .bind(named.rule_level.as_str())
+    .bind(named.rule_correlation)
+    .bind(named.tags.as_str())
     .execute(&mut **write)
     .await?;
     super::rescore(write, &into.id).await?;

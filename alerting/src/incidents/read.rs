@@ -33,7 +33,7 @@ pub(crate) struct IncidentFilter {
     pub(crate) assignees: Vec<String>,
     /// Assigned to nobody, besides.
     pub(crate) unassigned: bool,
-    /// Opened by one of these rules; empty: by any.
+    /// Called after one of these rules; empty: after any.
     pub(crate) rules: Vec<String>,
     /// With one of these tactics; 0: with any.
     pub(crate) tactics: i64,

@@ -398,31 +398,15 @@ impl Commit<'_> {
     ) -> Result<IncidentRow, sqlx::Error> {
         let number = self.write.next(Counter::Incident).await?;
         let (first, last) = growth.range();
-        let rule = &latest.rule;
-        let title_vi = translation_of(&rule.text).title;
-        let row = IncidentRow {
+        let mut row = IncidentRow {
             // A closed incident may hold the alert of that id's making; numbers are never used twice.
             id: keys::incident_id(&format!("{}/{number}", draft.alert_id)),
             number,
             group_key: draft.group_key.clone(),
-            title: storable(&draft::incident_title(latest, &rule.title)).into_owned(),
-            title_vi: if title_vi.is_empty() {
-                String::new()
-            } else {
-                storable(&draft::incident_title(latest, &title_vi)).into_owned()
-            },
-            severity: Severity::of_level(&rule.level).rank(),
             state: incidents::State::New.name().to_owned(),
             unit: storable(latest.unit.as_str()).into_owned(),
             host: storable(&latest.host).into_owned(),
-            rule_id: storable(&rule.id).into_owned(),
-            rule_hash: rule.content_hash.clone(),
-            rule_title: storable(&rule.title).into_owned(),
-            rule_title_vi: storable(&title_vi).into_owned(),
-            rule_level: Severity::of_level(&rule.level).name().to_owned(),
-            rule_correlation: i64::from(rule.correlation),
-            tags: serde_json::json!(rule.tags).to_string(),
-            tactics: tactics_of(&rule.tags),
+            tactics: tactics_of(&latest.rule.tags),
             rule_count: 1,
             first_event_at: first.as_micros(),
             last_event_at: last.as_micros(),
@@ -433,6 +417,7 @@ impl Commit<'_> {
             demonstration: i64::from(self.demonstration.is_set()),
             ..IncidentRow::default()
         };
+        draft::name_after(&mut row, latest);
         incidents::insert(&mut self.write, &row).await?;
         let stamp = self.stamp();
         let what = format!("opened by the rule \"{}\"", row.rule_title);
@@ -534,9 +519,10 @@ impl Commit<'_> {
             row.unit = storable(latest.unit.as_str()).into_owned();
             row.host = storable(&latest.host).into_owned();
         }
-        row.severity = row
-            .severity
-            .max(Severity::of_level(&latest.rule.level).rank());
+        // It is called after the first of its most severe alerts: what began as a guessed password may be a break-in.
+        if Severity::of_level(&latest.rule.level).rank() > row.severity {
+            draft::name_after(&mut row, latest);
+        }
         row.tactics |= tactics_of(&latest.rule.tags);
         row.entity_count += more.named;
         let judged = incidents::judged(&mut self.write, &mut self.judged, &row.rule_id).await?;
@@ -544,7 +530,9 @@ impl Commit<'_> {
             "UPDATE incidents SET alert_count = alert_count + $1, event_count = event_count + $2, \
              evidence_count = evidence_count + $3, severity = $4, unit = $5, host = $6, \
              first_event_at = $7, last_event_at = $8, updated_at = $9, change_sequence = $10, \
-             score = $11, tactics = $12, rule_count = $13, entity_count = $14 WHERE id = $15",
+             score = $11, tactics = $12, rule_count = $13, entity_count = $14, title = $16, title_vi = $17, \
+             rule_id = $18, rule_hash = $19, rule_title = $20, rule_title_vi = $21, rule_level = $22, \
+             rule_correlation = $23, tags = $24 WHERE id = $15",
         )
         .bind(more.alerts)
         .bind(growth.event_count)
@@ -561,6 +549,15 @@ impl Commit<'_> {
         .bind(row.rule_count)
         .bind(row.entity_count)
         .bind(row.id.as_str())
+        .bind(row.title.as_str())
+        .bind(row.title_vi.as_str())
+        .bind(row.rule_id.as_str())
+        .bind(row.rule_hash.as_str())
+        .bind(row.rule_title.as_str())
+        .bind(row.rule_title_vi.as_str())
+        .bind(row.rule_level.as_str())
+        .bind(row.rule_correlation)
+        .bind(row.tags.as_str())
         .execute(&mut *self.write)
         .await?;
         Ok(())

@@ -8,6 +8,10 @@ use citywatch_parsers::Timestamp;
 
 use super::choice::{Choice, Why};
 use super::keys;
+use super::translation::translation_of;
+use crate::database::storable;
+use crate::incidents::IncidentRow;
+use crate::severity::Severity;
 
 /// An alert in the making: all its matches of a delivery.
 #[derive(Debug)]
@@ -113,7 +117,7 @@ impl<'a> Growth<'a> {
 }
 
 /// The title of the incident that a match opens, from the rule's title in whichever language.
-pub(crate) fn incident_title(found: &Match, title: &str) -> String {
+fn incident_title(found: &Match, title: &str) -> String {
     let about = if found.rule.correlation {
         found
             .group
@@ -134,4 +138,25 @@ pub(crate) fn incident_title(found: &Match, title: &str) -> String {
         .filter(|character| !character.is_control())
         .take(300)
         .collect()
+}
+
+/// Calls an incident after what a match found: its titles, its severity, and the rule that they are of.
+pub(crate) fn name_after(row: &mut IncidentRow, found: &Match) {
+    let rule = &found.rule;
+    let title_vi = translation_of(&rule.text).title;
+    let severity = Severity::of_level(&rule.level);
+    row.title = storable(&incident_title(found, &rule.title)).into_owned();
+    row.title_vi = if title_vi.is_empty() {
+        String::new()
+    } else {
+        storable(&incident_title(found, &title_vi)).into_owned()
+    };
+    row.severity = severity.rank();
+    row.rule_id = storable(&rule.id).into_owned();
+    row.rule_hash.clone_from(&rule.content_hash);
+    row.rule_title = storable(&rule.title).into_owned();
+    row.rule_title_vi = storable(&title_vi).into_owned();
+    row.rule_level = severity.name().to_owned();
+    row.rule_correlation = i64::from(rule.correlation);
+    row.tags = serde_json::json!(rule.tags).to_string();
 }

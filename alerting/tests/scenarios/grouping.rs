@@ -123,6 +123,57 @@ pub async fn any_order_joins_the_same_alerts(place: Place) {
     site.stop().await;
 }
 
+pub async fn an_incident_is_called_after_its_most_severe_rule(place: Place) {
+    let site = Site::start_with(joining(&place)).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let named = |id: &str, level: &str| {
+        let mut rule = RuleInfo::clone(&rule(id, level));
+        rule.text
+            .push_str(&format!("citywatch:\n    title_vi: Quy tắc {id}\n"));
+        rule.tags = vec![format!("attack.{id}")];
+        Arc::new(rule)
+    };
+    let [guess, again, login] = [
+        named("guess", "medium"),
+        named("again", "medium"),
+        named("login", "critical"),
+    ];
+    for (rule, second, name) in [
+        (&guess, 0, "guess"),
+        (&again, 10, "guess"),
+        (&login, 20, "login"),
+        (&guess, 30, "login"),
+    ] {
+        send(&intake, vec![on(rule, "a", "x", "192.0.2.1", second)]).await;
+        let incidents = open(&client);
+        assert_eq!(incidents.len(), 1, "{incidents:?}");
+        let incident = &incidents[0];
+        assert_eq!(
+            [&incident["title"], &incident["title_vi"]],
+            [
+                &json!(format!("Rule {name}: a")),
+                &json!(format!("Quy tắc {name}: a"))
+            ],
+            "after {second} s"
+        );
+        assert_eq!(incident["rule"]["id"], name);
+        assert_eq!(incident["rule"]["title_vi"], format!("Quy tắc {name}"));
+        assert_eq!(incident["tags"], json!([format!("attack.{name}")]));
+    }
+    let rules = client.get("/api/v1/rules").body;
+    let told = |id: &str| {
+        let rule = rules["items"].as_array().unwrap().iter();
+        let rule = rule.filter(|rule| rule["id"] == id).next().unwrap();
+        [&rule["incidents"], &rule["alerts"], &rule["events"]].map(|n| n.as_i64().unwrap())
+    };
+    // Alerts count with their rule, in whatever incident they are.
+    assert_eq!(told("login"), [1, 1, 1]);
+    assert_eq!(told("guess")[0], 0);
+    assert_eq!(told("guess")[2], 2);
+    assert_eq!(told("again"), [0, 1, 1]);
+    site.stop().await;
+}
+
 pub async fn an_incident_takes_in_only_so_much(place: Place) {
     let mut config = joining(&place);
     config.incidents.shared_alerts_max = 2;

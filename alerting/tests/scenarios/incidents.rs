@@ -399,6 +399,11 @@ pub async fn a_merge_leaves_a_trace_and_later_alerts_follow_it(place: Place) {
         (&merged.body["severity"], &merged.body["alert_count"]),
         (&json!("critical"), &json!(2))
     );
+    // It is called after the more severe of the two.
+    assert_eq!(
+        (&merged.body["title"], &merged.body["rule"]["id"]),
+        (&json!("Rule shell: web-01"), &json!("shell"))
+    );
     let reply = merge(&second, "2");
     assert_eq!(
         (reply.status, &reply.body["merged_into"]),

@@ -104,6 +104,7 @@ scenarios! {
     suppressions::a_suppression_of_a_unit_means_its_subtree,
     grouping::alerts_that_share_something_are_one_incident,
     grouping::what_many_hosts_share_joins_nothing,
+    grouping::an_incident_is_called_after_its_most_severe_rule,
     grouping::any_order_joins_the_same_alerts,
     grouping::an_incident_takes_in_only_so_much,
     grouping::scores_follow_rules_tactics_and_verdicts,

@@ -1221,6 +1221,8 @@ export interface components {
             raw: string;
             rule_id: string;
             rule_title: string;
+            /** @description In Vietnamese; empty where the rule has no such title. */
+            rule_title_vi: string;
             severity: components["schemas"]["Severity"];
             unit: string;
         };
@@ -1576,11 +1578,17 @@ export interface components {
             share: number;
         };
         RuleCounts: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Its alerts, in whatever incident.
+             */
             alerts: number;
             /** Format: int64 */
             benign_true_positives: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Events of these.
+             */
             events: number;
             /**
              * Format: double
@@ -1590,7 +1598,10 @@ export interface components {
             false_positive_share?: number | null;
             /** Format: int64 */
             false_positives: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Incidents that are called after it: it is the most severe of their rules.
+             */
             incidents: number;
             last_event_at?: string | null;
             /**
@@ -1761,8 +1772,10 @@ export interface components {
              */
             match_count: number;
             reason: string;
-            /** @description The rule's title when it was set; empty for any rule. */
+            /** @description The rule's title; empty for any rule, and for one of which nothing is known yet. */
             rule_title: string;
+            /** @description In Vietnamese; empty where the rule has no such title. */
+            rule_title_vi: string;
         };
         /**
          * @description What would have been hidden since a time.
