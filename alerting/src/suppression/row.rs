@@ -33,8 +33,10 @@ pub(crate) struct Suppression {
     pub(crate) id: String,
     #[serde(flatten)]
     pub(crate) target: Target,
-    /// The rule's title when it was set; empty for any rule.
+    /// The rule's title; empty for any rule, and for one of which nothing is known yet.
     pub(crate) rule_title: String,
+    /// In Vietnamese; empty where the rule has no such title.
+    pub(crate) rule_title_vi: String,
     pub(crate) reason: String,
     pub(crate) created_by: String,
     pub(crate) created_at: String,
@@ -59,6 +61,8 @@ pub(crate) struct HiddenMatch {
     pub(crate) number: i64,
     pub(crate) rule_id: String,
     pub(crate) rule_title: String,
+    /// In Vietnamese; empty where the rule has no such title.
+    pub(crate) rule_title_vi: String,
     #[schema(value_type = Severity)]
     pub(crate) severity: &'static str,
     pub(crate) unit: String,
@@ -151,7 +155,11 @@ impl Suppressions {
         let mut conditions = Conditions::default();
         conditions.compare("id", "=", id.to_owned());
         conditions.scope("unit", scope);
-        let sql = format!("SELECT * FROM suppressions{}", conditions.clause());
+        let sql = format!(
+            "SELECT * FROM {}{}",
+            titled("suppressions"),
+            conditions.clause()
+        );
         let row = conditions
             .query(sql)
             .fetch_optional(self.database.pool())
@@ -181,7 +189,8 @@ impl Suppressions {
         }
         conditions.scope("unit", scope);
         let sql = format!(
-            "SELECT * FROM suppressions{} ORDER BY created_at DESC, id LIMIT {limit} OFFSET {skip}",
+            "SELECT * FROM {}{} ORDER BY created_at DESC, id LIMIT {limit} OFFSET {skip}",
+            titled("suppressions"),
             conditions.clause()
         );
         let rows = conditions
@@ -204,7 +213,8 @@ impl Suppressions {
         conditions.compare("number", "<", before);
         conditions.scope("unit", scope);
         let sql = format!(
-            "SELECT * FROM suppressed_matches{} ORDER BY number DESC LIMIT {limit}",
+            "SELECT * FROM {}{} ORDER BY number DESC LIMIT {limit}",
+            titled("suppressed_matches"),
             conditions.clause()
         );
         let rows = conditions
@@ -225,7 +235,8 @@ impl Suppressions {
                 host: row.try_get("host")?,
                 fields: fields_of(row.try_get("fields")?),
             },
-            rule_title: row.try_get("rule_title")?,
+            rule_title: title_of(row)?,
+            rule_title_vi: row.try_get("title_vi")?,
             reason: row.try_get("reason")?,
             created_by: row.try_get("created_by")?,
             created_at: rfc3339(row.try_get("created_at")?),
@@ -242,12 +253,38 @@ impl Suppressions {
     }
 }
 
+/// A table that names rules, each row with the titles of its rule's newest version: a rule may be suppressed before it was
+/// ever heard of.
+fn titled(table: &str) -> String {
+    let newest = |column: &str| {
+        format!(
+            "COALESCE((SELECT {column} FROM rules WHERE rules.id = named.rule_id \
+             ORDER BY first_seen_at DESC, content_hash LIMIT 1), '') AS {column}"
+        )
+    };
+    format!(
+        "(SELECT named.*, {}, {} FROM {table} AS named) AS titled",
+        newest("title"),
+        newest("title_vi")
+    )
+}
+
+/// What a rule is called now, or was when the row was made.
+fn title_of(row: &AnyRow) -> Result<String, sqlx::Error> {
+    let now: String = row.try_get("title")?;
+    if now.is_empty() {
+        return row.try_get("rule_title");
+    }
+    Ok(now)
+}
+
 fn hidden_match(row: &AnyRow) -> Result<HiddenMatch, sqlx::Error> {
     Ok(HiddenMatch {
         id: row.try_get("match_id")?,
         number: row.try_get("number")?,
         rule_id: row.try_get("rule_id")?,
-        rule_title: row.try_get("rule_title")?,
+        rule_title: title_of(row)?,
+        rule_title_vi: row.try_get("title_vi")?,
         severity: Severity::of_rank(row.try_get("severity")?).name(),
         unit: row.try_get("unit")?,
         host: row.try_get("host")?,

@@ -97,6 +97,7 @@ scenarios! {
     notifications::a_route_is_checked_before_it_is_made,
     notifications::an_email_travels_encrypted_and_signed_in,
     clocks::clocks_run_out_are_alarmed_once_and_stop,
+    suppressions::a_rule_is_called_what_it_is_called_now,
     suppressions::a_suppression_hides_counts_and_ends,
     suppressions::a_hidden_correlation_grows_and_an_early_end_holds_at_once,
     suppressions::a_preview_tells_what_would_have_been_hidden,

@@ -36,6 +36,33 @@ fn show(client: &Client, id: &str) -> Value {
     client.get(&format!("/api/v1/suppressions/{id}")).body
 }
 
+pub async fn a_rule_is_called_what_it_is_called_now(place: Place) {
+    let site = Site::start(&place).await;
+    let admin = site.admin();
+    // Nothing is known of the rule yet.
+    let made = suppress(&admin, json!({ "rule_id": "guess", "host": "web-01" }));
+    assert_eq!(made.body["rule_title"], "");
+    let id = made.body["id"].as_str().unwrap().to_owned();
+    let mut guess = citywatch_engine::RuleInfo::clone(&rule("guess", "high"));
+    guess
+        .text
+        .push_str("citywatch:\n    title_vi: Đoán mật khẩu\n");
+    let guess = std::sync::Arc::new(guess);
+    let batch = vec![
+        found(&guess, "web-01", at(0), 1),
+        found(&guess, "web-02", at(0), 2),
+    ];
+    send(&site.alerting.intake(), batch).await;
+    let titles = |told: &Value| [told["rule_title"].clone(), told["rule_title_vi"].clone()];
+    let wanted = [json!("Rule guess"), json!("Đoán mật khẩu")];
+    assert_eq!(titles(&show(&admin, &id)), wanted);
+    let list = admin.get("/api/v1/suppressions?state=all").body;
+    assert_eq!(titles(&list["items"][0]), wanted);
+    let hidden = admin.get(&format!("/api/v1/suppressions/{id}/hidden")).body;
+    assert_eq!(titles(&hidden["items"][0]), wanted);
+    site.stop().await;
+}
+
 pub async fn a_suppression_hides_counts_and_ends(place: Place) {
     let site = Site::start(&place).await;
     let admin = site.admin();
