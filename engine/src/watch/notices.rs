@@ -94,6 +94,21 @@ impl NoticeRule {
         }
     }
 
+    fn title_vi(self) -> &'static str {
+        match self {
+            Self::SourceSilent => "Một nguồn nhật ký mất tín hiệu",
+            Self::VolumeDropped => "Một nguồn gửi ít hơn hẳn thường lệ",
+            Self::VolumeLeapt => "Một nguồn gửi nhiều hơn hẳn thường lệ",
+            Self::ManySourcesSilent => "Nhiều nguồn mất tín hiệu cùng lúc",
+            Self::AgentSilent => "Một tác tử mất tín hiệu",
+            Self::StoreFilling => "Kho sự kiện sắp đầy",
+            Self::IntakePaused => "Kho sự kiện đã đầy: ngừng tiếp nhận dữ liệu",
+            Self::EngineBehind => "Bộ xử lý bị chậm",
+            Self::PartDown => "Một thành phần của Citywatch không chạy",
+            Self::CertificateEnds => "Một chứng thư sắp hết hạn",
+        }
+    }
+
     fn level(self) -> &'static str {
         match self {
             Self::VolumeDropped | Self::VolumeLeapt => "low",
@@ -138,13 +153,49 @@ impl NoticeRule {
         }
     }
 
+    fn description_vi(self) -> &'static str {
+        match self {
+            Self::SourceSilent => {
+                "Có thể kẻ tấn công đã tắt ghi nhật ký, hoặc tác tử, thiết bị hay mạng của nó gặp sự cố. Hãy kiểm tra máy chủ và tình trạng tác tử."
+            }
+            Self::VolumeDropped => {
+                "Một phần nhật ký không còn đến: dịch vụ đã dừng, chính sách ghi nhật ký thay đổi, có bộ lọc mới, hoặc tệp đã xoay vòng mà không được đọc."
+            }
+            Self::VolumeLeapt => {
+                "Một đợt quét, dò mật khẩu, chương trình lặp vô tận, hoặc còn để chế độ gỡ lỗi. Các nguồn khác có thể bị chèn ép: xem hạn mức tiếp nhận."
+            }
+            Self::ManySourcesSilent => {
+                "Khi nhiều nguồn mất tín hiệu cùng lúc, nguyên nhân thường là mạng, bộ thu thập, Kafka hoặc chính hệ thống này. Chúng được báo chung một lần."
+            }
+            Self::AgentSilent => {
+                "Có thể kẻ tấn công đã dừng tác tử, hoặc máy, mạng hay tác tử gặp sự cố. Trong lúc đó không có nhật ký nào từ máy này, hoặc không ai biết tác tử ra sao. Hãy kiểm tra trên máy: systemctl status citywatch-agent. [watch.agents] agents_off ghi tên những tác tử được phép im lặng."
+            }
+            Self::StoreFilling => {
+                "Hãy thêm dung lượng hoặc lưu ít hơn: [store] bytes_max, retention_days."
+            }
+            Self::IntakePaused => {
+                "Bản ghi chờ trong bộ đệm và Kafka, không mất gì chừng nào ở đó còn chỗ. Việc tiếp nhận tự tiếp tục khi có chỗ."
+            }
+            Self::EngineBehind => {
+                "Việc đang xảy ra được so khớp muộn. Hãy thêm bộ xử lý hoặc nhân xử lý, hoặc tìm nguồn gửi quá nhiều: citywatch top."
+            }
+            Self::PartDown => "citywatch status cho biết lý do; hệ thống tự thử lại.",
+            Self::CertificateEnds => {
+                "Khi chứng thư hết hạn, các kết nối dựa vào nó bị từ chối. Hãy gia hạn."
+            }
+        }
+    }
+
     fn info(self) -> RuleInfo {
         let text = format!(
-            "title: {}\nid: {}\nstatus: stable\ndescription: {}\nlogsource:\n    product: citywatch\nlevel: {}\n",
-            self.title(),
+            "title: '{}'\nid: {}\nstatus: stable\ndescription: '{}'\nlogsource:\n    product: citywatch\nlevel: {}\n\
+             citywatch:\n    title_vi: '{}'\n    description_vi: '{}'\n",
+            quoted(self.title()),
             self.id(),
-            self.description(),
-            self.level()
+            quoted(self.description()),
+            self.level(),
+            quoted(self.title_vi()),
+            quoted(self.description_vi())
         );
         let hash = digest(&SHA256, text.as_bytes());
         RuleInfo {
@@ -162,6 +213,11 @@ impl NoticeRule {
             correlation: false,
         }
     }
+}
+
+/// Inside single quotes of YAML.
+fn quoted(text: &str) -> String {
+    text.replace('\'', "''")
 }
 
 /// Something to be told.
