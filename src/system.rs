@@ -241,14 +241,17 @@ pub fn alerting_details(alerting: &Arc<Alerting>, shutdown: &CancellationToken) 
 /// Agents that a status names; the silent ones come first.
 const AGENTS_SHOWN: usize = 500;
 
-/// The agents that send heartbeats to this engine, and which of them have fallen silent.
+/// The agents that send heartbeats to this engine or did before it started, and which of them have fallen silent.
 pub fn agents_details(pipeline: &StatusHandle, silent_after_s: u64) -> Details {
     let pipeline = pipeline.clone();
     let silent_after = Duration::from_secs(silent_after_s.max(1));
     Box::new(move || {
         let mut agents = pipeline.agents_seen(silent_after);
         let (heard, silent) = (
-            agents.len(),
+            agents
+                .iter()
+                .filter(|agent| agent.heard_since_start)
+                .count(),
             agents.iter().filter(|agent| agent.silent).count(),
         );
         agents.truncate(AGENTS_SHOWN);

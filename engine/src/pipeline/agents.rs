@@ -1,7 +1,8 @@
 //! The last heartbeat of each agent: who is there, who has fallen silent, whose clock is wrong.
 //!
 //! Kept in memory: after a restart an agent is shown from its next heartbeat on, which is a minute away. When each was last
-//! heard is noted in the store by [`crate::watch::AgentsWatch`], which tells who fell silent.
+//! heard is noted in the store by [`crate::watch::AgentsWatch`], which tells who fell silent, and who was silent already
+//! before the start.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,8 @@ pub struct AgentSeen {
     pub host: String,
     /// Whether nothing was heard of it for longer than is allowed.
     pub silent: bool,
+    /// Whether it was heard since the start; of one that was not, nothing else is known.
+    pub heard_since_start: bool,
     /// Seconds since its last heartbeat.
     pub heard_s_ago: u64,
     /// By how much its clock seemed to be before this one when the last heartbeat came; what the way took
@@ -51,7 +54,11 @@ struct Heard {
 
 /// The last heartbeat of each agent.
 #[derive(Debug, Default)]
-pub(super) struct Agents(Mutex<BTreeMap<String, Heard>>);
+pub(super) struct Agents {
+    heard: Mutex<BTreeMap<String, Heard>>,
+    /// Those that were silent already while others were heard, by the store's word.
+    long_silent: Mutex<Vec<AgentHeard>>,
+}
 
 impl Agents {
     /// Takes a batch whose format says that it is a heartbeat.
@@ -106,10 +113,43 @@ impl Agents {
             .collect()
     }
 
-    /// All agents that were heard since the start, the silent ones first.
-    pub(super) fn seen(&self, now: Instant, silent_after: Duration) -> Vec<AgentSeen> {
-        let mut seen: Vec<AgentSeen> = self
+    /// Takes those that were silent already while others were heard, in place of those before.
+    pub(super) fn know_silent(&self, mut agents: Vec<AgentHeard>) {
+        agents.truncate(AGENTS_MAX);
+        *self
+            .long_silent
             .lock()
+            .unwrap_or_else(PoisonError::into_inner) = agents;
+    }
+
+    /// All agents that were heard since the start, and those that were silent before it; the silent ones first.
+    pub(super) fn seen(
+        &self,
+        now: Instant,
+        clock: SystemTime,
+        silent_after: Duration,
+    ) -> Vec<AgentSeen> {
+        let since = clock.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let clock_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        let heard = self.lock();
+        let long_silent = self
+            .long_silent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = long_silent
+            .iter()
+            .filter(|agent| !heard.contains_key(&agent.agent))
+            .map(|agent| AgentSeen {
+                agent: agent.agent.clone(),
+                unit: agent.unit.clone(),
+                host: agent.host.clone(),
+                silent: true,
+                heard_since_start: false,
+                heard_s_ago: u64::try_from((clock_us - agent.heard_at) / 1_000_000).unwrap_or(0),
+                clock_seen_offset_us: 0,
+                heartbeat: Heartbeat::default(),
+            });
+        let mut seen: Vec<AgentSeen> = heard
             .iter()
             .map(|(agent, heard)| {
                 let ago = now.saturating_duration_since(heard.at);
@@ -118,11 +158,13 @@ impl Agents {
                     unit: heard.unit.clone(),
                     host: heard.host.clone(),
                     silent: ago > silent_after,
+                    heard_since_start: true,
                     heard_s_ago: ago.as_secs(),
                     clock_seen_offset_us: heard.clock_seen_offset_us,
                     heartbeat: heard.heartbeat.clone(),
                 }
             })
+            .chain(before)
             .collect();
         seen.sort_by(|a, b| (!a.silent, &a.agent).cmp(&(!b.silent, &b.agent)));
         let silent = seen.iter().filter(|agent| agent.silent).count();
@@ -132,7 +174,7 @@ impl Agents {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Heard>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -195,17 +237,30 @@ mod tests {
             start + 4 * minute,
             clock,
         );
-        let seen = agents.seen(start + 6 * minute, 5 * minute);
+        let silent = |agent: &str| AgentHeard {
+            agent: agent.to_owned(),
+            unit: "hcmc".to_owned(),
+            host: "h".to_owned(),
+            heard_at: 0,
+        };
+        // By the store's word; one of them came back.
+        agents.know_silent(vec![silent("b"), silent("d")]);
+        let seen = agents.seen(start + 6 * minute, clock, 5 * minute);
         let names: Vec<(&str, bool, u64)> = seen
             .iter()
             .map(|agent| (agent.agent.as_str(), agent.silent, agent.heard_s_ago))
             .collect();
-        assert_eq!(names, [("a", true, 360), ("b", false, 120)]);
+        assert_eq!(
+            names,
+            [("a", true, 360), ("d", true, 100), ("b", false, 120)]
+        );
+        let since_start: Vec<bool> = seen.iter().map(|agent| agent.heard_since_start).collect();
+        assert_eq!(since_start, [true, false, true]);
         assert_eq!(seen[0].clock_seen_offset_us, -10_000_000);
         assert_eq!(
             (
                 seen[0].heartbeat.lag_bytes,
-                seen[1].heartbeat.version.as_str()
+                seen[2].heartbeat.version.as_str()
             ),
             (5, "2")
         );

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -233,9 +233,16 @@ impl StatusHandle {
         self.agents().heard_after(since)
     }
 
-    /// Agents that were heard since the start; one that was not heard for `silent_after` is silent.
+    /// Agents that were heard since the start, and those that were silent before it; one that was not heard for
+    /// `silent_after` is silent.
     pub fn agents_seen(&self, silent_after: Duration) -> Vec<AgentSeen> {
-        self.agents().seen(Instant::now(), silent_after)
+        self.agents()
+            .seen(Instant::now(), SystemTime::now(), silent_after)
+    }
+
+    /// Tells of agents that were silent already while others were heard.
+    pub fn know_silent(&self, agents: Vec<AgentHeard>) {
+        self.agents().know_silent(agents);
     }
 
     /// What single rules cost.

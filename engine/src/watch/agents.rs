@@ -100,6 +100,10 @@ impl AgentsWatch {
                 continue;
             }
             noted = Some(look);
+            match self.store.agents_heard(now()).await {
+                Ok(agents) => pipeline.know_silent(silent_before(agents, self.silent_after)),
+                Err(error) => tracing::warn!(%error, "cannot read which agents were heard before"),
+            }
             if began.elapsed() <= self.silent_after || !caught_up() {
                 continue;
             }
@@ -153,6 +157,14 @@ impl AgentsWatch {
         notices.truncate(TOLD_MAX);
         Ok(notices)
     }
+}
+
+/// Those that were silent while others were heard: while nobody is, it is not they that are silent.
+fn silent_before(mut agents: Vec<AgentHeard>, silent_after: Duration) -> Vec<AgentHeard> {
+    let after_us = i64::try_from(silent_after.as_micros()).unwrap_or(i64::MAX);
+    let newest = agents.iter().map(|heard| heard.heard_at).max();
+    agents.retain(|heard| newest.is_some_and(|newest| newest - heard.heard_at > after_us));
+    agents
 }
 
 fn notice(heard: &AgentHeard, now: Timestamp) -> Notice {
@@ -233,6 +245,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_was_silent_while_others_were_heard_is_known_from_the_start() {
+        let heard = |agent: &str, seconds: i64| AgentHeard {
+            agent: agent.to_owned(),
+            unit: "u".to_owned(),
+            host: "h".to_owned(),
+            heard_at: seconds * 1_000_000,
+        };
+        let silent = |agents: Vec<AgentHeard>| -> Vec<String> {
+            let silent = silent_before(agents, Duration::from_secs(300));
+            silent.into_iter().map(|heard| heard.agent).collect()
+        };
+        assert_eq!(
+            silent(vec![heard("a", 1_000), heard("b", 900), heard("c", 600)]),
+            ["c"]
+        );
+        // However long the engine itself was away.
+        assert!(silent(vec![heard("a", 100), heard("b", 100)]).is_empty());
+        assert!(silent(Vec::new()).is_empty());
+    }
+
+    #[test]
     fn a_certificate_that_is_not_renewed_is_told_before_its_end() {
         let day_s = 86_400;
         let told = |until: Option<i64>| -> Vec<String> {
@@ -241,6 +274,7 @@ mod tests {
                 unit: "u".to_owned(),
                 host: "h".to_owned(),
                 silent: false,
+                heard_since_start: true,
                 heard_s_ago: 0,
                 clock_seen_offset_us: 0,
                 heartbeat: Heartbeat {
