@@ -7,6 +7,7 @@ import { incidentByNumberQuery } from '../api/queries';
 import { holdsWords } from '../text/folded';
 import { Dialog } from './Dialog';
 import { shownKey, usePageKeys } from './keys';
+import options from './Options.module.css';
 import classes from './Palette.module.css';
 import { ADMINISTRATION_PAGES, PAGES } from './pages';
 import { useAllowed } from './roles';
@@ -73,18 +74,18 @@ export default function PaletteDialog({ onClose }: { onClose: () => void }) {
             role="option"
             tabIndex={-1}
             aria-selected={index === here}
-            className={classes.option}
+            className={options.option}
             onClick={() => run(command)}
           >
             <span>{command.words}</span>
-            <span className={classes.soft}>
+            <span className={options.soft}>
               {command.kind} {command.key && <kbd className={classes.key}>{shownKey(command.key)}</kbd>}
             </span>
           </div>
         ))}
       </div>
       {commands.length === 0 && (
-        <p className={classes.soft} role="status">
+        <p className={options.soft} role="status">
           <Trans>There is nothing like that.</Trans>
         </p>
       )}
@@ -109,7 +110,7 @@ function useCommands(text: string): Command[] {
   return useMemo(() => {
     const all: Command[] = [
       ...keys
-        .filter(({ key }) => !NOT_LISTED.has(key))
+        .filter(({ key, waits }) => !waits && !NOT_LISTED.has(key))
         .map(({ key, words, act }) => ({ id: `key ${key}`, words, kind: t`action`, key, act })),
       ...pages.map(({ to, words }) => ({
         id: to,

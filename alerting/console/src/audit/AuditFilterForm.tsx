@@ -2,7 +2,8 @@ import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import type { AuditFilter } from '../api/queries';
-import { inputOfMillis, millisOf, millisOfInput, ZONE_LABEL } from '../text/time';
+import { isBackwards, TimeInputs } from '../text/TimeInputs';
+import { inputOfMillis, millisOf, millisOfInput } from '../text/time';
 import classes from './AuditPage.module.css';
 
 /** What is typed, before it is asked for. */
@@ -33,7 +34,7 @@ export function AuditFilterForm({ filter, onFilter }: AuditFilterFormProps) {
   const [draft, setDraft] = useState(() => draftOf(filter));
   const change = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const [from, to] = [millisOfInput(draft.from), millisOfInput(draft.to)];
-  const wrong = from !== null && to !== null && from >= to;
+  const wrong = isBackwards(draft);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (wrong) return;
@@ -70,23 +71,7 @@ export function AuditFilterForm({ filter, onFilter }: AuditFilterFormProps) {
           value={draft.subject}
           onChange={(event) => change({ subject: event.currentTarget.value })}
         />
-        <TextInput
-          size="xs"
-          type="datetime-local"
-          step={1}
-          label={t`From (${ZONE_LABEL})`}
-          value={draft.from}
-          onChange={(event) => change({ from: event.currentTarget.value })}
-        />
-        <TextInput
-          size="xs"
-          type="datetime-local"
-          step={1}
-          label={t`To (${ZONE_LABEL})`}
-          value={draft.to}
-          error={wrong && t`The end must lie after the beginning`}
-          onChange={(event) => change({ to: event.currentTarget.value })}
-        />
+        <TimeInputs size="xs" typed={draft} onChange={change} wrong={wrong} />
         <div className={classes.buttons}>
           <Button type="submit" size="xs" disabled={wrong}>
             <Trans>Filter</Trans>

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { type KeyboardEvent, type RefObject, useEffect, useId, useMemo, useRef, useState } from 'react';
 import { type EventSearch, eventFieldsQuery } from '../api/queries';
 import { Icon } from '../app/icons';
+import options from '../app/Options.module.css';
 import { plain } from '../text/hostile';
 import { type Suggestion, suggestionsFor } from './completion';
 import { queryName, spotAt } from './language';
@@ -111,12 +112,12 @@ export function QueryInput({ input, value, onChange, searched, faultId }: QueryI
             role="option"
             tabIndex={-1}
             aria-selected={index === here}
-            className={classes.option}
+            className={options.option}
             onMouseDown={(event) => event.preventDefault()}
             onClick={() => take(suggestion)}
           >
             <span className={classes.text}>{plain(suggestion.text)}</span>
-            <span className={classes.soft}>
+            <span className={options.soft}>
               {suggestion.events !== undefined
                 ? i18n.number(suggestion.events)
                 : suggestion.kind === 'operator'

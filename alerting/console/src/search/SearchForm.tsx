@@ -1,10 +1,11 @@
 import { Trans, useLingui } from '@lingui/react/macro';
-import { Button, NativeSelect, TextInput } from '@mantine/core';
+import { Button, NativeSelect } from '@mantine/core';
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import type { EventSearch } from '../api/queries';
 import type { EventsSearch } from '../app/router';
 import { useDraft } from '../app/useDraft';
-import { inputOfMillis, millisOfInput, ZONE_LABEL } from '../text/time';
+import { TimeInputs } from '../text/TimeInputs';
+import { inputOfMillis, millisOfInput } from '../text/time';
 import { faultOf, QueryFault } from './QueryFault';
 import { QueryInput } from './QueryInput';
 import { RANGE_WORDS, RANGES, type TimeRange } from './range';
@@ -96,21 +97,7 @@ export function SearchForm({ text, range, busy, error, searched, onSearch, child
         {fault && <QueryFault id={faultId} line={text} fault={fault} onGo={goToFault} />}
         {custom && (
           <div className={classes.custom}>
-            <TextInput
-              type="datetime-local"
-              step={1}
-              label={t`From (${ZONE_LABEL})`}
-              value={custom.from}
-              onChange={(event) => setCustom({ ...custom, from: event.currentTarget.value })}
-            />
-            <TextInput
-              type="datetime-local"
-              step={1}
-              label={t`To (${ZONE_LABEL})`}
-              value={custom.to}
-              error={wrong && t`The end must lie after the beginning`}
-              onChange={(event) => setCustom({ ...custom, to: event.currentTarget.value })}
-            />
+            <TimeInputs typed={custom} onChange={(part) => setCustom({ ...custom, ...part })} wrong={wrong} />
           </div>
         )}
       </form>
