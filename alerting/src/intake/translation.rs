@@ -122,7 +122,37 @@ fn finish_value(path: &mut [Open]) {
 
 #[cfg(test)]
 mod tests {
+    use citywatch_engine::watch::notices::{Notice, NoticeRule};
+    use citywatch_parsers::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn what_is_told_of_citywatch_itself_has_vietnamese_texts() {
+        for rule in NoticeRule::ALL {
+            let notice = Notice {
+                rule,
+                unit: "".into(),
+                host: String::new(),
+                time: Timestamp(0),
+                key: String::new(),
+                words: "words".to_owned(),
+                numbers: Vec::new(),
+            };
+            let told = notice.to_match().rule;
+            let read = translation_of(&told.text);
+            assert!(
+                !read.title.is_empty() && read.title != told.title,
+                "{rule:?}"
+            );
+            assert!(
+                read.description.len() > 20,
+                "{rule:?}: {}",
+                read.description
+            );
+            assert_eq!(read.status, "stable", "{rule:?}");
+        }
+    }
 
     #[test]
     fn the_texts_of_our_own_key_are_read() {
