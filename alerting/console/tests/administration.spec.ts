@@ -132,7 +132,7 @@ test('a unit is renamed, moved and merged, and keeps its past', async ({ page })
     page
       .getByTestId('unit')
       .filter({ hasText: id })
-      .evaluate((row) => Number.parseInt(row.style.paddingLeft, 10));
+      .evaluate((row) => Number.parseInt(getComputedStyle(row).paddingLeft, 10));
   expect(await depth(`${top}/a`)).toBeGreaterThan(await depth(`${top}/b`));
 
   await page.goto(`/units?open=${encodeURIComponent(`${top}/b`)}`);

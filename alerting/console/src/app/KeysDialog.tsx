@@ -9,14 +9,16 @@ export default function KeysDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title={t`Keys of this page`} onClose={onClose}>
       <dl className={classes.keys}>
-        {keys.map(({ key, words }) => (
-          <div key={key} className={classes.row}>
-            <dt>
-              <kbd className={classes.key}>{shownKey(key)}</kbd>
-            </dt>
-            <dd>{words}</dd>
-          </div>
-        ))}
+        {[...keys]
+          .sort((one, other) => Number(one.waits ?? false) - Number(other.waits ?? false))
+          .map(({ key, words, waits }) => (
+            <div key={key} className={classes.row} data-waits={waits}>
+              <dt>
+                <kbd className={classes.key}>{shownKey(key)}</kbd>
+              </dt>
+              <dd>{words}</dd>
+            </div>
+          ))}
         <div className={classes.row}>
           <dt>
             <kbd className={classes.key}>↑</kbd> <kbd className={classes.key}>↓</kbd>
@@ -34,6 +36,11 @@ export default function KeysDialog({ onClose }: { onClose: () => void }) {
           </dd>
         </div>
       </dl>
+      {keys.some(({ waits }) => waits) && (
+        <p className={classes.waits}>
+          <Trans>The paler ones are for a row: choose one with J and K, or tick some with X.</Trans>
+        </p>
+      )}
     </Dialog>
   );
 }

@@ -1,5 +1,8 @@
+import { useLingui } from '@lingui/react/macro';
+import { ActionIcon } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { lazy, type ReactNode, Suspense } from 'react';
+import { Icon } from './icons';
 import classes from './PanelPlace.module.css';
 
 const DrawerPlace = lazy(() => import('./DrawerPlace'));
@@ -29,5 +32,18 @@ export function PanelPlace({ label, open, onClose, children }: PanelPlaceProps) 
         {children}
       </DrawerPlace>
     </Suspense>
+  );
+}
+
+/** What a panel is about, and the way out of it for who has a mouse. */
+export function PanelHead({ onClose, children }: { onClose: () => void; children: ReactNode }) {
+  const { t } = useLingui();
+  return (
+    <div className={classes.head}>
+      <h2 className={classes.title}>{children}</h2>
+      <ActionIcon variant="subtle" color="gray" aria-label={t`Close`} title={t`Close`} onClick={onClose}>
+        <Icon name="close" />
+      </ActionIcon>
+    </div>
   );
 }

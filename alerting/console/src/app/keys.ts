@@ -5,6 +5,8 @@ export interface PageKey {
   key: string;
   words: string;
   act: () => void;
+  /** It acts once there is something to act on, such as a row. */
+  waits?: boolean;
 }
 
 let listed: readonly PageKey[] = [];
@@ -15,7 +17,7 @@ function setListed(keys: readonly PageKey[]): void {
   for (const listener of listeners) listener();
 }
 
-/** The keys that act at present, in the order in which the page named them. */
+/** The keys that act at present, and those that wait for something to act on, in the order in which the page named them. */
 export function usePageKeys(): readonly PageKey[] {
   return useSyncExternalStore(
     (listener) => {
@@ -33,6 +35,16 @@ export function isTaken(event: KeyboardEvent): boolean {
   // A box to tick takes the space bar only.
   if (at?.matches('input[type="checkbox"]') && event.key !== ' ') return false;
   return at?.closest('input, textarea, select, [contenteditable], [role="dialog"], [role="menu"]') != null;
+}
+
+/** Lists a key that waits for something to act on, for who asks what the keys do. */
+export function useWaitingKey(key: string, words: string, waits: boolean): void {
+  useEffect(() => {
+    if (!waits) return;
+    const entry = { key, words, act: () => undefined, waits };
+    setListed([...listed, entry]);
+    return () => setListed(listed.filter((each) => each !== entry));
+  }, [key, words, waits]);
 }
 
 /**

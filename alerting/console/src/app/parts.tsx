@@ -3,6 +3,7 @@ import { useLingui } from '@lingui/react/macro';
 import { Button, Center, Loader } from '@mantine/core';
 import type { ReactNode } from 'react';
 import type { IncidentState, Severity, Verdict } from '../api/types';
+import { useTacticName } from '../incidents/tactics';
 import classes from './parts.module.css';
 import { failureOf, SEVERITY_WORDS, STATE_WORDS, VERDICT_WORDS } from './words';
 
@@ -36,10 +37,12 @@ export function VerdictBadge({ verdict }: { verdict: Verdict }) {
   );
 }
 
-/** A rule's tag; ATT&CK's are shown the way ATT&CK writes them. */
+/** A rule's tag: techniques the way ATT&CK writes them, tactics in the reader's language. */
 export function Tag({ tag }: { tag: string }) {
+  const tacticName = useTacticName();
   const technique = /^attack\.(t\d{4}(?:\.\d{3})?)$/i.exec(tag);
-  return <span className={classes.tag}>{technique?.[1]?.toUpperCase() ?? tag.replace(/^attack\./, '')}</span>;
+  const words = technique?.[1]?.toUpperCase() ?? tacticName(tag.replace(/^attack\./, ''));
+  return <span className={classes.tag}>{words}</span>;
 }
 
 export function Loading() {

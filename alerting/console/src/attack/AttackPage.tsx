@@ -7,10 +7,10 @@ import { useMemo } from 'react';
 import { attackQuery } from '../api/queries';
 import type { AttackTechnique } from '../api/types';
 import { useKey } from '../app/keys';
-import { PanelPlace } from '../app/PanelPlace';
+import { PanelHead, PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
 import { useTitle } from '../app/titles';
-import { TACTIC_WORDS } from '../incidents/tactics';
+import { useTacticName } from '../incidents/tactics';
 import { plain } from '../text/hostile';
 import classes from './AttackPage.module.css';
 import { columnsOf, heatOf } from './matrix';
@@ -26,6 +26,7 @@ export function AttackPage() {
   const { days = 30, open } = route.useSearch();
   const navigate = route.useNavigate();
   const { data, error, isPending, refetch } = useQuery(attackQuery(days));
+  const tacticName = useTacticName();
   const columns = useMemo(() => (data ? columnsOf(data) : []), [data]);
   const technique = data?.techniques.find(({ id }) => id === open);
   const choose = (id: string | undefined) =>
@@ -66,61 +67,71 @@ export function AttackPage() {
         {columns.length > 0 && (
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
           <div className={classes.matrix} role="group" aria-label={t`Matrix`} tabIndex={0}>
-            {columns.map((column) => {
-              const word = TACTIC_WORDS[column.tactic];
-              return (
-                <section
-                  key={column.tactic}
-                  className={classes.column}
-                  aria-labelledby={`tactic-${column.tactic}`}
-                >
-                  <h2 id={`tactic-${column.tactic}`} className={classes.tactic}>
-                    {word ? t(word) : plain(column.tactic)}
-                    <span className={classes.soft}>
-                      <Plural value={column.rules} one="# rule" other="# rules" /> ·{' '}
-                      <Plural value={column.alerts} one="# alert" other="# alerts" />
-                    </span>
-                  </h2>
-                  {column.techniques.map((each) => (
-                    <UnstyledButton
-                      key={each.id}
-                      className={classes.technique}
-                      data-heat={heatOf(each.alerts)}
-                      data-open={each.id === open || undefined}
-                      data-testid="technique"
-                      aria-expanded={each.id === open}
-                      onClick={() => choose(each.id === open ? undefined : each.id)}
-                    >
-                      <b>
-                        {plain(each.id)} <span className={classes.name}>{plain(each.name)}</span>
-                      </b>
-                      <span>
-                        <Plural value={each.rules.length} one="# rule" other="# rules" /> ·{' '}
-                        <Plural value={each.alerts} one="# alert" other="# alerts" />
-                      </span>
-                    </UnstyledButton>
-                  ))}
-                </section>
-              );
-            })}
+            {columns.map((column) => (
+              <section
+                key={column.tactic}
+                className={classes.column}
+                aria-labelledby={`tactic-${column.tactic}`}
+              >
+                <h2 id={`tactic-${column.tactic}`} className={classes.tactic}>
+                  {tacticName(column.tactic)}
+                  <Counts className={classes.soft} rules={column.rules} alerts={column.alerts} />
+                </h2>
+                {column.techniques.map((each) => (
+                  <UnstyledButton
+                    key={each.id}
+                    className={classes.technique}
+                    data-heat={heatOf(each.alerts)}
+                    data-open={each.id === open || undefined}
+                    data-testid="technique"
+                    aria-expanded={each.id === open}
+                    onClick={() => choose(each.id === open ? undefined : each.id)}
+                  >
+                    <b>
+                      {plain(each.id)} <span className={classes.name}>{plain(each.name)}</span>
+                    </b>
+                    <Counts rules={each.rules.length} alerts={each.alerts} />
+                  </UnstyledButton>
+                ))}
+              </section>
+            ))}
           </div>
         )}
       </div>
       <PanelPlace label={t`Technique`} open={technique !== undefined} onClose={() => choose(undefined)}>
-        {technique && <Technique technique={technique} />}
+        {technique && <Technique technique={technique} onClose={() => choose(undefined)} />}
       </PanelPlace>
     </div>
   );
 }
 
-function Technique({ technique }: { technique: AttackTechnique }) {
+interface CountsProps {
+  rules: number;
+  alerts: number;
+  className?: string | undefined;
+}
+
+function Counts({ rules, alerts, className }: CountsProps) {
+  return (
+    <span className={className}>
+      <span className={classes.number}>
+        <Plural value={rules} one="# rule" other="# rules" /> ·
+      </span>{' '}
+      <span className={classes.number}>
+        <Plural value={alerts} one="# alert" other="# alerts" />
+      </span>
+    </span>
+  );
+}
+
+function Technique({ technique, onClose }: { technique: AttackTechnique; onClose: () => void }) {
   const { i18n, t } = useLingui();
   const titleOf = useTitle();
   return (
     <div className={classes.panel} data-testid="technique-panel">
-      <h2 className={classes.panelTitle}>
+      <PanelHead onClose={onClose}>
         {plain(technique.id)} {plain(technique.name)}
-      </h2>
+      </PanelHead>
       <p className={classes.soft}>
         <Plural value={technique.alerts} one="# alert" other="# alerts" />
         {' · '}

@@ -9,6 +9,7 @@ import { entityQuery } from '../api/queries';
 import type { EntityDetail } from '../api/types';
 import { Empty, Failed, Loading, SeverityBadge, StateBadge, VerdictBadge } from '../app/parts';
 import { useTitle } from '../app/titles';
+import { UnitName, useUnitName } from '../app/UnitName';
 import { ENTITY_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
@@ -47,6 +48,7 @@ export function EntityPage() {
 function Loaded({ entity }: { entity: EntityDetail }) {
   const { t } = useLingui();
   const titleOf = useTitle();
+  const unitName = useUnitName();
   return (
     <>
       <p data-testid="entity-summary">
@@ -65,7 +67,7 @@ function Loaded({ entity }: { entity: EntityDetail }) {
         </Trans>
       </p>
       <p className={classes.soft}>
-        {entity.units.map(({ unit, incidents }) => `${plain(unit)} (${incidents})`).join(', ')}
+        {entity.units.map(({ unit, incidents }) => `${unitName(unit)} (${incidents})`).join(', ')}
       </p>
       <TableFrame label={t`Incidents`}>
         <table className={tableClasses.table} aria-label={t`Incidents`}>
@@ -89,7 +91,9 @@ function Loaded({ entity }: { entity: EntityDetail }) {
                     #{incident.number} {titleOf(incident)}
                   </Link>
                 </td>
-                <td>{plain(incident.unit)}</td>
+                <td>
+                  <UnitName id={incident.unit} />
+                </td>
                 <td>
                   <StateBadge state={incident.state} />{' '}
                   {incident.verdict && <VerdictBadge verdict={incident.verdict} />}

@@ -1,7 +1,7 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button, NativeSelect } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { assigneesQuery } from '../api/queries';
 import type { Incident } from '../api/types';
 import classes from './BulkBar.module.css';
@@ -20,8 +20,22 @@ export function BulkBar({ incidents, triage, onClear }: BulkBarProps) {
   const { t } = useLingui();
   const { data } = useQuery(assigneesQuery);
   const [merging, setMerging] = useState(false);
+  const bar = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const element = bar.current;
+    if (!element) return;
+    const { style } = document.documentElement;
+    const observer = new ResizeObserver(() =>
+      style.setProperty('--cw-bar-height', `${element.offsetHeight}px`),
+    );
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      style.removeProperty('--cw-bar-height');
+    };
+  }, []);
   return (
-    <div className={classes.bar} data-testid="bulk-bar">
+    <div ref={bar} className={classes.bar} data-testid="bulk-bar">
       <b>
         <Plural value={incidents.length} one="# ticked" other="# ticked" />
       </b>

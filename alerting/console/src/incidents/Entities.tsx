@@ -1,7 +1,10 @@
-import { useLingui } from '@lingui/react/macro';
+import { Trans, useLingui } from '@lingui/react/macro';
+import { UnstyledButton } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { Fragment } from 'react';
+import { Fragment, useState } from 'react';
 import type { Entity, Incident } from '../api/types';
+import { Icon } from '../app/icons';
+import { UnitName } from '../app/UnitName';
 import { ENTITY_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import classes from './Entities.module.css';
@@ -9,33 +12,60 @@ import classes from './Entities.module.css';
 /** Who and what an incident names: each leads to its events, and to the other incidents that name it. */
 export function Entities({ incident }: { incident: Incident }) {
   const { t } = useLingui();
-  const others = incident.entities.filter(({ value }) => value !== incident.host);
+  const byKind = new Map<string, Entity[]>();
+  // The host that it happened on comes first.
+  if (incident.host) byKind.set('host', [{ kind: 'host', value: incident.host }]);
+  for (const entity of incident.entities) {
+    if (entity.kind === 'host' && entity.value === incident.host) continue;
+    byKind.set(entity.kind, [...(byKind.get(entity.kind) ?? []), entity]);
+  }
   return (
     <dl className={classes.facts}>
       <dt>{t`Unit`}</dt>
       <dd>
         {incident.unit ? (
           <Link to="/incidents" search={{ unit: incident.unit }} title={t`Incidents of this unit`}>
-            <bdi>{plain(incident.unit)}</bdi>
+            <UnitName id={incident.unit} />
           </Link>
         ) : (
           '–'
         )}
       </dd>
-      <dt>{t`Host`}</dt>
-      <dd>{incident.host ? <Value entity={{ kind: 'host', value: incident.host }} /> : '–'}</dd>
-      {others.map((entity) => {
-        const word = ENTITY_WORDS[entity.kind];
+      {[...byKind].map(([kind, entities]) => {
+        const word = ENTITY_WORDS[kind];
         return (
-          <Fragment key={`${entity.kind} ${entity.value}`}>
-            <dt>{word ? t(word) : plain(entity.kind)}</dt>
+          <Fragment key={kind}>
+            <dt>{word ? t(word) : plain(kind)}</dt>
             <dd>
-              <Value entity={entity} />
+              <Values entities={entities} />
             </dd>
           </Fragment>
         );
       })}
     </dl>
+  );
+}
+
+const SHOWN_FIRST = 8;
+
+function Values({ entities }: { entities: Entity[] }) {
+  const [all, setAll] = useState(false);
+  const more = entities.length - SHOWN_FIRST;
+  return (
+    <ul className={classes.values}>
+      {entities.slice(0, all ? undefined : SHOWN_FIRST).map((entity) => (
+        <li key={entity.value}>
+          <Value entity={entity} />
+        </li>
+      ))}
+      {more > 0 && !all && (
+        <li>
+          <UnstyledButton className={classes.more} onClick={() => setAll(true)}>
+            <Trans>{more} more</Trans>
+          </UnstyledButton>
+        </li>
+      )}
+    </ul>
   );
 }
 
@@ -46,15 +76,15 @@ function Value({ entity }: { entity: Entity }) {
     <>
       <Link to="/entity" search={entity} title={t`What is known of it`}>
         <bdi>{shown}</bdi>
-      </Link>{' '}
+      </Link>
       <Link
         to="/search"
         search={{ q: `"${entity.value}"`, range: '7d' }}
-        className={classes.incidents}
+        className={classes.events}
         aria-label={t`Events that name ${shown}`}
         title={t`Events that name ${shown}`}
       >
-        {t`events`}
+        <Icon name="search" size={13} />
       </Link>
     </>
   );

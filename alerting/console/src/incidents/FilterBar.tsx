@@ -7,6 +7,7 @@ import type { IncidentFilter } from '../api/incidentFilter';
 import { INCIDENT_STATES, SEVERITIES, VERDICTS } from '../api/types';
 import { Icon } from '../app/icons';
 import { useMe } from '../app/roles';
+import { useUnitName } from '../app/UnitName';
 import { failureOf, SEVERITY_WORDS, STATE_WORDS, VERDICT_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import { localTime } from '../text/time';
@@ -105,6 +106,7 @@ export function FilterBar({ filter }: { filter: IncidentFilter }) {
 /** Reads a filter's name and value. */
 function useFilterNames(): (name: keyof IncidentFilter, value: string) => string {
   const { t } = useLingui();
+  const unitName = useUnitName();
   const tactic = (name: string) => {
     const word = TACTIC_WORDS[name];
     return word ? t(word) : plain(name);
@@ -122,8 +124,8 @@ function useFilterNames(): (name: keyof IncidentFilter, value: string) => string
         const verdict = VERDICTS.find((each) => each === value);
         return verdict ? t(VERDICT_WORDS[verdict]) : plain(value);
       },
-      unit: () => t`unit ${plain(value)}`,
-      unit_below: () => t`unit ${plain(value)} and those below it`,
+      unit: () => t`unit ${unitName(value)}`,
+      unit_below: () => t`unit ${unitName(value)} and those below it`,
       host: () => t`host ${plain(value)}`,
       rule: () => t`rule ${plain(value)}`,
       assignee: () => (value === '~none' ? t`assigned to nobody` : t`assigned to ${plain(value)}`),

@@ -20,6 +20,7 @@ import { Entities } from './Entities';
 import { ExplainedRule } from './ExplainedRule';
 import { History } from './History';
 import classes from './IncidentPage.module.css';
+import { leadOf } from './lead';
 import { SimilarIncidents } from './SimilarIncidents';
 import { StateChange } from './StateChange';
 import { Story } from './Story';
@@ -58,6 +59,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
       ),
     [incident.rules, incident.events],
   );
+  const { t } = useLingui();
   const titleOf = useTitle();
   const { event, suppress } = route.useSearch();
   const navigate = route.useNavigate();
@@ -71,8 +73,8 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
       }),
     [navigate],
   );
-  const first = incident.alerts[0]?.id;
-  useKey('s', maySuppress && first ? () => suppressLike(first) : undefined);
+  const lead = leadOf(incident)?.id;
+  useKey('s', maySuppress && lead ? () => suppressLike(lead) : undefined, t`Suppress alerts like this`);
   const suppressed = maySuppress && incident.alerts.find((alert) => alert.id === suppress);
   return (
     <>

@@ -7,6 +7,7 @@ import type { Incident } from '../api/types';
 import { SeverityBadge, StateBadge, VerdictBadge } from '../app/parts';
 import { useRole } from '../app/roles';
 import { useTitle } from '../app/titles';
+import { UnitName } from '../app/UnitName';
 import { type RowFeatures, VirtualTable } from '../app/VirtualTable';
 import tableClasses from '../app/VirtualTable.module.css';
 import { plain } from '../text/hostile';
@@ -41,8 +42,19 @@ const columns = column.columns([
     header: () => <Trans>Incident</Trans>,
     cell: ({ row }) => <TitleCell incident={row.original} index={row.index} />,
   }),
-  column.accessor('unit', { header: () => <Trans>Unit</Trans>, cell: ({ getValue }) => plain(getValue()) }),
-  column.accessor('host', { header: () => <Trans>Host</Trans>, cell: ({ getValue }) => plain(getValue()) }),
+  column.accessor('host', {
+    header: () => <Trans>Host and unit</Trans>,
+    cell: ({ row: { original } }) => (
+      <>
+        <div className={classes.line} title={plain(original.host)}>
+          {plain(original.host) || '–'}
+        </div>
+        <div className={`${classes.line} ${classes.second}`}>
+          <UnitName id={original.unit} />
+        </div>
+      </>
+    ),
+  }),
   column.accessor('alert_count', {
     header: () => <Trans>Alerts</Trans>,
     cell: ({ getValue }) => <Count value={getValue()} />,
@@ -53,11 +65,12 @@ const columns = column.columns([
   }),
   column.accessor('state', {
     header: () => <Trans>State</Trans>,
-    cell: ({ getValue }) => <StateBadge state={getValue()} />,
-  }),
-  column.accessor('assignee', {
-    header: () => <Trans>Assigned to</Trans>,
-    cell: ({ getValue }) => plain(getValue() ?? '') || '–',
+    cell: ({ row: { original } }) => (
+      <>
+        <StateBadge state={original.state} />
+        {original.assignee && <div className={classes.second}>{plain(original.assignee)}</div>}
+      </>
+    ),
   }),
   column.accessor('clocks', {
     header: () => <Trans>Clock</Trans>,
@@ -81,7 +94,7 @@ export function IncidentTable({ incidents, startAt, onStand, onReach, crowded, f
   return (
     <Shown value={incidents}>
       <VirtualTable
-        className={classes.incidents ?? ''}
+        className={`${classes.incidents} ${panel === undefined ? '' : classes.beside}`}
         label={t`Incidents`}
         columns={columns}
         rows={incidents}
@@ -156,9 +169,7 @@ function useColumnVisibility(beside: boolean, crowded: boolean): Record<string, 
     () => ({
       severity: !narrow,
       state: !narrow,
-      unit: !narrow && !beside && (wide || !crowded),
       host: !narrow,
-      assignee: wide && !beside,
       alert_count: wide && !beside,
       event_count: wide && !beside,
       clocks: middle && (wide || !beside),
@@ -199,7 +210,7 @@ function TitleCell({ incident, index }: { incident: Incident; index: number }) {
           <SeverityBadge severity={incident.severity} />
           <StateBadge state={incident.state} />
         </div>
-        {plain(incident.unit)} · {plain(incident.host)} · <Time at={incident.created_at} />
+        <UnitName id={incident.unit} /> · {plain(incident.host)} · <Time at={incident.created_at} />
       </div>
     </>
   );

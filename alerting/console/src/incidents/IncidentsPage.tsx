@@ -30,9 +30,10 @@ import { FilterBar } from './FilterBar';
 import { IncidentHistogram } from './IncidentHistogram';
 import classes from './IncidentsPage.module.css';
 import { IncidentTable } from './IncidentTable';
+import { leadOf } from './lead';
 import { type Queue, QueueContext } from './queue';
 import { useSelection } from './selection';
-import { TriageKeys } from './TriageButtons';
+import { Key, TriageKeys } from './TriageButtons';
 import { useTriage } from './useTriage';
 
 // What a reader asks for comes when it is asked for.
@@ -102,13 +103,6 @@ export function IncidentsPage() {
 
   const navigate = route.useNavigate();
   const whole = (id: string) => navigate({ to: '/incidents/$id', params: { id } });
-  useKey('x', standing && mayDecide ? () => selection.toggle(standing.id) : undefined, t`Tick the row`);
-  useKey(
-    's',
-    standing && maySuppress ? () => suppressLike(standing.id) : undefined,
-    t`Suppress alerts like this`,
-  );
-  useKey('o', standing ? () => void whole(standing.id) : undefined, t`Open its whole page`);
   useKey(
     'Escape',
     panel ? close : chosen.length > 0 ? selection.clear : undefined,
@@ -131,7 +125,20 @@ export function IncidentsPage() {
           </div>
           {facets && <IncidentHistogram filter={filter} wanted={!list.isPending} />}
           <NewPill filter={filter} />
-          {mayDecide && <TriageKeys incidents={targets} triage={triage} />}
+          {mayDecide && (
+            <>
+              <Key name="x" words={t`Tick the row`} act={standing && (() => selection.toggle(standing.id))} />
+              <TriageKeys incidents={targets} triage={triage} />
+            </>
+          )}
+          {maySuppress && (
+            <Key
+              name="s"
+              words={t`Suppress alerts like this`}
+              act={standing && (() => suppressLike(standing.id))}
+            />
+          )}
+          <Key name="o" words={t`Open its whole page`} act={standing && (() => void whole(standing.id))} />
           {list.isPending && <Loading />}
           {list.error && <Failed error={list.error} retry={() => void list.refetch()} />}
           {list.data && incidents.length === 0 && (
@@ -219,7 +226,7 @@ function useWays() {
 /** The dialog that suppresses, for an incident of which the list knows too little. */
 function SuppressLike({ id, onClose }: { id: string; onClose: () => void }) {
   const { data } = useQuery(incidentQuery(id));
-  const alert = data?.alerts[0];
+  const alert = data && leadOf(data);
   if (!data || !alert) return null;
   return (
     <Suspense fallback={null}>

@@ -21,8 +21,8 @@ interface RuleCardProps {
   matched: NamedValue[];
   /** Which event the condition was judged on. */
   children?: ReactNode;
-  /** The level of its title on the page; below a section's without it. */
-  heading?: 'h2' | 'h3';
+  /** The level of its title on the page, below a section's without it; none on the rule's own page. */
+  heading?: 'h2' | 'h3' | 'none';
 }
 
 /** The rule that matched: what it is for, why it matched, and its text with the lines marked that test what matched. */
@@ -35,11 +35,13 @@ export function RuleCard({ rule, condition, matched, children, heading: Heading 
   const description = i18n.locale === 'vi' && rule.description_vi ? rule.description_vi : rule.description;
   return (
     <article className={classes.rule} data-testid="rule">
-      <Heading className={classes.title}>
-        <Link to="/rules/$id" params={{ id: rule.id }}>
-          {title}
-        </Link>
-      </Heading>
+      {Heading !== 'none' && (
+        <Heading className={classes.title}>
+          <Link to="/rules/$id" params={{ id: rule.id }}>
+            {title}
+          </Link>
+        </Heading>
+      )}
       <div className={classes.facts}>
         {severity ? <SeverityBadge severity={severity} /> : <span>{plain(rule.level)}</span>}
         {rule.correlation && <Tag tag={t`correlation`} />}

@@ -1,18 +1,21 @@
-import { Plural, Trans } from '@lingui/react/macro';
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import type { Incident, IncidentDetail } from '../api/types';
 import { useTitle } from '../app/titles';
+import { useUnitName } from '../app/UnitName';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import classes from './Story.module.css';
+import { useTacticName } from './tactics';
 
-/** What happened, in a sentence. */
+/** What happened, in a sentence; and how far an attack has come. */
 export function Story({ incident }: { incident: IncidentDetail }) {
   const titleOf = useTitle();
+  const unitName = useUnitName();
   const rule = <b>{titleOf(incident.rule)}</b>;
   const host = <Value text={incident.host} />;
-  const unit = <Value text={incident.unit} />;
+  const unit = <Value text={unitName(incident.unit)} />;
   const events = <Plural value={incident.event_count} one="# event" other="# events" />;
-  const { first_event_at: first, last_event_at: last } = incident;
+  const { rule_count: rules, first_event_at: first, last_event_at: last } = incident;
   const when =
     first === last ? (
       <Trans>
@@ -24,18 +27,39 @@ export function Story({ incident }: { incident: IncidentDetail }) {
       </Trans>
     );
   return (
-    <p className={classes.story} data-testid="story">
-      {incident.rule.correlation ? (
-        <Trans>
-          {events} on {host} ({unit}) {when} together fulfil the correlation rule {rule}
-        </Trans>
-      ) : (
-        <Trans>
-          {events} on {host} ({unit}) {when} matched the rule {rule}
-        </Trans>
-      )}
-      <Who incident={incident} />.
-    </p>
+    <>
+      <p className={classes.story} data-testid="story">
+        {rules > 1 ? (
+          <Trans>
+            {events} on {host} ({unit}) {when} matched {rules} rules, the most severe of them {rule}
+          </Trans>
+        ) : incident.rule.correlation ? (
+          <Trans>
+            {events} on {host} ({unit}) {when} together fulfil the correlation rule {rule}
+          </Trans>
+        ) : (
+          <Trans>
+            {events} on {host} ({unit}) {when} matched the rule {rule}
+          </Trans>
+        )}
+        <Who incident={incident} />.
+      </p>
+      <Tactics tactics={incident.tactics} />
+    </>
+  );
+}
+
+/** What the attacker was after, in ATT&CK's order. */
+function Tactics({ tactics }: { tactics: string[] }) {
+  const { t } = useLingui();
+  const nameOf = useTacticName();
+  if (tactics.length < 2) return null;
+  return (
+    <ol className={classes.tactics} aria-label={t`Tactics`} data-testid="tactics">
+      {tactics.map((tactic) => (
+        <li key={tactic}>{nameOf(tactic)}</li>
+      ))}
+    </ol>
   );
 }
 

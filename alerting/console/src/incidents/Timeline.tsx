@@ -1,4 +1,4 @@
-import { Trans, useLingui } from '@lingui/react/macro';
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { EvidenceEvent, IncidentDetail } from '../api/types';
@@ -9,6 +9,7 @@ import { LogText } from '../text/LogText';
 import { patternOf } from '../text/marks';
 import { Time } from '../text/Time';
 import { matchedTexts } from '../text/values';
+import { type Run, runsOf } from './runs';
 import classes from './Timeline.module.css';
 
 interface TimelineProps {
@@ -16,7 +17,7 @@ interface TimelineProps {
   /** The event whose fields are all shown. */
   open: string | undefined;
   onOpen: (id: string | undefined) => void;
-  /** How many events are shown before more are asked for. */
+  /** How many events, those like them aside, are shown before more are asked for. */
   shownFirst?: number;
 }
 
@@ -32,31 +33,73 @@ export function Timeline({ incident, open, onOpen, shownFirst = 25 }: TimelinePr
     () => new Map(incident.rules.map((rule) => [rule.id, titleOf(rule)])),
     [incident.rules, titleOf],
   );
-  const openAt = open ? events.findIndex((event) => event.id === open) : -1;
-  const shown = events.slice(0, Math.max(limit, openAt + 1));
+  const runs = useMemo(() => runsOf(events), [events]);
+  const openAt = open ? runs.findIndex((run) => holds(run, open)) : -1;
+  const shown = runs.slice(0, Math.max(limit, openAt + 1));
+  const left = runs.slice(shown.length).reduce((sum, { more }) => sum + 1 + more.length, 0);
   const notKept = incident.event_count - events.length;
   return (
     <>
       <ol className={classes.timeline}>
-        {shown.map((event) => (
-          <TimelineEvent
-            key={event.id}
-            event={event}
-            titles={titles}
-            open={event.id === open}
-            onToggle={() => onOpen(event.id === open ? undefined : event.id)}
-          />
+        {shown.map((run) => (
+          <TimelineRun key={run.first.id} run={run} titles={titles} open={open} onOpen={onOpen} />
         ))}
       </ol>
-      {shown.length < events.length && (
+      {left > 0 && (
         <Button variant="default" size="xs" onClick={() => setLimit(limit + 100)}>
-          <Trans>Show more events ({events.length - shown.length})</Trans>
+          <Trans>Show more events ({left})</Trans>
         </Button>
       )}
       {notKept > 0 && (
         <p className={classes.note}>
           <Trans>{notKept} more events are counted; the search shows them all.</Trans>
         </p>
+      )}
+    </>
+  );
+}
+
+function holds({ first, more }: Run, id: string): boolean {
+  return first.id === id || more.some((event) => event.id === id);
+}
+
+/** Fewer are not worth putting away. */
+const RUN_MIN = 2;
+
+interface TimelineRunProps {
+  run: Run;
+  titles: ReadonlyMap<string, string>;
+  open: string | undefined;
+  onOpen: (id: string | undefined) => void;
+}
+
+/** An event, and those like it that follow it once they are asked for. */
+function TimelineRun({ run: { first, more }, titles, open, onOpen }: TimelineRunProps) {
+  const openIsLater = open !== undefined && more.some(({ id }) => id === open);
+  const [whole, setWhole] = useState(openIsLater || more.length < RUN_MIN);
+  const last = more.at(-1);
+  return (
+    <>
+      {(whole ? [first, ...more] : [first]).map((event) => (
+        <TimelineEvent
+          key={event.id}
+          event={event}
+          titles={titles}
+          open={event.id === open}
+          onToggle={() => onOpen(event.id === open ? undefined : event.id)}
+        />
+      ))}
+      {!whole && last && (
+        <li className={classes.like} data-testid="timeline-like">
+          <Button variant="subtle" size="compact-xs" onClick={() => setWhole(true)}>
+            <Plural value={more.length} one="# more like this" other="# more like this" />
+          </Button>{' '}
+          <span className={classes.soft}>
+            <Trans>
+              until <Time at={last.event_time} />
+            </Trans>
+          </span>
+        </li>
       )}
     </>
   );

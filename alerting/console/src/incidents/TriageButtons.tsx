@@ -1,7 +1,7 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import type { Incident } from '../api/types';
-import { useKey } from '../app/keys';
+import { useKey, useWaitingKey } from '../app/keys';
 import { useMe } from '../app/roles';
 import classes from './TriageButtons.module.css';
 import { TRIAGE_ACTIONS, type TriageAction } from './triage';
@@ -45,8 +45,10 @@ export function TriageKeys({ incidents, triage }: Omit<TriageButtonsProps, 'labe
   );
 }
 
-function Key({ name, words, act }: { name: string; words: string; act: (() => void) | undefined }) {
+/** A key of the list of incidents; it waits as long as there is no row to act on. */
+export function Key({ name, words, act }: { name: string; words: string; act: (() => void) | undefined }) {
   useKey(name, act, words);
+  useWaitingKey(name, words, act === undefined);
   return null;
 }
 

@@ -1,6 +1,9 @@
 /** ATT&CK's tactics, in the order of an attack. */
 import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
+import { useLingui } from '@lingui/react/macro';
+import { useCallback } from 'react';
+import { plain } from '../text/hostile';
 
 export const TACTIC_WORDS: Record<string, MessageDescriptor> = {
   reconnaissance: msg`Reconnaissance`,
@@ -20,3 +23,15 @@ export const TACTIC_WORDS: Record<string, MessageDescriptor> = {
   exfiltration: msg`Exfiltration`,
   impact: msg`Impact`,
 };
+
+/** Gives a tactic's name in the reader's language. */
+export function useTacticName(): (tactic: string) => string {
+  const { t } = useLingui();
+  return useCallback(
+    (tactic) => {
+      const words = TACTIC_WORDS[tactic];
+      return words ? t(words) : plain(tactic);
+    },
+    [t],
+  );
+}

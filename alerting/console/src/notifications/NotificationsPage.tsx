@@ -10,6 +10,7 @@ import { call } from '../api/client';
 import { messagesQuery, routesQuery } from '../api/queries';
 import type { NotificationRoute } from '../api/types';
 import { Empty, Failed, Loading } from '../app/parts';
+import { UnitName } from '../app/UnitName';
 import { SEVERITY_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import { Messages } from './Messages';
@@ -138,7 +139,7 @@ function Entry({ item, onEdit, onSecret }: EntryProps) {
           <p className={parts.soft}>
             <Trans>from {severity} on</Trans> ·{' '}
             {item.subjects.map((each) => t(SUBJECT_WORDS[each])).join(', ')} ·{' '}
-            {item.unit ? plain(item.unit) : <Trans>the whole city</Trans>} ·{' '}
+            {item.unit ? <UnitName id={item.unit} /> : <Trans>the whole city</Trans>} ·{' '}
             {item.group_minutes > 0 ? (
               <Trans>gathered for {item.group_minutes} min</Trans>
             ) : (

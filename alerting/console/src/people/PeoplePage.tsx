@@ -13,6 +13,7 @@ import { peopleQuery } from '../api/queries';
 import type { FirstPassword, Person } from '../api/types';
 import { Empty, Failed, Loading } from '../app/parts';
 import { ROLES, useMe } from '../app/roles';
+import { UnitName } from '../app/UnitName';
 import { ROLE_WORDS } from '../app/words';
 import { holdsWords } from '../text/folded';
 import { plain } from '../text/hostile';
@@ -148,7 +149,7 @@ function Row({ person, onEdit, onReset }: RowProps) {
         )}
       </td>
       <td>{role ? t(ROLE_WORDS[role]) : plain(person.role)}</td>
-      <td>{person.unit ? plain(person.unit) : <Trans>the whole city</Trans>}</td>
+      <td>{person.unit ? <UnitName id={person.unit} /> : <Trans>the whole city</Trans>}</td>
       <td>
         <Time at={person.created_at} />
       </td>

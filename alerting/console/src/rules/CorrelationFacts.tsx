@@ -1,19 +1,40 @@
+import type { MessageDescriptor } from '@lingui/core';
+import { msg } from '@lingui/core/macro';
 import { useLingui } from '@lingui/react/macro';
 import { useMemo } from 'react';
 import { plain } from '../text/hostile';
 import classes from './ConditionTree.module.css';
-import { correlationOf } from './correlation';
+import { correlationOf, spanOfText } from './correlation';
+
+/** Sigma's types of correlations. */
+const KINDS: Record<string, MessageDescriptor> = {
+  event_count: msg`number of events`,
+  value_count: msg`number of different values`,
+  value_sum: msg`sum of values`,
+  value_avg: msg`average of values`,
+  value_percentile: msg`percentile of values`,
+  value_median: msg`median of values`,
+  temporal: msg`all of them, in any order`,
+  temporal_ordered: msg`all of them, in this order`,
+};
 
 /** What a correlation counts, by its rule's text. */
 export default function CorrelationFacts({ text }: { text: string }) {
-  const { t } = useLingui();
+  const { t, i18n } = useLingui();
   const correlation = useMemo(() => correlationOf(text), [text]);
   if (!correlation) return null;
+  const kind = KINDS[correlation.type];
+  const span = spanOfText(correlation.timespan);
   const facts: [string, string][] = [
-    [t`Kind`, correlation.type.replace(/_/g, ' ')],
+    [t`Kind`, kind ? t(kind) : correlation.type.replace(/_/g, ' ')],
     [t`Rules`, correlation.rules.join(', ')],
     [t`Grouped by`, correlation.groupBy.join(', ')],
-    [t`Within`, correlation.timespan],
+    [
+      t`Within`,
+      span
+        ? i18n.number(span.value, { style: 'unit', unit: span.unit, unitDisplay: 'long' })
+        : correlation.timespan,
+    ],
     [t`Condition`, correlation.condition],
   ];
   return (

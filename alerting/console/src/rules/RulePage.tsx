@@ -71,9 +71,9 @@ function Loaded({ rule }: { rule: RuleDetail }) {
     [t`Events`, i18n.number(rule.events)],
     [t`False positives`, share === null ? '–' : i18n.number(share, { style: 'percent' })],
     [t`Suppressed`, i18n.number(rule.hidden)],
-    [t`Not shown while switched off`, i18n.number(rule.switched_off)],
+    [t`Hidden while off`, i18n.number(rule.switched_off)],
     [
-      t`Part of the engine's time`,
+      t`Engine time`,
       rule.cost ? i18n.number(rule.cost.share, { style: 'percent', maximumFractionDigits: 1 }) : '–',
     ],
   ];
@@ -113,7 +113,7 @@ function Loaded({ rule }: { rule: RuleDetail }) {
       <Days rule={rule} />
       {mayswitch && <SwitchForm key={rule.version} rule={rule} />}
       <div className={classes.card}>
-        <RuleCard heading="h2" rule={rule} condition={rule.condition} matched={NOTHING_MATCHED} />
+        <RuleCard heading="none" rule={rule} condition={rule.condition} matched={NOTHING_MATCHED} />
       </div>
     </>
   );

@@ -78,8 +78,13 @@ export function RulesPage() {
             <tr>
               <th scope="col">{t`Severity`}</th>
               <th scope="col">{t`Rule`}</th>
-              <th scope="col" className={classes.number}>{t`Incidents`}</th>
+              <th
+                scope="col"
+                className={classes.number}
+                title={t`Incidents that are called after it: it is the most severe of their rules`}
+              >{t`Incidents`}</th>
               <th scope="col" className={classes.number}>{t`Open`}</th>
+              <th scope="col" className={classes.number}>{t`Alerts`}</th>
               <th scope="col" className={classes.number}>{t`Events`}</th>
               <th scope="col" className={classes.number}>{t`False positives`}</th>
               <th scope="col" className={classes.number}>{t`Suppressed`}</th>
@@ -130,6 +135,7 @@ function Row({ rule, open, onToggle }: RowProps) {
         </td>
         {number(rule.incidents)}
         {number(rule.open)}
+        {number(rule.alerts)}
         {number(rule.events)}
         <td className={classes.number} data-bad={share !== null && share >= 0.5 ? true : undefined}>
           {share === null ? '–' : i18n.number(share, { style: 'percent' })}
@@ -142,7 +148,7 @@ function Row({ rule, open, onToggle }: RowProps) {
       </tr>
       {open && (
         <tr>
-          <td colSpan={9} className={classes.detail}>
+          <td colSpan={10} className={classes.detail}>
             <Detail id={rule.id} />
           </td>
         </tr>

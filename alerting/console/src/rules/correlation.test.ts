@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { correlationOf } from './correlation';
+import { correlationOf, spanOfText } from './correlation';
 
 test('a correlation is read, and what is none is nothing', () => {
   const rule =
@@ -9,8 +9,20 @@ test('a correlation is read, and what is none is nothing', () => {
     rules: ['a', 'b'],
     groupBy: ['user'],
     timespan: '5m',
-    condition: 'gte 10',
+    condition: '≥ 10',
   });
   for (const other of ['', 'a: [', '- 1', 'detection: 7', 'title: x'])
     expect(correlationOf(other)).toBe(null);
+});
+
+test('conditions and spans are written as people write them', () => {
+  const conditionOf = (condition: string) =>
+    correlationOf(`correlation:\n  type: value_count\n  condition: ${condition}`)?.condition;
+  expect(conditionOf('{field: hostname, gte: 3}')).toBe('hostname ≥ 3');
+  expect(conditionOf('{gt: 2, lt: 9}')).toBe('> 2, < 9');
+  expect(conditionOf('{other: 1}')).toBe('other 1');
+  expect(conditionOf('a and b')).toBe('a and b');
+  expect(spanOfText('30m')).toEqual({ value: 30, unit: 'minute' });
+  expect(spanOfText('90')).toBe(null);
+  expect(spanOfText('soon')).toBe(null);
 });

@@ -37,10 +37,27 @@ export function correlationOf(text: string): Correlation | null {
     rules: texts(rules),
     groupBy: texts(groupBy),
     timespan: texts(timespan).join(' '),
-    condition: isMapping(condition)
-      ? Object.entries(condition)
-          .map(([name, value]) => `${name} ${texts(value).join(' ')}`)
-          .join(', ')
-      : texts(condition).join(' '),
+    condition: isMapping(condition) ? conditionText(condition) : texts(condition).join(' '),
   };
+}
+
+const SIGNS: Record<string, string> = { gt: '>', gte: '≥', lt: '<', lte: '≤', eq: '=', neq: '≠' };
+
+/** `hostname ≥ 3`: of which field, and how many of its values. */
+function conditionText({ field, ...limits }: Mapping): string {
+  const counted = Object.entries(limits).map(
+    ([name, value]) => `${SIGNS[name] ?? name} ${texts(value).join(' ')}`,
+  );
+  return [texts(field).join(', '), counted.join(', ')].filter(Boolean).join(' ');
+}
+
+const SPAN_UNITS = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week' } as const;
+
+/** A span as Sigma writes it: `30m`; `null` where it is written otherwise. */
+export function spanOfText(
+  text: string,
+): { value: number; unit: 'second' | 'minute' | 'hour' | 'day' | 'week' } | null {
+  const [, digits, letter] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  const unit = letter && SPAN_UNITS[letter as keyof typeof SPAN_UNITS];
+  return unit ? { value: Number(digits), unit } : null;
 }

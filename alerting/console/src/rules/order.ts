@@ -11,10 +11,10 @@ const KEYS: Record<RuleOrder, (rule: RuleFigures) => number> = {
   last: (rule) => (rule.last_event_at ? Date.parse(rule.last_event_at) : 0),
 };
 
-/** The highest first; equal ones stay as they came. */
+/** The highest first; of equal ones that with more alerts. */
 export function ordered(rules: RuleFigures[], order: RuleOrder): RuleFigures[] {
   const key = KEYS[order];
-  return [...rules].sort((one, other) => key(other) - key(one));
+  return [...rules].sort((one, other) => key(other) - key(one) || other.alerts - one.alerts);
 }
 
 /** Those whose titles, tags or id hold all of the words. */

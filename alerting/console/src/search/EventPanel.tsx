@@ -9,6 +9,7 @@ import type { EventDetail } from '../api/types';
 import { Icon } from '../app/icons';
 import { Failed, Loading } from '../app/parts';
 import type { EventsSearch } from '../app/router';
+import { UnitName } from '../app/UnitName';
 import { ENTITY_WORDS } from '../app/words';
 import { FieldTable } from '../text/FieldTable';
 import { plain } from '../text/hostile';
@@ -78,7 +79,7 @@ function Loaded({ event, pattern, search, onSearch, onCondition }: LoadedProps) 
   return (
     <>
       <p className={classes.where}>
-        <b>{plain(event.host)}</b> · {plain(event.unit)} · {plain(event.format)}
+        <b>{plain(event.host)}</b> · <UnitName id={event.unit} /> · {plain(event.format)}
         <br />
         <Trans>
           Received <Time at={event.received_at} precision="milliseconds" />

@@ -18,13 +18,15 @@ interface HistogramProps {
 
 const HEIGHT_PX = 92;
 const DRAG_PX_MIN = 5;
+/** Round steps of counts. */
+const INCREMENTS = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 
 /**
  * How many when. A stretch of time is chosen by drawing over it, a bar by a click; by keyboard the arrows go from
  * bar to bar, with Shift over several, and Enter chooses.
  */
 export default function Histogram({ buckets, label, onChoose }: HistogramProps) {
-  const { t } = useLingui();
+  const { t, i18n } = useLingui();
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false });
@@ -37,7 +39,11 @@ export default function Histogram({ buckets, label, onChoose }: HistogramProps) 
   useEffect(() => {
     const element = host.current;
     if (!element) return;
-    const made = new uPlot(options(element, buckets, choose), [buckets.starts, buckets.counts], element);
+    const made = new uPlot(
+      options(element, buckets, choose, (count) => i18n.number(count)),
+      [buckets.starts, buckets.counts],
+      element,
+    );
     plot.current = made;
     const end = buckets.starts.length - 1;
     setReach({ anchor: end, at: end });
@@ -50,7 +56,7 @@ export default function Histogram({ buckets, label, onChoose }: HistogramProps) 
       made.destroy();
       plot.current = null;
     };
-  }, [buckets, scheme]);
+  }, [buckets, scheme, i18n.locale]);
 
   const here = Math.min(reach.at, last);
   const [from, to] = stretchOf(buckets, Math.min(reach.anchor, last), here);
@@ -102,8 +108,17 @@ function showStretch(plot: uPlot, [from, to]: [number, number]): void {
 
 type Choose = { current: HistogramProps['onChoose'] };
 
-function options(element: HTMLElement, buckets: Buckets, choose: Choose): uPlot.Options {
+/** A label so near to the beginning would stand on the counts beside it. */
+const LABEL_PX_MIN = 14;
+
+function options(
+  element: HTMLElement,
+  buckets: Buckets,
+  choose: Choose,
+  counted: (count: number) => string,
+): uPlot.Options {
   const { widthMillis } = buckets;
+  const lastWidth = buckets.counts.at(-1) ? widthMillis / 1000 : 0;
   let drawn = false;
   const style = getComputedStyle(element);
   const color = (name: string) => style.getPropertyValue(name).trim();
@@ -124,16 +139,29 @@ function options(element: HTMLElement, buckets: Buckets, choose: Choose): uPlot.
       drag: { x: choose.current !== undefined, y: false, setScale: false, dist: DRAG_PX_MIN },
     },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Asia/Ho_Chi_Minh'),
-    scales: { x: { time: true }, y: { range: (_plot, _min, max) => [0, Math.max(1, max)] } },
+    // The last bar has its width, too, where there is one.
+    scales: {
+      x: { time: true, range: (_plot, min, max) => [min, max + lastWidth] },
+      y: { range: (_plot, _min, max) => [0, Math.max(1, max)] },
+    },
     axes: [
       {
         ...axis,
         size: 22,
         gap: 2,
         grid: { show: false },
-        values: (_plot, splits) => labels(splits, widthMillis),
+        values: (plot, splits) =>
+          labels(splits, widthMillis).map((label, at) =>
+            plot.valToPos(splits[at] ?? 0, 'x') < LABEL_PX_MIN ? '' : label,
+          ),
       },
-      { ...axis, size: 40, gap: 4, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10_000, 100_000] },
+      {
+        ...axis,
+        size: 44,
+        gap: 4,
+        incrs: INCREMENTS,
+        values: (_plot, splits) => splits.map(counted),
+      },
     ],
     series: [
       {},

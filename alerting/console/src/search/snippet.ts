@@ -6,12 +6,23 @@ const SNIPPET_CHARS = 300;
 
 /** What says most about the event in a line or two; where the search found something, that. */
 export function snippetOf(row: EventRow, pattern: RegExp | null): string {
-  const texts = [row.message, row.command_line, row.raw, row.action].filter((text) => !!text) as string[];
+  const facts = factsOf(row);
+  const texts = [row.message, row.command_line, facts, row.raw, row.action].filter(
+    (text) => !!text,
+  ) as string[];
   for (const text of texts) {
     const found = pattern ? text.search(pattern) : -1;
     if (found >= 0) return excerpt(text, found);
   }
   return excerpt(texts[0] ?? '', 0);
+}
+
+/** What JSON says, in the order in which one reads it: `4625 login failure · ctmai · 10.20.40.117 → 10.20.40.1`. */
+function factsOf(row: EventRow): string {
+  if (!row.raw?.trimStart().startsWith('{')) return '';
+  const what = [row.event_code, row.action, row.outcome].filter(Boolean).join(' ');
+  const addresses = [row.source_address, row.destination_address].filter(Boolean).join(' → ');
+  return [what, row.user, row.process, addresses, row.url].filter(Boolean).join(' · ');
 }
 
 /** Keeps this much of what stands before a finding. */

@@ -3,9 +3,12 @@ import { msg } from '@lingui/core/macro';
 import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import tableClasses from '../administration/parts.module.css';
 import { TableFrame } from '../administration/TableFrame';
+import { UnitName } from '../app/UnitName';
+import { spanOf } from '../incidents/clocks';
 import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
+import { agoText } from '../text/time';
 import classes from './HealthParts.module.css';
 import { bytesText, type Figure, type Health, type Trouble } from './health';
 import { Saying } from './Saying';
@@ -18,6 +21,7 @@ const FIGURE_WORDS: Record<Figure['name'], MessageDescriptor> = {
 };
 
 const TROUBLE_WORDS: Record<Trouble['name'], MessageDescriptor> = {
+  agents_silent: msg`agents silent`,
   dead_letters: msg`dead letters`,
   events_with_problems: msg`events with problems`,
   dropped: msg`records dropped`,
@@ -70,14 +74,15 @@ function useWords() {
 export function Overview({ health }: { health: Health }) {
   const { i18n, t } = useLingui();
   const troubles = health.troubles.filter(({ count }) => count > 0);
-  const hours = i18n.number(health.uptimeSeconds / 3600, { maximumFractionDigits: 1 });
+  const { value, unit } = spanOf(health.uptimeSeconds * 1000);
+  const span = i18n.number(value, { style: 'unit', unit, unitDisplay: 'long' });
   return (
     <section className={classes.overview} aria-label={t`Overview`}>
       <p className={classes.state} data-ready={health.ready || undefined}>
         {health.ready ? <Trans>Everything runs</Trans> : <Trans>Something does not run</Trans>}
         <span className={classes.soft}>
           <Trans>
-            version {health.version}, for {hours} hours
+            version {health.version}, running for {span}
           </Trans>
         </span>
       </p>
@@ -252,18 +257,24 @@ export function Agents({ health }: { health: Health }) {
                     {[agent.host, agent.version].filter(Boolean).map(plain).join(' · ')}
                   </p>
                 </td>
-                <td>{plain(agent.unit)}</td>
+                <td>
+                  <UnitName id={agent.unit} />
+                </td>
                 <td>
                   <span className={classes.mark} data-good={!agent.silent || undefined}>
                     {agent.silent ? <Trans>silent</Trans> : <Trans>heard</Trans>}
                   </span>
-                  <p className={classes.soft}>
-                    <Trans>{i18n.number(agent.heardSecondsAgo)} s ago</Trans>
-                  </p>
+                  <p className={classes.soft}>{agoText(agent.heardSecondsAgo, i18n.locale)}</p>
                 </td>
-                <td>{bytes(agent.lagBytes)}</td>
-                <td data-bad={agent.dropped > 0 || undefined}>{i18n.number(agent.dropped)}</td>
-                <td>{agent.clockOffsetMs === null ? '–' : `${i18n.number(agent.clockOffsetMs)} ms`}</td>
+                <td>{agent.heardSinceStart ? bytes(agent.lagBytes) : '–'}</td>
+                <td data-bad={agent.dropped > 0 || undefined}>
+                  {agent.heardSinceStart ? i18n.number(agent.dropped) : '–'}
+                </td>
+                <td>
+                  {agent.clockOffsetMs === null || !agent.heardSinceStart
+                    ? '–'
+                    : `${i18n.number(agent.clockOffsetMs)} ms`}
+                </td>
                 <td>{agent.certificateUntil ? <Time at={agent.certificateUntil} /> : '–'}</td>
               </tr>
             ))}

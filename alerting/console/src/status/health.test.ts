@@ -16,7 +16,11 @@ test('what matters is found where it is', () => {
         sink: { spool: { dropped_records: 4 } },
       },
       agents: {
-        agents: [{ agent: 'a', silent: true, heard_s_ago: 70, dropped: 2, clock_seen_offset_us: -1500 }],
+        agents: [
+          { agent: 'a', silent: true, heard_s_ago: 70, dropped: 2, clock_seen_offset_us: -1500 },
+          { agent: 'b', silent: true, heard_s_ago: 259_200, heard_since_start: false },
+          { agent: 'c', certificate_until: 1_795_000_000 },
+        ],
       },
       room: { used_percent: 12, disk_free_bytes: 10, is_paused: false },
     },
@@ -27,8 +31,10 @@ test('what matters is found where it is', () => {
   expect(health.figures).toEqual([{ name: 'records_in', perSecond: 1.5, total: 7 }]);
   expect(
     health.troubles.filter(({ count }) => count > 0).map(({ name, count }) => `${name} ${count}`),
-  ).toEqual(['dead_letters 1', 'events_with_problems 2', 'dropped 6']);
+  ).toEqual(['agents_silent 2', 'dead_letters 1', 'events_with_problems 2', 'dropped 6']);
   expect(health.agents[0]).toMatchObject({ agent: 'a', silent: true, clockOffsetMs: -1 });
+  expect(health.agents.map(({ heardSinceStart }) => heardSinceStart)).toEqual([true, false, true]);
+  expect(health.agents[2]?.certificateUntil).toBe('2026-11-18T11:06:40.000Z');
   expect(health.disk?.usedPercent).toBe(12);
   expect(health.sources[0]?.lagBytes).toBe(9);
 });

@@ -44,6 +44,7 @@ export interface Queue {
 /** What should be zero. */
 export interface Trouble {
   name:
+    | 'agents_silent'
     | 'dead_letters'
     | 'events_with_problems'
     | 'dropped'
@@ -66,6 +67,8 @@ export interface AgentSeen {
   host: string;
   version: string;
   silent: boolean;
+  /** Of one that was not, nothing is known but when it was heard last. */
+  heardSinceStart: boolean;
   heardSecondsAgo: number;
   lagBytes: number;
   dropped: number;
@@ -120,6 +123,7 @@ export function healthOf(status: SystemStatus): Health {
       capacity: number(queue.capacity),
     })),
     troubles: [
+      { name: 'agents_silent', count: agents.filter(({ silent }) => silent).length },
       { name: 'dead_letters', count: number(totals.dead_letters) },
       { name: 'events_with_problems', count: number(totals.events_with_problems) },
       {
@@ -168,11 +172,15 @@ function agentOf(agent: Mapping): AgentSeen {
     host: text(agent.host),
     version: text(agent.version),
     silent: agent.silent === true,
+    heardSinceStart: agent.heard_since_start !== false,
     heardSecondsAgo: number(agent.heard_s_ago),
     lagBytes: number(agent.lag_bytes),
     dropped: number(agent.dropped),
     clockOffsetMs: typeof offset === 'number' ? Math.round(offset / 1000) : null,
-    certificateUntil: text(agent.certificate_until),
+    certificateUntil:
+      typeof agent.certificate_until === 'number'
+        ? new Date(agent.certificate_until * 1000).toISOString()
+        : '',
   };
 }
 

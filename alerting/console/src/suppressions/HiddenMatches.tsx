@@ -4,6 +4,8 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { hiddenQuery } from '../api/queries';
 import { Empty, Failed, Loading, SeverityBadge } from '../app/parts';
+import { useTitle } from '../app/titles';
+import { UnitName } from '../app/UnitName';
 import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
@@ -12,6 +14,7 @@ import classes from './HiddenMatches.module.css';
 /** What a suppression hid, the latest first. */
 export function HiddenMatches({ id }: { id: string }) {
   const { t } = useLingui();
+  const titleOf = useTitle();
   const list = useInfiniteQuery(hiddenQuery(id));
   const items = list.data?.pages.flatMap((page) => page.items) ?? [];
   return (
@@ -29,9 +32,9 @@ export function HiddenMatches({ id }: { id: string }) {
               <Link to="/search" search={{ event: item.event_id, range: '7d' }}>
                 <Time at={item.event_time} />
               </Link>
-              <b>{plain(item.rule_title)}</b>
+              <b>{titleOf({ title: item.rule_title, title_vi: item.rule_title_vi })}</b>
               <span>
-                {plain(item.unit)} · {plain(item.host)}
+                <UnitName id={item.unit} /> · {plain(item.host)}
               </span>
               {item.event_count > 1 && (
                 <span>

@@ -13,6 +13,7 @@ import type { Alert, IncidentDetail, Suppression, SuppressionTarget } from '../a
 import { Dialog } from '../app/Dialog';
 import { Failed, SeverityBadge } from '../app/parts';
 import { useTitle } from '../app/titles';
+import { useUnitName } from '../app/UnitName';
 import { failureOf } from '../app/words';
 import { plain } from '../text/hostile';
 import { Time, useNow } from '../text/Time';
@@ -167,6 +168,7 @@ interface TargetsProps {
 function Targets({ incident, alert, draft, offered, change }: TargetsProps) {
   const { t } = useLingui();
   const titleOf = useTitle();
+  const unitName = useUnitName();
   const rule = incident.rules.find(({ id }) => id === alert.rule_id);
   const [all, setAll] = useState(false);
   const ticked = new Set(draft.fields);
@@ -188,7 +190,7 @@ function Targets({ incident, alert, draft, offered, change }: TargetsProps) {
     <div className={classes.choices}>
       {row(t`Rule`, titleOf(rule ?? { title: alert.rule_title }), draft.rule, (rule) => change({ rule }))}
       {incident.host && row(t`Host`, incident.host, draft.host, (host) => change({ host }))}
-      {incident.unit && row(t`Unit`, incident.unit, draft.unit, (unit) => change({ unit }))}
+      {incident.unit && row(t`Unit`, unitName(incident.unit), draft.unit, (unit) => change({ unit }))}
       {shown.map((field) => {
         const key = keyOf(field);
         return row(field.name, field.value, ticked.has(key), (checked) =>

@@ -3,6 +3,7 @@ import { Button, NativeSelect } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 import { AdministrationPage } from '../administration/AdministrationPage';
 import parts from '../administration/parts.module.css';
 import { call } from '../api/client';
@@ -10,6 +11,8 @@ import { SUPPRESSION_FILTERS, type SuppressionFilter, suppressionsQuery } from '
 import type { Suppression } from '../api/types';
 import { Empty, Failed, Loading } from '../app/parts';
 import { useRole } from '../app/roles';
+import { useTitle } from '../app/titles';
+import { UnitName } from '../app/UnitName';
 import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
@@ -88,6 +91,7 @@ interface EntryProps {
 function Entry({ item, open, onOpen }: EntryProps) {
   const { t } = useLingui();
   const queries = useQueryClient();
+  const titleOf = useTitle();
   const mayEnd = useRole('lead') && item.active;
   const end = useMutation({
     mutationFn: () => call<void>(`/suppressions/${encodeURIComponent(item.id)}`, { method: 'DELETE' }),
@@ -98,13 +102,23 @@ function Entry({ item, open, onOpen }: EntryProps) {
       <div className={parts.row}>
         <div className={parts.what}>
           <h2 className={parts.name}>
-            {item.rule_id ? plain(item.rule_title || item.rule_id) : <Trans>Any rule</Trans>}
+            {item.rule_id ? (
+              titleOf({ title: item.rule_title || item.rule_id, title_vi: item.rule_title_vi })
+            ) : (
+              <Trans>Any rule</Trans>
+            )}
           </h2>
           <ul className={classes.limits}>
-            {item.host && <Limit name={t`Host`} value={item.host} />}
-            {item.unit && <Limit name={t`Unit`} value={item.unit} />}
+            {item.host && <Limit name={t`Host`}>{plain(item.host)}</Limit>}
+            {item.unit && (
+              <Limit name={t`Unit`}>
+                <UnitName id={item.unit} />
+              </Limit>
+            )}
             {item.fields.map((field) => (
-              <Limit key={`${field.name} ${field.value}`} name={plain(field.name)} value={field.value} />
+              <Limit key={`${field.name} ${field.value}`} name={plain(field.name)}>
+                {plain(field.value)}
+              </Limit>
             ))}
           </ul>
           <p className={classes.reason}>
@@ -170,10 +184,10 @@ function Entry({ item, open, onOpen }: EntryProps) {
   );
 }
 
-function Limit({ name, value }: { name: string; value: string }) {
+function Limit({ name, children }: { name: string; children: ReactNode }) {
   return (
     <li>
-      <span className={parts.soft}>{name}</span> <bdi>{plain(value)}</bdi>
+      <span className={parts.soft}>{name}</span> <bdi>{children}</bdi>
     </li>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { inputOfMillis, localTime, millisOfInput, utcTime } from './time';
+import { agoText, inputOfMillis, localTime, millisOfInput, utcTime } from './time';
 
 describe('times', () => {
   const now = Date.parse('2026-11-22T00:30:00Z');
@@ -12,6 +12,11 @@ describe('times', () => {
   test('UTC with every digit', () => {
     expect(utcTime('2026-11-21T20:15:01.123456Z')).toBe('2026-11-21 20:15:01.123456 UTC');
     expect(utcTime('2026-11-22T03:15:01+07:00')).toBe('2026-11-21 20:15:01.000 UTC');
+  });
+  test('how long ago, in the largest unit that fits', () => {
+    expect(agoText(33, 'en')).toBe('33 seconds ago');
+    expect(agoText(7_000, 'en')).toBe('2 hours ago');
+    expect(agoText(3 * 86_400, 'vi')).toBe('3 ngày trước');
   });
   test('inputs go there and back', () => {
     expect(inputOfMillis(now)).toBe('2026-11-22T07:30:00');

@@ -68,7 +68,12 @@ export function millisOfInput(value: string): number | null {
 export function ago(time: string, now: number, language: string): string {
   const millis = millisOf(time);
   if (millis === null) return '';
-  const seconds = Math.round((millis - now) / 1000);
+  return agoText((now - millis) / 1000, language);
+}
+
+/** The same for so many seconds. */
+export function agoText(secondsAgo: number, language: string): string {
+  const seconds = -Math.round(secondsAgo);
   const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
   const size = Math.abs(seconds);
   if (size < 60) return format.format(seconds, 'second');

@@ -13,6 +13,7 @@ import { tokensQuery } from '../api/queries';
 import type { ApiToken } from '../api/types';
 import { Empty, Failed, Loading } from '../app/parts';
 import { ROLES } from '../app/roles';
+import { UnitName } from '../app/UnitName';
 import { ROLE_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import { Time, useNow } from '../text/Time';
@@ -98,7 +99,7 @@ function Row({ token }: { token: ApiToken }) {
         <b>{plain(token.name)}</b>
       </td>
       <td>{role ? t(ROLE_WORDS[role]) : plain(token.role)}</td>
-      <td>{token.unit ? plain(token.unit) : <Trans>the whole city</Trans>}</td>
+      <td>{token.unit ? <UnitName id={token.unit} /> : <Trans>the whole city</Trans>}</td>
       <td>
         <Time at={token.created_at} />
         <p className={classes.soft}>

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { postureQuery } from '../api/queries';
 import { SEVERITIES, type Unit } from '../api/types';
+import { PanelHead } from '../app/PanelPlace';
 import { Failed, Loading, SeverityBadge } from '../app/parts';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
@@ -11,17 +12,18 @@ import classes from './UnitsPage.module.css';
 
 interface UnitPanelProps {
   unit: Unit;
+  onClose: () => void;
   /** Only for who may change units. */
   onChange?: ((form: 'edit' | 'merge') => void) | undefined;
 }
 
 /** How a unit stands, with those below it: open incidents, and which of its agents fell silent. */
-export function UnitPanel({ unit, onChange }: UnitPanelProps) {
+export function UnitPanel({ unit, onClose, onChange }: UnitPanelProps) {
   const { t, i18n } = useLingui();
   const { data, error, isPending, refetch } = useQuery(postureQuery(unit.id));
   return (
     <div className={classes.panel} data-testid="unit-panel">
-      <h2 className={classes.panelTitle}>{plain(unit.name || unit.id)}</h2>
+      <PanelHead onClose={onClose}>{plain(unit.name || unit.id)}</PanelHead>
       <p className={classes.id}>{plain(unit.id)}</p>
       {onChange && (
         <div className={classes.buttons}>

@@ -3,7 +3,7 @@ import { Button, NativeSelect, TextInput, UnstyledButton } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { type CSSProperties, useMemo, useState } from 'react';
 import { posturesQuery, unitsQuery } from '../api/queries';
 import { SEVERITIES, type UnitStanding } from '../api/types';
 import { useKey } from '../app/keys';
@@ -123,7 +123,7 @@ export function UnitsPage() {
         )}
         <ul className={classes.tree}>
           {units.slice(0, SHOWN_MAX).map((unit) => (
-            <li key={unit.id} style={{ paddingLeft: `${unit.depth * 24 + 12}px` }} data-testid="unit">
+            <li key={unit.id} style={{ '--depth': unit.depth } as CSSProperties} data-testid="unit">
               <UnstyledButton
                 className={classes.toggle}
                 aria-expanded={unit.id === open}
@@ -154,7 +154,14 @@ export function UnitsPage() {
         {importing && <UnitImport onClose={() => setImporting(false)} />}
       </div>
       <PanelPlace label={t`Unit`} open={opened !== undefined} onClose={() => show(undefined)}>
-        {opened && <UnitPanel key={opened.id} unit={opened} onChange={mayChange ? changeBy : undefined} />}
+        {opened && (
+          <UnitPanel
+            key={opened.id}
+            unit={opened}
+            onClose={() => show(undefined)}
+            onChange={mayChange ? changeBy : undefined}
+          />
+        )}
       </PanelPlace>
       {opened && mayChange && change === 'edit' && (
         <UnitEdit key={opened.id} unit={opened} onClose={closeForm} />
@@ -181,24 +188,26 @@ function Standing({ standing }: { standing: UnitStanding | undefined }) {
           </Trans>
         </span>
       )}
-      {SEVERITIES.map((severity) => {
-        const count = standing.open[severity];
-        if (!count) return null;
-        const word = t(SEVERITY_WORDS[severity]);
-        return (
-          <Link
-            key={severity}
-            className={classes.count}
-            data-severity={severity}
-            title={word}
-            aria-label={t`${i18n.number(count)} open, ${word}`}
-            to="/incidents"
-            search={{ unit_below: standing.id, state: 'open', severity }}
-          >
-            {i18n.number(count)}
-          </Link>
-        );
-      })}
+      <span className={classes.counts}>
+        {SEVERITIES.map((severity) => {
+          const count = standing.open[severity];
+          if (!count) return null;
+          const word = t(SEVERITY_WORDS[severity]);
+          return (
+            <Link
+              key={severity}
+              className={classes.count}
+              data-severity={severity}
+              title={word}
+              aria-label={t`${i18n.number(count)} open, ${word}`}
+              to="/incidents"
+              search={{ unit_below: standing.id, state: 'open', severity }}
+            >
+              {i18n.number(count)}
+            </Link>
+          );
+        })}
+      </span>
     </>
   );
 }
