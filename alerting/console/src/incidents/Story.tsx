@@ -12,7 +12,7 @@ export function Story({ incident }: { incident: IncidentDetail }) {
   const titleOf = useTitle();
   const unitName = useUnitName();
   const rule = <b>{titleOf(incident.rule)}</b>;
-  const host = <Value text={incident.host} />;
+  const host = <Values values={hostsOf(incident)} />;
   const unit = <Value text={unitName(incident.unit)} />;
   const events = <Plural value={incident.event_count} one="# event" other="# events" />;
   const { rule_count: rules, first_event_at: first, last_event_at: last } = incident;
@@ -47,6 +47,11 @@ export function Story({ incident }: { incident: IncidentDetail }) {
       <Tactics tactics={incident.tactics} />
     </>
   );
+}
+
+/** The host that was heard of last, and the others. */
+function hostsOf(incident: Incident): string[] {
+  return [incident.host, ...valuesOf(incident, 'host').filter((host) => host !== incident.host)];
 }
 
 /** What the attacker was after, in ATT&CK's order. */

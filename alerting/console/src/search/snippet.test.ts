@@ -27,4 +27,7 @@ test('JSON is told by what it says, other texts as they are', () => {
 test('what was found is shown, wherever it stands', () => {
   expect(snippetOf(failed, /ctmai/)).toContain('ctmai');
   expect(snippetOf(failed, /GV-WS/)).toContain('GV-WS-022');
+  // The host has a column of its own.
+  const named = { ...failed, host: 'gv-dc-01', raw: '{"name":"gv-dc-01"}' };
+  expect(snippetOf(named, /gv-dc/)).toBe('4625 login failure · ctmai · 10.20.40.117');
 });

@@ -7,14 +7,19 @@ const SNIPPET_CHARS = 300;
 /** What says most about the event in a line or two; where the search found something, that. */
 export function snippetOf(row: EventRow, pattern: RegExp | null): string {
   const facts = factsOf(row);
-  const texts = [row.message, row.command_line, facts, row.raw, row.action].filter(
-    (text) => !!text,
-  ) as string[];
-  for (const text of texts) {
+  const read = textsOf(row.message, row.command_line, facts);
+  // What the other columns show need not be looked for in the record.
+  const isShown = pattern !== null && textsOf(row.host, row.user).some((text) => text.search(pattern) >= 0);
+  const texts = [...read, ...textsOf(row.raw, row.action)];
+  for (const text of isShown ? read : texts) {
     const found = pattern ? text.search(pattern) : -1;
     if (found >= 0) return excerpt(text, found);
   }
   return excerpt(texts[0] ?? '', 0);
+}
+
+function textsOf(...texts: (string | null | undefined)[]): string[] {
+  return texts.filter((text) => !!text) as string[];
 }
 
 /** What JSON says, in the order in which one reads it: `4625 login failure · ctmai · 10.20.40.117 → 10.20.40.1`. */
