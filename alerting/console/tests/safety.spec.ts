@@ -46,6 +46,10 @@ const EVENT: EventDetail = {
     { name: 'list', value: [HOSTILE, 1, null, { [HOSTILE]: HOSTILE }] },
   ],
   entities: [{ kind: HOSTILE, value: HOSTILE }],
+  agent: HOSTILE,
+  stream: HOSTILE,
+  position: '0',
+  problems: [],
 };
 
 const FIELDS: EventFields = {

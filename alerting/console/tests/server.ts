@@ -39,7 +39,7 @@ export async function changeState(request: APIRequestContext, id: string, state:
   const session: Session = await (await request.get('/api/v1/session')).json();
   const { version } = await incidentOf(request, id);
   const response = await request.patch(`/api/v1/incidents/${id}`, {
-    headers: { 'X-CSRF-Token': session.csrf, 'If-Match': `"${version}"` },
+    headers: { 'X-CSRF-Token': session.csrf ?? '', 'If-Match': `"${version}"` },
     data: { state },
   });
   if (!response.ok())

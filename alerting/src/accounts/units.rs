@@ -44,15 +44,36 @@ pub(crate) struct UnitPast {
     to: String,
 }
 
+/// What is wrong with a line of a table of units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LineFault {
+    #[error("a quote is not closed")]
+    OpenQuote,
+    #[error("the first line must be: id,name,parent")]
+    NoHeader,
+    #[error("three fields are needed")]
+    NotThreeFields,
+    #[error("id and name must not be empty")]
+    Empty,
+    #[error("this id stood in an earlier line")]
+    Twice,
+    #[error("too many units")]
+    TooMany,
+}
+
 /// Why the tree was not changed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TreeError {
     /// The text is not what it should be.
-    #[error("line {line}: {reason}")]
-    Line { line: usize, reason: String },
-    /// The tree would not be one.
-    #[error("{0}")]
-    Tree(String),
+    #[error("line {line}: {fault}")]
+    Line { line: usize, fault: LineFault },
+    /// A unit would stand above itself.
+    #[error("the unit {unit:?} is its own ancestor, or deeper than 32 levels")]
+    Loop { unit: String },
+    /// A unit stands below one that does not exist.
+    #[error("the unit {unit:?} has the unknown parent {parent:?}")]
+    UnknownParent { unit: String, parent: String },
     /// There is none of that id.
     #[error("there is no such unit")]
     Missing,
@@ -307,21 +328,20 @@ fn ancestors(tree: &BTreeMap<String, Unit>) -> Result<BTreeSet<(String, String)>
         let mut above = unit;
         for depth in 0.. {
             if depth > 32 {
-                return Err(TreeError::Tree(format!(
-                    "the unit {:?} is its own ancestor, or deeper than 32 levels",
-                    unit.id
-                )));
+                return Err(TreeError::Loop {
+                    unit: unit.id.clone(),
+                });
             }
             pairs.insert((above.id.clone(), unit.id.clone()));
             if above.parent.is_empty() {
                 break;
             }
-            above = tree.get(&above.parent).ok_or_else(|| {
-                TreeError::Tree(format!(
-                    "the unit {:?} has the unknown parent {:?}",
-                    above.id, above.parent
-                ))
-            })?;
+            above = tree
+                .get(&above.parent)
+                .ok_or_else(|| TreeError::UnknownParent {
+                    unit: above.id.clone(),
+                    parent: above.parent.clone(),
+                })?;
         }
     }
     Ok(pairs)
@@ -333,14 +353,14 @@ fn parse(csv: &str) -> Result<Vec<UnitPlace>, TreeError> {
     let csv = csv.strip_prefix('\u{feff}').unwrap_or(csv);
     for (number, line) in csv.lines().enumerate() {
         let line_number = number + 1;
-        let wrong = |reason: &str| TreeError::Line {
+        let wrong = |fault| TreeError::Line {
             line: line_number,
-            reason: reason.to_owned(),
+            fault,
         };
-        let fields = fields(line).ok_or_else(|| wrong("a quote is not closed"))?;
+        let fields = fields(line).ok_or_else(|| wrong(LineFault::OpenQuote))?;
         if number == 0 {
             if fields != ["id", "name", "parent"] {
-                return Err(wrong("the first line must be: id,name,parent"));
+                return Err(wrong(LineFault::NoHeader));
             }
             continue;
         }
@@ -348,15 +368,15 @@ fn parse(csv: &str) -> Result<Vec<UnitPlace>, TreeError> {
             continue;
         }
         let [id, name, parent] =
-            <[String; 3]>::try_from(fields).map_err(|_| wrong("three fields are needed"))?;
+            <[String; 3]>::try_from(fields).map_err(|_| wrong(LineFault::NotThreeFields))?;
         if id.is_empty() || name.is_empty() {
-            return Err(wrong("id and name must not be empty"));
+            return Err(wrong(LineFault::Empty));
         }
         if !seen.insert(id.clone()) {
-            return Err(wrong("this id stood in an earlier line"));
+            return Err(wrong(LineFault::Twice));
         }
         if units.len() >= UNITS_MAX {
-            return Err(wrong("too many units"));
+            return Err(wrong(LineFault::TooMany));
         }
         units.push(UnitPlace { id, name, parent });
     }

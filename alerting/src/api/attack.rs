@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::problem::{Params, Problem};
 use crate::attack::{TACTICS, tactic_bit, tactic_names, tactics_of, techniques_of};
 use crate::clock::DAY_MICROS;
@@ -87,8 +88,11 @@ pub(super) async fn show(
 ) -> Result<Json<Coverage>, Problem> {
     let days = params.days.unwrap_or(DAYS_DEFAULT);
     if !(1..=DAYS_MAX).contains(&days) {
-        let reason = format!("must be from 1 to {DAYS_MAX}");
-        return Err(Problem::field("days", reason));
+        let fault = FieldFault::Range {
+            min: 1,
+            max: DAYS_MAX,
+        };
+        return Err(Problem::field("days", fault));
     }
     let rules = known(&app, &caller, days).await?;
     let attack = Techniques::enterprise();

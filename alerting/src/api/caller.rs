@@ -1,16 +1,18 @@
 //! Who calls: finds the session or the token, checks role and CSRF token, and writes into the audit log
 //! what is asked for before a handler does it.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
+use super::idempotency::{Begun, Keyed};
 use super::problem::Problem;
+use super::refusal::Refusal;
 use super::{Access, App, BODY_BYTES_MAX, Peer, Recorded, Route};
 use crate::accounts::{Role, Scope, Session, Token};
 use crate::audit::Entry;
@@ -83,10 +85,7 @@ impl Caller {
     pub(crate) fn session(&self) -> Result<&Session, Problem> {
         match &self.proof {
             Proof::Session(session) => Ok(session),
-            Proof::Token(_) => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "This is for people, not for tokens.",
-            )),
+            Proof::Token(_) => Err(Problem::of(Refusal::NotForTokens)),
         }
     }
 
@@ -143,21 +142,52 @@ pub(crate) async fn admit(
     let record = Record::new(&app, route, &caller, &parts);
     if caller.role < role {
         record.append("refused: the role is too low").await?;
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            format!(
-                "This needs the role {role}; yours is {}. Ask an administrator.",
-                caller.role
-            ),
-        ));
+        return Err(Problem::of(Refusal::role_too_low(role, caller.role)));
     }
-    let (body, detail) = with_detail(&parts.method, body).await?;
-    let sequence = match route.recorded {
-        Recorded::Yes => Some(record.append(&detail).await?),
+    if !is_mutating(&parts.method) {
+        parts.extensions.insert(caller);
+        return answer(record, "", Request::from_parts(parts, body), next).await;
+    }
+    let body = whole(body).await?;
+    let keyed = Keyed::of(route, &caller, &parts, &body)?;
+    parts.extensions.insert(caller);
+    let detail = detail(&body);
+    let request = Request::from_parts(parts, Body::from(body));
+    let Some(keyed) = keyed else {
+        return answer(record, &detail, request, next).await;
+    };
+    if let Begun::Again(response) = keyed.begin(&app).await? {
+        record
+            .append("sent again: answered as the first time, and not done again")
+            .await?;
+        return Ok(response);
+    }
+    // A task of its own: who sent it may be gone, and what is begun is done and noted all the same.
+    let task = tokio::spawn(async move {
+        let response = answer(record, &detail, request, next).await;
+        keyed.finish(&app, response.into_response()).await
+    });
+    match task.await {
+        Ok(response) => Ok(response),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Problem::of(Refusal::OutcomeUnknown)),
+        },
+    }
+}
+
+/// Writes into the audit log what is asked for, lets it be done, and writes whether it failed.
+async fn answer(
+    record: Record,
+    detail: &str,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let sequence = match record.recorded {
+        Recorded::Yes => Some(record.append(detail).await?),
         Recorded::No => None,
     };
-    parts.extensions.insert(caller.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let response = next.run(request).await;
     let status = response.status();
     if let Some(sequence) = sequence
         && !status.is_success()
@@ -196,20 +226,24 @@ async fn caller(app: &App, parts: &Parts) -> Result<Caller, Problem> {
 }
 
 /// What the audit log tells of a request.
-struct Record<'a> {
-    app: &'a App,
-    caller: &'a Caller,
+struct Record {
+    app: App,
+    who: String,
+    role: Role,
+    recorded: Recorded,
     action: String,
     subject: String,
     address: String,
 }
 
-impl<'a> Record<'a> {
-    fn new(app: &'a App, route: &Route, caller: &'a Caller, parts: &Parts) -> Self {
+impl Record {
+    fn new(app: &App, route: &Route, caller: &Caller, parts: &Parts) -> Self {
         let subject = parts.uri.path_and_query().map_or("", |path| path.as_str());
         Self {
-            app,
-            caller,
+            app: app.clone(),
+            who: caller.name().to_owned(),
+            role: caller.role,
+            recorded: route.recorded,
             action: format!("{} {}", route.method, route.path),
             subject: subject.chars().take(2_000).collect(),
             address: parts
@@ -221,8 +255,8 @@ impl<'a> Record<'a> {
 
     async fn append(&self, detail: &str) -> Result<i64, Problem> {
         let entry = Entry {
-            who: self.caller.name(),
-            role: self.caller.role.name(),
+            who: &self.who,
+            role: self.role.name(),
             address: &self.address,
             action: &self.action,
             subject: &self.subject,
@@ -232,25 +266,24 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The body, read, and what of it may be told.
-async fn with_detail(method: &Method, body: Body) -> Result<(Body, String), Problem> {
-    if !is_mutating(method) {
-        return Ok((body, String::new()));
-    }
-    let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("The request is longer than {BODY_BYTES_MAX} bytes."),
-        )
-    })?;
-    let detail = match serde_json::from_slice::<Value>(&bytes) {
+/// The body, read.
+async fn whole(body: Body) -> Result<Bytes, Problem> {
+    to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+        Problem::of(Refusal::TooLong {
+            bytes_max: BODY_BYTES_MAX,
+        })
+    })
+}
+
+/// What of a body may be told.
+fn detail(body: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(body) {
         Ok(mut value) => {
             redact(&mut value);
             value.to_string()
         }
-        Err(_) => String::from_utf8_lossy(&bytes).into_owned(),
-    };
-    Ok((Body::from(bytes), detail))
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    }
 }
 
 fn redact(value: &mut Value) {
@@ -298,10 +331,7 @@ fn check_csrf(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
     if digest(&SHA256, given).as_ref() == digest(&SHA256, expected.as_bytes()).as_ref() {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "The header X-CSRF-Token is missing or wrong: send the token that GET /api/v1/session tells.",
-    ))
+    Err(Problem::of(Refusal::WrongCsrfToken))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

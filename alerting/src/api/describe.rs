@@ -155,6 +155,17 @@ impl About {
                 .schema(Some(text()))
                 .build()
         });
+        let key = route.takes_key().then(|| {
+            ParameterBuilder::new()
+                .name("Idempotency-Key")
+                .parameter_in(ParameterIn::Header)
+                .description(Some(
+                    "A random text of 16 to 255 characters, new for each request: sent again with it within a day, the \
+                     same request gets the answer of the first time and is not done again.",
+                ))
+                .schema(Some(text()))
+                .build()
+        });
         let mut responses = ResponsesBuilder::new();
         for (status, content) in &self.answers {
             let mut response = ResponseBuilder::new().description("");
@@ -174,7 +185,9 @@ impl About {
         let mut operation = OperationBuilder::new()
             .operation_id(Some(operation_id(route)))
             .summary(Some(self.summary))
-            .parameters(Some(in_path.chain(self.parameters.iter().cloned())))
+            .parameters(Some(
+                in_path.chain(self.parameters.iter().cloned()).chain(key),
+            ))
             .responses(responses.build());
         if let Some((content_type, schema)) = &self.body {
             let body = RequestBodyBuilder::new()

@@ -5,7 +5,9 @@ use axum::extract::{Path, State};
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::problem::Problem;
+use super::refusal::Thing;
 use crate::incidents::{self, EntityPage};
 use crate::intake::entities::EntityKind;
 
@@ -16,12 +18,12 @@ pub(super) async fn show(
     Path((kind, value)): Path<(String, String)>,
 ) -> Result<Json<EntityPage>, Problem> {
     let kind = EntityKind::of_name(&kind).ok_or_else(|| {
-        let reason = format!("unknown kind {kind:?}; one of host, user, address, hash, file");
-        Problem::field("kind", reason)
+        let known = ["host", "user", "address", "hash", "file"];
+        Problem::field("kind", FieldFault::unknown(&kind, known))
     })?;
     let (pool, clocks) = (app.database.pool(), &app.config.clocks);
     incidents::entity(pool, clocks, kind.name(), &value, caller.scope())
         .await?
         .map(Json)
-        .ok_or_else(|| Problem::missing("entity"))
+        .ok_or_else(|| Problem::missing(Thing::Entity))
 }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use citywatch_engine::EventId;
 use citywatch_engine::store::{
     EventCursor, EventQuery, EventSummary, Store, StoreError, StoredEvent,
@@ -17,8 +16,10 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::incidents::time;
 use super::problem::{Params, Problem};
+use super::refusal::{Refusal, Thing};
 use crate::accounts::Scope;
 use crate::incidents::{Entity, NameValue};
 use crate::intake::entities::{self, EntityKind};
@@ -52,7 +53,10 @@ pub(super) async fn search(
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::field(
             "limit",
-            format!("must be from 1 to {LIMIT_MAX}"),
+            FieldFault::Range {
+                min: 1,
+                max: LIMIT_MAX.into(),
+            },
         ));
     }
     let cursor = params.cursor.filter(|cursor| !cursor.is_empty());
@@ -274,7 +278,10 @@ pub(super) async fn neighbours(
     if !(1..=NEIGHBOURS_MAX).contains(&limit) {
         return Err(Problem::field(
             "limit",
-            format!("must be from 1 to {NEIGHBOURS_MAX}"),
+            FieldFault::Range {
+                min: 1,
+                max: NEIGHBOURS_MAX.into(),
+            },
         ));
     }
     let event = visible_event(&app, &caller, &id).await?;
@@ -290,7 +297,7 @@ pub(super) async fn neighbours(
 
 /// The event, where the caller may see its unit.
 async fn visible_event(app: &App, caller: &Caller, id: &str) -> Result<StoredEvent, Problem> {
-    let id: EventId = id.parse().map_err(|_| Problem::missing("event"))?;
+    let id: EventId = id.parse().map_err(|_| Problem::missing(Thing::Event))?;
     let event = store(app)?
         .event(id)
         .await
@@ -298,39 +305,46 @@ async fn visible_event(app: &App, caller: &Caller, id: &str) -> Result<StoredEve
     let units = visible_units(app, caller.scope()).await?;
     event
         .filter(|event| units.is_none_or(|units| units.contains(&event.summary.unit)))
-        .ok_or_else(|| Problem::missing("event"))
+        .ok_or_else(|| Problem::missing(Thing::Event))
 }
 
 fn store(app: &App) -> Result<&Store, Problem> {
-    app.store.as_ref().ok_or_else(|| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This process has no event store: set [store] url in its configuration. Incidents work without.",
-        )
-    })
+    app.store
+        .as_ref()
+        .ok_or_else(|| Problem::of(Refusal::StoreNotSet))
 }
 
 fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Invalid { what, .. } => {
             let field = if *what == "cursor" { "cursor" } else { "q" };
-            Problem::field(field, error.to_string())
+            Problem::field(
+                field,
+                FieldFault::Malformed {
+                    error: error.to_string(),
+                },
+            )
         }
         StoreError::Search {
             at,
             length,
-            code,
+            fault,
             reason,
-        } => Problem::place("q", reason.as_str(), code, (*at, *length)),
+        } => {
+            let fault = FieldFault::Search {
+                fault: (*fault).into(),
+                reason: reason.clone(),
+            };
+            Problem::place("q", fault, (*at, *length))
+        }
         _ => {
             tracing::warn!(%error, "a search failed");
             metrics::counter!("citywatch_api_store_errors_total").increment(1);
-            let detail = if error.is_retryable() {
-                "The event store does not answer in time. Narrow the time range, or try again."
+            Problem::of(if error.is_retryable() {
+                Refusal::StoreAway
             } else {
-                "The event store refused the search. The log of this process says why."
-            };
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+                Refusal::StoreRefused
+            })
         }
     }
 }

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::caller::Caller;
 use super::problem::{Params, Problem};
+use super::refusal::Thing;
 use crate::incidents::{self, IncidentDetail, NameValue};
 
 /// Pairs of event and rule that are explained at once.
@@ -129,7 +130,7 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Problem> {
     let detail = incidents::detail(app.database.pool(), &app.config.clocks, &id, caller.scope())
         .await?
-        .ok_or_else(|| Problem::missing("incident"))?;
+        .ok_or_else(|| Problem::missing(Thing::Incident))?;
     // Rules are loaded and held against events: work for a thread of its own.
     let items = tokio::task::spawn_blocking(move || items(&detail, params.event_id.as_deref()))
         .await

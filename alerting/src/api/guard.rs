@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::Peer;
 use super::caller::{Transport, is_mutating};
 use super::problem::Problem;
+use super::refusal::Refusal;
 
 /// Scripts, styles, fonts and data come from here alone. Mantine sets style attributes, so styles may be
 /// inline; scripts may not.
@@ -81,18 +82,10 @@ pub(super) async fn check_request(
 ) -> Result<Response, Problem> {
     let host = host_of(&request).unwrap_or_default().to_owned();
     if !doors.admits(&host) {
-        return Err(Problem::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            format!(
-                "This site is not called {host:?}. Add the name to [alerting] host_names if it should be."
-            ),
-        ));
+        return Err(Problem::of(Refusal::NotCalledSo { host }));
     }
     if is_mutating(request.method()) && !from_own_page(request.headers(), &host) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "The request comes from a page of another site.",
-        ));
+        return Err(Problem::of(Refusal::ForeignPage));
     }
     request
         .extensions_mut()

@@ -10,7 +10,9 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::problem::{Params, Problem};
+use super::refusal::Thing;
 use crate::attack::{TACTICS, tactic_bit};
 use crate::clock::MINUTE_MICROS;
 use crate::incidents::{self, IncidentFilter, Order, State as IncidentState, Watch};
@@ -81,15 +83,18 @@ pub(super) async fn list(
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::field(
             "limit",
-            format!("must be from 1 to {LIMIT_MAX}"),
+            FieldFault::Range {
+                min: 1,
+                max: LIMIT_MAX.into(),
+            },
         ));
     }
     let order = match params.sort.as_deref().unwrap_or("newest") {
         "newest" | "" => Order::Newest,
         "score" => Order::Score,
         other => {
-            let reason = format!("unknown order {other:?}; one of newest, score");
-            return Err(Problem::field("sort", reason));
+            let fault = FieldFault::unknown(other, ["newest", "score"]);
+            return Err(Problem::field("sort", fault));
         }
     };
     let after = cursor(params.cursor.as_deref(), order)?;
@@ -137,7 +142,7 @@ fn cursor(text: Option<&str>, order: Order) -> Result<Option<[i64; 2]>, Problem>
     };
     read()
         .map(Some)
-        .ok_or_else(|| Problem::field("cursor", "use next_cursor of an earlier answer as it is"))
+        .ok_or_else(|| Problem::field("cursor", FieldFault::NoCursor))
 }
 
 /// `GET /api/v1/incidents/facets`: counts under the same filter.
@@ -150,7 +155,10 @@ pub(super) async fn facets(
     if ahead.abs() > UTC_OFFSET_MINUTES_MAX {
         return Err(Problem::field(
             "utc_offset_minutes",
-            format!("must be from -{UTC_OFFSET_MINUTES_MAX} to {UTC_OFFSET_MINUTES_MAX}"),
+            FieldFault::Range {
+                min: i64::from(-UTC_OFFSET_MINUTES_MAX),
+                max: i64::from(UTC_OFFSET_MINUTES_MAX),
+            },
         ));
     }
     let filter = filter(params, &caller)?;
@@ -174,9 +182,9 @@ fn filter(params: ListParams, caller: &Caller) -> Result<IncidentFilter, Problem
     }
     for name in names(params.severity.as_deref()) {
         let severity = name.parse::<Severity>();
-        filter
-            .severities
-            .push(severity.map_err(|error| Problem::field("severity", error.to_string()))?);
+        filter.severities.push(
+            severity.map_err(|_| Problem::field("severity", FieldFault::unknown_severity(name)))?,
+        );
     }
     for name in names(params.assignee.as_deref()) {
         match name {
@@ -186,10 +194,8 @@ fn filter(params: ListParams, caller: &Caller) -> Result<IncidentFilter, Problem
         }
     }
     for name in names(params.tactic.as_deref()) {
-        let bit = tactic_bit(name).ok_or_else(|| {
-            let reason = format!("unknown tactic {name:?}; one of {}", TACTICS.join(", "));
-            Problem::field("tactic", reason)
-        })?;
+        let bit = tactic_bit(name)
+            .ok_or_else(|| Problem::field("tactic", FieldFault::unknown(name, TACTICS)))?;
         filter.tactics |= bit;
     }
     filter.units = names(params.unit.as_deref()).map(str::to_owned).collect();
@@ -200,7 +206,7 @@ fn filter(params: ListParams, caller: &Caller) -> Result<IncidentFilter, Problem
     if let Some(entity) = params.entity.filter(|entity| !entity.is_empty()) {
         let (kind, value) = entity
             .split_once(':')
-            .ok_or_else(|| Problem::field("entity", "write it like address:203.0.113.7"))?;
+            .ok_or_else(|| Problem::field("entity", FieldFault::NoEntity))?;
         filter.entity = Some((kind.to_owned(), value.to_owned()));
     }
     filter.overdue = params.overdue.unwrap_or(false);
@@ -220,8 +226,8 @@ pub(super) fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Probl
         return Ok(None);
     };
     let time: jiff::Timestamp = text.parse().map_err(|_| {
-        let reason = format!("{text:?} is no time; write it like 2026-11-22T03:04:05Z (RFC 3339)");
-        Problem::field(field, reason)
+        let given = text.to_owned();
+        Problem::field(field, FieldFault::NoTime { given })
     })?;
     Ok(Some(time.as_microsecond()))
 }
@@ -240,10 +246,7 @@ pub(super) fn state(name: &str) -> Result<IncidentState, Problem> {
             .iter()
             .map(|state| state.name())
             .collect();
-        Problem::field(
-            "state",
-            format!("unknown state {name:?}; one of {}", known.join(", ")),
-        )
+        Problem::field("state", FieldFault::unknown(name, known))
     })
 }
 
@@ -255,7 +258,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let detail = incidents::detail(app.database.pool(), &app.config.clocks, &id, caller.scope())
         .await?
-        .ok_or_else(|| Problem::missing("incident"))?;
+        .ok_or_else(|| Problem::missing(Thing::Incident))?;
     Ok(tagged(
         detail.incident.version,
         Json(detail).into_response(),
@@ -282,7 +285,7 @@ pub(super) async fn visible(
 ) -> Result<incidents::Incident, Problem> {
     incidents::one(app.database.pool(), &app.config.clocks, id, caller.scope())
         .await?
-        .ok_or_else(|| Problem::missing("incident"))
+        .ok_or_else(|| Problem::missing(Thing::Incident))
 }
 
 /// Adds the version, to be sent back in `If-Match`.

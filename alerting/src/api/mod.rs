@@ -12,11 +12,14 @@ mod describe;
 mod entities;
 mod events;
 mod explain;
+mod field_fault;
 mod guard;
+mod idempotency;
 mod incidents;
 mod notifications;
 mod people;
 mod problem;
+mod refusal;
 mod routes;
 mod rules;
 mod session;
@@ -33,7 +36,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use citywatch_engine::store::Store;
@@ -59,6 +62,7 @@ use crate::incidents::Rescores;
 use crate::notification::{Outbox, Routes};
 use crate::suppression::Suppressions;
 use problem::Problem;
+use refusal::Refusal;
 
 /// Longest body of a request: nothing here uploads files.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -141,17 +145,13 @@ pub(crate) fn site(app: App, doors: Doors) -> Router {
         api = api.route(route.path, (route.handler)().layer(guard));
     }
     let api = api
-        .method_not_allowed_fallback(async || {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This address does not take that method.",
-            )
-        })
+        .method_not_allowed_fallback(async || Problem::of(Refusal::WrongMethod))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             REQUEST_TIMEOUT,
         ))
+        .layer(middleware::map_response(say_timeout))
         .with_state(app);
     let doors = Arc::new(doors);
     api.fallback(crate::assets::serve)
@@ -168,15 +168,20 @@ pub(crate) fn site(app: App, doors: Doors) -> Router {
         .layer(middleware::from_fn(guard::measure))
 }
 
+/// The layer that ends what takes too long says it with a status alone.
+async fn say_timeout(response: Response) -> Response {
+    let silent = !response.headers().contains_key(header::CONTENT_TYPE);
+    if silent && response.status() == StatusCode::GATEWAY_TIMEOUT {
+        return Problem::of(Refusal::TimedOut).into_response();
+    }
+    response
+}
+
 /// The address that a request came from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// The answer for an address under `/api/` that is none.
 pub(crate) fn no_such_route() -> Response {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "There is no such address in this API.",
-    )
-    .into_response()
+    Problem::of(Refusal::NoSuchAddress).into_response()
 }

@@ -10,11 +10,14 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::incidents::tagged;
 use super::problem::{JsonBody, Params, Problem};
+use super::refusal::{Refusal, Thing};
 use super::triage::seen_version;
 use crate::notification::{
-    self, Form, Route, RouteKind, RouteWish, Subject, addresses, check_template,
+    self, Form, NoAddress, Route, RouteKind, RouteTrouble, RouteWish, Subject, addresses,
+    check_template,
 };
 use crate::severity::Severity;
 
@@ -73,17 +76,24 @@ impl RouteWanted {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(Problem::field(
                 "name",
-                format!("must be 1 to {NAME_BYTES_MAX} bytes"),
+                FieldFault::Length {
+                    bytes_min: 1,
+                    bytes_max: NAME_BYTES_MAX,
+                },
             ));
         }
         let kind = RouteKind::of_name(&self.kind).ok_or_else(|| {
-            let reason = format!("unknown kind {:?}; one of email, webhook", self.kind);
-            Problem::field("kind", reason)
+            Problem::field(
+                "kind",
+                FieldFault::unknown(&self.kind, ["email", "webhook"]),
+            )
         })?;
         let target = self.target.trim().to_owned();
         if target.len() > TARGET_BYTES_MAX {
-            let reason = format!("must not be longer than {TARGET_BYTES_MAX} bytes");
-            return Err(Problem::field("target", reason));
+            let fault = FieldFault::TooLong {
+                bytes_max: TARGET_BYTES_MAX,
+            };
+            return Err(Problem::field("target", fault));
         }
         let form = match kind {
             RouteKind::Email => {
@@ -96,26 +106,29 @@ impl RouteWanted {
             }
         };
         if self.template.len() > TEMPLATE_BYTES_MAX {
-            let reason = format!("must not be longer than {TEMPLATE_BYTES_MAX} bytes");
-            return Err(Problem::field("template", reason));
+            let fault = FieldFault::TooLong {
+                bytes_max: TEMPLATE_BYTES_MAX,
+            };
+            return Err(Problem::field("template", fault));
         }
         if !self.template.is_empty() {
             check_template(&self.template, form)
-                .map_err(|reason| Problem::field("template", reason))?;
+                .map_err(|error| Problem::field("template", error.into()))?;
         }
         if !(0..=GROUP_MINUTES_MAX).contains(&self.group_minutes) {
-            let reason = format!("must be from 0 to {GROUP_MINUTES_MAX}");
-            return Err(Problem::field("group_minutes", reason));
+            let fault = FieldFault::Range {
+                min: 0,
+                max: GROUP_MINUTES_MAX,
+            };
+            return Err(Problem::field("group_minutes", fault));
         }
-        let severity_min =
-            self.severity_min
-                .parse()
-                .map_err(|error: crate::severity::UnknownSeverity| {
-                    Problem::field("severity_min", error.to_string())
-                })?;
+        let severity_min = self.severity_min.parse().map_err(|_| {
+            let fault = FieldFault::unknown_severity(&self.severity_min);
+            Problem::field("severity_min", fault)
+        })?;
         let unit = self.unit.trim().to_owned();
         if !app.units.covers(caller.scope(), &unit).await? {
-            return Err(Problem::field("unit", "is not within your own units"));
+            return Err(Problem::field("unit", FieldFault::OutsideUnits));
         }
         Ok(RouteWish {
             name,
@@ -133,34 +146,32 @@ impl RouteWanted {
 
 fn check_addresses(app: &App, target: &str) -> Result<(), Problem> {
     if app.config.notifications.smtp.is_none() {
-        return Err(Problem::field(
-            "kind",
-            "there is no mail server: set [alerting.notifications.smtp] in the configuration first",
-        ));
+        return Err(Problem::field("kind", FieldFault::NoMailServer));
     }
-    let list = addresses(target).map_err(|reason| Problem::field("target", reason))?;
+    let list = addresses(target).map_err(|NoAddress(given)| {
+        Problem::field("target", FieldFault::NoMailAddress { given })
+    })?;
     if list.is_empty() || list.len() > ADDRESSES_MAX {
-        let reason = format!("must be 1 to {ADDRESSES_MAX} mail addresses, with commas between");
-        return Err(Problem::field("target", reason));
+        let fault = FieldFault::Count {
+            min: 1,
+            max: ADDRESSES_MAX,
+        };
+        return Err(Problem::field("target", fault));
     }
     Ok(())
 }
 
 fn check_url(target: &str) -> Result<(), Problem> {
-    let wrong = |reason: &str| Problem::field("target", reason);
-    let url: Uri = target
-        .parse()
-        .map_err(|_| wrong("is no URL; write it like https://chat.example.vn/hook"))?;
+    let wrong = |fault| Problem::field("target", fault);
+    let url: Uri = target.parse().map_err(|_| wrong(FieldFault::NoUrl))?;
     if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none() {
-        return Err(wrong("must begin with https:// or http:// and name a host"));
+        return Err(wrong(FieldFault::NoUrl));
     }
     if url
         .authority()
         .is_some_and(|authority| authority.as_str().contains('@'))
     {
-        return Err(wrong(
-            "must hold no name and password: the signature says who sends",
-        ));
+        return Err(wrong(FieldFault::UrlWithPassword));
     }
     Ok(())
 }
@@ -169,18 +180,14 @@ fn subjects(names: &[String]) -> Result<Vec<Subject>, Problem> {
     let mut subjects = Vec::new();
     for name in names {
         let subject = Subject::of_name(name).ok_or_else(|| {
-            let reason = format!("unknown subject {name:?}; opened, overdue or both");
-            Problem::field("subjects", reason)
+            Problem::field("subjects", FieldFault::unknown(name, ["opened", "overdue"]))
         })?;
         if !subjects.contains(&subject) {
             subjects.push(subject);
         }
     }
     if subjects.is_empty() {
-        return Err(Problem::field(
-            "subjects",
-            "must name opened, overdue or both",
-        ));
+        return Err(Problem::field("subjects", FieldFault::Empty));
     }
     Ok(subjects)
 }
@@ -188,6 +195,8 @@ fn subjects(names: &[String]) -> Result<Vec<Subject>, Problem> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct RouteList {
     items: Vec<Route>,
+    /// Of these, the ones by which nothing gets through.
+    troubles: Vec<RouteTrouble>,
     /// Whether there is a mail server.
     email: bool,
 }
@@ -199,7 +208,12 @@ pub(super) async fn routes(
 ) -> Result<Json<RouteList>, Problem> {
     let items = app.routes.list(caller.scope()).await?;
     let email = app.config.notifications.smtp.is_some();
-    Ok(Json(RouteList { items, email }))
+    let troubles = app.routes.troubles(caller.scope()).await?;
+    Ok(Json(RouteList {
+        items,
+        troubles,
+        email,
+    }))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -246,10 +260,7 @@ pub(super) async fn change(
     let route = managed(&app, &caller, &id).await?;
     let wish = wanted.check(&app, &caller).await?;
     if wish.kind != route.kind {
-        return Err(Problem::field(
-            "kind",
-            "cannot be changed: make another route",
-        ));
+        return Err(Problem::field("kind", FieldFault::Fixed));
     }
     if !app.routes.change(&id, seen_version, &wish).await? {
         return Err(Problem::conflict(route.version));
@@ -277,10 +288,7 @@ pub(super) async fn renew_secret(
 ) -> Result<Json<RouteSecret>, Problem> {
     let route = managed(&app, &caller, &id).await?;
     if route.kind != RouteKind::Webhook {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "Only webhooks are signed; this route sends e-mail.",
-        ));
+        return Err(Problem::of(Refusal::NotSigned));
     }
     let secret = app.routes.renew_secret(&id).await?;
     Ok(Json(RouteSecret { secret }))
@@ -316,9 +324,9 @@ pub(super) async fn messages(
 ) -> Result<Json<Value>, Problem> {
     let before: i64 = match params.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
         None => i64::MAX,
-        Some(cursor) => cursor.parse().map_err(|_| {
-            Problem::field("cursor", "use next_cursor of an earlier answer as it is")
-        })?,
+        Some(cursor) => cursor
+            .parse()
+            .map_err(|_| Problem::field("cursor", FieldFault::NoCursor))?,
     };
     let found = app.outbox.list(caller.scope(), before, PAGE).await?;
     let full = found.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
@@ -337,13 +345,10 @@ pub(super) async fn retry(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     if app.outbox.state_of(&id, caller.scope()).await?.is_none() {
-        return Err(Problem::missing("message"));
+        return Err(Problem::missing(Thing::Message));
     }
     if !app.outbox.retry(&id).await? {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "This message was not given up: it was sent, or it waits and is tried again by itself.",
-        ));
+        return Err(Problem::of(Refusal::NotGivenUp));
     }
     Ok(StatusCode::ACCEPTED)
 }
@@ -352,5 +357,5 @@ async fn managed(app: &App, caller: &Caller, id: &str) -> Result<Route, Problem>
     app.routes
         .one(id, caller.scope())
         .await?
-        .ok_or_else(|| Problem::missing("notification route"))
+        .ok_or_else(|| Problem::missing(Thing::NotificationRoute))
 }

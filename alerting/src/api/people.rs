@@ -10,8 +10,10 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::incidents::{tagged, time};
 use super::problem::{JsonBody, Params, Problem};
+use super::refusal::{Refusal, Thing};
 use super::triage::seen_version;
 use crate::accounts::{NewToken, Person, PersonChange, Role, UserError};
 use crate::audit::AuditRow;
@@ -93,19 +95,15 @@ pub(super) async fn make(
 ) -> Result<Response, Problem> {
     let allowed = |character: char| character.is_alphanumeric() || "._@-".contains(character);
     if new.name.is_empty() || new.name.len() > 64 || !new.name.chars().all(allowed) {
-        return Err(Problem::field(
-            "name",
-            "must be 1 to 64 letters, digits or any of . _ @ -",
-        ));
+        return Err(Problem::field("name", FieldFault::NoUserName));
     }
     let role = role(&new.role)?;
     within(&app, &caller, &new.unit).await?;
     let made = app.users.make(&new.name, role, &new.unit).await?;
     let (id, first) = made.ok_or_else(|| {
-        Problem::new(
-            StatusCode::CONFLICT,
-            format!("There is a user {:?} already.", new.name),
-        )
+        Problem::of(Refusal::NameTaken {
+            name: new.name.clone(),
+        })
     })?;
     let body = MadePerson {
         id,
@@ -135,10 +133,7 @@ pub(super) async fn change(
     let seen_version = seen_version(&headers)?;
     let person = managed(&app, &caller, &id).await?;
     if person.name == caller.name() {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "Another administrator must change your account.",
-        ));
+        return Err(Problem::of(Refusal::OwnAccount));
     }
     let role = wish.role.as_deref().map(role).transpose()?;
     if let Some(unit) = &wish.unit {
@@ -168,7 +163,7 @@ pub(super) async fn reset(
             name: first.user,
             password: first.password,
         })),
-        Err(UserError::Unknown { .. }) => Err(Problem::missing("user")),
+        Err(UserError::Unknown { .. }) => Err(Problem::missing(Thing::User)),
         Err(UserError::Database(error)) => Err(error.into()),
     }
 }
@@ -179,11 +174,11 @@ async fn managed(app: &App, caller: &Caller, id: &str) -> Result<Person, Problem
         .users
         .person(id)
         .await?
-        .ok_or_else(|| Problem::missing("user"))?;
+        .ok_or_else(|| Problem::missing(Thing::User))?;
     if app.units.covers(caller.scope(), &person.unit).await? {
         Ok(person)
     } else {
-        Err(Problem::missing("user"))
+        Err(Problem::missing(Thing::User))
     }
 }
 
@@ -191,16 +186,13 @@ async fn within(app: &App, caller: &Caller, unit: &str) -> Result<(), Problem> {
     if app.units.covers(caller.scope(), unit).await? {
         return Ok(());
     }
-    Err(Problem::field("unit", "is not within your own units"))
+    Err(Problem::field("unit", FieldFault::OutsideUnits))
 }
 
 fn role(name: &str) -> Result<Role, Problem> {
     Role::of_name(name).ok_or_else(|| {
         let known: Vec<_> = Role::ALL.iter().map(|role| role.name()).collect();
-        Problem::field(
-            "role",
-            format!("unknown role {name:?}; one of {}", known.join(", ")),
-        )
+        Problem::field("role", FieldFault::unknown(name, known))
     })
 }
 
@@ -237,13 +229,19 @@ pub(super) async fn make_token(
     if new.name.trim().is_empty() || new.name.len() > 100 {
         return Err(Problem::field(
             "name",
-            "must be 1 to 100 bytes: say what the token is for",
+            FieldFault::Length {
+                bytes_min: 1,
+                bytes_max: 100,
+            },
         ));
     }
     if !(1..=TOKEN_DAYS_MAX).contains(&new.days) {
         return Err(Problem::field(
             "days",
-            format!("must be from 1 to {TOKEN_DAYS_MAX}"),
+            FieldFault::Range {
+                min: 1,
+                max: TOKEN_DAYS_MAX,
+            },
         ));
     }
     let role = role(&new.role)?;
@@ -278,9 +276,9 @@ pub(super) async fn revoke_token(
         .await?
         .into_iter()
         .find(|token| token.id == id);
-    let token = token.ok_or_else(|| Problem::missing("token"))?;
+    let token = token.ok_or_else(|| Problem::missing(Thing::Token))?;
     if !app.units.covers(caller.scope(), &token.unit).await? || !app.tokens.revoke(&id).await? {
-        return Err(Problem::missing("token"));
+        return Err(Problem::missing(Thing::Token));
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -310,17 +308,14 @@ pub(super) async fn audit(
     Params(params): Params<AuditParams>,
 ) -> Result<Json<Value>, Problem> {
     if *caller.scope() != crate::accounts::Scope::City {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "The audit log is about the whole city.",
-        ));
+        return Err(Problem::of(Refusal::AuditOfWholeCity));
     }
     let limit = i64::from(params.limit.unwrap_or(100).clamp(1, 1_000));
     let mut conditions = Conditions::default();
     if let Some(cursor) = params.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
-        let before: i64 = cursor.parse().map_err(|_| {
-            Problem::field("cursor", "use next_cursor of an earlier answer as it is")
-        })?;
+        let before: i64 = cursor
+            .parse()
+            .map_err(|_| Problem::field("cursor", FieldFault::NoCursor))?;
         conditions.compare("sequence", "<", before);
     }
     if let Some(who) = params.who.filter(|who| !who.is_empty()) {

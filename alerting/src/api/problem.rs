@@ -10,6 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::field_fault::FieldFault;
+use super::refusal::{Refusal, Thing};
+
 /// An error that a client gets.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -22,9 +25,9 @@ pub(crate) struct Problem {
 #[schema(as = Problem)]
 pub(super) struct ProblemBody {
     title: String,
-    /// What happened, in a word, for who says it in another language.
-    code: &'static str,
     status: u16,
+    /// What happened, for who says it in another language.
+    said: Refusal,
     /// What happened, and what to do next.
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -42,9 +45,8 @@ pub(super) struct ProblemBody {
 struct FieldError {
     field: String,
     reason: String,
-    /// The reason in a word, for who says it in another language.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
+    /// The reason, for who says it in another language.
+    said: FieldFault,
     /// Where in the field's text: so many characters from the beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<usize>,
@@ -54,14 +56,18 @@ struct FieldError {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn of(said: Refusal) -> Self {
+        Self::under(said.status(), said)
+    }
+
+    fn under(status: StatusCode, said: Refusal) -> Self {
         Self {
             status,
             body: Box::new(ProblemBody {
                 title: status.canonical_reason().unwrap_or("Error").to_owned(),
-                code: code_of(status),
                 status: status.as_u16(),
-                detail: detail.into(),
+                detail: said.to_string(),
+                said,
                 errors: Vec::new(),
                 current_version: None,
                 merged_into: None,
@@ -81,13 +87,14 @@ impl Problem {
     }
 
     /// A field of the request is wrong.
-    pub(crate) fn field(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        let (field, reason) = (field.into(), reason.into());
-        let mut problem = Self::new(StatusCode::BAD_REQUEST, format!("{field}: {reason}"));
+    pub(crate) fn field(field: impl Into<String>, said: FieldFault) -> Self {
+        let (field, reason) = (field.into(), said.to_string());
+        let mut problem = Self::of(Refusal::WrongInput);
+        problem.body.detail = format!("{field}: {reason}");
         problem.body.errors.push(FieldError {
             field,
             reason,
-            code: None,
+            said,
             at: None,
             length: None,
         });
@@ -95,79 +102,48 @@ impl Problem {
     }
 
     /// A part of a field's text is wrong.
-    pub(crate) fn place(
-        field: &str,
-        reason: impl Into<String>,
-        code: &'static str,
-        (at, length): (usize, usize),
-    ) -> Self {
-        let mut problem = Self::field(field, reason);
+    pub(crate) fn place(field: &str, said: FieldFault, (at, length): (usize, usize)) -> Self {
+        let mut problem = Self::field(field, said);
         if let Some(error) = problem.body.errors.last_mut() {
-            (error.code, error.at, error.length) = (Some(code), Some(at), Some(length));
+            (error.at, error.length) = (Some(at), Some(length));
         }
         problem
     }
 
     /// Nobody is signed in.
     pub(crate) fn signed_out() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "You are not signed in, or your session has ended: sign in.",
-        )
+        Self::of(Refusal::SignedOut)
     }
 
     /// There is no such thing, or not for this person.
-    pub(crate) fn missing(what: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            format!("There is no such {what}, or it is outside of your units."),
-        )
+    pub(crate) fn missing(thing: Thing) -> Self {
+        Self::of(Refusal::Missing { thing })
     }
 
     /// Somebody changed it in between.
     pub(crate) fn conflict(current_version: i64) -> Self {
-        let mut problem = Self::new(
-            StatusCode::PRECONDITION_FAILED,
-            "Somebody changed this since you read it: read it again, then decide.",
-        );
+        let mut problem = Self::of(Refusal::ChangedMeanwhile);
         problem.body.current_version = Some(current_version);
         problem
     }
 
     /// It is part of another incident.
     pub(crate) fn merged(into: String) -> Self {
-        let mut problem = Self::new(
-            StatusCode::CONFLICT,
-            "The incident was merged into another: open that one.",
-        );
-        problem.body.code = "merged";
+        let mut problem = Self::of(Refusal::Merged);
         problem.body.merged_into = Some(into);
         problem
     }
 
-    /// Too many tries.
-    pub(crate) fn too_many(detail: impl Into<String>, retry_after_seconds: i64) -> Self {
-        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
-        problem.retry_after_seconds = Some(retry_after_seconds);
-        problem
+    /// Too many wrong passwords.
+    pub(crate) fn too_many_passwords(retry_after_seconds: i64) -> Self {
+        let minutes = (retry_after_seconds + 59) / 60;
+        Self::of(Refusal::TooManyPasswords { minutes }).after(retry_after_seconds)
     }
-}
 
-fn code_of(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "signed_out",
-        403 => "forbidden",
-        404 => "missing",
-        405 => "wrong_method",
-        409 => "refused",
-        412 => "changed_meanwhile",
-        413 => "too_long",
-        428 => "version_missing",
-        429 => "too_many",
-        503 => "unavailable",
-        504 => "timed_out",
-        400..=499 => "invalid",
-        _ => "failed",
+    /// It may be tried again after so many seconds.
+    pub(crate) fn after(mut self, seconds: i64) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
     }
 }
 
@@ -176,10 +152,7 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         tracing::error!(%error, "a request failed at the database");
         metrics::counter!("citywatch_api_database_errors_total").increment(1);
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The database of incidents does not answer. Nothing was changed; try again.",
-        )
+        Self::of(Refusal::DatabaseAway)
     }
 }
 
@@ -218,9 +191,14 @@ fn body_problem(rejection: &JsonRejection) -> Problem {
     match rejection {
         JsonRejection::JsonDataError(error) => {
             let text = innermost(error);
-            named(&text).unwrap_or_else(|| Problem::field("body", text))
+            named(&text).unwrap_or_else(|| Problem::field("body", malformed(text)))
         }
-        other => Problem::new(other.status(), innermost(other)),
+        other => Problem::under(
+            other.status(),
+            Refusal::Unreadable {
+                error: innermost(other),
+            },
+        ),
     }
 }
 
@@ -241,9 +219,18 @@ fn named(text: &str) -> Option<Problem> {
             "."
         };
         let path = if path == "." { "" } else { path };
-        return Some(Problem::field(format!("{path}{dot}{name}"), "is missing"));
+        return Some(Problem::field(
+            format!("{path}{dot}{name}"),
+            FieldFault::Missing,
+        ));
     }
-    (!path.is_empty()).then(|| Problem::field(path, reason))
+    (!path.is_empty()).then(|| Problem::field(path, malformed(reason)))
+}
+
+fn malformed(error: impl Into<String>) -> FieldFault {
+    FieldFault::Malformed {
+        error: error.into(),
+    }
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
@@ -269,9 +256,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
                 let text = innermost(&error);
-                Err(named(&text).unwrap_or_else(|| Problem::field("query", text)))
+                Err(named(&text).unwrap_or_else(|| Problem::field("query", malformed(text))))
             }
-            Err(other) => Err(Problem::new(other.status(), other.body_text())),
+            Err(other) => Err(Problem::under(
+                other.status(),
+                Refusal::Unreadable {
+                    error: other.body_text(),
+                },
+            )),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use super::caller::Caller;
 use super::explain::{ConditionPart, condition};
 use super::incidents::tagged;
 use super::problem::{JsonBody, Params, Problem};
+use super::refusal::{Refusal, Thing};
 use super::triage::{check_text, seen_version};
 use crate::accounts::Scope;
 use crate::clock::DAY_MICROS;
@@ -100,7 +101,7 @@ pub(super) async fn list(
     let wanted = params.id.filter(|id| !id.is_empty());
     let rules = rules(&app, &caller, wanted.as_deref()).await?;
     if wanted.is_some() && rules.is_empty() {
-        return Err(Problem::missing("rule"));
+        return Err(Problem::missing(Thing::Rule));
     }
     Ok(Json(json!({ "items": rules })))
 }
@@ -371,7 +372,7 @@ async fn detail(app: &App, caller: &Caller, id: &str) -> Result<RuleDetail, Prob
     let rule = rules(app, caller, Some(id))
         .await?
         .pop()
-        .ok_or_else(|| Problem::missing("rule"))?;
+        .ok_or_else(|| Problem::missing(Thing::Rule))?;
     let row = sqlx::query("SELECT * FROM rule_switches WHERE rule_id = $1")
         .bind(id)
         .fetch_optional(pool)
@@ -447,10 +448,7 @@ pub(super) async fn change(
     JsonBody(wish): JsonBody<RuleWish>,
 ) -> Result<Response, Problem> {
     if *caller.scope() != Scope::City {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "A rule is switched for the whole city, and you see a part of it: set a suppression for your unit.",
-        ));
+        return Err(Problem::of(Refusal::RulesOfWholeCity));
     }
     let seen_version = seen_version(&headers)?;
     check_text("reason", &wish.reason)?;

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::{Caller, Transport};
+use super::field_fault::FieldFault;
 use super::problem::{JsonBody, Problem};
+use super::refusal::Refusal;
 use super::{App, Peer};
 use crate::accounts::{Role, Verdict};
 use crate::audit::Entry;
@@ -42,20 +44,19 @@ pub(super) async fn sign_in(
         password,
     } = credentials;
     if name.len() > NAME_BYTES_MAX || password.len() > PASSWORD_BYTES_MAX {
-        return Err(Problem::field("user", "name or password is too long"));
+        return Err(Problem::field(
+            "user",
+            FieldFault::TooLong {
+                bytes_max: NAME_BYTES_MAX,
+            },
+        ));
     }
     let name = crate::accounts::normalised(&name);
     if let Verdict::RetryAfter { seconds } =
         app.sign_in_limits.begin(&name, address, app.clock.now())
     {
         tracing::warn!(%address, "sign-in refused: too many wrong passwords");
-        return Err(Problem::too_many(
-            format!(
-                "Too many wrong passwords. Try again in {} minutes.",
-                (seconds + 59) / 60
-            ),
-            seconds,
-        ));
+        return Err(Problem::too_many_passwords(seconds));
     }
     let user = app.users.find(&name).await?.filter(|user| !user.disabled);
     let expected = user.as_ref().map(|user| user.password_hash.clone());
@@ -64,10 +65,7 @@ pub(super) async fn sign_in(
         metrics::counter!("citywatch_sign_ins_total", "result" => "failed").increment(1);
         tracing::warn!(%address, "sign-in failed");
         record(&app, &name, "", address, "failed").await?;
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "Name or password is wrong.",
-        ));
+        return Err(Problem::of(Refusal::WrongNameOrPassword));
     };
     app.sign_in_limits.succeeded(&name, address);
     metrics::counter!("citywatch_sign_ins_total", "result" => "succeeded").increment(1);
@@ -119,18 +117,17 @@ pub(super) async fn change_password(
     let session = caller.session()?;
     let length = change.new_password.chars().count();
     if length < PASSWORD_CHARACTERS_MIN || change.new_password.len() > PASSWORD_BYTES_MAX {
-        let reason = format!("must have {PASSWORD_CHARACTERS_MIN} characters or more");
-        return Err(Problem::field("new_password", reason));
+        let fault = FieldFault::ShortPassword {
+            characters_min: PASSWORD_CHARACTERS_MIN,
+        };
+        return Err(Problem::field("new_password", fault));
     }
     // Who finds an open browser guesses no faster than who stands before the door.
     if let Verdict::RetryAfter { seconds } =
         app.sign_in_limits
             .begin(caller.name(), address, app.clock.now())
     {
-        return Err(Problem::too_many(
-            "Too many wrong passwords. Try again later.",
-            seconds,
-        ));
+        return Err(Problem::too_many_passwords(seconds));
     }
     let expected = Some(session.user.password_hash.clone());
     if !app
@@ -139,7 +136,10 @@ pub(super) async fn change_password(
         .verify(change.current_password, expected)
         .await
     {
-        return Err(Problem::field("current_password", "is wrong"));
+        return Err(Problem::field(
+            "current_password",
+            FieldFault::WrongPassword,
+        ));
     }
     app.sign_in_limits.succeeded(caller.name(), address);
     app.users

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, Sse};
 use futures::stream::{self, Stream};
@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::App;
 use super::caller::Caller;
 use super::problem::{Params, Problem};
+use super::refusal::Refusal;
 use crate::incidents;
 
 /// Streams open at once; each costs a connection and some 100 KB.
@@ -53,10 +54,7 @@ pub(super) async fn follow(
 ) -> Result<impl IntoResponse, Problem> {
     let permit = app.followers.0.clone().try_acquire_owned().map_err(|_| {
         metrics::counter!("citywatch_streams_refused_total").increment(1);
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many pages follow the incidents; try again later.",
-        )
+        Problem::of(Refusal::TooManyFollowers)
     })?;
     let last_event_id = headers
         .get("last-event-id")

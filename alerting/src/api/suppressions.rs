@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::problem::{JsonBody, Params, Problem};
+use super::refusal::{Refusal, Thing};
 use super::triage::check_text;
 use crate::accounts::Scope;
 use crate::clock::DAY_MICROS;
@@ -47,10 +49,7 @@ impl Wanted {
             fields: self.fields,
         };
         if target.is_empty() {
-            return Err(Problem::field(
-                "rule_id",
-                "name a rule, a unit, a host or a field: this would hide everything",
-            ));
+            return Err(Problem::field("rule_id", FieldFault::HidesEverything));
         }
         for (name, value) in [
             ("rule_id", &target.rule_id),
@@ -58,36 +57,42 @@ impl Wanted {
             ("host", &target.host),
         ] {
             if value.len() > 500 {
-                return Err(Problem::field(name, "must not be longer than 500 bytes"));
+                return Err(Problem::field(name, FieldFault::TooLong { bytes_max: 500 }));
             }
         }
         if target.fields.len() > FIELDS_MAX {
             return Err(Problem::field(
                 "fields",
-                format!("must be {FIELDS_MAX} at most"),
+                FieldFault::Count {
+                    min: 0,
+                    max: FIELDS_MAX,
+                },
             ));
         }
         for (place, field) in target.fields.iter().enumerate() {
             if field.name.is_empty() || field.name.len() > 500 {
                 return Err(Problem::field(
                     format!("fields[{place}].name"),
-                    "must be 1 to 500 bytes",
+                    FieldFault::Length {
+                        bytes_min: 1,
+                        bytes_max: 500,
+                    },
                 ));
             }
             if field.value.len() > 4_000 {
                 return Err(Problem::field(
                     format!("fields[{place}].value"),
-                    "must not be longer than 4000 bytes",
+                    FieldFault::TooLong { bytes_max: 4_000 },
                 ));
             }
         }
         if !app.units.covers(caller.scope(), &target.unit).await? {
-            let reason = if target.unit.is_empty() {
-                "name a unit: you see a part of the city only"
+            let fault = if target.unit.is_empty() {
+                FieldFault::UnitNeeded
             } else {
-                "is not within your own units"
+                FieldFault::OutsideUnits
             };
-            return Err(Problem::field("unit", reason));
+            return Err(Problem::field("unit", fault));
         }
         Ok(target)
     }
@@ -142,31 +147,26 @@ pub(super) async fn make(
         created_by: caller.name(),
         ends_at,
     });
-    let id = made.await?.ok_or_else(|| {
-        Problem::new(
-            StatusCode::CONFLICT,
-            "Too many suppressions hold at once: end some that are no longer needed.",
-        )
-    })?;
+    let id = made
+        .await?
+        .ok_or_else(|| Problem::of(Refusal::TooManySuppressions))?;
     let suppression = visible(&app, &caller, &id).await?;
     Ok((StatusCode::CREATED, Json(suppression)).into_response())
 }
 
 fn end(app: &App, text: &str) -> Result<Timestamp, Problem> {
     let time: jiff::Timestamp = text.parse().map_err(|_| {
-        Problem::field(
-            "ends_at",
-            format!("{text:?} is no time; write it like 2026-11-22T03:04:05Z (RFC 3339)"),
-        )
+        let given = text.to_owned();
+        Problem::field("ends_at", FieldFault::NoTime { given })
     })?;
     let (time, now) = (time.as_microsecond(), app.clock.now().as_micros());
     if time <= now {
-        return Err(Problem::field("ends_at", "must lie in the future"));
+        return Err(Problem::field("ends_at", FieldFault::Past));
     }
     if time > now + DAYS_MAX * DAY_MICROS {
         return Err(Problem::field(
             "ends_at",
-            format!("must not be more than {DAYS_MAX} days away"),
+            FieldFault::TooFar { days_max: DAYS_MAX },
         ));
     }
     Ok(Timestamp(time))
@@ -193,7 +193,7 @@ pub(super) async fn list(
         other => {
             return Err(Problem::field(
                 "state",
-                format!("unknown state {other:?}; one of active, ended, all"),
+                FieldFault::unknown(other, ["active", "ended", "all"]),
             ));
         }
     };
@@ -252,10 +252,7 @@ pub(super) async fn finish(
 ) -> Result<StatusCode, Problem> {
     visible(&app, &caller, &id).await?;
     if !app.suppressions.end(&id, caller.name()).await? {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "This suppression has ended already.",
-        ));
+        return Err(Problem::of(Refusal::EndedBefore));
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -265,15 +262,14 @@ async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Suppression, Pr
     app.suppressions
         .one(id, scope)
         .await?
-        .ok_or_else(|| Problem::missing("suppression"))
+        .ok_or_else(|| Problem::missing(Thing::Suppression))
 }
 
 fn cursor(text: Option<&str>) -> Result<Option<i64>, Problem> {
     text.filter(|text| !text.is_empty())
         .map(|text| {
-            text.parse().map_err(|_| {
-                Problem::field("cursor", "use next_cursor of an earlier answer as it is")
-            })
+            text.parse()
+                .map_err(|_| Problem::field("cursor", FieldFault::NoCursor))
         })
         .transpose()
 }

@@ -11,8 +11,10 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::incidents::{state, tagged, visible};
 use super::problem::{JsonBody, Problem};
+use super::refusal::{Refusal, Thing};
 use crate::clocks::REPORT;
 use crate::database::Counter;
 use crate::incidents::{self, Change, ChangeError, Edit, IncidentRow, Stamp, Verdict};
@@ -64,8 +66,10 @@ impl IncidentWish {
         let mut assignee = edit(self.assignee);
         if let Edit::Set(name) = &assignee {
             let user = app.users.find(name).await?.filter(|user| !user.disabled);
-            let user = user
-                .ok_or_else(|| Problem::field("assignee", format!("nobody is called {name:?}")))?;
+            let user = user.ok_or_else(|| {
+                let name = name.clone();
+                Problem::field("assignee", FieldFault::NoSuchPerson { name })
+            })?;
             assignee = Edit::Set(user.name);
         }
         let state = self.state.as_deref().map(state).transpose()?;
@@ -81,21 +85,20 @@ impl IncidentWish {
 fn verdict(name: &str) -> Result<Verdict, Problem> {
     Verdict::of_name(name).ok_or_else(|| {
         let known: Vec<_> = Verdict::ALL.iter().map(|verdict| verdict.name()).collect();
-        Problem::field(
-            "verdict",
-            format!("unknown verdict {name:?}; one of {}", known.join(", ")),
-        )
+        Problem::field("verdict", FieldFault::unknown(name, known))
     })
 }
 
 pub(super) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
     if text.trim().is_empty() {
-        return Err(Problem::field(field, "must not be empty"));
+        return Err(Problem::field(field, FieldFault::Empty));
     }
     if text.len() > TEXT_BYTES_MAX {
         return Err(Problem::field(
             field,
-            format!("must not be longer than {TEXT_BYTES_MAX} bytes"),
+            FieldFault::TooLong {
+                bytes_max: TEXT_BYTES_MAX,
+            },
         ));
     }
     Ok(())
@@ -212,7 +215,10 @@ pub(super) async fn change_many(
     if bulk.items.len() > BULK_MAX {
         return Err(Problem::field(
             "items",
-            format!("at most {BULK_MAX} at once"),
+            FieldFault::Count {
+                min: 0,
+                max: BULK_MAX,
+            },
         ));
     }
     let change = bulk.change.check(&app).await?;
@@ -249,7 +255,10 @@ pub(super) async fn undo(
     if undo.items.len() > BULK_MAX {
         return Err(Problem::field(
             "items",
-            format!("at most {BULK_MAX} at once"),
+            FieldFault::Count {
+                min: 0,
+                max: BULK_MAX,
+            },
         ));
     }
     let mut wanted = Vec::with_capacity(undo.items.len());
@@ -375,17 +384,13 @@ pub(super) async fn report(
     let clocks = &app.config.clocks.reporting;
     if !clocks.iter().any(|clock| clock.name == report.clock) {
         let known: Vec<_> = clocks.iter().map(|clock| clock.name.as_str()).collect();
-        let reason = format!(
-            "unknown clock {:?}; one of {}",
-            report.clock,
-            known.join(", ")
-        );
-        return Err(Problem::field("clock", reason));
+        let fault = FieldFault::unknown(&report.clock, known);
+        return Err(Problem::field("clock", fault));
     }
     if report.reference.len() > 1_000 {
         return Err(Problem::field(
             "reference",
-            "must not be longer than 1000 bytes",
+            FieldFault::TooLong { bytes_max: 1_000 },
         ));
     }
     visible(&app, &caller, &id).await?;
@@ -399,10 +404,7 @@ pub(super) async fn report(
     let clock = format!("{REPORT}{}", report.clock);
     let reference = report.reference.trim();
     if !incidents::report(&mut write, &id, &clock, reference, stamp).await? {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "This report was handed in before: look at the history.",
-        ));
+        return Err(Problem::of(Refusal::ReportedBefore));
     }
     write.commit().await?;
     app.changes.announce(sequence);
@@ -430,7 +432,10 @@ pub(super) async fn merge(
 ) -> Result<Response, Problem> {
     let seen_version = seen_version(&headers)?;
     if merge.from.is_empty() || merge.from.len() > 100 {
-        return Err(Problem::field("from", "must name from 1 to 100 incidents"));
+        return Err(Problem::field(
+            "from",
+            FieldFault::Count { min: 1, max: 100 },
+        ));
     }
     for id in merge.from.iter().chain([&id]) {
         visible(&app, &caller, id).await?;
@@ -460,10 +465,10 @@ pub(super) async fn merge(
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         match error {
-            ChangeError::Missing => Self::missing("incident"),
+            ChangeError::Missing => Self::missing(Thing::Incident),
             ChangeError::Merged { into } => Self::merged(into),
             ChangeError::Conflict { current } => Self::conflict(current),
-            ChangeError::Itself => Self::field("from", error.to_string()),
+            ChangeError::Itself => Self::field("from", FieldFault::Itself),
             ChangeError::Database(error) => error.into(),
         }
     }
@@ -472,15 +477,12 @@ impl From<ChangeError> for Problem {
 /// The version in `If-Match`, as `ETag` gave it, with or without quotes.
 pub(super) fn seen_version(headers: &HeaderMap) -> Result<i64, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
-        return Err(Problem::new(
-            StatusCode::PRECONDITION_REQUIRED,
-            "The header If-Match is missing: send the version that you saw.",
-        ));
+        return Err(Problem::of(Refusal::VersionMissing));
     };
     let text = value.to_str().unwrap_or("").trim();
     text.strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text)
         .parse()
-        .map_err(|_| Problem::field("If-Match", "must be the version that you saw, a number"))
+        .map_err(|_| Problem::field("If-Match", FieldFault::NoVersion))
 }

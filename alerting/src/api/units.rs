@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,8 +13,10 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::incidents::tagged;
 use super::problem::{JsonBody, Problem};
+use super::refusal::{Refusal, Thing};
 use super::triage::seen_version;
 use crate::accounts::{Scope, TreeError, Unit, UnitPast};
 use crate::incidents::rfc3339;
@@ -37,10 +39,7 @@ fn whole_city(caller: &Caller) -> Result<(), Problem> {
     if *caller.scope() == Scope::City {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "Only who sees the whole city changes its tree of units.",
-    ))
+    Err(Problem::of(Refusal::TreeOfWholeCity))
 }
 
 /// `PUT /api/v1/units`: CSV with the columns id, name and parent.
@@ -61,9 +60,13 @@ pub(super) async fn import(
 fn refused(field: &str, error: TreeError) -> Problem {
     match error {
         TreeError::Database(error) => error.into(),
-        TreeError::Missing => Problem::missing("unit"),
+        TreeError::Missing => Problem::missing(Thing::Unit),
         TreeError::Conflict { current } => Problem::conflict(current),
-        error => Problem::field(field, error.to_string()),
+        TreeError::Line { line, fault } => Problem::field(field, FieldFault::Line { line, fault }),
+        TreeError::Loop { unit } => Problem::field(field, FieldFault::UnitLoop { unit }),
+        TreeError::UnknownParent { unit, parent } => {
+            Problem::field(field, FieldFault::UnknownParent { unit, parent })
+        }
     }
 }
 
@@ -91,7 +94,13 @@ pub(super) async fn change(
         .as_ref()
         .is_some_and(|name| name.is_empty() || name.len() > 300)
     {
-        return Err(Problem::field("name", "must be 1 to 300 bytes"));
+        return Err(Problem::field(
+            "name",
+            FieldFault::Length {
+                bytes_min: 1,
+                bytes_max: 300,
+            },
+        ));
     }
     app.units
         .edit(&id, seen_version, name, wish.parent)
@@ -120,10 +129,10 @@ pub(super) async fn merge(
     whole_city(&caller)?;
     let seen_version = seen_version(&headers)?;
     if merge.into == id {
-        return Err(Problem::field("into", "is the unit itself"));
+        return Err(Problem::field("into", FieldFault::Itself));
     }
     if app.units.one(&merge.into, &Scope::City).await?.is_none() {
-        return Err(Problem::field("into", "there is no such unit"));
+        return Err(Problem::field("into", FieldFault::NoSuchUnit));
     }
     app.units
         .merge(&id, seen_version, &merge.into)
@@ -142,7 +151,7 @@ async fn known(app: &App, caller: &Caller, id: &str) -> Result<Unit, Problem> {
     app.units
         .one(id, caller.scope())
         .await?
-        .ok_or_else(|| Problem::missing("unit"))
+        .ok_or_else(|| Problem::missing(Thing::Unit))
 }
 
 /// How a unit stands, with those below it.

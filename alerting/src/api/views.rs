@@ -12,8 +12,10 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
+use super::field_fault::FieldFault;
 use super::incidents::tagged;
 use super::problem::{JsonBody, Problem};
+use super::refusal::{Refusal, Thing};
 use super::triage::seen_version;
 use crate::accounts::random_token;
 use crate::database::storable;
@@ -57,8 +59,11 @@ impl ViewWish {
         ];
         for (field, text, min, max) in bounds {
             if !(min..=max).contains(&text.len()) {
-                let reason = format!("must be {min} to {max} bytes");
-                return Err(Problem::field(field, reason));
+                let fault = FieldFault::Length {
+                    bytes_min: min,
+                    bytes_max: max,
+                };
+                return Err(Problem::field(field, fault));
             }
         }
         Ok(())
@@ -66,10 +71,7 @@ impl ViewWish {
 }
 
 fn taken() -> Problem {
-    Problem::new(
-        StatusCode::CONFLICT,
-        "You have a view of that name for this screen: change that one, or choose another name.",
-    )
+    Problem::of(Refusal::ViewNameTaken)
 }
 
 /// `GET /api/v1/views`: the caller's own, by screen and name.
@@ -186,7 +188,7 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<SavedView, Problem>
         .bind(caller.session()?.user.id.as_str())
         .fetch_optional(app.database.pool())
         .await?;
-    let row = row.ok_or_else(|| Problem::missing("view"))?;
+    let row = row.ok_or_else(|| Problem::missing(Thing::View))?;
     Ok(view(&row)?)
 }
 

@@ -65,7 +65,7 @@ fn tell(config: &AuditConfig, head: &AuditHead, line: &str, now: Timestamp) -> V
         // Who gets it checks the head's own signature.
         let id = format!("audit-head-{}", head.sequence);
         let told = post_json(url.secret(), &id, &head.signature, line);
-        failed.extend(told.err().map(ExportError::Webhook));
+        failed.extend(told.err().map(|error| ExportError::Webhook(error.text)));
     }
     if let Some(address) = &config.head_syslog {
         let told = send_syslog(address, line, now);

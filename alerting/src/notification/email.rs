@@ -9,21 +9,27 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 use super::config::{SmtpConfig, SmtpEncryption};
+use super::delivery::{DeliveryError, DeliveryFault};
 use super::item::{Item, Subject};
 use super::template::{self, Content, Form, link, plain, vietnamese_title};
 
 /// A mail server that says nothing for so long is taken for absent.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// A text that is no mail address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no mail address")]
+pub(crate) struct NoAddress(pub(crate) String);
+
 /// The addresses of a list with commas.
-pub(crate) fn addresses(list: &str) -> Result<Vec<Mailbox>, String> {
+pub(crate) fn addresses(list: &str) -> Result<Vec<Mailbox>, NoAddress> {
     list.split(',')
         .map(str::trim)
         .filter(|address| !address.is_empty())
         .map(|address| {
             address
                 .parse::<Mailbox>()
-                .map_err(|error| format!("{address:?} is no mail address: {error}"))
+                .map_err(|_| NoAddress(address.to_owned()))
         })
         .collect()
 }
@@ -35,15 +41,14 @@ pub(crate) async fn send(
     to: &str,
     template: &str,
     content: Content<'_>,
-) -> Result<(), String> {
-    let from: Mailbox = smtp
-        .from
-        .parse()
-        .map_err(|error| format!("[alerting.notifications.smtp] from: {error}"))?;
+) -> Result<(), DeliveryError> {
+    let from: Mailbox = smtp.from.parse().map_err(|error| {
+        DeliveryError::settings(format!("[alerting.notifications.smtp] from: {error}"))
+    })?;
     let body = if template.is_empty() {
         text_of(content)
     } else {
-        template::render(template, Form::Text, content)?
+        template::render(template, Form::Text, content).map_err(DeliveryError::broken)?
     };
     let host = from.email.domain().to_owned();
     let mut message = Message::builder()
@@ -51,17 +56,27 @@ pub(crate) async fn send(
         .subject(subject_of(content))
         .message_id(Some(format!("<{message_id}@{host}>")))
         .header(ContentType::TEXT_PLAIN);
-    for address in addresses(to)? {
+    for address in addresses(to).map_err(DeliveryError::broken)? {
         message = message.to(address);
     }
-    let message = message
-        .body(body)
-        .map_err(|error| format!("the message cannot be written: {error}"))?;
-    transport(smtp)?
+    let message = message.body(body).map_err(|error| {
+        DeliveryError::broken(format!("the message cannot be written: {error}"))
+    })?;
+    transport(smtp)
+        .map_err(DeliveryError::settings)?
         .send(message)
         .await
         .map(|_| ())
-        .map_err(|error| format!("the mail server {}: {}", smtp.host, all_of(&error)))
+        .map_err(|error| {
+            let answered = error.is_permanent() || error.is_transient();
+            let fault = if answered {
+                DeliveryFault::Refused
+            } else {
+                DeliveryFault::Unreachable
+            };
+            let text = format!("the mail server {}: {}", smtp.host, all_of(&error));
+            DeliveryError::new(fault, text)
+        })
 }
 
 /// An error with what is below it.

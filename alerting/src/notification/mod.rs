@@ -7,6 +7,7 @@
 //! - Log content is data: templates insert it as text, in JSON as part of a string.
 
 mod config;
+mod delivery;
 mod email;
 mod item;
 mod outbox;
@@ -16,10 +17,10 @@ mod template;
 mod webhook;
 
 pub use config::{NotificationsConfig, SmtpConfig, SmtpEncryption};
-pub(crate) use email::addresses;
+pub(crate) use email::{NoAddress, addresses};
 pub(crate) use item::Subject;
 pub(crate) use outbox::{MessageView, Outbox, enqueue, enqueue_test};
-pub(crate) use routes::{Route, RouteKind, RouteWish, Routes};
+pub(crate) use routes::{Route, RouteKind, RouteTrouble, RouteWish, Routes};
 pub(crate) use sender::Sender;
-pub(crate) use template::{Form, check as check_template};
+pub(crate) use template::{Form, TemplateError, check as check_template};
 pub(crate) use webhook::post as post_json;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::delivery::{DeliveryError, DeliveryFault};
 use super::item::{Item, Subject};
 use super::routes::Route;
 use crate::accounts::{Scope, random_token};
@@ -147,7 +148,7 @@ pub(crate) struct MessageView {
     pub(crate) route_id: String,
     /// Empty when the route is no more.
     pub(crate) route_name: String,
-    /// `waiting`, `sent` or `failed`.
+    #[schema(value_type = MessageState)]
     pub(crate) state: String,
     pub(crate) item_count: i64,
     pub(crate) attempts: i64,
@@ -155,7 +156,20 @@ pub(crate) struct MessageView {
     /// When it is sent or tried again; of one that waits only.
     pub(crate) next_attempt_at: Option<String>,
     pub(crate) sent_at: Option<String>,
+    /// What the last try met, for who says it in another language.
+    pub(crate) last_fault: Option<DeliveryFault>,
+    /// The same in words, with what the other side said.
     pub(crate) last_error: String,
+}
+
+/// What became of a message.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "names a shape")]
+enum MessageState {
+    Waiting,
+    Sent,
+    Failed,
 }
 
 /// A message to be sent.
@@ -315,21 +329,39 @@ impl Outbox {
     ) -> Result<(), sqlx::Error> {
         let now = self.clock.now().as_micros();
         let (state, next, sent_at, error) = match outcome {
-            Outcome::Sent => ("sent", now, Some(now), ""),
-            Outcome::Again { at, error } => ("waiting", at, None, error),
-            Outcome::GivenUp { error } => ("failed", now, None, error),
+            Outcome::Sent => ("sent", now, Some(now), None),
+            Outcome::Again { at, error } => ("waiting", at, None, Some(error)),
+            Outcome::GivenUp { error } => ("failed", now, None, Some(error)),
         };
-        let error: String = error.chars().take(1_000).collect();
+        let fault = error.map_or("", |error| error.fault.name());
+        let error: String = error
+            .map_or("", |error| &error.text)
+            .chars()
+            .take(1_000)
+            .collect();
         let mut write = self.database.write().await?;
         sqlx::query(
             "UPDATE notification_messages SET state = $1, attempts = attempts + 1, next_attempt_at = $2, \
-             sent_at = $3, last_error = $4, claimed_until = NULL WHERE id = $5 AND state = 'waiting'",
+             sent_at = $3, last_error = $4, last_fault = $5, claimed_until = NULL \
+             WHERE id = $6 AND state = 'waiting'",
         )
         .bind(state)
         .bind(next)
         .bind(sent_at)
         .bind(storable(&error).as_ref())
+        .bind(fault)
         .bind(message.id.as_str())
+        .execute(&mut *write)
+        .await?;
+        sqlx::query(
+            "UPDATE notification_routes SET failing_fault = $1, failing_error = $2, \
+             failing_since = CASE WHEN $1 = '' THEN NULL ELSE COALESCE(failing_since, $3) END \
+             WHERE id = $4 AND (failing_since IS NOT NULL OR $1 <> '')",
+        )
+        .bind(fault)
+        .bind(storable(&error).as_ref())
+        .bind(now)
+        .bind(message.route_id.as_str())
         .execute(&mut *write)
         .await?;
         write.commit().await
@@ -356,8 +388,8 @@ impl Outbox {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome<'a> {
     Sent,
-    Again { at: i64, error: &'a str },
-    GivenUp { error: &'a str },
+    Again { at: i64, error: &'a DeliveryError },
+    GivenUp { error: &'a DeliveryError },
 }
 
 fn message_view(row: &AnyRow) -> Result<MessageView, sqlx::Error> {
@@ -373,6 +405,7 @@ fn message_view(row: &AnyRow) -> Result<MessageView, sqlx::Error> {
         attempts: row.try_get("attempts")?,
         created_at: rfc3339(row.try_get("created_at")?),
         sent_at: row.try_get::<Option<i64>, _>("sent_at")?.map(rfc3339),
+        last_fault: DeliveryFault::of_name(&row.try_get::<String, _>("last_fault")?),
         last_error: row.try_get("last_error")?,
     })
 }

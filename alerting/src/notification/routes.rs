@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::delivery::DeliveryFault;
 use super::item::Subject;
 use crate::accounts::{Scope, random_token};
 use crate::clock::Clock;
@@ -94,6 +95,41 @@ impl Route {
     }
 }
 
+/// That nothing gets through by a route, and what waits for it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct RouteTrouble {
+    pub(crate) route_id: String,
+    /// The first try that failed since something got through.
+    pub(crate) since: String,
+    /// What the last try met, for who says it in another language.
+    pub(crate) fault: DeliveryFault,
+    /// The same in words, with what the other side said.
+    pub(crate) error: String,
+    /// Messages that wait.
+    pub(crate) waiting_messages: i64,
+    /// What they tell of.
+    pub(crate) waiting_items: i64,
+    /// When the next try is; none when nothing waits.
+    pub(crate) next_attempt_at: Option<String>,
+}
+
+impl RouteTrouble {
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let fault: String = row.try_get("failing_fault")?;
+        Ok(Self {
+            route_id: row.try_get("id")?,
+            since: rfc3339(row.try_get("failing_since")?),
+            fault: DeliveryFault::of_name(&fault).unwrap_or(DeliveryFault::Unreachable),
+            error: row.try_get("failing_error")?,
+            waiting_messages: row.try_get("messages")?,
+            waiting_items: row.try_get("items")?,
+            next_attempt_at: row
+                .try_get::<Option<i64>, _>("next_attempt_at")?
+                .map(rfc3339),
+        })
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Routes {
@@ -116,6 +152,28 @@ impl Routes {
             .fetch_all(self.database.pool())
             .await?;
         rows.iter().map(Route::read).collect()
+    }
+
+    /// Those by which nothing gets through, with what waits for it.
+    pub(crate) async fn troubles(&self, scope: &Scope) -> Result<Vec<RouteTrouble>, sqlx::Error> {
+        let mut conditions = Conditions::default();
+        conditions.push("route.failing_since IS NOT NULL");
+        conditions.scope("route.unit", scope);
+        let sql = format!(
+            "SELECT route.id, route.failing_since, route.failing_fault, route.failing_error, \
+             COUNT(message.id) AS messages, CAST(COALESCE(SUM(message.item_count), 0) AS BIGINT) AS items, \
+             MIN(message.next_attempt_at) AS next_attempt_at FROM notification_routes AS route \
+             LEFT JOIN notification_messages AS message ON message.route_id = route.id \
+             AND message.state = 'waiting'{} \
+             GROUP BY route.id, route.failing_since, route.failing_fault, route.failing_error \
+             ORDER BY route.failing_since, route.id",
+            conditions.clause()
+        );
+        let rows = conditions
+            .query(sql)
+            .fetch_all(self.database.pool())
+            .await?;
+        rows.iter().map(RouteTrouble::read).collect()
     }
 
     /// One, if it is about units that may be seen.
@@ -178,8 +236,8 @@ impl Routes {
         let mut write = self.database.write().await?;
         let result = sqlx::query(
             "UPDATE notification_routes SET name = $1, target = $2, unit = $3, severity_min = $4, \
-             subjects = $5, group_minutes = $6, template = $7, enabled = $8, version = version + 1 \
-             WHERE id = $9 AND version = $10",
+             subjects = $5, group_minutes = $6, template = $7, enabled = $8, version = version + 1, \
+             failing_since = CASE WHEN target = $2 THEN failing_since ELSE NULL END WHERE id = $9 AND version = $10",
         )
         .bind(storable(&wish.name).as_ref())
         .bind(storable(&wish.target).as_ref())
@@ -216,7 +274,8 @@ impl Routes {
     pub(crate) async fn remove(&self, id: &str) -> Result<(), sqlx::Error> {
         let mut write = self.database.write().await?;
         sqlx::query(
-            "UPDATE notification_messages SET state = 'failed', last_error = 'the route was removed' \
+            "UPDATE notification_messages SET state = 'failed', last_error = 'the route was removed', \
+             last_fault = 'removed' \
              WHERE route_id = $1 AND state = 'waiting'",
         )
         .bind(id)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use super::delivery::{DeliveryError, DeliveryFault};
 use super::outbox::{Message, Outbox, Outcome};
 use super::routes::{Route, RouteKind, Routes};
 use super::template::Content;
@@ -68,10 +69,10 @@ impl Sender {
             return Ok(());
         };
         let Some(route) = self.routes.one(&message.route_id, &Scope::City).await? else {
-            let error = "the route was removed";
+            let error = DeliveryError::new(DeliveryFault::Removed, "the route was removed");
             return self
                 .outbox
-                .settle(&message, Outcome::GivenUp { error })
+                .settle(&message, Outcome::GivenUp { error: &error })
                 .await;
         };
         let result = self.send(&route, &message).await;
@@ -99,7 +100,7 @@ impl Sender {
         self.outbox.settle(&message, outcome).await
     }
 
-    async fn send(&self, route: &Route, message: &Message) -> Result<(), String> {
+    async fn send(&self, route: &Route, message: &Message) -> Result<(), DeliveryError> {
         let settings = &self.config.notifications;
         let content = Content {
             items: &message.items,
@@ -108,9 +109,11 @@ impl Sender {
         };
         match route.kind {
             RouteKind::Email => {
-                let smtp = settings.smtp.as_ref().ok_or(
-                    "there is no mail server: set [alerting.notifications.smtp] host and from",
-                )?;
+                let smtp = settings.smtp.as_ref().ok_or_else(|| {
+                    DeliveryError::settings(
+                        "there is no mail server: set [alerting.notifications.smtp] host and from",
+                    )
+                })?;
                 email::send(smtp, &message.id, &route.target, &route.template, content).await
             }
             RouteKind::Webhook => {
@@ -120,7 +123,9 @@ impl Sender {
                 let (url, id) = (route.target.clone(), message.id.clone());
                 tokio::task::spawn_blocking(move || webhook::post(&url, &id, &signature, &body))
                     .await
-                    .map_err(|error| format!("the webhook's thread failed: {error}"))?
+                    .map_err(|error| {
+                        DeliveryError::broken(format!("the webhook's thread failed: {error}"))
+                    })?
             }
         }
     }

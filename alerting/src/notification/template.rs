@@ -29,8 +29,28 @@ pub(crate) struct Content<'a> {
     pub(crate) console_url: &'a str,
 }
 
-/// What is wrong with a template, in a sentence; nothing when it can be used.
-pub(crate) fn check(template: &str, form: Form) -> Result<(), String> {
+/// What is wrong with a template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TemplateError {
+    /// A name that is none.
+    #[error("unknown name {{{{{given}}}}}; one of {}", known.join(", "))]
+    Name {
+        given: String,
+        known: &'static [&'static str],
+    },
+    /// Something is opened and not closed.
+    #[error("{opened} is not closed by {close}")]
+    Open {
+        opened: &'static str,
+        close: &'static str,
+    },
+    /// What it makes is no JSON.
+    #[error("makes no JSON: {error}")]
+    NoJson { error: String },
+}
+
+/// Whether a template can be used.
+pub(crate) fn check(template: &str, form: Form) -> Result<(), TemplateError> {
     let item = Item::test(0);
     let items = [item.clone(), item];
     let content = Content {
@@ -42,13 +62,19 @@ pub(crate) fn check(template: &str, form: Form) -> Result<(), String> {
     if form == Form::Json
         && let Err(error) = serde_json::from_str::<serde_json::Value>(&text)
     {
-        return Err(format!("makes no JSON: {error}"));
+        return Err(TemplateError::NoJson {
+            error: error.to_string(),
+        });
     }
     Ok(())
 }
 
 /// The text that a template makes.
-pub(crate) fn render(template: &str, form: Form, content: Content<'_>) -> Result<String, String> {
+pub(crate) fn render(
+    template: &str,
+    form: Form,
+    content: Content<'_>,
+) -> Result<String, TemplateError> {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -56,9 +82,10 @@ pub(crate) fn render(template: &str, form: Form, content: Content<'_>) -> Result
         let (name, after) = closed(after)?;
         rest = after;
         if name == "#items" {
-            let (inner, after) = rest
-                .split_once("{{/items}}")
-                .ok_or("{{#items}} has no {{/items}}")?;
+            let (inner, after) = rest.split_once("{{/items}}").ok_or(TemplateError::Open {
+                opened: "{{#items}}",
+                close: "{{/items}}",
+            })?;
             rest = after;
             for (place, item) in content.items.iter().enumerate() {
                 if form == Form::Json && place > 0 {
@@ -81,7 +108,7 @@ fn render_item(
     item: &Item,
     content: Content<'_>,
     text: &mut String,
-) -> Result<(), String> {
+) -> Result<(), TemplateError> {
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
         text.push_str(before);
@@ -94,13 +121,19 @@ fn render_item(
     Ok(())
 }
 
-fn closed(after: &str) -> Result<(&str, &str), String> {
-    let (name, after) = after.split_once("}}").ok_or("a {{ is not closed by }}")?;
+fn closed(after: &str) -> Result<(&str, &str), TemplateError> {
+    let (name, after) = after.split_once("}}").ok_or(TemplateError::Open {
+        opened: "{{",
+        close: "}}",
+    })?;
     Ok((name.trim(), after))
 }
 
-fn unknown(name: &str, known: &[&str]) -> String {
-    format!("unknown name {{{{{name}}}}}; one of {}", known.join(", "))
+fn unknown(name: &str, known: &'static [&'static str]) -> TemplateError {
+    TemplateError::Name {
+        given: name.to_owned(),
+        known,
+    }
 }
 
 fn message_value(name: &str, content: Content<'_>) -> Option<String> {
@@ -235,12 +268,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let wrong = |template: &str, form| check(template, form).unwrap_err();
+        let wrong = |template: &str, form| check(template, form).unwrap_err().to_string();
         assert!(
             wrong("{{counts}}", Form::Text).starts_with("unknown name {{counts}}; one of count")
         );
         assert!(wrong("{{#items}}{{more}}{{/items}}", Form::Text).contains("{{more}}"));
-        assert!(wrong("{{#items}}", Form::Text).contains("no {{/items}}"));
+        assert!(wrong("{{#items}}", Form::Text).contains("not closed by {{/items}}"));
         assert!(wrong("{{count", Form::Text).contains("not closed"));
         assert!(wrong("{{count}},", Form::Json).contains("no JSON"));
         assert_eq!(check(r#"{"n":{{count}}}"#, Form::Json), Ok(()));

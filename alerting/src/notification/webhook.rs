@@ -6,6 +6,7 @@ use std::time::Duration;
 use ring::hmac;
 use serde_json::json;
 
+use super::delivery::{DeliveryError, DeliveryFault};
 use super::item::Item;
 use super::template::{self, Content, Form, link};
 use crate::intake::keys::hexadecimal;
@@ -21,9 +22,9 @@ pub(crate) fn body_of(
     message_id: &str,
     template: &str,
     content: Content<'_>,
-) -> Result<String, String> {
+) -> Result<String, DeliveryError> {
     if !template.is_empty() {
-        return template::render(template, Form::Json, content);
+        return template::render(template, Form::Json, content).map_err(DeliveryError::broken);
     }
     let item = |item: &Item| {
         json!({
@@ -47,7 +48,12 @@ pub(crate) fn signature(secret: &str, seconds: i64, body: &str) -> String {
 }
 
 /// Posts a body; blocks. The error says what the other side said.
-pub(crate) fn post(url: &str, message_id: &str, signature: &str, body: &str) -> Result<(), String> {
+pub(crate) fn post(
+    url: &str,
+    message_id: &str,
+    signature: &str,
+    body: &str,
+) -> Result<(), DeliveryError> {
     let answer = agent()
         .post(url)
         .header("content-type", "application/json")
@@ -55,7 +61,10 @@ pub(crate) fn post(url: &str, message_id: &str, signature: &str, body: &str) -> 
         .header("x-citywatch-delivery", message_id)
         .header("x-citywatch-signature", signature)
         .send(body);
-    let mut answer = answer.map_err(|error| format!("{}: {error}", place_of(url)))?;
+    let mut answer = answer.map_err(|error| {
+        let text = format!("{}: {error}", place_of(url));
+        DeliveryError::new(DeliveryFault::Unreachable, text)
+    })?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
@@ -70,7 +79,10 @@ pub(crate) fn post(url: &str, message_id: &str, signature: &str, body: &str) -> 
         .filter(|character| !character.is_control())
         .take(ANSWER_CHARACTERS_MAX)
         .collect();
-    Err(format!("{} answered {status}: {said}", place_of(url)))
+    Err(DeliveryError::new(
+        DeliveryFault::Refused,
+        format!("{} answered {status}: {said}", place_of(url)),
+    ))
 }
 
 /// Scheme and host alone: the path of a chat's webhook is a secret, and errors reach the log.

@@ -12,6 +12,7 @@ pub mod intake;
 pub mod notifications;
 pub mod people;
 pub mod queue;
+pub mod replays;
 pub mod rules;
 pub mod sign_in;
 pub mod stream;
@@ -119,6 +120,10 @@ scenarios! {
     queue::units_are_renamed_moved_and_merged,
     queue::two_administrators_do_not_overwrite_each_others_units,
     queue::the_audit_log_is_searched,
+    replays::what_is_sent_twice_is_done_once,
+    replays::what_creates_can_be_sent_twice,
+    replays::an_outcome_that_nobody_knows_is_told,
+    notifications::a_receiver_that_is_away_is_told_of_until_something_gets_through,
     rules::a_switch_holds_at_once_and_counts_what_it_hides,
     rules::a_rule_is_explained,
     rules::techniques_are_covered_and_hit,

@@ -8,6 +8,7 @@ use citywatch_alerting::{AlertingConfig, SmtpConfig, SmtpEncryption};
 use ring::hmac;
 use serde_json::{Value, json};
 
+use super::support::ports::free_port;
 use super::support::receivers::{HookServer, MailServer, MailSettings, Secured};
 use super::support::{Client, Place, Reply, Site, at, found, rule, send};
 
@@ -427,4 +428,89 @@ pub async fn an_email_travels_encrypted_and_signed_in(place: Place) {
         assert!(mails[0].encrypted);
         assert_eq!(mails[0].user.as_deref(), Some("soc"));
     }
+}
+
+pub async fn a_receiver_that_is_away_is_told_of_until_something_gets_through(place: Place) {
+    // A port where nobody listens, and where a receiver comes up later.
+    let port = free_port();
+    let mut config = place.config();
+    config.notifications.retry_hours = 7 * 24;
+    config.notifications.smtp = Some(SmtpConfig {
+        host: "127.0.0.1".to_owned(),
+        port: Some(port),
+        encryption: SmtpEncryption::None,
+        ca_file: None,
+        from: "soc@city.test".to_owned(),
+        user: None,
+        password_file: None,
+    });
+    let site = Site::start_with(config).await;
+    let admin = site.admin();
+    let troubles = || admin.get("/api/v1/notifications/routes").body["troubles"].clone();
+    let made = make(
+        &admin,
+        json!({ "kind": "email", "target": "soc@city.test", "group_minutes": 0 }),
+    );
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(troubles(), json!([]));
+    let path = format!(
+        "/api/v1/notifications/routes/{}/test",
+        made.body["id"].as_str().unwrap()
+    );
+    let since = jiff::Timestamp::from_microsecond(site.clock.now().as_micros()).unwrap();
+    assert_eq!(admin.send("POST", &path, None, &[]).status, 202);
+    until("the failure is noted", || troubles() != json!([])).await;
+    let trouble = &troubles()[0];
+    assert_eq!(trouble["route_id"], made.body["id"]);
+    assert_eq!(trouble["fault"], "unreachable", "{trouble}");
+    assert_eq!(
+        trouble["since"]
+            .as_str()
+            .unwrap()
+            .parse::<jiff::Timestamp>()
+            .unwrap(),
+        since
+    );
+    assert_eq!(
+        (&trouble["waiting_messages"], &trouble["waiting_items"]),
+        (&json!(1), &json!(1))
+    );
+    assert!(
+        trouble["error"].as_str().unwrap().contains("127.0.0.1"),
+        "{trouble}"
+    );
+    assert!(trouble["next_attempt_at"].is_string(), "{trouble}");
+    assert_eq!(messages(&admin)[0]["last_fault"], "unreachable");
+
+    // More waits meanwhile; the time is that of the first failure.
+    assert_eq!(admin.send("POST", &path, None, &[]).status, 202);
+    site.clock.advance(11);
+    until("both wait", || {
+        let tried = |message: &Value| message["attempts"].as_i64() >= Some(1);
+        troubles()[0]["waiting_messages"] == 2 && messages(&admin).iter().all(tried)
+    })
+    .await;
+    let still: jiff::Timestamp = troubles()[0]["since"].as_str().unwrap().parse().unwrap();
+    assert_eq!(still, since);
+
+    // Who answers and does not take it is another trouble.
+    let server = MailServer::start_at(port, MailSettings::default());
+    server.answer.store(451, Ordering::SeqCst);
+    // A try that is under way ends after the clock was moved: it is moved on with each look.
+    until("the refusal is noted", || {
+        site.clock.advance(60);
+        troubles()[0]["fault"] == "refused"
+    })
+    .await;
+    server.answer.store(250, Ordering::SeqCst);
+    until("it is over", || {
+        site.clock.advance(60);
+        let sent = messages(&admin)
+            .iter()
+            .all(|message| message["state"] == "sent");
+        sent && troubles() == json!([])
+    })
+    .await;
+    assert_eq!(server.mails().len(), 2, "nothing is lost");
+    site.stop().await;
 }

@@ -8,6 +8,8 @@
 pub mod client;
 pub mod described;
 pub mod matches;
+#[path = "../../../tests/support/ports.rs"]
+pub mod ports;
 pub mod receivers;
 pub mod site;
 

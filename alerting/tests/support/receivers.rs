@@ -67,7 +67,11 @@ impl MailServer {
     }
 
     pub fn start_with(settings: MailSettings) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(0, settings)
+    }
+
+    pub fn start_at(port: u16, settings: MailSettings) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (answer, mails) = (Arc::new(AtomicU16::new(250)), Arc::default());
         let server = Self {

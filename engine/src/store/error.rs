@@ -110,8 +110,8 @@ pub enum StoreError {
         at: usize,
         /// So many characters.
         length: usize,
-        /// What is wrong, in a word for programs.
-        code: &'static str,
+        /// What is wrong, for programs.
+        fault: SearchFault,
         /// What is wrong, and what is allowed.
         reason: String,
     },
@@ -127,6 +127,31 @@ pub enum StoreError {
         /// Version of this program.
         known: u32,
     },
+}
+
+/// What is wrong with a search line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchFault {
+    /// It is too long.
+    TooLong,
+    /// A parenthesis closes nothing.
+    UnexpectedClose,
+    /// A quote is not closed.
+    OpenQuote,
+    /// A parenthesis is not closed.
+    OpenParenthesis,
+    /// Nothing stands on one side of an operator.
+    MissingOperand,
+    /// Nothing stands behind a colon.
+    MissingValue,
+    /// No address.
+    BadAddress,
+    /// No port.
+    BadNumber,
+    /// Too many parentheses within parentheses.
+    TooDeep,
+    /// Too many words and fields.
+    TooMany,
 }
 
 impl StoreError {
@@ -167,14 +192,14 @@ impl StoreError {
     pub(super) fn search(
         line: &str,
         (from, to): (usize, usize),
-        code: &'static str,
+        fault: SearchFault,
         reason: String,
     ) -> Self {
         let characters = |text: &str| text.chars().count();
         Self::Search {
             at: characters(&line[..from]),
             length: characters(&line[from..to]),
-            code,
+            fault,
             reason,
         }
     }

@@ -5,10 +5,10 @@
 
 use std::net::IpAddr;
 
-use super::StoreError;
 use super::condition::{Param, Params, address_condition, port_condition, text_condition};
 use super::fold::fold_into;
 use super::words::Word;
+use super::{SearchFault, StoreError};
 
 /// Longest search line.
 const TEXT_BYTES_MAX: usize = 2_000;
@@ -107,7 +107,7 @@ pub(super) fn parse(line: &str) -> Result<Option<Node>, StoreError> {
         return Err(StoreError::search(
             line,
             (0, line.len()),
-            "too_long",
+            SearchFault::TooLong,
             reason,
         ));
     }
@@ -123,9 +123,11 @@ pub(super) fn parse(line: &str) -> Result<Option<Node>, StoreError> {
     let node = reader.either(0)?;
     match reader.peek() {
         None => Ok(node),
-        Some(token) => {
-            Err(reader.wrong(token.place, "unexpected_close", "nothing was opened here"))
-        }
+        Some(token) => Err(reader.wrong(
+            token.place,
+            SearchFault::UnexpectedClose,
+            "nothing was opened here",
+        )),
     }
 }
 
@@ -167,7 +169,7 @@ fn tokens(line: &str) -> Result<Vec<Token>, StoreError> {
             '"' => {
                 let (text, end) = quoted(line, at).ok_or_else(|| {
                     let reason = "this quote is not closed".to_owned();
-                    StoreError::search(line, (from, line.len()), "open_quote", reason)
+                    StoreError::search(line, (from, line.len()), SearchFault::OpenQuote, reason)
                 })?;
                 at = end;
                 Kind::Word { text, quoted: true }
@@ -249,8 +251,8 @@ impl Reader<'_> {
         self.tokens.get(self.next).cloned()
     }
 
-    fn wrong(&self, place: (usize, usize), code: &'static str, reason: &str) -> StoreError {
-        StoreError::search(self.line, place, code, reason.to_owned())
+    fn wrong(&self, place: (usize, usize), fault: SearchFault, reason: &str) -> StoreError {
+        StoreError::search(self.line, place, fault, reason.to_owned())
     }
 
     /// Parts joined by `or`.
@@ -276,7 +278,7 @@ impl Reader<'_> {
                 Kind::And | Kind::Or if self.next == begins => {
                     return Err(self.wrong(
                         token.place,
-                        "missing_operand",
+                        SearchFault::MissingOperand,
                         "something must stand before it",
                     ));
                 }
@@ -298,9 +300,11 @@ impl Reader<'_> {
     fn followed(&self, place: (usize, usize)) -> Result<(), StoreError> {
         let after = self.tokens.iter().find(|token| token.place.0 >= place.1);
         match after.map(|token| &token.kind) {
-            None | Some(Kind::Close | Kind::And | Kind::Or) => {
-                Err(self.wrong(place, "missing_operand", "something must stand after it"))
-            }
+            None | Some(Kind::Close | Kind::And | Kind::Or) => Err(self.wrong(
+                place,
+                SearchFault::MissingOperand,
+                "something must stand after it",
+            )),
             _ => Ok(()),
         }
     }
@@ -311,7 +315,11 @@ impl Reader<'_> {
         };
         self.next += 1;
         if depth > DEPTH_MAX {
-            return Err(self.wrong(token.place, "too_deep", "this is nested too deeply"));
+            return Err(self.wrong(
+                token.place,
+                SearchFault::TooDeep,
+                "this is nested too deeply",
+            ));
         }
         match token.kind {
             Kind::Not => {
@@ -341,13 +349,21 @@ impl Reader<'_> {
             self.next += 1;
             return Ok(());
         }
-        Err(self.wrong(opened, "open_parenthesis", "this parenthesis is not closed"))
+        Err(self.wrong(
+            opened,
+            SearchFault::OpenParenthesis,
+            "this parenthesis is not closed",
+        ))
     }
 
     fn leaf(&mut self, place: (usize, usize)) -> Result<(), StoreError> {
         self.leaves += 1;
         if self.leaves > LEAVES_MAX {
-            return Err(self.wrong(place, "too_many", "these are too many words and fields"));
+            return Err(self.wrong(
+                place,
+                SearchFault::TooMany,
+                "these are too many words and fields",
+            ));
         }
         Ok(())
     }
@@ -361,7 +377,11 @@ impl Reader<'_> {
     ) -> Result<Node, StoreError> {
         let next = self.peek().filter(|token| token.place.0 == place.1);
         let Some(token) = next else {
-            return Err(self.wrong(place, "missing_value", "a value must follow the colon"));
+            return Err(self.wrong(
+                place,
+                SearchFault::MissingValue,
+                "a value must follow the colon",
+            ));
         };
         self.next += 1;
         match token.kind {
@@ -386,7 +406,7 @@ impl Reader<'_> {
                 if depth > DEPTH_MAX || parts.is_empty() {
                     return Err(self.wrong(
                         token.place,
-                        "missing_value",
+                        SearchFault::MissingValue,
                         "values must stand in the parentheses",
                     ));
                 }
@@ -394,7 +414,7 @@ impl Reader<'_> {
             }
             _ => Err(self.wrong(
                 token.place,
-                "missing_value",
+                SearchFault::MissingValue,
                 "a value must follow the colon",
             )),
         }
@@ -414,14 +434,14 @@ impl Reader<'_> {
                 Some(Column::Address(_)) => {
                     let (first, last) = network(text).ok_or_else(|| {
                         let reason = "this is no address; write it like 10.0.0.5 or 10.0.0.0/8";
-                        self.wrong(place, "bad_address", reason)
+                        self.wrong(place, SearchFault::BadAddress, reason)
                     })?;
                     Wanted::Network(first, last)
                 }
                 Some(Column::Port(_)) => {
                     let (relation, number) = number(text).ok_or_else(|| {
                         let reason = "this is no port; write it like 443 or >1024";
-                        self.wrong(place, "bad_number", reason)
+                        self.wrong(place, SearchFault::BadNumber, reason)
                     })?;
                     Wanted::Number(relation, number)
                 }
@@ -550,11 +570,11 @@ mod tests {
         format!("{condition} {:?}", params.texts())
     }
 
-    fn error(line: &str) -> (usize, usize, &'static str) {
+    fn error(line: &str) -> (usize, usize, SearchFault) {
         match parse(line) {
             Err(StoreError::Search {
-                at, length, code, ..
-            }) => (at, length, code),
+                at, length, fault, ..
+            }) => (at, length, fault),
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -604,18 +624,21 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
-        assert_eq!(error("a and"), (2, 3, "missing_operand"));
-        assert_eq!(error("or a"), (0, 2, "missing_operand"));
-        assert_eq!(error("a or or b"), (2, 2, "missing_operand"));
-        assert_eq!(error("a (b or c"), (2, 1, "open_parenthesis"));
-        assert_eq!(error("a) b"), (1, 1, "unexpected_close"));
-        assert_eq!(error("đăng \"nhập"), (5, 5, "open_quote"));
-        assert_eq!(error("user: root"), (0, 5, "missing_value"));
-        assert_eq!(error("src_ip:10.0.0.0/33"), (7, 11, "bad_address"));
-        assert_eq!(error("dst_port:ssh"), (9, 3, "bad_number"));
-        assert_eq!(error(&"a ".repeat(65)).2, "too_many");
-        assert_eq!(error(&"(".repeat(40)).2, "too_deep");
-        assert_eq!(error(&"a".repeat(2_001)).2, "too_long");
+        assert_eq!(error("a and"), (2, 3, SearchFault::MissingOperand));
+        assert_eq!(error("or a"), (0, 2, SearchFault::MissingOperand));
+        assert_eq!(error("a or or b"), (2, 2, SearchFault::MissingOperand));
+        assert_eq!(error("a (b or c"), (2, 1, SearchFault::OpenParenthesis));
+        assert_eq!(error("a) b"), (1, 1, SearchFault::UnexpectedClose));
+        assert_eq!(error("đăng \"nhập"), (5, 5, SearchFault::OpenQuote));
+        assert_eq!(error("user: root"), (0, 5, SearchFault::MissingValue));
+        assert_eq!(
+            error("src_ip:10.0.0.0/33"),
+            (7, 11, SearchFault::BadAddress)
+        );
+        assert_eq!(error("dst_port:ssh"), (9, 3, SearchFault::BadNumber));
+        assert_eq!(error(&"a ".repeat(65)).2, SearchFault::TooMany);
+        assert_eq!(error(&"(".repeat(40)).2, SearchFault::TooDeep);
+        assert_eq!(error(&"a".repeat(2_001)).2, SearchFault::TooLong);
         for nothing in ["", "  ", "*", "\"\"", "()"] {
             assert_eq!(parse(nothing).unwrap(), None, "{nothing:?}");
         }

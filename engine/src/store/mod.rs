@@ -38,7 +38,7 @@ pub use agents::AgentHeard;
 pub use client::{Counts, Store};
 pub use config::{Password, StoreConfig, SyncToDisk};
 pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterQuery, DeadLetterRow, Replayed};
-pub use error::StoreError;
+pub use error::{SearchFault, StoreError};
 pub use explore::{FieldValues, TimeBars, TopValue};
 pub use field_texts::FieldTexts;
 pub use fold::fold_into;

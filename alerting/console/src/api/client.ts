@@ -2,10 +2,12 @@
  * Requests to `/api/v1`: session, CSRF token, problem+json.
  *
  * A request that finds the session ended does not fail: it waits until the same person has signed in
- * again and is then sent once more, so that an expired session loses neither place nor input.
+ * again and is then sent once more, so that an expired session loses neither place nor input. A request
+ * that changes something and gets no answer is sent again under the same key, and done once.
  */
 import { forgetEarly, takeEarly } from './early';
 import type { Problem, Session } from './types';
+import { Unanswered } from './unanswered';
 
 /** The server answered, and said no. */
 export class ApiError extends Error {
@@ -25,9 +27,13 @@ export class ApiError extends Error {
 
 /** No answer came: the server or the network is away. */
 export class NetworkError extends Error {
-  constructor(cause: unknown) {
+  /** Whether the request was to change something: then nobody knows whether it did. */
+  readonly changing: boolean;
+
+  constructor(cause: unknown, changing = false) {
     super('no answer from the server', { cause });
     this.name = 'NetworkError';
+    this.changing = changing;
   }
 }
 
@@ -66,7 +72,7 @@ class SessionHolder {
     this.#waiting = [];
     for (const request of waiting) {
       if (same) request.resume();
-      else request.giveUp(new ApiError(401, { title: 'another person signed in' }));
+      else request.giveUp(new ApiError(401, { said: { code: 'signed_out' } }));
     }
   }
 
@@ -78,7 +84,7 @@ class SessionHolder {
   }
 
   signedOut(): void {
-    for (const request of this.#waiting) request.giveUp(new ApiError(401, { title: 'signed out' }));
+    for (const request of this.#waiting) request.giveUp(new ApiError(401, { said: { code: 'signed_out' } }));
     this.#waiting = [];
     this.#set({ kind: 'absent', why: 'signed-out', last: null });
   }
@@ -101,6 +107,8 @@ export interface CallOptions {
   text?: { content: string; type: string };
   /** The version of the thing that the change was decided on. */
   ifMatch?: number;
+  /** It only asks, whatever its method is. */
+  asks?: boolean;
   signal?: AbortSignal;
 }
 
@@ -128,7 +136,7 @@ export const installation = new Installation();
 
 const BASE = '/api/v1';
 
-async function send(path: string, options: CallOptions): Promise<Response> {
+async function send(path: string, options: CallOptions, key?: string): Promise<Response> {
   const headers = new Headers({ Accept: 'application/json' });
   const init: RequestInit = { method: options.method ?? 'GET', headers, credentials: 'same-origin' };
   if (options.body !== undefined) {
@@ -140,8 +148,10 @@ async function send(path: string, options: CallOptions): Promise<Response> {
     init.body = options.text.content;
   }
   if (options.ifMatch !== undefined) headers.set('If-Match', `"${options.ifMatch}"`);
+  if (key) headers.set('Idempotency-Key', key);
   const state = sessionHolder.get();
-  if (init.method !== 'GET' && state.kind === 'present') headers.set('X-CSRF-Token', state.session.csrf);
+  if (init.method !== 'GET' && state.kind === 'present')
+    headers.set('X-CSRF-Token', state.session.csrf ?? '');
   if (options.signal) init.signal = options.signal;
   try {
     const response = await ((init.method === 'GET' && takeEarly(path)) || fetch(BASE + path, init));
@@ -149,8 +159,46 @@ async function send(path: string, options: CallOptions): Promise<Response> {
     return response;
   } catch (cause) {
     if (options.signal?.aborted) throw cause;
-    throw new NetworkError(cause);
+    throw new NetworkError(cause, init.method !== 'GET' && !options.asks);
   }
+}
+
+const unanswered = new Unanswered(() => sessionStorage);
+
+/** How long to wait before a request that changes something is sent again: a server that is started anew is back by then. */
+const AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 8_000];
+
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+/** The request by which a lost answer is found again; `null` for what changes nothing. */
+function fingerprint(
+  path: string,
+  { method = 'GET', body, text, ifMatch, asks }: CallOptions,
+): string | null {
+  if (method === 'GET' || asks) return null;
+  return JSON.stringify([method, path, ifMatch, body, text?.content]);
+}
+
+/** Sends what changes something until there is an answer, with a key by which the server does it once. */
+async function sendOnce(path: string, options: CallOptions, request: string): Promise<Response> {
+  for (let failures = 0; ; failures++) {
+    const wait = AGAIN_MS[failures];
+    try {
+      const response = await send(path, options, unanswered.keyFor(request));
+      const isRunning = response.status === 409 && (await codeOf(response)) === 'still_running';
+      // Who has to sign in first is not answered yet.
+      if (!isRunning && response.status !== 401) unanswered.answered(request);
+      if (!isRunning || wait === undefined) return response;
+    } catch (error) {
+      if (!(error instanceof NetworkError) || wait === undefined) throw error;
+    }
+    await pause(wait as number);
+  }
+}
+
+async function codeOf(response: Response): Promise<string | undefined> {
+  const { problem } = await problemOf(response.clone());
+  return problem.said?.code;
 }
 
 async function problemOf(response: Response): Promise<ApiError> {
@@ -175,12 +223,14 @@ async function read<T>(response: Response): Promise<T> {
 /** Sends a request and reads its answer as `T`; throws {@link ApiError} or {@link NetworkError}. */
 export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
   const sentWith = sessionHolder.get();
-  let response = await send(path, options);
+  const request = fingerprint(path, options);
+  const transmit = () => (request === null ? send(path, options) : sendOnce(path, options, request));
+  let response = await transmit();
   if (response.status === 401) {
     // A late answer to a request of the former session says nothing of the present one.
     if (sessionHolder.get() === sentWith) sessionHolder.expired();
     if (sessionHolder.get().kind !== 'present') await sessionHolder.again(options.signal);
-    response = await send(path, options);
+    response = await transmit();
   }
   return read<T>(response);
 }

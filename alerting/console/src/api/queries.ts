@@ -229,7 +229,12 @@ export function suppressionPreviewQuery(target: SuppressionTarget) {
   return queryOptions({
     queryKey: ['suppression preview', target],
     queryFn: ({ signal }) =>
-      call<SuppressionPreview>('/suppressions/preview', { method: 'POST', body: target, signal }),
+      call<SuppressionPreview>('/suppressions/preview', {
+        method: 'POST',
+        body: target,
+        asks: true,
+        signal,
+      }),
     staleTime: 60_000,
     placeholderData: keepPreviousData,
   });
@@ -250,6 +255,7 @@ export function hiddenQuery(id: string) {
 export const routesQuery = queryOptions({
   queryKey: ['notification routes'],
   queryFn: ({ signal }) => call<NotificationRoutes>('/notifications/routes', { signal }),
+  refetchInterval: 5_000,
 });
 
 /** Read again every few seconds: what waits is being sent meanwhile. */

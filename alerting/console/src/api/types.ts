@@ -6,29 +6,37 @@ import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
-export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'informational'] as const;
-export type Severity = (typeof SEVERITIES)[number];
-
-export const INCIDENT_STATES = ['new', 'acknowledged', 'in_progress', 'resolved', 'closed'] as const;
-export type IncidentState = (typeof INCIDENT_STATES)[number];
-
-export interface Session {
-  user: {
-    name: string;
-    role: string;
-    /** The unit whose subtree is seen; empty for the whole city. */
-    unit: string;
-  };
-  /** Sent back as `X-CSRF-Token` with every request that changes something. */
-  csrf: string;
+/** A part of a list, and where the next one begins. */
+interface PageOf<T> {
+  items: T[];
+  next_cursor: string | null;
 }
 
-export interface NamedValue {
-  name: string;
-  value: FieldValue;
-}
+export type Severity = Schemas['Severity'];
+export const SEVERITIES = [
+  'critical',
+  'high',
+  'medium',
+  'low',
+  'informational',
+] as const satisfies Severity[];
 
-export type FieldValue = string | number | boolean | null | FieldValue[] | { [name: string]: FieldValue };
+export type IncidentState = Schemas['IncidentState'];
+export const INCIDENT_STATES = [
+  'new',
+  'acknowledged',
+  'in_progress',
+  'resolved',
+  'closed',
+] as const satisfies IncidentState[];
+
+/** Who is signed in. */
+export type Session = Schemas['Session'];
+
+export type NamedValue = Schemas['NameValue'];
+
+/** A value as JSON knows it: a text, a number, yes or no, nothing, or a list or a mapping of these. */
+export type FieldValue = NamedValue['value'];
 
 export type Entity = Schemas['Entity'];
 
@@ -37,48 +45,15 @@ export type IncidentClock = Schemas['IncidentClock'];
 
 export type Incident = Schemas['Incident'];
 
-export interface Alert extends Omit<Schemas['Alert'], 'group'> {
-  group: NamedValue[];
-}
+export type Alert = Schemas['Alert'];
 
 /** An event kept as evidence. */
-export interface EvidenceEvent {
-  id: string;
-  event_time: string;
-  received_at: string;
-  host: string;
-  unit: string;
-  format: string;
-  raw: string;
-  fields: NamedValue[];
-  /** What made a rule match; an empty name means a keyword found in the raw text. */
-  matched: NamedValue[];
-  rule_ids: string[];
-}
+export type EvidenceEvent = Schemas['EvidenceEvent'];
 
 export type RuleText = Schemas['RuleText'];
 
 /** A rule that raised alerts, with what became of them in the units that may be seen. */
-export interface RuleFigures extends Omit<RuleText, 'text'> {
-  /** Only where one rule is asked for. */
-  text?: string;
-  /** Versions that raised alerts. */
-  versions: number;
-  incidents: number;
-  open: number;
-  alerts: number;
-  events: number;
-  true_positives: number;
-  benign_true_positives: number;
-  false_positives: number;
-  /** Of the incidents that were judged, the part judged a false positive; `null` where none was. */
-  false_positive_share: number | null;
-  /** Matches that suppressions hid. */
-  hidden: number;
-  last_event_at: string | null;
-  /** What judging it costs, where it is one of the dearest. */
-  cost?: { share: number; seconds: number } | null;
-}
+export type RuleFigures = Schemas['RuleFigures'];
 
 /** A part of a rule's condition, judged on an event or only named. */
 export type ConditionPart = Schemas['ConditionPart'];
@@ -86,36 +61,11 @@ export type ConditionPart = Schemas['ConditionPart'];
 /** Why a rule matched an event. */
 export type Explained = Schemas['Explained'];
 
-export const WHYS = [
-  'switched_on',
-  'switched_off',
-  'configured_on',
-  'configured_off',
-  'level',
-  'status',
-  'fits',
-] as const;
 /** Why a rule's matches become alerts, or do not. */
-export type Why = (typeof WHYS)[number];
+export type Why = Schemas['Why'];
 
 /** A rule with all that is known of it. */
-export interface RuleDetail extends RuleFigures {
-  text: string;
-  /** None of a correlation. */
-  condition?: ConditionPart | null;
-  status: string;
-  loaded: boolean;
-  alerts_on: boolean;
-  why: Why;
-  /** Matches that were not shown because the rule is switched off. */
-  switched_off: number;
-  /** The last 30 days, without those on which nothing happened. */
-  days: { at: string; alerts: number; events: number }[];
-  /** What a lead decided. */
-  switch?: { alerts?: boolean | null; reason: string; changed_by: string; changed_at: string } | null;
-  /** Goes back as `If-Match`; 0 where nobody decided anything. */
-  version: number;
-}
+export type RuleDetail = Schemas['RuleDetail'];
 
 /** What is known of a host, a user, an address, a file or a digest. */
 export type EntityDetail = Schemas['EntityPage'];
@@ -128,12 +78,7 @@ export type UnitStanding = Schemas['UnitStanding'];
 
 export type HistoryEntry = Schemas['HistoryEntry'];
 
-export interface IncidentDetail extends Incident {
-  alerts: Alert[];
-  events: EvidenceEvent[];
-  rules: RuleText[];
-  history: HistoryEntry[];
-}
+export type IncidentDetail = Schemas['IncidentDetail'];
 
 /** A value of a facet with the number of incidents that have it. */
 export type FacetCount = Schemas['FacetCount'];
@@ -143,8 +88,12 @@ export type FacetName = (typeof FACETS)[number];
 
 export type Facets = Schemas['Facets'];
 
-export const VERDICTS = ['true_positive', 'benign_true_positive', 'false_positive'] as const;
-export type Verdict = (typeof VERDICTS)[number];
+export type Verdict = Schemas['Verdict'];
+export const VERDICTS = [
+  'true_positive',
+  'benign_true_positive',
+  'false_positive',
+] as const satisfies Verdict[];
 
 /** An incident that resembles another. */
 export type SimilarIncident = Schemas['SimilarIncident'];
@@ -154,13 +103,7 @@ export type IncidentPage = Schemas['IncidentPage'];
 /** A row of the search. Texts that the event does not have are empty, addresses and ports null. */
 export type EventRow = Schemas['EventRow'];
 
-export interface EventDetail extends EventRow {
-  fields: NamedValue[];
-  /** Whom and what it names. */
-  entities: Entity[];
-  /** What was wrong with the record. */
-  problems?: string[];
-}
+export type EventDetail = Schemas['EventDetail'];
 
 export type EventPage = Schemas['EventPage'];
 
@@ -177,50 +120,21 @@ export type EventNeighbours = Schemas['EventNeighbours'];
 /** A filter that somebody keeps under a name. */
 export type SavedView = Schemas['SavedView'];
 
-export interface SuppressionField {
-  name: string;
-  value: string;
-}
+export type SuppressionField = Schemas['SuppressionTarget']['fields'][number];
 
 /** What a suppression hides: all that is named must hold; an empty text stands for any. */
 export type SuppressionTarget = Schemas['SuppressionTarget'];
 
 export type Suppression = Schemas['Suppression'];
 
-export interface SuppressionPage {
-  items: Suppression[];
-  next_cursor: string | null;
-}
+export type SuppressionPage = PageOf<Suppression>;
 
 /** What a suppression would have hidden since a time. */
-export interface SuppressionPreview {
-  since: string;
-  alerts: number;
-  alerts_in_part: number;
-  events: number;
-  incidents: number;
-  incidents_in_part: number;
-  true_positives: number;
-  false_positives: number;
-  complete: boolean;
-  items: {
-    id: string;
-    number: number;
-    title: string;
-    title_vi: string;
-    severity: Severity;
-    state: IncidentState;
-    verdict: string | null;
-    whole: boolean;
-  }[];
-}
+export type SuppressionPreview = Schemas['SuppressionPreview'];
 
 export type HiddenMatch = Schemas['HiddenMatch'];
 
-export interface HiddenPage {
-  items: HiddenMatch[];
-  next_cursor: string | null;
-}
+export type HiddenPage = PageOf<HiddenMatch>;
 
 /** What is told of; a test is sent when somebody asks for it. */
 export type Subject = Schemas['Subject'];
@@ -239,14 +153,13 @@ export type MadeRoute = Schemas['MadeRoute'];
 
 export type NotificationRoutes = Schemas['RouteList'];
 
-export interface NotificationMessage extends Omit<Schemas['NotificationMessage'], 'state'> {
-  state: 'waiting' | 'sent' | 'failed';
-}
+/** That nothing gets through by a route. */
+export type RouteTrouble = Schemas['RouteTrouble'];
+export type DeliveryFault = Schemas['DeliveryFault'];
 
-export interface NotificationMessages {
-  items: NotificationMessage[];
-  next_cursor: string | null;
-}
+export type NotificationMessage = Schemas['NotificationMessage'];
+
+export type NotificationMessages = PageOf<NotificationMessage>;
 
 export type Person = Schemas['Person'];
 
@@ -260,10 +173,7 @@ export type Unit = Schemas['Unit'];
 /** A line of the audit log. */
 export type AuditEntry = Schemas['AuditEntry'];
 
-export interface AuditPage {
-  items: AuditEntry[];
-  next_cursor: string | null;
-}
+export type AuditPage = PageOf<AuditEntry>;
 
 /** A technique of ATT&CK that a rule names. */
 export type AttackTechnique = Schemas['AttackTechnique'];
@@ -273,6 +183,13 @@ export type AttackCoverage = Schemas['Coverage'];
 
 /** What the server says of itself; its parts differ with how it was started. */
 export type SystemStatus = { [part: string]: FieldValue };
+
+/** Why the server refuses. */
+export type Refusal = Schemas['Refusal'];
+
+/** What is wrong with a field, and why. */
+export type FieldError = Schemas['FieldError'];
+export type FieldFault = Schemas['FieldFault'];
 
 /** RFC 9457, or as much of it as whoever answered knows. */
 export type Problem = Partial<Schemas['Problem']>;

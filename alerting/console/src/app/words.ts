@@ -3,6 +3,7 @@ import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
 import { ApiError, NetworkError } from '../api/client';
 import type { IncidentState, Severity, Verdict } from '../api/types';
+import { problemText } from './problemWords';
 import type { RoleName } from './roles';
 
 export const SEVERITY_WORDS: Record<Severity, MessageDescriptor> = {
@@ -44,19 +45,25 @@ export const ENTITY_WORDS: Record<string, MessageDescriptor> = {
 
 export interface Failure {
   what: MessageDescriptor;
-  /** What the server said, as it said it. */
+  /** What the server said, in the reader's language where it is known. */
   detail: string;
 }
 
 /** What happened and what to do next. */
 export function failureOf(error: unknown): Failure {
+  if (error instanceof NetworkError && error.changing) {
+    return {
+      what: msg`The server does not answer. What you entered is kept: try again; what was done is not done twice.`,
+      detail: '',
+    };
+  }
   if (error instanceof NetworkError) {
     return { what: msg`The server does not answer. Nothing is lost; it is tried again.`, detail: '' };
   }
   if (!(error instanceof ApiError)) {
     return { what: msg`Something in this page failed. Reload it.`, detail: String(error) };
   }
-  const said = error.problem.detail ?? error.problem.title ?? '';
+  const said = problemText(error.problem);
   if (error.status === 403) return { what: msg`You may not do this.`, detail: said };
   if (error.status === 404) return { what: msg`It is not there, or not for you to see.`, detail: said };
   if (error.status === 429) return { what: msg`Too many requests. Wait a little.`, detail: said };

@@ -3,7 +3,8 @@ import { Button, Textarea } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, type KeyboardEvent, lazy, Suspense, useRef, useState } from 'react';
-import { ApiError, call } from '../api/client';
+import { reasonsOf } from '../administration/reasons';
+import { call } from '../api/client';
 import { incidentQuery } from '../api/queries';
 import type { HistoryEntry, IncidentDetail } from '../api/types';
 import { useKey } from '../app/keys';
@@ -89,10 +90,7 @@ function CommentForm({ incident }: { incident: IncidentDetail }) {
     event.preventDefault();
     if (text.trim() && !send.isPending) send.mutate();
   };
-  const reason =
-    send.error instanceof ApiError
-      ? send.error.problem.errors?.find(({ field }) => field === 'text')?.reason
-      : undefined;
+  const reason = reasonsOf(send.error, ['text']).of('text');
   return (
     <form className={classes.form} onSubmit={submit}>
       {preview && (

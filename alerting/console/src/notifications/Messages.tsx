@@ -10,7 +10,7 @@ import { plain } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
 import classes from './NotificationsPage.module.css';
-import { MESSAGE_STATE_WORDS } from './words';
+import { FAULT_WORDS, MESSAGE_STATE_WORDS } from './words';
 
 /** The newest messages: what was sent, what waits, what could not be delivered. */
 export function Messages() {
@@ -78,6 +78,7 @@ function Message({ item }: { item: NotificationMessage }) {
       </div>
       {item.last_error && (
         <p className={classes.error}>
+          {item.last_fault && `${t(FAULT_WORDS[item.last_fault])} `}
           <LogText text={item.last_error} />
         </p>
       )}

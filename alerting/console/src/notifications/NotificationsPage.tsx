@@ -8,7 +8,7 @@ import { AdministrationPage } from '../administration/AdministrationPage';
 import parts from '../administration/parts.module.css';
 import { call } from '../api/client';
 import { messagesQuery, routesQuery } from '../api/queries';
-import type { NotificationRoute } from '../api/types';
+import type { NotificationRoute, RouteTrouble } from '../api/types';
 import { Empty, Failed, Loading } from '../app/parts';
 import { UnitName } from '../app/UnitName';
 import { SEVERITY_WORDS } from '../app/words';
@@ -17,6 +17,7 @@ import { Messages } from './Messages';
 import classes from './NotificationsPage.module.css';
 import { RouteForm } from './RouteForm';
 import { SecretNote } from './SecretNote';
+import { Trouble } from './Trouble';
 import { SUBJECT_WORDS } from './words';
 
 const route = getRouteApi('/administration/notifications');
@@ -70,7 +71,13 @@ export function NotificationsPage() {
       )}
       <ul className={parts.list}>
         {data?.items.map((item) => (
-          <Entry key={item.id} item={item} onEdit={() => open(item.id)} onSecret={setSecret} />
+          <Entry
+            key={item.id}
+            item={item}
+            trouble={data.troubles.find((each) => each.route_id === item.id)}
+            onEdit={() => open(item.id)}
+            onSecret={setSecret}
+          />
         ))}
       </ul>
       {kind && (data || edit === kind) && (
@@ -92,11 +99,12 @@ export function NotificationsPage() {
 
 interface EntryProps {
   item: NotificationRoute;
+  trouble: RouteTrouble | undefined;
   onEdit: () => void;
   onSecret: (secret: string) => void;
 }
 
-function Entry({ item, onEdit, onSecret }: EntryProps) {
+function Entry({ item, trouble, onEdit, onSecret }: EntryProps) {
   const { t } = useLingui();
   const queries = useQueryClient();
   const path = `/notifications/routes/${encodeURIComponent(item.id)}`;
@@ -170,6 +178,7 @@ function Entry({ item, onEdit, onSecret }: EntryProps) {
           )}
         </div>
       </div>
+      {trouble && <Trouble route={item} trouble={trouble} />}
       {failure && <Failed error={failure} />}
     </li>
   );

@@ -4,7 +4,8 @@ import { useSessionStorage } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import type { FormEvent } from 'react';
 import parts from '../administration/parts.module.css';
-import { ApiError, call } from '../api/client';
+import { reasonsOf } from '../administration/reasons';
+import { call } from '../api/client';
 import { routesQuery } from '../api/queries';
 import {
   type MadeRoute,
@@ -79,9 +80,7 @@ export function RouteForm({ kind, route, onClose, onSecret }: RouteFormProps) {
     event.preventDefault();
     if (!save.isPending) save.mutate();
   };
-  const reasons = save.error instanceof ApiError ? (save.error.problem.errors ?? []) : [];
-  const reasonOf = (field: keyof RouteWish) => reasons.find((each) => each.field === field)?.reason;
-  const elsewhere = save.error && !reasons.some(({ field }) => field in wish);
+  const { of: reasonOf, elsewhere } = reasonsOf(save.error, Object.keys(wish));
   const title = route
     ? t`Change the route`
     : kind === 'email'

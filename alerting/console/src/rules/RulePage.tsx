@@ -113,7 +113,12 @@ function Loaded({ rule }: { rule: RuleDetail }) {
       <Days rule={rule} />
       {mayswitch && <SwitchForm key={rule.version} rule={rule} />}
       <div className={classes.card}>
-        <RuleCard heading="none" rule={rule} condition={rule.condition} matched={NOTHING_MATCHED} />
+        <RuleCard
+          heading="none"
+          rule={{ ...rule, text: rule.text ?? '' }}
+          condition={rule.condition}
+          matched={NOTHING_MATCHED}
+        />
       </div>
     </>
   );

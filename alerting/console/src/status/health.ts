@@ -4,7 +4,7 @@ import type { FieldValue, SystemStatus } from '../api/types';
 export type Mapping = { [name: string]: FieldValue };
 
 export function mapping(value: FieldValue | undefined): Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Mapping) : {};
 }
 
 function mappings(value: FieldValue | undefined): Mapping[] {

@@ -2,7 +2,7 @@ import type { FieldValue, NamedValue } from '../api/types';
 
 /** A field's value as text: lists with commas, nothing as an empty text. */
 export function valueText(value: FieldValue): string {
-  if (value === null) return '';
+  if (value === null || value === undefined) return '';
   if (Array.isArray(value)) return value.map(valueText).join(', ');
   if (typeof value === 'object') return JSON.stringify(value);
   return String(value);
