@@ -163,22 +163,22 @@ pub(crate) async fn list(
     };
     let clause = conditions.clause();
     let first = format!("ORDER BY {by} LIMIT {limit}");
-    let sql = if filter.states.is_empty() {
-        format!("SELECT * FROM incidents{clause} {first}")
-    } else {
-        // Of one state the first ones are read from an index in their order; of a list of states all would be sorted.
-        let states: BTreeSet<&str> = filter.states.iter().map(|state| state.name()).collect();
-        let each: Vec<String> = states
-            .iter()
-            .map(|state| {
-                format!("SELECT * FROM (SELECT * FROM incidents{clause} AND state = '{state}' {first}) AS of_{state}")
-            })
-            .collect();
-        format!(
-            "SELECT * FROM ({}) AS listed {first}",
-            each.join(" UNION ALL ")
-        )
+    // Of one state the first ones are read from an index in their order; of several all would be sorted.
+    let wanted: &[State] = match filter.states.as_slice() {
+        [] => &State::ALL,
+        states => states,
     };
+    let states: BTreeSet<&str> = wanted.iter().map(|state| state.name()).collect();
+    let each: Vec<String> = states
+        .iter()
+        .map(|state| {
+            format!("SELECT * FROM (SELECT * FROM incidents{clause} AND state = '{state}' {first}) AS of_{state}")
+        })
+        .collect();
+    let sql = format!(
+        "SELECT * FROM ({}) AS listed {first}",
+        each.join(" UNION ALL ")
+    );
     views(
         pool,
         clocks,

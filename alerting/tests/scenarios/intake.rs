@@ -250,6 +250,23 @@ pub async fn hostile_text_is_stored(place: Place) {
         detail["events"][0]["fields"][0]["value"],
         Value::from(hostile)
     );
+    // Longer than an index of PostgreSQL takes, and nothing that could be made shorter.
+    let mut number = 1_u64;
+    let long: String = (0..20_000)
+        .map(|_| {
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[(number >> 33) as usize % 36])
+        })
+        .collect();
+    send(
+        &site.alerting.intake(),
+        vec![found(&rule("guess", "high"), &long, NOON, 2)],
+    )
+    .await;
+    let list = client.get("/api/v1/incidents").body;
+    assert_eq!(list["items"][0]["host"], long);
     site.stop().await;
 }
 
