@@ -164,10 +164,12 @@ function idOf(incident: Incident): string {
 function useColumnVisibility(beside: boolean, crowded: boolean): Record<string, boolean> {
   const middle = useMediaQuery('(min-width: 62em)', true, { getInitialValueInEffect: false });
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
+  const roomy = useMediaQuery('(min-width: 88em)', true, { getInitialValueInEffect: false });
   const wide = useMediaQuery('(min-width: 105em)', true, { getInitialValueInEffect: false });
   return useMemo(
     () => ({
-      severity: !narrow,
+      // Beside a panel the bar at its edge says it.
+      severity: !narrow && (roomy || !beside),
       state: !narrow,
       host: !narrow,
       alert_count: wide && !beside,
@@ -176,7 +178,7 @@ function useColumnVisibility(beside: boolean, crowded: boolean): Record<string, 
       last_event_at: wide && !beside,
       created_at: !narrow && !beside && (wide || !crowded),
     }),
-    [narrow, middle, wide, beside, crowded],
+    [narrow, middle, roomy, wide, beside, crowded],
   );
 }
 

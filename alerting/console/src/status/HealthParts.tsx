@@ -101,7 +101,7 @@ export function Overview({ health }: { health: Health }) {
         <ul className={classes.troubles} data-testid="troubles">
           {troubles.map((trouble) => (
             <li key={trouble.name}>
-              <b>{i18n.number(trouble.count)}</b> {t(TROUBLE_WORDS[trouble.name])}
+              {t(TROUBLE_WORDS[trouble.name])}: <b>{i18n.number(trouble.count)}</b>
             </li>
           ))}
         </ul>
