@@ -162,8 +162,8 @@ pub async fn an_incident_is_called_after_its_most_severe_rule(place: Place) {
     }
     let rules = client.get("/api/v1/rules").body;
     let told = |id: &str| {
-        let rule = rules["items"].as_array().unwrap().iter();
-        let rule = rule.filter(|rule| rule["id"] == id).next().unwrap();
+        let mut told = rules["items"].as_array().unwrap().iter();
+        let rule = told.find(|rule| rule["id"] == id).unwrap();
         [&rule["incidents"], &rule["alerts"], &rule["events"]].map(|n| n.as_i64().unwrap())
     };
     // Alerts count with their rule, in whatever incident they are.
