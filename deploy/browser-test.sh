@@ -25,8 +25,12 @@ trap finish EXIT
 start() {
   console_port=$((10000 + (RANDOM % 10000) * 2))
   monitor_port=$((console_port + 1))
+  run_server
+}
+
+run_server() {
   "$citywatch" up --config "$config" --data "$data/data" \
-    --listen "127.0.0.1:$console_port" --monitor "127.0.0.1:$monitor_port" >"$log" 2>&1 &
+    --listen "127.0.0.1:$console_port" --monitor "127.0.0.1:$monitor_port" >>"$log" 2>&1 &
   server=$!
 }
 
@@ -68,7 +72,22 @@ CITYWATCH_PASSWORD=$(sed -n 's/^password: //p' "$data/data/first-sign-in.txt")
 export CITYWATCH_USER CITYWATCH_PASSWORD
 run=(npm run --silent e2e -- "$@")
 [ "${1:-}" != --lighthouse ] || run=(node scripts/lighthouse.mjs "${@:2}")
-if ! (cd alerting/console && "${run[@]}"); then
+# A test asks for the server to be started anew by making this file; it is gone once the server was told to end.
+export CITYWATCH_RESTART="$data/restart"
+(cd alerting/console && exec "${run[@]}") &
+tests=$!
+while kill -0 "$tests" 2>/dev/null; do
+  if [ -e "$CITYWATCH_RESTART" ]; then
+    kill -INT "$server"
+    wait "$server" || true
+    rm "$CITYWATCH_RESTART"
+    # So long that whoever is connected sees it gone.
+    sleep 3
+    run_server
+  fi
+  sleep 0.2
+done
+if ! wait "$tests"; then
   echo "browser-test: the server's last words:" >&2
   tail -30 "$log" >&2
   exit 1

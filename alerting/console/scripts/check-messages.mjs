@@ -2,7 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-const CATALOGUES = ['locales/vi/messages.po', 'locales/en/messages.po'];
+const CATALOGUES = ['vi/messages', 'vi/problems', 'en/messages', 'en/problems'].map(
+  (name) => `locales/${name}.po`,
+);
 const before = CATALOGUES.map((path) => readFileSync(path, 'utf8'));
 execFileSync('npx', ['lingui', 'extract', '--clean'], { stdio: 'pipe' });
 const withoutDate = (text) => text.replace(/^"POT-Creation-Date:.*$/m, '');
@@ -15,10 +17,11 @@ if (changed.length > 0) {
   );
   process.exit(1);
 }
-const untranslated = [...before[0].matchAll(/^msgid "(.+)"\nmsgstr ""$/gm)].map((match) => match[1]);
-if (untranslated.length > 0) {
+for (const at of [0, 1]) {
+  const untranslated = [...before[at].matchAll(/^msgid "(.+)"\nmsgstr ""$/gm)].map((match) => match[1]);
+  if (untranslated.length === 0) continue;
   process.stderr.write(
-    `messages: ${CATALOGUES[0]} has no translation for:\n  ${untranslated.join('\n  ')}\n`,
+    `messages: ${CATALOGUES[at]} has no translation for:\n  ${untranslated.join('\n  ')}\n`,
   );
   process.exit(1);
 }

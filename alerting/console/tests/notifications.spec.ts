@@ -29,7 +29,7 @@ test('a webhook is made, tried, changed and removed', async ({ page }) => {
   await page.reload();
   await expect(form.getByRole('textbox', { name: 'Name' })).toHaveValue('Duty room');
   await form.getByRole('button', { name: 'Save' }).click();
-  await expect(form.getByText('must begin with https:// or http://')).toBeVisible();
+  await expect(form.getByText('is no URL; write it like https://')).toBeVisible();
   await form.getByRole('textbox', { name: 'URL' }).fill(url);
   await form.getByRole('button', { name: 'Save' }).click();
   await expect(form.getByText('unknown name {{nothing}}')).toBeVisible();
@@ -56,4 +56,48 @@ test('a webhook is made, tried, changed and removed', async ({ page }) => {
   await expect(page.getByTestId('message').first()).toContainText('a route that was removed');
   receiver.close();
   expect(trouble).toEqual([]);
+});
+
+test('a receiver that cannot be reached is told of in words, until something gets through', async ({
+  page,
+}) => {
+  const { csrf } = await (await page.request.get('/api/v1/session')).json();
+  const receiver = createServer((_, response) => response.end('ok'));
+  await new Promise<void>((ready) => receiver.listen(0, '127.0.0.1', ready));
+  const { port } = receiver.address() as AddressInfo;
+  // From now on nobody listens there.
+  await new Promise((closed) => receiver.close(closed));
+  const made = await page.request.post('/api/v1/notifications/routes', {
+    headers: { 'X-CSRF-Token': csrf },
+    data: {
+      name: 'Ticketing',
+      kind: 'webhook',
+      target: `http://127.0.0.1:${port}/hook`,
+      severity_min: 'critical',
+    },
+  });
+  const { id } = await made.json();
+  await page.goto('/administration/notifications');
+  const route = page.getByTestId('route').filter({ hasText: 'Ticketing' });
+  await expect(route.getByTestId('route-trouble')).toHaveCount(0);
+  await route.getByRole('button', { name: 'Send a test' }).click();
+  const told = route.getByTestId('route-trouble');
+  await expect(told).toContainText(
+    'The receiver cannot be reached. Nothing has got through to Ticketing since',
+  );
+  await expect(told).toContainText('1 notification waits.');
+  await expect(told).toContainText('Nothing is lost; it is tried again');
+  await expect(told).toContainText('whether a firewall lets this server through');
+  await expect(told).toContainText(`127.0.0.1:${port}`);
+  await expect(page.getByTestId('message').filter({ hasText: 'Ticketing' })).toContainText(
+    'The receiver cannot be reached.',
+  );
+  await page.getByRole('button', { name: 'VI: Tiếng Việt' }).click();
+  await expect(told).toContainText('Không kết nối được tới nơi nhận.');
+
+  const again = createServer((_, response) => response.end('ok'));
+  await new Promise<void>((ready) => again.listen(port, '127.0.0.1', ready));
+  await expect(told).toHaveCount(0);
+  await page.request.delete(`/api/v1/notifications/routes/${id}`, { headers: { 'X-CSRF-Token': csrf } });
+  again.close();
 });

@@ -85,7 +85,7 @@ test('away from the network nothing is lost, and back it goes on', async ({ page
   await expect(page.getByTestId('bulk-bar')).toBeVisible();
   await page.context().setOffline(true);
   await page.keyboard.press('e');
-  await expect(page.getByText('Nothing was changed')).toBeVisible();
+  await expect(page.getByText('No answer')).toBeVisible();
   await expect(page.getByText('The server does not answer').first()).toBeVisible();
   // The rows, the tick and the address are as they were.
   await expect(page.getByRole('checkbox', { name: `Tick #${incident.number}`, exact: true })).toBeChecked();

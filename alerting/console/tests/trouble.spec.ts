@@ -66,3 +66,17 @@ test('who loses a role is told, and keeps what was typed', async ({ page, browse
   await expect(box).toHaveValue('seen on the firewall, too');
   await context.close();
 });
+
+test('problems are said in the language of the page', async ({ page }) => {
+  await page.addInitScript(() => localStorage.setItem('citywatch.language', 'vi'));
+  await page.goto('/incidents/0000000000000000');
+  await expect(page.getByRole('alert')).toContainText(
+    'Không có sự cố này, hoặc nó nằm ngoài các đơn vị của bạn',
+  );
+  await page.goto('/administration/people?edit=new');
+  await page.getByRole('textbox', { name: /^Tên/ }).fill('no name at all');
+  await page.getByRole('dialog').locator('button[type="submit"]').click();
+  await expect(page.getByRole('dialog')).toContainText('phải gồm 1 đến 64 chữ cái');
+  await page.goto(`/search?range=all&q=${encodeURIComponent('user:(root')}`);
+  await expect(page.getByTestId('query-fault')).toContainText('ngoặc');
+});

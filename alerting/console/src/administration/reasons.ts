@@ -1,5 +1,5 @@
 import { ApiError } from '../api/client';
-import { reasonOf } from '../app/problemWords';
+import { reasonOf } from '../app/problems';
 
 /** The server's reason for each field that it did not take, and whether there is anything beyond those. */
 export function reasonsOf(error: unknown, fields: string[]) {

@@ -5,6 +5,7 @@
  * again and is then sent once more, so that an expired session loses neither place nor input. A request
  * that changes something and gets no answer is sent again under the same key, and done once.
  */
+import { loadProblemWords } from '../app/problems';
 import { forgetEarly, takeEarly } from './early';
 import type { Problem, Session } from './types';
 import { Unanswered } from './unanswered';
@@ -210,6 +211,7 @@ async function problemOf(response: Response): Promise<ApiError> {
       // A broken body tells no more than the status does.
     }
   }
+  await loadProblemWords();
   const retryAfter = Number(response.headers.get('Retry-After') ?? 0);
   return new ApiError(response.status, problem, Number.isFinite(retryAfter) ? retryAfter : 0);
 }

@@ -1,10 +1,11 @@
 import { useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { Icon } from './icons';
 import { useKey } from './keys';
+import { lazyPart } from './lazily';
 
-const KeysDialog = lazy(() => import('./KeysDialog'));
+const KeysDialog = lazyPart(() => import('./KeysDialog'));
 
 /** What the keys of this page do: asked for by `?`, or by the button. */
 export function KeysHelp() {

@@ -1,10 +1,11 @@
 import { useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { Icon } from './icons';
+import { lazyPart } from './lazily';
 
-const PaletteDialog = lazy(() => import('./PaletteDialog'));
+const PaletteDialog = lazyPart(() => import('./PaletteDialog'));
 
 /** Goes anywhere and does anything by typing: Ctrl+K. */
 export function Palette() {

@@ -1,11 +1,12 @@
 import { useLingui } from '@lingui/react/macro';
 import { ActionIcon } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import { lazy, type ReactNode, Suspense } from 'react';
+import { type ReactNode, Suspense } from 'react';
 import { Icon } from './icons';
+import { lazyPart } from './lazily';
 import classes from './PanelPlace.module.css';
 
-const DrawerPlace = lazy(() => import('./DrawerPlace'));
+const DrawerPlace = lazyPart(() => import('./DrawerPlace'));
 
 interface PanelPlaceProps {
   label: string;

@@ -16,6 +16,7 @@ import { PAGES } from './pages';
 import { useAllowed } from './roles';
 import classes from './Shell.module.css';
 import { LanguageSwitch, ThemeSwitch } from './switches';
+import { WaitingParts } from './WaitingParts';
 import { failureOf } from './words';
 
 /** What surrounds every page: the name, the ways to the pages, the connection, the person. */
@@ -48,6 +49,7 @@ export function Shell() {
         </div>
       </header>
       <main id="content" className={classes.main}>
+        <WaitingParts />
         <Allowed>
           <Outlet />
         </Allowed>

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { i18n } from '@lingui/core';
 import { beforeAll, expect, test } from 'vitest';
 import { messages as en } from '../../locales/en/messages.po';
+import { messages as english } from '../../locales/en/problems.po';
 import { messages as vi } from '../../locales/vi/messages.po';
+import { messages as vietnamese } from '../../locales/vi/problems.po';
 import type { Problem } from '../api/types';
 import { FIELD_WORDS, problemText, REFUSAL_WORDS, reasonOf } from './problemWords';
 
@@ -25,7 +27,10 @@ function examples(name: string): { code: string }[] {
   });
 }
 
-beforeAll(() => i18n.load({ en, vi }));
+beforeAll(() => {
+  i18n.load({ en, vi });
+  i18n.load({ en: english, vi: vietnamese });
+});
 
 test.each([
   ['Refusal', REFUSAL_WORDS],
@@ -41,10 +46,10 @@ test.each([
         ? problemText({ said: each, detail: 'untold' } as unknown as Problem)
         : reasonOf({ field: 'x', said: each, reason: 'untold' } as never);
     };
-    const [english, vietnamese] = [inLanguage('en'), inLanguage('vi')];
-    expect(english, each.code).not.toBe('untold');
-    expect(vietnamese, each.code).not.toBe('untold');
-    expect(vietnamese, each.code).not.toBe(english);
+    const [inEnglish, inVietnamese] = [inLanguage('en'), inLanguage('vi')];
+    expect(inEnglish, each.code).not.toBe('untold');
+    expect(inVietnamese, each.code).not.toBe('untold');
+    expect(inVietnamese, each.code).not.toBe(inEnglish);
   }
 });
 

@@ -23,7 +23,7 @@ function roleWord(name: string): string {
 type Thing = Extract<Refusal, { code: 'missing' }>['thing'];
 
 const MISSING_WORDS: Record<Thing, MessageDescriptor> = {
-  incident: msg`There is no such incident, or it is outside of your units.`,
+  incident: msg`There is no such incident, or it is outside of your units: one that another office's alert joined belongs to the unit above both.`,
   event: msg`There is no such event, or it is outside of your units.`,
   entity: msg`Nothing is known of it, or only outside of your units.`,
   rule: msg`There is no such rule, or it raised nothing in your units.`,

@@ -8,6 +8,7 @@ import {
 } from '@tanstack/react-router';
 import { type IncidentFilter, incidentFilter } from '../api/incidentFilter';
 import { type AuditFilter, SUPPRESSION_FILTERS, type SuppressionFilter } from '../api/queries';
+import { lazily } from './lazily';
 import { NotFound } from './NotFound';
 import { Failed, Loading } from './parts';
 import { Shell } from './Shell';
@@ -62,7 +63,7 @@ export const incidentsRoute = createRoute({
     ...incidentFilter(search),
     ...given({ at: text(search, 'at'), panel: text(search, 'panel'), suppress: text(search, 'suppress') }),
   }),
-  component: lazyRouteComponent(() => import('../incidents/IncidentsPage'), 'IncidentsPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../incidents/IncidentsPage')), 'IncidentsPage'),
 });
 
 export interface IncidentSearch {
@@ -77,7 +78,7 @@ export const incidentRoute = createRoute({
   path: '/incidents/$id',
   validateSearch: (search): IncidentSearch =>
     given({ event: text(search, 'event'), suppress: text(search, 'suppress') }),
-  component: lazyRouteComponent(() => import('../incidents/IncidentPage'), 'IncidentPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../incidents/IncidentPage')), 'IncidentPage'),
 });
 
 export interface EventsSearch {
@@ -104,13 +105,13 @@ export const searchRoute = createRoute({
       event: text(search, 'event'),
       field: text(search, 'field'),
     }),
-  component: lazyRouteComponent(() => import('../search/SearchPage'), 'SearchPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../search/SearchPage')), 'SearchPage'),
 });
 
 export const statusRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/status',
-  component: lazyRouteComponent(() => import('../status/StatusPage'), 'StatusPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../status/StatusPage')), 'StatusPage'),
 });
 
 /** Orders of the list of rules. */
@@ -132,13 +133,13 @@ export const rulesRoute = createRoute({
     const order = RULE_ORDERS.find((each) => each === search.order && each !== 'incidents');
     return given({ order, q: text(search, 'q'), open: text(search, 'open') });
   },
-  component: lazyRouteComponent(() => import('../rules/RulesPage'), 'RulesPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../rules/RulesPage')), 'RulesPage'),
 });
 
 export const ruleRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/rules/$id',
-  component: lazyRouteComponent(() => import('../rules/RulePage'), 'RulePage'),
+  component: lazyRouteComponent(() => lazily(() => import('../rules/RulePage')), 'RulePage'),
 });
 
 export interface EntitySearch {
@@ -154,7 +155,7 @@ export const entityRoute = createRoute({
     kind: text(search, 'kind') ?? '',
     value: text(search, 'value') ?? '',
   }),
-  component: lazyRouteComponent(() => import('../entity/EntityPage'), 'EntityPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../entity/EntityPage')), 'EntityPage'),
 });
 
 export interface SuppressionsSearch {
@@ -170,7 +171,10 @@ export const suppressionsRoute = createRoute({
     const state = SUPPRESSION_FILTERS.find((each) => each === search.state && each !== 'active');
     return given({ state, open: text(search, 'open') });
   },
-  component: lazyRouteComponent(() => import('../suppressions/SuppressionsPage'), 'SuppressionsPage'),
+  component: lazyRouteComponent(
+    () => lazily(() => import('../suppressions/SuppressionsPage')),
+    'SuppressionsPage',
+  ),
 });
 
 export interface NotificationsSearch {
@@ -182,7 +186,10 @@ export const notificationsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/administration/notifications',
   validateSearch: (search): NotificationsSearch => given({ edit: text(search, 'edit') }),
-  component: lazyRouteComponent(() => import('../notifications/NotificationsPage'), 'NotificationsPage'),
+  component: lazyRouteComponent(
+    () => lazily(() => import('../notifications/NotificationsPage')),
+    'NotificationsPage',
+  ),
 });
 
 export const unitsRoute = createRoute({
@@ -195,7 +202,7 @@ export const unitsRoute = createRoute({
       show: UNIT_STANDINGS.find((each) => each === search.show),
       change: UNIT_CHANGES.find((each) => each === search.change),
     }),
-  component: lazyRouteComponent(() => import('../units/UnitsPage'), 'UnitsPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../units/UnitsPage')), 'UnitsPage'),
 });
 
 export interface AttackSearch {
@@ -215,7 +222,7 @@ export const attackRoute = createRoute({
       open: text(search, 'open'),
     });
   },
-  component: lazyRouteComponent(() => import('../attack/AttackPage'), 'AttackPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../attack/AttackPage')), 'AttackPage'),
 });
 
 /** A list in which one looks for words. */
@@ -244,14 +251,14 @@ export const peopleRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/administration/people',
   validateSearch: (search): PeopleSearch => given({ q: text(search, 'q'), edit: text(search, 'edit') }),
-  component: lazyRouteComponent(() => import('../people/PeoplePage'), 'PeoplePage'),
+  component: lazyRouteComponent(() => lazily(() => import('../people/PeoplePage')), 'PeoplePage'),
 });
 
 export const tokensRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/administration/tokens',
   validateSearch: (search): PeopleSearch => given({ edit: text(search, 'edit') }),
-  component: lazyRouteComponent(() => import('../tokens/TokensPage'), 'TokensPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../tokens/TokensPage')), 'TokensPage'),
 });
 
 export const auditRoute = createRoute({
@@ -265,7 +272,7 @@ export const auditRoute = createRoute({
       from: text(search, 'from'),
       to: text(search, 'to'),
     }),
-  component: lazyRouteComponent(() => import('../audit/AuditPage'), 'AuditPage'),
+  component: lazyRouteComponent(() => lazily(() => import('../audit/AuditPage')), 'AuditPage'),
 });
 
 const routeTree = rootRoute.addChildren([

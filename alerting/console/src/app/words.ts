@@ -3,7 +3,7 @@ import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
 import { ApiError, NetworkError } from '../api/client';
 import type { IncidentState, Severity, Verdict } from '../api/types';
-import { problemText } from './problemWords';
+import { problemText } from './problems';
 import type { RoleName } from './roles';
 
 export const SEVERITY_WORDS: Record<Severity, MessageDescriptor> = {

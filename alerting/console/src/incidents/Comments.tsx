@@ -2,19 +2,20 @@ import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, Textarea } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, type KeyboardEvent, lazy, Suspense, useRef, useState } from 'react';
+import { type FormEvent, type KeyboardEvent, Suspense, useRef, useState } from 'react';
 import { reasonsOf } from '../administration/reasons';
 import { call } from '../api/client';
 import { incidentQuery } from '../api/queries';
 import type { HistoryEntry, IncidentDetail } from '../api/types';
 import { useKey } from '../app/keys';
+import { lazyPart } from '../app/lazily';
 import { Failed } from '../app/parts';
 import { useRole } from '../app/roles';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import classes from './Comments.module.css';
 
-const Markdown = lazy(() => import('../text/Markdown'));
+const Markdown = lazyPart(() => import('../text/Markdown'));
 
 const COMMENT_CHARS_MAX = 10_000;
 

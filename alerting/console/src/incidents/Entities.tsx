@@ -6,7 +6,7 @@ import type { Entity, Incident } from '../api/types';
 import { Icon } from '../app/icons';
 import { UnitName } from '../app/UnitName';
 import { ENTITY_WORDS } from '../app/words';
-import { plain } from '../text/hostile';
+import { brief, LINK_CHARS_MAX } from '../text/hostile';
 import classes from './Entities.module.css';
 
 /** Who and what an incident names: each leads to its events, and to the other incidents that name it. */
@@ -35,7 +35,7 @@ export function Entities({ incident }: { incident: Incident }) {
         const word = ENTITY_WORDS[kind];
         return (
           <Fragment key={kind}>
-            <dt>{word ? t(word) : plain(kind)}</dt>
+            <dt>{word ? t(word) : brief(kind)}</dt>
             <dd>
               <Values entities={entities} />
             </dd>
@@ -71,7 +71,8 @@ function Values({ entities }: { entities: Entity[] }) {
 
 function Value({ entity }: { entity: Entity }) {
   const { t } = useLingui();
-  const shown = plain(entity.value);
+  const shown = brief(entity.value);
+  if (entity.value.length > LINK_CHARS_MAX) return <bdi>{shown}</bdi>;
   return (
     <>
       <Link to="/entity" search={entity} title={t`What is known of it`}>

@@ -82,6 +82,12 @@ function Changed({ kind, step: { from, to } }: { kind: string; step: Step }) {
           changed the state from {stateWord(from)} to {stateWord(to)}
         </Trans>
       );
+    case 'unit':
+      return to ? (
+        <Trans>moved it to the unit {plain(to)}, which is above all offices whose alerts it holds</Trans>
+      ) : (
+        <Trans>moved it to the whole city: no unit is above all offices whose alerts it holds</Trans>
+      );
     case 'assignee':
       return to ? <Trans>assigned it to {plain(to)}</Trans> : <Trans>took it from {plain(from)}</Trans>;
     case 'verdict':

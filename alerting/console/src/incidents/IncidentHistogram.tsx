@@ -1,12 +1,13 @@
 import { useLingui } from '@lingui/react/macro';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { lazy, Suspense, useMemo } from 'react';
+import { Suspense, useMemo } from 'react';
 import { facetsQuery } from '../api/queries';
+import { lazyPart } from '../app/lazily';
 import { bucketsOf, type FacetsProps } from './facets';
 import classes from './IncidentHistogram.module.css';
 
-const Histogram = lazy(() => import('../search/Histogram'));
+const Histogram = lazyPart(() => import('../search/Histogram'));
 const route = getRouteApi('/incidents');
 
 /** When the incidents of the list happened; draw over it to see a stretch of time alone. */

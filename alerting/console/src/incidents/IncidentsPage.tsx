@@ -3,21 +3,13 @@ import { Button } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi, useRouter } from '@tanstack/react-router';
-import {
-  lazy,
-  Suspense,
-  useCallback,
-  useEffect,
-  useMemo,
-  useRef,
-  useState,
-  useSyncExternalStore,
-} from 'react';
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import type { IncidentFilter } from '../api/incidentFilter';
 import { newFor } from '../api/live';
 import { incidentQuery, incidentsQuery, unitsQuery } from '../api/queries';
 import { Icon } from '../app/icons';
 import { useKey } from '../app/keys';
+import { lazyPart } from '../app/lazily';
 import { useLive } from '../app/liveContext';
 import { PanelPlace } from '../app/PanelPlace';
 import { Empty, Failed, Loading } from '../app/parts';
@@ -37,11 +29,11 @@ import { Key, TriageKeys } from './TriageButtons';
 import { useTriage } from './useTriage';
 
 // What a reader asks for comes when it is asked for.
-const IncidentPanel = lazy(() =>
+const IncidentPanel = lazyPart(() =>
   import('./IncidentPanel').then((module) => ({ default: module.IncidentPanel })),
 );
-const BulkBar = lazy(() => import('./BulkBar').then((module) => ({ default: module.BulkBar })));
-const SuppressDialog = lazy(() =>
+const BulkBar = lazyPart(() => import('./BulkBar').then((module) => ({ default: module.BulkBar })));
+const SuppressDialog = lazyPart(() =>
   import('../suppressions/SuppressDialog').then((module) => ({ default: module.SuppressDialog })),
 );
 

@@ -1,7 +1,8 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Link } from '@tanstack/react-router';
-import { lazy, type ReactNode, Suspense, useMemo } from 'react';
+import { type ReactNode, Suspense, useMemo } from 'react';
 import { type ConditionPart, type NamedValue, type RuleText, SEVERITIES } from '../api/types';
+import { lazyPart } from '../app/lazily';
 import { SeverityBadge, Tag } from '../app/parts';
 import { useTitle } from '../app/titles';
 import { ConditionTree } from '../rules/ConditionTree';
@@ -11,7 +12,7 @@ import { RuleSource } from '../text/RuleSource';
 import classes from './RuleCard.module.css';
 
 // Reading YAML is a program of its own.
-const CorrelationFacts = lazy(() => import('../rules/CorrelationFacts'));
+const CorrelationFacts = lazyPart(() => import('../rules/CorrelationFacts'));
 
 interface RuleCardProps {
   rule: RuleText;

@@ -2,7 +2,7 @@ import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import type { Incident, IncidentDetail } from '../api/types';
 import { useTitle } from '../app/titles';
 import { useUnitName } from '../app/UnitName';
-import { plain } from '../text/hostile';
+import { brief } from '../text/hostile';
 import { Time } from '../text/Time';
 import classes from './Story.module.css';
 import { useTacticName } from './tactics';
@@ -112,5 +112,5 @@ function valuesOf(incident: Incident, kind: string): string[] {
 
 /** A name from a log inside a sentence: cannot turn the words around it. */
 function Value({ text }: { text: string }) {
-  return <bdi className={classes.value}>{plain(text) || '?'}</bdi>;
+  return <bdi className={classes.value}>{brief(text) || '?'}</bdi>;
 }

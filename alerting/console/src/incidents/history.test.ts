@@ -6,6 +6,7 @@ const entry = (kind: string, what: string) => ({ at: '', who: 'lan', kind, what,
 test('a change is read from what to what', () => {
   expect(stepOf(entry('state', 'state: new -> acknowledged'))).toEqual({ from: 'new', to: 'acknowledged' });
   expect(stepOf(entry('assignee', 'assignee: none -> lan'))).toEqual({ from: '', to: 'lan' });
+  expect(stepOf(entry('unit', 'unit: hcmc/q1 -> none'))).toEqual({ from: 'hcmc/q1', to: '' });
   expect(stepOf(entry('verdict_reason', 'verdict reason: none -> a -> b\nc'))).toEqual({
     from: '',
     to: 'a -> b\nc',

@@ -7,10 +7,10 @@ export interface Step {
   to: string;
 }
 
-const STEP = /^(?:state|assignee|verdict|verdict reason): ([\s\S]*?) -> ([\s\S]*)$/;
+const STEP = /^(?:state|unit|assignee|verdict|verdict reason): ([\s\S]*?) -> ([\s\S]*)$/;
 
 export function stepOf(entry: HistoryEntry): Step | null {
-  if (!['state', 'assignee', 'verdict', 'verdict_reason'].includes(entry.kind ?? '')) return null;
+  if (!['state', 'unit', 'assignee', 'verdict', 'verdict_reason'].includes(entry.kind ?? '')) return null;
   const match = STEP.exec(entry.what);
   if (!match) return null;
   return { from: nameless(match[1]), to: nameless(match[2]) };

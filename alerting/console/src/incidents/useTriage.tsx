@@ -3,7 +3,7 @@ import { Button } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { type InfiniteData, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useRef } from 'react';
-import { call } from '../api/client';
+import { call, NetworkError } from '../api/client';
 import { incidentQuery } from '../api/queries';
 import type { Incident, IncidentPage } from '../api/types';
 import { useLive } from '../app/liveContext';
@@ -91,7 +91,8 @@ export function useTriage(): Triage {
       const failure = failureOf(error);
       notifications.show({
         color: 'red',
-        title: t`Nothing was changed`,
+        // Where no answer came, nobody knows.
+        title: error instanceof NetworkError ? t`No answer` : t`Nothing was changed`,
         message: [t(failure.what), failure.detail].filter(Boolean).join(' '),
       });
     },

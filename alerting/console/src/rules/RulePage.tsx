@@ -5,11 +5,12 @@ import { Button, TextInput } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { type FormEvent, lazy, Suspense, useMemo } from 'react';
+import { type FormEvent, Suspense, useMemo } from 'react';
 import { call } from '../api/client';
 import { ruleDetailQuery } from '../api/queries';
 import type { NamedValue, RuleDetail, Why } from '../api/types';
 import { Icon } from '../app/icons';
+import { lazyPart } from '../app/lazily';
 import { Failed, Loading } from '../app/parts';
 import { useRole } from '../app/roles';
 import { useTitle } from '../app/titles';
@@ -25,7 +26,7 @@ import classes from './RulePage.module.css';
 const loadHistogram = () => import('../search/Histogram');
 // Where it fails it is asked for again when it is shown, and that is told.
 loadHistogram().catch(() => undefined);
-const Histogram = lazy(loadHistogram);
+const Histogram = lazyPart(loadHistogram);
 const route = getRouteApi('/rules/$id');
 const NOTHING_MATCHED: NamedValue[] = [];
 
@@ -69,7 +70,7 @@ function Loaded({ rule }: { rule: RuleDetail }) {
     [t`Open`, i18n.number(rule.open)],
     [t`Alerts`, i18n.number(rule.alerts)],
     [t`Events`, i18n.number(rule.events)],
-    [t`False positives`, share === null ? '–' : i18n.number(share, { style: 'percent' })],
+    [t`False positives`, share == null ? '–' : i18n.number(share, { style: 'percent' })],
     [t`Suppressed`, i18n.number(rule.hidden)],
     [t`Hidden while off`, i18n.number(rule.switched_off)],
     [

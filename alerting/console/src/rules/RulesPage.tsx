@@ -137,8 +137,8 @@ function Row({ rule, open, onToggle }: RowProps) {
         {number(rule.open)}
         {number(rule.alerts)}
         {number(rule.events)}
-        <td className={classes.number} data-bad={share !== null && share >= 0.5 ? true : undefined}>
-          {share === null ? '–' : i18n.number(share, { style: 'percent' })}
+        <td className={classes.number} data-bad={share != null && share >= 0.5 ? true : undefined}>
+          {share == null ? '–' : i18n.number(share, { style: 'percent' })}
         </td>
         {number(rule.hidden)}
         <td className={classes.number}>

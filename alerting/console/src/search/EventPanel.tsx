@@ -12,7 +12,7 @@ import type { EventsSearch } from '../app/router';
 import { UnitName } from '../app/UnitName';
 import { ENTITY_WORDS } from '../app/words';
 import { FieldTable } from '../text/FieldTable';
-import { plain } from '../text/hostile';
+import { brief, LINK_CHARS_MAX } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
 import { valueText } from '../text/values';
@@ -79,7 +79,7 @@ function Loaded({ event, pattern, search, onSearch, onCondition }: LoadedProps) 
   return (
     <>
       <p className={classes.where}>
-        <b>{plain(event.host)}</b> · <UnitName id={event.unit} /> · {plain(event.format)}
+        <b>{brief(event.host)}</b> · <UnitName id={event.unit} /> · {brief(event.format)}
         <br />
         <Trans>
           Received <Time at={event.received_at} precision="milliseconds" />
@@ -132,10 +132,14 @@ function EntityLinks({ event }: { event: EventDetail }) {
         const word = ENTITY_WORDS[kind];
         return (
           <li key={`${kind} ${value}`}>
-            <span className={classes.soft}>{word ? t(word) : plain(kind)}</span>{' '}
-            <Link to="/entity" search={{ kind, value }}>
-              <bdi>{plain(value)}</bdi>
-            </Link>
+            <span className={classes.soft}>{word ? t(word) : brief(kind)}</span>{' '}
+            {value.length > LINK_CHARS_MAX ? (
+              <bdi>{brief(value)}</bdi>
+            ) : (
+              <Link to="/entity" search={{ kind, value }}>
+                <bdi>{brief(value)}</bdi>
+              </Link>
+            )}
           </li>
         );
       })}

@@ -7,7 +7,7 @@ import type { EventRow } from '../api/types';
 import type { EventsSearch } from '../app/router';
 import { type RowFeatures, VirtualTable } from '../app/VirtualTable';
 import tableClasses from '../app/VirtualTable.module.css';
-import { plain } from '../text/hostile';
+import { brief } from '../text/hostile';
 import { LogText } from '../text/LogText';
 import { Time } from '../text/Time';
 import classes from './EventTable.module.css';
@@ -62,7 +62,7 @@ export function EventTable({ rows, pattern, open, crowded, search, footer }: Eve
           header: () => <Trans>Event</Trans>,
           cell: ({ row, getValue }) => (
             <>
-              <div className={classes.below}>{plain(row.original.host)}</div>
+              <div className={classes.below}>{brief(row.original.host)}</div>
               <div className={classes.snippet}>
                 <LogText text={getValue()} pattern={pattern} />
               </div>
@@ -97,7 +97,7 @@ function idOf(row: EventRow): string {
 
 function cellText({ getValue }: { getValue: () => unknown }): ReactNode {
   const value = getValue();
-  return value ? plain(String(value)) : <span className={classes.none}>–</span>;
+  return value ? brief(String(value)) : <span className={classes.none}>–</span>;
 }
 
 function useColumnVisibility(panel: boolean, crowded: boolean): Record<string, boolean> {

@@ -8,7 +8,7 @@ import type { EventField } from '../api/types';
 import { Icon } from '../app/icons';
 import { Loading } from '../app/parts';
 import { folded } from '../text/folded';
-import { plain } from '../text/hostile';
+import { brief, LINK_CHARS_MAX } from '../text/hostile';
 import classes from './FieldPanel.module.css';
 import { queryName, type Sense } from './language';
 
@@ -83,7 +83,7 @@ function FieldItem({ field, all, open, onOpen, onCondition }: FieldItemProps) {
   return (
     <li>
       <UnstyledButton className={classes.name} aria-expanded={open} onClick={onOpen} data-testid="field">
-        <span className={classes.words}>{plain(field.name)}</span>
+        <span className={classes.words}>{brief(field.name)}</span>
         <span className={classes.count}>{share}</span>
       </UnstyledButton>
       {open && <TopValues field={field} onCondition={onCondition} />}
@@ -97,14 +97,14 @@ function TopValues({ field, onCondition }: Pick<FieldItemProps, 'field' | 'onCon
   const more = field.distinct - field.top.length;
   return (
     <>
-      <ul className={classes.values} aria-label={t`Values of ${plain(field.name)}`}>
+      <ul className={classes.values} aria-label={t`Values of ${brief(field.name)}`}>
         {field.top.map(({ value, events, entity }) => {
-          const words = `${plain(field.name)}: ${plain(value)}`;
+          const words = `${brief(field.name)}: ${brief(value)}`;
           return (
             <li key={value} className={classes.value} data-testid="field-value">
               <div className={classes.bar} style={{ width: `${(100 * events) / field.events}%` }} />
-              <span className={classes.text} title={plain(value)}>
-                {plain(value)}
+              <span className={classes.text} title={brief(value)}>
+                {brief(value)}
               </span>
               <span className={classes.count}>{i18n.number(events)}</span>
               {name !== null && (
@@ -121,13 +121,13 @@ function TopValues({ field, onCondition }: Pick<FieldItemProps, 'field' | 'onCon
                   />
                 </>
               )}
-              {field.entity && entity && (
+              {field.entity && entity && entity.length <= LINK_CHARS_MAX && (
                 <ActionIcon
                   size={24}
                   variant="subtle"
                   color="gray"
-                  aria-label={t`All about ${plain(entity)}`}
-                  title={t`All about ${plain(entity)}`}
+                  aria-label={t`All about ${brief(entity)}`}
+                  title={t`All about ${brief(entity)}`}
                   renderRoot={(props) => (
                     <Link {...props} to="/entity" search={{ kind: field.entity ?? '', value: entity }} />
                   )}

@@ -1,7 +1,7 @@
 import { Trans } from '@lingui/react/macro';
 import { UnstyledButton } from '@mantine/core';
 import { ApiError } from '../api/client';
-import { reasonOf } from '../app/problemWords';
+import { reasonOf } from '../app/problems';
 import { plain } from '../text/hostile';
 import { placeIn } from './language';
 import classes from './QueryFault.module.css';

@@ -5,7 +5,7 @@ import type { NamedValue } from '../api/types';
 import { Icon } from '../app/icons';
 import { queryName, type Sense } from '../search/language';
 import classes from './FieldTable.module.css';
-import { plain } from './hostile';
+import { brief } from './hostile';
 import { LogText } from './LogText';
 import { patternOf } from './marks';
 import { matchedTexts, valueText } from './values';
@@ -26,6 +26,8 @@ interface FieldTableProps {
 const NONE: NamedValue[] = [];
 
 /** Enough of a value to know it by. */
+/** A value among others shows no more at first: the rows below it stay in sight. */
+const VALUE_CHARS = 1_000;
 const WORDS_CHARS_MAX = 80;
 
 /** Fields with their values. */
@@ -55,13 +57,15 @@ export const FieldTable = memo(function FieldTable(props: FieldTableProps) {
         {ordered.map((field, at) => {
           const isMatched = matchedNames.has(field.name);
           const text = valueText(field.value);
-          const value = <LogText text={text} pattern={isMatched ? matchedPattern : pattern} />;
+          const value = (
+            <LogText text={text} pattern={isMatched ? matchedPattern : pattern} chars={VALUE_CHARS} />
+          );
           return (
             // biome-ignore lint/suspicious/noArrayIndexKey: a keyword's name is empty and may occur twice
             <tr key={`${field.name} ${at}`} data-matched={isMatched || undefined}>
               <th scope="row">
                 <div className={classes.name}>
-                  {field.name === '' ? <Trans>anywhere in the text</Trans> : plain(field.name)}
+                  {field.name === '' ? <Trans>anywhere in the text</Trans> : brief(field.name)}
                 </div>
               </th>
               <td>
@@ -102,7 +106,7 @@ function ConditionButtons({ field, onCondition }: ConditionButtonsProps) {
   const isSingle = ['string', 'number', 'boolean'].includes(typeof field.value);
   const text = valueText(field.value);
   if (name === null || !isSingle || text === '') return null;
-  const words = `${plain(field.name)}: ${plain(text.slice(0, WORDS_CHARS_MAX))}`;
+  const words = `${brief(field.name)}: ${brief(text.slice(0, WORDS_CHARS_MAX))}`;
   const acts = [
     { sense: 'include', icon: 'plus', label: t`Only events with ${words}` },
     { sense: 'exclude', icon: 'minus', label: t`No events with ${words}` },

@@ -13,11 +13,13 @@ interface LogTextProps {
   text: string;
   /** What to mark, as `patternOf` made it. */
   pattern?: RegExp | null;
+  /** So much is shown until the reader asks for more. */
+  chars?: number;
 }
 
 /** Text of a log: text and nothing else, whatever is in it; with what matched marked. */
-export const LogText = memo(function LogText({ text, pattern = null }: LogTextProps) {
-  const [limit, setLimit] = useState(SHOWN_CHARS);
+export const LogText = memo(function LogText({ text, pattern = null, chars = SHOWN_CHARS }: LogTextProps) {
+  const [limit, setLimit] = useState(chars);
   const shown = text.length > limit ? text.slice(0, limit) : text;
   const content = useMemo(() => render(shown, pattern), [shown, pattern]);
   const missing = text.length - shown.length;

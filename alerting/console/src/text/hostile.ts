@@ -123,3 +123,14 @@ export function plain(text: string): string {
     .map((piece) => (piece.kind === 'text' ? piece.text : piece.shown))
     .join('');
 }
+
+/** A name or a value that stands in a line shows no more than this. */
+const BRIEF_CHARS = 300;
+
+/** The beginning of a text that may be of any length, for a line, a title or an attribute. */
+export function brief(text: string): string {
+  return text.length > BRIEF_CHARS ? `${plain(text.slice(0, BRIEF_CHARS))}…` : plain(text);
+}
+
+/** Longer values are named, and lead nowhere: no address takes a text of any length. */
+export const LINK_CHARS_MAX = 2_000;

@@ -3,15 +3,16 @@ import { Button, Menu } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { Suspense, useEffect, useState } from 'react';
 import { viewsQuery } from '../api/queries';
 import type { SavedView } from '../api/types';
+import { lazyPart } from '../app/lazily';
 import { useMe } from '../app/roles';
 import { failureOf } from '../app/words';
 import { plain } from '../text/hostile';
 import { deleteView, moveFormerViews, queryOf, saveView, searchOf, type ViewScreen } from './views';
 
-const NameDialog = lazy(() => import('./NameDialog'));
+const NameDialog = lazyPart(() => import('./NameDialog'));
 
 interface ViewMenuProps {
   screen: ViewScreen;
