@@ -122,7 +122,7 @@ test('a unit is renamed, moved and merged, and keeps its past', async ({ page })
   // No unit stands below one that is below itself.
   await edit.getByRole('combobox', { name: 'Below' }).fill(`${top}/c`);
   await edit.getByRole('button', { name: 'Save' }).click();
-  await expect(edit).toContainText('its own ancestor');
+  await expect(edit).toContainText('would stand above itself');
   await edit.getByRole('combobox', { name: 'Below' }).fill(`${top}/b`);
   await edit.getByRole('button', { name: 'Save' }).click();
   await expect(edit).toBeHidden();
