@@ -5,8 +5,6 @@
     reason = "a test that cannot go on fails"
 )]
 
-#[path = "../../tests/support/ports.rs"]
-mod ports;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
 mod scenarios;
@@ -14,7 +12,7 @@ mod scenarios;
 use std::time::{Duration, Instant};
 
 use postgres::Cluster;
-use scenarios::support::Place;
+use scenarios::support::{Place, ports};
 use sqlx::{AnyPool, AssertSqlSafe};
 
 async fn connect(cluster: &Cluster) -> AnyPool {
