@@ -33,6 +33,14 @@ fn write_config(dir: &Path) -> PathBuf {
             scene["per_workday"] = often.into();
         }
     }
+    // Something that its person cannot do: longer than a suppression may last. It must not end the demonstration.
+    let suppressions = demo["suppressions"].as_array_mut().unwrap();
+    let mut refused = suppressions[0].clone();
+    let fields = refused.as_table_mut().unwrap();
+    fields.insert("reason".to_owned(), "Không thể".into());
+    fields.insert("days_ago".to_owned(), 1.into());
+    fields.insert("days".to_owned(), 5_000.into());
+    suppressions.push(refused);
     let path = dir.join("city.toml");
     std::fs::write(&path, config.to_string()).unwrap();
     path
@@ -105,6 +113,13 @@ fn weeks_of_history_are_there_once_and_marked() {
     let refused = request(up.console, "GET", "/api/v1/incidents", &[], "").unwrap();
     assert_eq!(refused.status, 401);
     assert_eq!(refused.header("citywatch-demonstration"), Some("true"));
+    let metrics = request(up.monitor, "GET", "/metrics", &[], "")
+        .unwrap()
+        .body;
+    assert!(
+        metrics.contains("citywatch_demonstration_failures_total 1"),
+        "what a person could not do is counted"
+    );
     let page = request(up.console, "GET", "/", &[], "").unwrap();
     assert_eq!(page.header("citywatch-demonstration"), Some("true"));
     let part = &up.status().unwrap()["parts"]["demonstration"];

@@ -52,6 +52,8 @@ pub enum Cue {
 enum Task {
     /// With an incident, by its id.
     Step(Step, String),
+    /// To look at the list of incidents.
+    Look,
     /// To set the suppression of that place in the configuration.
     Suppress(usize),
 }
@@ -92,6 +94,8 @@ pub struct Analysts {
     parents: HashMap<String, String>,
     /// The highest number of an incident that is known.
     known: u64,
+    /// What people could not do.
+    failures: u64,
 }
 
 impl Analysts {
@@ -151,6 +155,7 @@ impl Analysts {
                 incidents: HashMap::new(),
                 parents,
                 known: 0,
+                failures: 0,
             };
             analysts.plan_suppressions()?;
             analysts.look()?;
@@ -165,11 +170,17 @@ impl Analysts {
             match cue {
                 Cue::Matches(delivery) => self.take(delivery)?,
                 Cue::DayOver { until, done } => {
-                    self.act_until(until)?;
+                    self.act_until(until);
                     // Who played the day may have been told to end.
                     let _ = done.send(());
                 }
             }
+        }
+        if self.failures > 0 {
+            tracing::warn!(
+                failures = self.failures,
+                "people of the demonstration left something undone"
+            );
         }
         Ok(())
     }
@@ -179,7 +190,7 @@ impl Analysts {
         let evidence = delivery.matches.iter().flat_map(|found| &found.evidence);
         let received = evidence.map(|shown| shown.event.received_at).max();
         if let Some(received) = received.filter(|received| *received <= self.end) {
-            self.act_until(received)?;
+            self.act_until(received);
             self.clock.move_to(received);
         }
         let MatchDelivery { matches, done } = delivery;
@@ -195,12 +206,26 @@ impl Analysts {
         // Without an answer they were not committed: the engine sends them again.
         if is_committed.blocking_recv().is_ok() {
             let _ = done.send(());
-            self.look()?;
+            // What was not seen is seen with the next matches.
+            if let Err(error) = self.look() {
+                self.failed(&Task::Look, &error);
+            }
         }
         Ok(())
     }
 
-    fn act_until(&mut self, time: Timestamp) -> anyhow::Result<()> {
+    /// What one person could not do is left undone: the city goes on, and so does everybody else.
+    fn failed(&mut self, task: &Task, error: &anyhow::Error) {
+        self.failures += 1;
+        metrics::counter!("citywatch_demonstration_failures_total").increment(1);
+        tracing::warn!(
+            ?task,
+            error = format!("{error:#}"),
+            "a person of the demonstration could not do something"
+        );
+    }
+
+    fn act_until(&mut self, time: Timestamp) {
         let time = time.min(self.end);
         while let Some(Reverse((at, _))) = self.due.peek()
             && *at <= time.as_micros()
@@ -209,13 +234,16 @@ impl Analysts {
                 break;
             };
             self.clock.move_to(Timestamp(at));
-            match task {
-                Task::Step(step, id) => self.step(step, &id)?,
-                Task::Suppress(place) => self.suppress(place)?,
+            let outcome = match &task {
+                Task::Step(step, id) => self.step(*step, id),
+                Task::Suppress(place) => self.suppress(*place),
+                Task::Look => self.look(),
+            };
+            if let Err(error) = outcome {
+                self.failed(&task, &error);
             }
         }
         self.clock.move_to(time);
-        Ok(())
     }
 
     /// Looks for incidents that are new, and plans what becomes of them.
@@ -345,12 +373,15 @@ impl Analysts {
                     let path = format!("/incidents/{id}/comments");
                     desk.send("POST", &path, None, &json!({ "text": text }))?;
                 }
-                self.change(&name, id, &json!({ "state": "in_progress" }))
+                self.change(
+                    &name,
+                    id,
+                    &json!({ "state": "in_progress", "assignee": name }),
+                )
             }
             Step::Resolve => {
                 let (verdict, reason) = (&judgement.verdict, &judgement.reason);
-                let change =
-                    json!({ "state": "resolved", "verdict": verdict, "verdict_reason": reason });
+                let change = json!({ "state": "resolved", "verdict": verdict, "verdict_reason": reason, "assignee": name });
                 self.change(&name, id, &change)
             }
             Step::Close => self.change(&name, id, &json!({ "state": "closed" })),

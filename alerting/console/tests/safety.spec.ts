@@ -95,6 +95,97 @@ test('hostile content of logs is text', async ({ page }) => {
   expect(trouble).toEqual([]);
 });
 
+test('a megabyte in a field leaves event, incident and search usable', async ({ page }) => {
+  const trouble = watchTrouble(page);
+  const huge = `${HOSTILE} ${'nhật ký dài '.repeat(90_000)}`;
+  expect(huge.length).toBeGreaterThan(1_000_000);
+  const event: EventDetail = {
+    ...EVENT,
+    message: huge,
+    raw: huge,
+    command_line: huge,
+    process: huge,
+    user: huge,
+    fields: [
+      { name: 'CommandLine', value: huge },
+      { name: 'after', value: 'the last field' },
+    ],
+    entities: [{ kind: 'user', value: huge }],
+  };
+  const fields: EventFields = {
+    elapsed_ms: 1,
+    items: [
+      { name: 'user', events: 1, distinct: 1, entity: null, top: [{ value: huge, events: 1, entity: null }] },
+    ],
+  };
+  await page.route('**/api/v1/events?*', (route) =>
+    route.fulfill({ json: { items: [event], next_cursor: null, elapsed_ms: 1 } }),
+  );
+  await page.route('**/api/v1/events/*', (route) => route.fulfill({ json: event }));
+  await page.route('**/api/v1/events/fields?*', (route) => route.fulfill({ json: fields }));
+  await page.route('**/api/v1/events/*/neighbours', (route) =>
+    route.fulfill({ json: { before: [event], after: [event] } }),
+  );
+  // What is painted at each keystroke, and what a reader has to scroll past, is bounded; all of it can be had.
+  const bounded = async () => {
+    const { characters, attributes } = await page.evaluate(() => {
+      const lengths = [...document.querySelectorAll('*')].flatMap((each) =>
+        [...each.attributes].map(({ value }) => value.length),
+      );
+      return { characters: document.body.innerText.length, attributes: Math.max(...lengths) };
+    });
+    expect(characters).toBeLessThan(60_000);
+    expect(attributes).toBeLessThan(20_000);
+    expect(await page.evaluate(() => 'hurt' in window)).toBe(false);
+  };
+
+  await page.setViewportSize({ width: 1920, height: 900 });
+  await page.goto(`/search?range=all&event=${event.id}&field=user`);
+  const panel = page.getByTestId('event-panel');
+  await expect(panel.getByRole('table', { name: 'Fields' })).toContainText('the last field');
+  await bounded();
+  const cell = panel.locator('tr').filter({ hasText: 'CommandLine' });
+  expect((await cell.boundingBox())?.height).toBeLessThan(900);
+  const raw = panel.getByRole('group', { name: 'As it was written' });
+  expect((await raw.boundingBox())?.height).toBeLessThan(400);
+  await expect(panel.getByRole('button', { name: 'Copy' })).toBeVisible();
+  const more = cell.getByRole('button', { name: /more characters/ });
+  const before = (await cell.innerText()).length;
+  await more.click();
+  await expect.poll(async () => (await cell.innerText()).length).toBeGreaterThan(before + 50_000);
+  const filter = panel.getByRole('searchbox', { name: 'Filter the fields' });
+  await filter.pressSequentially('the last');
+  await expect(filter).toHaveValue('the last');
+  await expect(cell).toHaveCount(0);
+  const line = page.getByRole('combobox', { name: 'Text to look for' });
+  await line.pressSequentially('host:web');
+  await expect(line).toHaveValue(/host:web$/);
+
+  const incident = await incidentOf(page.request, (await listIncidents(page.request)).items[0]?.id ?? '');
+  const first = incident.events[0];
+  if (!first) throw new Error('the demo keeps evidence');
+  await page.route(`**/api/v1/incidents/${incident.id}`, (route) =>
+    route.fulfill({
+      json: {
+        ...incident,
+        title: `${incident.title} ${HOSTILE}`,
+        entities: [{ kind: 'user', value: huge }, ...incident.entities],
+        events: [
+          { ...first, raw: huge, matched: [{ name: 'CommandLine', value: huge }], fields: event.fields },
+          ...incident.events.slice(1, 3),
+        ],
+      },
+    }),
+  );
+  await page.goto(`/incidents/${incident.id}?event=${first.id}`);
+  const box = page.getByRole('textbox', { name: 'Comment' });
+  await box.pressSequentially('still usable');
+  await expect(box).toHaveValue('still usable');
+  await bounded();
+  await box.fill('');
+  expect(trouble).toEqual([]);
+});
+
 test('the page forbids scripts that are not its own', async ({ page }) => {
   const response = await page.goto('/incidents');
   const policy = response?.headers()['content-security-policy'] ?? '';

@@ -1,6 +1,6 @@
 //! Two incidents become one.
 
-use super::{IncidentRow, Stamp, State, note};
+use super::{IncidentRow, Stamp, State, common_unit, move_to, note};
 use crate::config::IncidentsConfig;
 use crate::database::Write;
 
@@ -56,6 +56,10 @@ pub(crate) async fn merge(
             .await?;
     }
     update_totals(write, into, from, stamp).await?;
+    let unit = common_unit(write, &[&into.unit, &from.unit]).await?;
+    if unit != into.unit {
+        move_to(write, &into.id, (&into.unit, &unit), stamp).await?;
+    }
     note(
         write,
         &into.id,

@@ -324,6 +324,8 @@ impl Commit<'_> {
         }
         let near = match known {
             Some(_) => near,
+            // What several offices share moves no office's incident out of its sight.
+            None if growth.units().len() > 1 => near,
             None => self.with_linked(near, growth, latest, entities).await?,
         };
         let mut near = near.into_iter();
@@ -397,6 +399,9 @@ impl Commit<'_> {
         latest: &Match,
     ) -> Result<IncidentRow, sqlx::Error> {
         let number = self.write.next(Counter::Incident).await?;
+        let units: Vec<_> = growth.units().into_iter().map(storable).collect();
+        let all: Vec<&str> = units.iter().map(AsRef::as_ref).collect();
+        let unit = incidents::common_unit(&mut self.write, &all).await?;
         let (first, last) = growth.range();
         let mut row = IncidentRow {
             // A closed incident may hold the alert of that id's making; numbers are never used twice.
@@ -404,7 +409,7 @@ impl Commit<'_> {
             number,
             group_key: draft.group_key.clone(),
             state: incidents::State::New.name().to_owned(),
-            unit: storable(latest.unit.as_str()).into_owned(),
+            unit,
             host: storable(&latest.host).into_owned(),
             tactics: tactics_of(&latest.rule.tags),
             rule_count: 1,
@@ -515,8 +520,16 @@ impl Commit<'_> {
             .await?;
         }
         // The lock of the counter of changes is held: nobody else changes the row meanwhile.
+        let units: Vec<_> = growth.units().into_iter().map(storable).collect();
+        let mut all = vec![row.unit.as_str()];
+        all.extend(units.iter().map(AsRef::as_ref));
+        let unit = incidents::common_unit(&mut self.write, &all).await?;
+        if unit != row.unit {
+            let stamp = self.stamp();
+            incidents::move_to(&mut self.write, &row.id, (&row.unit, &unit), stamp).await?;
+            row.unit = unit;
+        }
         if row.last_event_at <= last.as_micros() {
-            row.unit = storable(latest.unit.as_str()).into_owned();
             row.host = storable(&latest.host).into_owned();
         }
         // It is called after the first of its most severe alerts: what began as a guessed password may be a break-in.

@@ -1,7 +1,7 @@
 //! Matches of one delivery, sorted into the alerts they belong to. Pure: no database, no clock.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use citywatch_engine::{Match, RuleInfo};
 use citywatch_parsers::Timestamp;
@@ -96,6 +96,23 @@ impl<'a> Growth<'a> {
             .iter()
             .copied()
             .max_by_key(|found| (found.event_time, found.id))
+    }
+
+    /// The units whose events these matches hold.
+    pub(crate) fn units(&self) -> BTreeSet<&'a str> {
+        let of_evidence = |found: &'a Match| {
+            // What is not correlated is one event, and of its match's unit.
+            let evidence: &'a [_] = if found.rule.correlation {
+                &found.evidence
+            } else {
+                &[]
+            };
+            evidence.iter().map(|each| each.event.unit.as_str())
+        };
+        self.matches
+            .iter()
+            .flat_map(|&found| of_evidence(found).chain([found.unit.as_str()]))
+            .collect()
     }
 
     /// Times of the first and of the last event.

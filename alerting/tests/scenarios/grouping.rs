@@ -9,7 +9,7 @@ use citywatch_engine::{Match, RuleInfo};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use super::support::{Client, Place, Site, at, found, rule, send, with_fields};
+use super::support::{Client, Place, Site, at, correlation, found, rule, send, with_fields};
 
 fn joining(place: &Place) -> AlertingConfig {
     let mut config = place.config();
@@ -340,4 +340,113 @@ pub async fn open_incidents_follow_the_verdicts_on_their_rule(place: Place) {
         .unwrap();
     assert_eq!(score, 55);
     pool.close().await;
+}
+
+/// A correlation over offices: two thirds of a city and one ward see the first, only who sees both sees it after the second.
+pub async fn an_incident_of_several_offices_is_seen_from_above_both(place: Place) {
+    const TREE: &str = "id,name,parent\ncity,Thành phố,\neast,Khu Đông,city\n\
+        ward-1,Phường 1,east\nward-2,Phường 2,east\nward-3,Phường 3,city\n";
+    let site = Site::start(&place).await;
+    let admin = site.admin();
+    assert_eq!(admin.send_text("PUT", "/api/v1/units", TREE).status, 200);
+    let signed_in = |name: &str, unit: &str| {
+        let body = json!({ "name": name, "role": "analyst", "unit": unit });
+        let made = admin.send("POST", "/api/v1/users", Some(body), &[]);
+        let mut client = site.client();
+        client.sign_in(name, made.body["password"].as_str().unwrap());
+        client
+    };
+    let ward = signed_in("ward", "ward-1");
+    let east = signed_in("east", "east");
+    let sweep = rule("sweep", "high");
+    let of_units = |units: &[&str], start: i64| {
+        let mut found = correlation(&sweep, "203.0.113.7", at(start), units.len() as u64);
+        for (evidence, unit) in found.evidence.iter_mut().zip(units) {
+            let mut event = citywatch_engine::EventSnapshot::clone(&evidence.event);
+            event.unit = (*unit).into();
+            evidence.event = std::sync::Arc::new(event);
+        }
+        found.unit = units[units.len() - 1].into();
+        found
+    };
+
+    send(&site.alerting.intake(), vec![of_units(&["ward-1"], 0)]).await;
+    let list = ward.get("/api/v1/incidents").body;
+    let incident = &list["items"][0];
+    assert_eq!(incident["unit"], "ward-1");
+    let path = format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap());
+    let version = incident["version"].to_string();
+    let wish = json!({ "state": "acknowledged", "assignee": "ward" });
+    let taken = ward.send("PATCH", &path, Some(wish), &[("if-match", &version)]);
+    assert_eq!(taken.status, 200, "{taken:?}");
+    let mut live = east.follow("", None);
+
+    // Another office joins: the nearest unit above both has it, and who sees one alone is told that it is not theirs.
+    send(
+        &site.alerting.intake(),
+        vec![of_units(&["ward-1", "ward-2"], 0)],
+    )
+    .await;
+    let event = live.next();
+    assert_eq!(event.data["unit"], "east", "{event:?}");
+    let seen = east.get(&path).body;
+    assert_eq!(
+        (&seen["unit"], &seen["assignee"]),
+        (&json!("east"), &Value::Null)
+    );
+    assert_eq!(seen["state"], "acknowledged", "what was done stays done");
+    assert!(seen["version"].as_i64() > taken.body["version"].as_i64());
+    let history = seen["history"].to_string();
+    assert!(history.contains("unit: ward-1 -> east"), "{history}");
+    assert!(history.contains("assignee: ward -> none"), "{history}");
+    let gone = ward.get(&path);
+    assert_eq!(
+        (gone.status, &gone.body["said"]),
+        (404, &json!({ "code": "missing", "thing": "incident" }))
+    );
+    let refused = ward.send(
+        "POST",
+        &format!("{path}/comments"),
+        Some(json!({ "text": "mine" })),
+        &[],
+    );
+    assert_eq!(refused.status, 404, "{refused:?}");
+    assert_eq!(ward.get("/api/v1/incidents").body["items"], json!([]));
+
+    // What comes later of one of them alone does not bring it back; a third office moves it on.
+    send(&site.alerting.intake(), vec![of_units(&["ward-2"], 300)]).await;
+    assert_eq!(east.get(&path).body["unit"], "east");
+    send(&site.alerting.intake(), vec![of_units(&["ward-3"], 600)]).await;
+    assert_eq!(admin.get(&path).body["unit"], "city");
+    assert_eq!(east.get(&path).status, 404);
+    // Nothing stands above an office of the tree and one that is in no tree: it is the whole city's.
+    send(&site.alerting.intake(), vec![of_units(&["elsewhere"], 900)]).await;
+    assert_eq!(admin.get(&path).body["unit"], "");
+
+    // By hand it is the same.
+    let one = |host: &str, unit: &str, number| {
+        let mut found = found(&rule("guess", "high"), host, at(0), number);
+        found.unit = unit.into();
+        found
+    };
+    send(
+        &site.alerting.intake(),
+        vec![one("web-01", "ward-1", 1), one("web-02", "ward-2", 2)],
+    )
+    .await;
+    let id_of = |host: &str| {
+        let list = admin.get(&format!("/api/v1/incidents?host={host}")).body;
+        list["items"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (id_of("web-01"), id_of("web-02"));
+    let merge = format!("/api/v1/incidents/{first}/merge");
+    let body = json!({ "from": [second] });
+    let merged = east.send("POST", &merge, Some(body), &[("if-match", "1")]);
+    assert_eq!(
+        (merged.status, &merged.body["unit"]),
+        (200, &json!("east")),
+        "{merged:?}"
+    );
+    assert_eq!(ward.get(&format!("/api/v1/incidents/{first}")).status, 404);
+    site.stop().await;
 }

@@ -120,6 +120,7 @@ scenarios! {
     queue::units_are_renamed_moved_and_merged,
     queue::two_administrators_do_not_overwrite_each_others_units,
     queue::the_audit_log_is_searched,
+    grouping::an_incident_of_several_offices_is_seen_from_above_both,
     replays::what_is_sent_twice_is_done_once,
     replays::what_creates_can_be_sent_twice,
     replays::an_outcome_that_nobody_knows_is_told,
