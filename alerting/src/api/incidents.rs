@@ -212,11 +212,8 @@ fn filter(params: ListParams, caller: &Caller) -> Result<IncidentFilter, Problem
     filter.overdue = params.overdue.unwrap_or(false);
     filter.from = time("from", params.from.as_deref())?;
     filter.to = time("to", params.to.as_deref())?;
-    let equal = [("verdict", params.verdict), ("host", params.host)];
-    filter.equal = equal
-        .into_iter()
-        .filter_map(|(column, value)| Some((column, value?)))
-        .collect();
+    filter.verdict = params.verdict;
+    filter.host = params.host;
     Ok(filter)
 }
 

@@ -37,8 +37,10 @@ pub(crate) struct IncidentFilter {
     pub(crate) rules: Vec<String>,
     /// With one of these tactics; 0: with any.
     pub(crate) tactics: i64,
-    /// Whose column has this value: name of the column and value.
-    pub(crate) equal: Vec<(&'static str, String)>,
+    /// Of this host.
+    pub(crate) host: Option<String>,
+    /// With this verdict.
+    pub(crate) verdict: Option<String>,
     /// Naming this entity: kind and value.
     pub(crate) entity: Option<(String, String)>,
     /// Only those with a clock that ran out and still waits.
@@ -47,6 +49,13 @@ pub(crate) struct IncidentFilter {
     pub(crate) from: Option<i64>,
     /// Whose last event is before this.
     pub(crate) to: Option<i64>,
+}
+
+/// What the index of hosts holds of them: their names come from logs, and one may be longer than an index takes.
+const HOST_BEGINNING: &str = "substr(host, 1, 60)";
+
+fn beginning_of(host: &str) -> String {
+    host.chars().take(60).collect()
 }
 
 /// A part of a filter that is a facet.
@@ -107,8 +116,12 @@ pub(super) fn conditions(
     if asks(Part::Tactic, filter.tactics != 0) {
         conditions.any_bit("tactics", filter.tactics);
     }
-    for (column, value) in &filter.equal {
-        conditions.compare(column, "=", value.clone());
+    if let Some(verdict) = &filter.verdict {
+        conditions.compare("verdict", "=", verdict.clone());
+    }
+    if let Some(host) = &filter.host {
+        conditions.compare(HOST_BEGINNING, "=", beginning_of(host));
+        conditions.compare("host", "=", host.clone());
     }
     if let Some((kind, value)) = &filter.entity {
         conditions.entity(kind, value);
