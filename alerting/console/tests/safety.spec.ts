@@ -121,7 +121,7 @@ test('a megabyte in a field leaves event, incident and search usable', async ({ 
   await page.route('**/api/v1/events?*', (route) =>
     route.fulfill({ json: { items: [event], next_cursor: null, elapsed_ms: 1 } }),
   );
-  await page.route('**/api/v1/events/*', (route) => route.fulfill({ json: event }));
+  await page.route(`**/api/v1/events/${event.id}`, (route) => route.fulfill({ json: event }));
   await page.route('**/api/v1/events/fields?*', (route) => route.fulfill({ json: fields }));
   await page.route('**/api/v1/events/*/neighbours', (route) =>
     route.fulfill({ json: { before: [event], after: [event] } }),

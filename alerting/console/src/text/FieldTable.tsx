@@ -5,7 +5,7 @@ import type { NamedValue } from '../api/types';
 import { Icon } from '../app/icons';
 import { queryName, type Sense } from '../search/language';
 import classes from './FieldTable.module.css';
-import { brief } from './hostile';
+import { brief, LINK_CHARS_MAX } from './hostile';
 import { LogText } from './LogText';
 import { patternOf } from './marks';
 import { matchedTexts, valueText } from './values';
@@ -25,9 +25,9 @@ interface FieldTableProps {
 
 const NONE: NamedValue[] = [];
 
-/** Enough of a value to know it by. */
 /** A value among others shows no more at first: the rows below it stay in sight. */
 const VALUE_CHARS = 1_000;
+/** Enough of a value to know it by. */
 const WORDS_CHARS_MAX = 80;
 
 /** Fields with their values. */
@@ -69,7 +69,7 @@ export const FieldTable = memo(function FieldTable(props: FieldTableProps) {
                 </div>
               </th>
               <td>
-                {onSearch && text !== '' ? (
+                {onSearch && text !== '' && text.length <= VALUE_CHARS ? (
                   <UnstyledButton
                     className={classes.value}
                     title={t`Search for it`}
@@ -105,7 +105,7 @@ function ConditionButtons({ field, onCondition }: ConditionButtonsProps) {
   const name = queryName(field.name, 'record');
   const isSingle = ['string', 'number', 'boolean'].includes(typeof field.value);
   const text = valueText(field.value);
-  if (name === null || !isSingle || text === '') return null;
+  if (name === null || !isSingle || text === '' || text.length > LINK_CHARS_MAX) return null;
   const words = `${brief(field.name)}: ${brief(text.slice(0, WORDS_CHARS_MAX))}`;
   const acts = [
     { sense: 'include', icon: 'plus', label: t`Only events with ${words}` },

@@ -33,6 +33,10 @@ describe('marks', () => {
       'a-b',
     ]);
   });
+  test('of a value of any length the beginning is marked', () => {
+    const long = `(${'dài '.repeat(400_000)}`;
+    expect(marked(`before ${long} after`, [long]).map((text) => text.length)).toEqual([2_000]);
+  });
   test('nothing to find', () => {
     expect(marked('text', ['', ' '])).toEqual([]);
   });

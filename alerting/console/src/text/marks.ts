@@ -28,12 +28,16 @@ function bounded(value: string): string {
 /** More values than this are not marked: an event with so many has everything marked. */
 const VALUES_MAX = 200;
 
+/** Of longer values the beginning is marked: no engine takes a pattern of any length. */
+const VALUE_CHARS_MAX = 2_000;
+
 /** One pattern that finds any of `values`, the longest first; `null` when there is none. */
 export function patternOf(values: Iterable<string>): RegExp | null {
   const all = new Set<string>();
   for (const value of values) {
     if (all.size >= VALUES_MAX * 5) break;
-    if (value.trim() !== '') for (const spelling of spellings(value)) all.add(spelling);
+    const beginning = value.slice(0, VALUE_CHARS_MAX).replace(/[\ud800-\udbff]$/, '');
+    if (beginning.trim() !== '') for (const spelling of spellings(beginning)) all.add(spelling);
   }
   if (all.size === 0) return null;
   const sorted = [...all].sort((a, b) => b.length - a.length);
