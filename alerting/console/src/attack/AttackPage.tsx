@@ -46,7 +46,15 @@ export function AttackPage() {
               {' · '}
               <Plural value={data.techniques.length} one="# technique" other="# techniques" />
               {' · '}
-              <Plural value={data.rules_loaded} one="# rule loaded" other="# rules loaded" />
+              <span
+                title={t`Rules that only feed correlations raise no alerts themselves and do not count here.`}
+              >
+                <Plural
+                  value={data.rules_loaded}
+                  one="# rule with alerts of its own"
+                  other="# rules with alerts of their own"
+                />
+              </span>
             </span>
           )}
           <NativeSelect

@@ -188,7 +188,11 @@ export function Fill({ health }: { health: Health }) {
       )}
       {health.rules && (
         <p className={classes.line}>
-          <Plural value={health.rules.loaded} one="# rule loaded" other="# rules loaded" />
+          <Plural
+            value={health.rules.loaded}
+            one="# rule loaded, also if it only feeds a correlation"
+            other="# rules loaded, also those that only feed correlations"
+          />
           {health.rules.refused > 0 && (
             <span className={classes.bad}>
               , <Plural value={health.rules.refused} one="# refused" other="# refused" />
