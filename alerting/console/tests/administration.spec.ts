@@ -242,11 +242,12 @@ test('the audit log is narrowed by who, what, target and time, all of it in the 
   await expect(page).toHaveURL(/who=nobody-like-that/);
   await expect(page.getByText('No line like that')).toBeVisible();
   await form.getByRole('textbox', { name: 'Who' }).fill('admin');
-  await form.getByRole('textbox', { name: 'What begins with' }).fill('GET /api/v1/events');
-  await form.getByRole('textbox', { name: 'Target begins with' }).fill('/api/v1/events?q=');
-  await page.keyboard.press('Enter');
+  await form.getByRole('combobox', { name: 'What' }).selectOption('searched events');
+  const target = form.getByRole('textbox', { name: 'Requested address begins with' });
+  await target.fill('/api/v1/events?q=');
+  await target.press('Enter');
   await expect(lines.first()).toContainText('/api/v1/events?q=after');
-  for (const line of await lines.all()) await expect(line).toContainText('GET /api/v1/events');
+  for (const line of await lines.all()) await expect(line).toContainText('searched events');
   await expect(lines.filter({ hasText: '?q=before' }).first()).toBeVisible();
   await page.goto(`${page.url()}&from=${encodeURIComponent(opened)}`);
   await expect(lines).toHaveCount(1);
@@ -270,7 +271,11 @@ test('the audit log tells what was done, as text', async ({ page }) => {
   await page.goto('/administration/audit');
   const lines = page.getByTestId('audit-entry');
   await expect(lines.first()).toBeVisible();
-  await expect(lines.filter({ hasText: 'GET /api/v1/events' }).first()).toContainText('admin');
+  // In words, and as it was asked.
+  const asked = lines.filter({ hasText: 'searched events' }).first();
+  await expect(asked).toContainText('admin');
+  await expect(asked).toContainText('q: <img src=x onerror="window.hurt=1">');
+  await expect(asked).toContainText('GET /api/v1/events?q=%3Cimg');
   expect(await page.evaluate(() => 'hurt' in window)).toBe(false);
   expect(trouble).toEqual([]);
 });

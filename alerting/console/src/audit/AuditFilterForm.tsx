@@ -1,10 +1,12 @@
 import { Trans, useLingui } from '@lingui/react/macro';
-import { Button, TextInput } from '@mantine/core';
+import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import type { AuditFilter } from '../api/queries';
+import { plain } from '../text/hostile';
 import { isBackwards, TimeInputs } from '../text/TimeInputs';
 import { inputOfMillis, millisOf, millisOfInput } from '../text/time';
 import classes from './AuditPage.module.css';
+import { ACTIONS, actionWords } from './actions';
 
 /** What is typed, before it is asked for. */
 interface Draft {
@@ -35,6 +37,12 @@ export function AuditFilterForm({ filter, onFilter }: AuditFilterFormProps) {
   const change = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const [from, to] = [millisOfInput(draft.from), millisOfInput(draft.to)];
   const wrong = isBackwards(draft);
+  const named = (action: string) => {
+    const words = actionWords(action);
+    return { value: action, label: words ? t(words) : plain(action) };
+  };
+  // An address may name the beginning of several, or one of a newer server.
+  const actions = ACTIONS.includes(draft.action) || !draft.action ? ACTIONS : [draft.action, ...ACTIONS];
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (wrong) return;
@@ -57,16 +65,16 @@ export function AuditFilterForm({ filter, onFilter }: AuditFilterFormProps) {
           value={draft.who}
           onChange={(event) => change({ who: event.currentTarget.value })}
         />
-        <TextInput
+        <NativeSelect
           size="xs"
-          label={t`What begins with`}
-          placeholder="PATCH /api/v1/incidents"
+          label={t`What`}
           value={draft.action}
           onChange={(event) => change({ action: event.currentTarget.value })}
+          data={[{ value: '', label: t`everything` }, ...actions.map(named)]}
         />
         <TextInput
           size="xs"
-          label={t`Target begins with`}
+          label={t`Requested address begins with`}
           placeholder="/api/v1/units/"
           value={draft.subject}
           onChange={(event) => change({ subject: event.currentTarget.value })}

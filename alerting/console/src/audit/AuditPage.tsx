@@ -8,6 +8,7 @@ import { AdministrationPage } from '../administration/AdministrationPage';
 import classes from '../administration/parts.module.css';
 import { TableFrame } from '../administration/TableFrame';
 import { type AuditFilter, auditQuery } from '../api/queries';
+import type { AuditEntry } from '../api/types';
 import { Empty, Failed, Loading } from '../app/parts';
 import { ROLES } from '../app/roles';
 import { ROLE_WORDS } from '../app/words';
@@ -15,6 +16,7 @@ import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import { AuditFilterForm } from './AuditFilterForm';
 import own from './AuditPage.module.css';
+import { actionWords, failureIn, targetOf } from './actions';
 
 const route = getRouteApi('/administration/audit');
 
@@ -80,19 +82,19 @@ export function AuditPage() {
                       {[roleOf(entry.role), entry.address].map(plain).filter(Boolean).join(' · ')}
                     </p>
                   </td>
-                  <td className={classes.mono}>
+                  <td>
                     <UnstyledButton
                       className={own.pick ?? ''}
                       title={t`Only this action`}
                       onClick={() => narrow({ ...filter, action: entry.action })}
                     >
-                      {plain(entry.action)}
+                      <Action action={entry.action} />
                     </UnstyledButton>
-                    {!entry.action.endsWith(entry.subject) && (
-                      <p className={classes.soft}>{plain(entry.subject)}</p>
-                    )}
+                    <p className={own.target}>{plain(targetOf(entry.action, entry.subject))}</p>
                   </td>
-                  <td className={classes.mono}>{plain(entry.detail)}</td>
+                  <td>
+                    <Detail entry={entry} />
+                  </td>
                 </tr>
               ))}
             </tbody>
@@ -112,4 +114,44 @@ export function AuditPage() {
       )}
     </AdministrationPage>
   );
+}
+
+function Action({ action }: { action: string }) {
+  const { t } = useLingui();
+  const words = actionWords(action);
+  return words ? t(words) : plain(action);
+}
+
+/** What came with it or became of it, and the request as it was made. */
+function Detail({ entry }: { entry: AuditEntry }) {
+  const { action, subject, detail } = entry;
+  const method = action.slice(0, action.indexOf(' '));
+  const failure = failureIn(detail);
+  return (
+    <>
+      {failure ? (
+        <p className={own.failed}>
+          <Trans>
+            number {failure.entry} failed: {plain(failure.status)}
+          </Trans>
+        </p>
+      ) : (
+        <SaidOf action={action} detail={detail} />
+      )}
+      <p className={own.request}>{plain(`${method} ${subject}`.trim())}</p>
+    </>
+  );
+}
+
+function SaidOf({ action, detail }: { action: string; detail: string }) {
+  if (action === 'POST /api/v1/session') {
+    if (detail === 'succeeded') return <Trans>succeeded</Trans>;
+    if (detail === 'failed')
+      return (
+        <span className={own.failed}>
+          <Trans>failed: wrong name or password</Trans>
+        </span>
+      );
+  }
+  return <span className={classes.mono}>{plain(detail)}</span>;
 }
