@@ -20,6 +20,20 @@ describe('rule text', () => {
         .join('\n'),
     ).toBe(rule);
   });
+  test('a block of text has no keys', () => {
+    const lines = yamlLines(
+      ['description: |', '    Seen by sudo: a way up', '', '  - no item', 'level: high'].join('\n'),
+    );
+    const tokens = lines.map((line) => line.pieces.map((piece) => piece.token));
+    expect(tokens).toEqual([
+      ['key', 'punctuation', 'punctuation'],
+      ['plain'],
+      [],
+      ['plain'],
+      ['key', 'punctuation', 'plain'],
+    ]);
+    expect(lines[1]?.field).toBe('');
+  });
   test('knows keys, values and the tested field', () => {
     const lines = yamlLines(rule);
     expect(lines[0]?.pieces.map((piece) => piece.token)).toEqual(['key', 'punctuation', 'plain', 'comment']);

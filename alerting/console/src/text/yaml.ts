@@ -53,5 +53,17 @@ function line(text: string): YamlLine {
 }
 
 export function yamlLines(text: string): YamlLine[] {
-  return text.replace(/\n$/, '').split('\n').map(line);
+  // How far the line is indented that began a block of text; what is indented further has no keys.
+  let block: number | undefined;
+  return text
+    .replace(/\n$/, '')
+    .split('\n')
+    .map((each) => {
+      const indent = each.search(/\S/);
+      if (block !== undefined && (indent < 0 || indent > block)) {
+        return { pieces: each ? [{ token: 'plain', text: each }] : [], field: '' };
+      }
+      block = /(:|^\s*-)\s+[|>][+-]?\d*\s*$/.test(each) ? indent : undefined;
+      return line(each);
+    });
 }
