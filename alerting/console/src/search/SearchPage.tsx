@@ -216,7 +216,7 @@ function Summary({ searched, count, more, pages }: SummaryProps) {
         </Trans>
       )}
       {' · '}
-      {elapsed} ms
+      {`${elapsed}\u00a0ms`}
     </p>
   );
 }
