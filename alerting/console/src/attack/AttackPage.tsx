@@ -123,7 +123,7 @@ function Counts({ rules, alerts, className }: CountsProps) {
   return (
     <span className={className}>
       <span className={classes.number}>
-        <Plural value={rules} one="# rule" other="# rules" /> ·
+        <Plural value={rules} one="# rule" other="# rules" />
       </span>{' '}
       <span className={classes.number}>
         <Plural value={alerts} one="# alert" other="# alerts" />

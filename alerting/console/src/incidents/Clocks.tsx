@@ -40,6 +40,9 @@ function Left({ clock, now }: { clock: IncidentClock; now: number }) {
   const { i18n } = useLingui();
   const ms = Date.parse(clock.due_at) - now;
   const { value, unit } = spanOf(ms);
+  if (value === 0) {
+    return ms > 0 ? <Trans>less than a minute left</Trans> : <Trans>overdue since just now</Trans>;
+  }
   // Lingui keeps the formats: making one for each row took a tenth of the list's time.
   const span = i18n.number(value, { style: 'unit', unit, unitDisplay: 'short' });
   return ms > 0 ? <Trans>{span} left</Trans> : <Trans>{span} overdue</Trans>;

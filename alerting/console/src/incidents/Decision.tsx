@@ -32,10 +32,16 @@ export function Decision({ incident }: { incident: IncidentDetail }) {
   const take = () => {
     change.change({ assignee: incident.assignee === me ? null : me });
   };
-  useKey(KEYS.true_positive, mayDecide ? () => decide('true_positive') : undefined);
-  useKey(KEYS.benign_true_positive, mayDecide ? () => decide('benign_true_positive') : undefined);
-  useKey(KEYS.false_positive, mayDecide ? () => decide('false_positive') : undefined);
-  useKey('a', mayDecide ? take : undefined);
+  const useVerdictKey = (verdict: Verdict) =>
+    useKey(
+      KEYS[verdict],
+      mayDecide ? () => decide(verdict) : undefined,
+      t`Verdict: ${t(VERDICT_WORDS[verdict])}`,
+    );
+  useVerdictKey('true_positive');
+  useVerdictKey('benign_true_positive');
+  useVerdictKey('false_positive');
+  useKey('a', mayDecide ? take : undefined, t`Assign to me`);
   if (!mayDecide) {
     return incident.assignee ? (
       <p className={classes.soft}>

@@ -23,7 +23,7 @@ const route = getRouteApi('/incidents');
 export function FilterBar({ filter }: { filter: IncidentFilter }) {
   const { t } = useLingui();
   const navigate = route.useNavigate();
-  const { state = 'all' } = filter;
+  const { state = 'all', severity = '' } = filter;
   const change = (part: Partial<IncidentFilter>) =>
     void navigate({ search: Object.assign({}, filter, part) as IncidentFilter });
   const nameOf = useFilterNames();
@@ -56,14 +56,15 @@ export function FilterBar({ filter }: { filter: IncidentFilter }) {
       <NativeSelect
         size="xs"
         aria-label={t`Severity`}
-        value={SEVERITIES.find((each) => each === filter.severity) ?? ''}
+        value={severity}
         onChange={(event) => {
-          const severity = event.currentTarget.value;
-          if (severity) change({ severity });
+          const chosen = event.currentTarget.value;
+          if (chosen) change({ severity: chosen });
           else without('severity');
         }}
         data={[
           { value: '', label: t`All severities` },
+          ...(severity.includes(',') ? [{ value: severity, label: t`several severities` }] : []),
           ...SEVERITIES.map((each) => ({ value: each, label: t(SEVERITY_WORDS[each]) })),
         ]}
       />

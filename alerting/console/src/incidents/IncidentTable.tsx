@@ -74,7 +74,16 @@ const columns = column.columns([
   }),
   column.accessor('clocks', {
     header: () => <Trans>Clock</Trans>,
-    cell: ({ getValue }) => <NextClock clocks={getValue()} />,
+    cell: ({ row: { original } }) => (
+      <>
+        <NextClock clocks={original.clocks} />
+        <div className={`${classes.second} ${classes.detected}`}>
+          <Trans>
+            detected <Time at={original.created_at} />
+          </Trans>
+        </div>
+      </>
+    ),
   }),
   column.accessor('last_event_at', {
     header: () => <Trans>Last event</Trans>,
@@ -91,15 +100,21 @@ const Shown = createContext<Incident[]>([]);
 export function IncidentTable({ incidents, startAt, onStand, onReach, crowded, footer }: IncidentTableProps) {
   const { t } = useLingui();
   const { panel, selection } = useQueue();
+  const shown = useColumnVisibility(panel !== undefined, crowded);
+  const looks = [
+    classes.incidents,
+    panel === undefined ? '' : classes.beside,
+    shown.created_at ? '' : classes.crowded,
+  ];
   return (
     <Shown value={incidents}>
       <VirtualTable
-        className={`${classes.incidents} ${panel === undefined ? '' : classes.beside}`}
+        className={looks.join(' ')}
         label={t`Incidents`}
         columns={columns}
         rows={incidents}
         idOf={idOf}
-        hidden={{ ...useColumnVisibility(panel !== undefined, crowded), chosen: useRole('analyst') }}
+        hidden={{ ...shown, chosen: useRole('analyst') }}
         marksOf={(incident) => ({
           'data-severity': incident.severity,
           'data-state': incident.state,
@@ -206,7 +221,11 @@ function TitleCell({ incident, index }: { incident: Incident; index: number }) {
       >
         <span className={classes.number}>#{incident.number}</span> {titleOf(incident)}
       </Link>
-      {incident.verdict && <VerdictBadge verdict={incident.verdict} />}
+      {incident.verdict && (
+        <span className={classes.verdict}>
+          <VerdictBadge verdict={incident.verdict} />
+        </span>
+      )}
       <div className={classes.below}>
         <div className={classes.badges}>
           <SeverityBadge severity={incident.severity} />

@@ -135,7 +135,13 @@ export function IncidentsPage() {
           {list.error && <Failed error={list.error} retry={() => void list.refetch()} />}
           {list.data && incidents.length === 0 && (
             <Empty title={filterText === '{}' ? t`No incidents` : t`No incidents that fit the filters`}>
-              <Trans>As soon as a rule matches, what it found appears here.</Trans>
+              {filterText === '{}' ? (
+                <Trans>As soon as a rule matches, what it found appears here.</Trans>
+              ) : (
+                <Button size="xs" variant="default" onClick={() => void navigate({ search: {} })}>
+                  <Trans>Without filters</Trans>
+                </Button>
+              )}
             </Empty>
           )}
           {incidents.length > 0 && (

@@ -5,19 +5,23 @@ import { Button } from '@mantine/core';
 import { useSyncExternalStore } from 'react';
 import { sessionHolder } from '../api/client';
 import type { IncidentDetail, IncidentState } from '../api/types';
+import { shownKey } from '../app/keys';
 import { ChangeFailure } from './ChangeFailure';
 import { useIncidentChange } from './change';
 import classes from './StateChange.module.css';
+import { Key } from './TriageButtons';
 
 interface Step {
   to: IncidentState;
   words: MessageDescriptor;
+  /** The same as in the list. */
+  key?: string;
 }
 
-const ACKNOWLEDGE: Step = { to: 'acknowledged', words: msg`Acknowledge` };
+const ACKNOWLEDGE: Step = { to: 'acknowledged', words: msg`Acknowledge`, key: 'e' };
 const START: Step = { to: 'in_progress', words: msg`Start work` };
-const RESOLVE: Step = { to: 'resolved', words: msg`Resolve` };
-const CLOSE: Step = { to: 'closed', words: msg`Close` };
+const RESOLVE: Step = { to: 'resolved', words: msg`Resolve`, key: 'r' };
+const CLOSE: Step = { to: 'closed', words: msg`Close`, key: 'c' };
 const REOPEN: Step = { to: 'in_progress', words: msg`Reopen` };
 
 /** The next steps from each state, the likeliest first. */
@@ -40,6 +44,17 @@ export function StateChange({ incident }: { incident: IncidentDetail }) {
 
   return (
     <div className={classes.change}>
+      {STEPS[incident.state].map(
+        ({ key, to, words }) =>
+          key && (
+            <Key
+              key={key}
+              name={key}
+              words={t(words)}
+              act={change.isPending ? undefined : () => change.change({ state: to })}
+            />
+          ),
+      )}
       <div className={classes.steps}>
         {STEPS[incident.state].map((step, at) => (
           <Button
@@ -47,9 +62,10 @@ export function StateChange({ incident }: { incident: IncidentDetail }) {
             size="xs"
             variant={at === 0 ? 'filled' : 'default'}
             disabled={change.isPending}
+            aria-keyshortcuts={step.key}
             onClick={() => change.change({ state: step.to })}
           >
-            {t(step.words)}
+            {t(step.words)} {step.key && <kbd className={classes.key}>{shownKey(step.key)}</kbd>}
           </Button>
         ))}
       </div>

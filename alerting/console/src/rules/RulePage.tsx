@@ -129,11 +129,19 @@ function Days({ rule }: { rule: RuleDetail }) {
   const { t } = useLingui();
   const buckets = useMemo(() => bucketsOfDays(rule.days, Date.now()), [rule.days]);
   return (
-    <div className={classes.days}>
-      <Suspense fallback={<Loading />}>
-        <Histogram buckets={buckets} label={t`Alerts of the last 30 days`} />
-      </Suspense>
-    </div>
+    <section aria-labelledby="days">
+      <h2 id="days">
+        <Trans>Alerts of the last 30 days</Trans>{' '}
+        <span className={classes.soft}>
+          <Trans>each bar from 07:00 to 07:00, a day in UTC</Trans>
+        </span>
+      </h2>
+      <div className={classes.days}>
+        <Suspense fallback={<Loading />}>
+          <Histogram buckets={buckets} label={t`Alerts of the last 30 days`} />
+        </Suspense>
+      </div>
+    </section>
   );
 }
 
@@ -163,7 +171,7 @@ function SwitchForm({ rule }: { rule: RuleDetail }) {
   return (
     <section className={classes.card} aria-labelledby="switch">
       <h2 id="switch">
-        <Trans>Switch</Trans>
+        <Trans>Switch its alerts on or off</Trans>
       </h2>
       {decided && (
         <p className={classes.soft}>

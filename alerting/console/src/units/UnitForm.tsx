@@ -157,7 +157,7 @@ export function UnitMerge({ unit, onClose }: FormProps) {
             incidents stay what they are; who sees the other unit sees them.
           </Trans>
         }
-        does={<Trans>Merge</Trans>}
+        does={<Trans context="units">Merge</Trans>}
         ready={into.trim() !== ''}
         pending={save.isPending}
         failed={reasons.elsewhere ? save.error : null}

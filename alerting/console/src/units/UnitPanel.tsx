@@ -31,7 +31,7 @@ export function UnitPanel({ unit, onClose, onChange }: UnitPanelProps) {
             <Trans>Rename or move…</Trans>
           </Button>
           <Button size="xs" variant="default" onClick={() => onChange('merge')}>
-            <Trans>Merge…</Trans>
+            <Trans context="units">Merge…</Trans>
           </Button>
         </div>
       )}
@@ -53,7 +53,7 @@ export function UnitPanel({ unit, onClose, onChange }: UnitPanelProps) {
             ))}
           </ul>
           <p>
-            <Trans>{data.unassigned} of them are assigned to nobody.</Trans>{' '}
+            {data.unassigned > 0 && <Trans>{data.unassigned} of them are assigned to nobody.</Trans>}{' '}
             <Trans>{data.incidents} incidents in the last 30 days.</Trans>
           </p>
           {data.last_incident_at && (
@@ -70,7 +70,8 @@ export function UnitPanel({ unit, onClose, onChange }: UnitPanelProps) {
             <ul className={classes.agents} aria-label={t`Agents`}>
               {data.agents.map((agent) => (
                 <li key={`${agent.unit} ${agent.agent}`} data-silent={agent.silent || undefined}>
-                  <b>{plain(agent.agent)}</b> {agent.silent ? <Trans>silent</Trans> : <Trans>heard</Trans>}{' '}
+                  <b>{plain(agent.agent)}</b>{' '}
+                  {agent.silent ? <Trans>silent since</Trans> : <Trans>heard</Trans>}{' '}
                   <Time at={agent.last_heard_at} />
                 </li>
               ))}
