@@ -41,7 +41,7 @@ function Left({ clock, now }: { clock: IncidentClock; now: number }) {
   const ms = Date.parse(clock.due_at) - now;
   const { value, unit } = spanOf(ms);
   if (value === 0) {
-    return ms > 0 ? <Trans>less than a minute left</Trans> : <Trans>overdue since just now</Trans>;
+    return ms > 0 ? <Trans>under 1 min left</Trans> : <Trans>just overdue</Trans>;
   }
   // Lingui keeps the formats: making one for each row took a tenth of the list's time.
   const span = i18n.number(value, { style: 'unit', unit, unitDisplay: 'short' });

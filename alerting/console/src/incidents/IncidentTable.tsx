@@ -222,9 +222,10 @@ function TitleCell({ incident, index }: { incident: Incident; index: number }) {
         <span className={classes.number}>#{incident.number}</span> {titleOf(incident)}
       </Link>
       {incident.verdict && (
-        <span className={classes.verdict}>
+        <>
+          {' '}
           <VerdictBadge verdict={incident.verdict} />
-        </span>
+        </>
       )}
       <div className={classes.below}>
         <div className={classes.badges}>
