@@ -82,7 +82,7 @@ export function AuditPage() {
                       {[roleOf(entry.role), entry.address].map(plain).filter(Boolean).join(' · ')}
                     </p>
                   </td>
-                  <td>
+                  <td className={own.what}>
                     <UnstyledButton
                       className={own.pick ?? ''}
                       title={t`Only this action`}
@@ -92,7 +92,7 @@ export function AuditPage() {
                     </UnstyledButton>
                     <p className={own.target}>{plain(targetOf(entry.action, entry.subject))}</p>
                   </td>
-                  <td>
+                  <td className={own.detail}>
                     <Detail entry={entry} />
                   </td>
                 </tr>

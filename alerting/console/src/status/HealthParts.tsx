@@ -171,7 +171,7 @@ export function Fill({ health }: { health: Health }) {
           key={queue.name}
           name={queueName(queue.name)}
           share={queue.capacity > 0 ? queue.waiting / queue.capacity : 0}
-          words={t`${i18n.number(queue.waiting)} of ${i18n.number(queue.capacity)} places taken`}
+          words={t`${i18n.number(queue.waiting)} of ${i18n.number(queue.capacity)} places`}
         />
       ))}
       {disk && (
