@@ -1,4 +1,4 @@
-import { Trans, useLingui } from '@lingui/react/macro';
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -53,8 +53,18 @@ export function UnitPanel({ unit, onClose, onChange }: UnitPanelProps) {
             ))}
           </ul>
           <p>
-            {data.unassigned > 0 && <Trans>{data.unassigned} of them are assigned to nobody.</Trans>}{' '}
-            <Trans>{data.incidents} incidents in the last 30 days.</Trans>
+            {data.unassigned > 0 && (
+              <Plural
+                value={data.unassigned}
+                one="# of them is assigned to nobody."
+                other="# of them are assigned to nobody."
+              />
+            )}{' '}
+            <Plural
+              value={data.incidents}
+              one="# incident in the last 30 days."
+              other="# incidents in the last 30 days."
+            />
           </p>
           {data.last_incident_at && (
             <p>
