@@ -66,6 +66,19 @@ test('a change of state is kept and told in the history', async ({ page }) => {
   await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();
   await page.getByRole('button', { name: 'Reopen' }).click();
   await expect(page.getByRole('button', { name: 'Resolve' })).toBeVisible();
+  // The keys are those of the list.
+  await page.keyboard.press('?');
+  await expect(page.getByRole('dialog', { name: 'Keys of this page' })).toContainText('Resolve');
+  await page.keyboard.press('Escape');
+  // Faster than any answer, of two parts of the page.
+  const { assignee } = await incidentOf(page.request, incident.id);
+  await page.keyboard.press('a');
+  await page.keyboard.press('r');
+  await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();
+  await expect(page.getByText('Somebody else has changed')).toBeHidden();
+  await expect.poll(async () => (await incidentOf(page.request, incident.id)).assignee).not.toBe(assignee);
+  await page.getByRole('button', { name: 'Reopen' }).click();
+  await expect(page.getByRole('button', { name: 'Resolve' })).toBeVisible();
 });
 
 test('two people cannot overwrite each other unseen', async ({ page }) => {

@@ -1,5 +1,4 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useRef } from 'react';
 import { call } from '../api/client';
 import { incidentQuery } from '../api/queries';
 import type { Incident, IncidentDetail, IncidentState, Verdict } from '../api/types';
@@ -17,8 +16,9 @@ export interface IncidentChange {
 export function useIncidentChange(incident: IncidentDetail) {
   const queries = useQueryClient();
   const live = useLive();
-  // The version that our own last change made: a key that follows at once was pressed on that.
-  const own = useRef(0);
+  // The version that the last change from this page made: a key that follows at once, also one of another part of
+  // the page, was pressed on that.
+  const ownKey = ['own version', incident.id];
   const mutation = useMutation({
     // One after the other: no key is lost while a change is under way.
     scope: { id: `incident ${incident.id}` },
@@ -26,10 +26,10 @@ export function useIncidentChange(incident: IncidentDetail) {
       call<Incident>(`/incidents/${encodeURIComponent(incident.id)}`, {
         method: 'PATCH',
         body,
-        ifMatch: Math.max(seen, own.current),
+        ifMatch: Math.max(seen, queries.getQueryData<number>(ownKey) ?? 0),
       }),
     onSuccess: (changed) => {
-      own.current = changed.version;
+      queries.setQueryData(ownKey, changed.version);
       queries.setQueryData(
         incidentQuery(incident.id).queryKey,
         (before) => before && { ...before, ...changed },
