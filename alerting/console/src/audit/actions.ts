@@ -2,6 +2,7 @@
 import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
 import type { paths } from '../api/schema';
+import { localTime, millisOf } from '../text/time';
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 type Routes<M extends Method> = {
@@ -65,15 +66,27 @@ export function actionWords(action: string): MessageDescriptor | undefined {
   return Object.hasOwn(ACTION_WORDS, action) ? ACTION_WORDS[action as keyof typeof ACTION_WORDS] : undefined;
 }
 
-/** What an action was about: what stood for the braces of its path, then what was asked with it. */
+/** How much of a list was asked for, not what. */
+const PAGING = ['limit', 'cursor'];
+
+/** What an action was about: what stood for the braces of its path, then what was asked with it, times as read here. */
 export function targetOf(action: string, subject: string): string {
   const pattern = action.slice(action.indexOf(' ') + 1).split('/');
   const mark = subject.indexOf('?');
   const path = mark < 0 ? subject : subject.slice(0, mark);
   const meant = path.split('/').filter((_, at) => pattern[at]?.startsWith('{'));
   const query = mark < 0 ? '' : subject.slice(mark);
-  const asked = [...new URLSearchParams(query)].filter(([, value]) => value !== '');
-  return [...meant.map(decoded), ...asked.map(([name, value]) => `${name}: ${value}`)].join(' · ');
+  const asked = [...new URLSearchParams(query)].filter(
+    ([name, value]) => value !== '' && !PAGING.includes(name),
+  );
+  return [
+    ...meant.map(decoded),
+    ...asked.map(([name, value]) => `${name}: ${isTime(value) ? localTime(value, Date.now()) : value}`),
+  ].join(' · ');
+}
+
+function isTime(value: string): boolean {
+  return /^\d{4}-\d{2}-\d{2}T/.test(value) && millisOf(value) !== null;
 }
 
 /** What the server says of an entry that failed: its number, and the status of the answer. */
