@@ -153,6 +153,13 @@ test('a new incident is announced and moves no row', async ({ page }) => {
   await expect(page.locator('a[data-row="0"]')).toHaveAttribute('data-id', first.id);
   await expect(page.getByTestId('connection')).toContainText('Connection lost');
   await expect.poll(() => connections).toBeGreaterThan(1);
+  // Pressed in its middle it shows them: it must not move away between the press and its end.
+  await page.route('**/api/v1/incidents?*', (route) =>
+    route.fulfill({ json: { items: [heard, ...items], next_cursor: null, total: items.length + 1 } }),
+  );
+  await page.getByRole('button', { name: '1 new incident' }).click();
+  await expect(page.locator('a[data-row="0"]')).toHaveAttribute('data-id', heard.id);
+  await expect(page.getByRole('button', { name: '1 new incident' })).toBeHidden();
 });
 
 test('from the list to a verdict in two keys, assigned in one more; similar incidents show it', async ({
