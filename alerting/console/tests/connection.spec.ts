@@ -77,6 +77,29 @@ test('a page that is first opened without a connection says so, and comes by its
   expect(trouble).toEqual([]);
 });
 
+test('a network that goes is told at once, and a save that cannot be sent, too; what was typed stays', async ({
+  page,
+}) => {
+  const incident = (await listIncidents(page.request)).items[0];
+  await page.goto(`/incidents/${incident?.id}`);
+  await expect(page.getByTestId('connection')).toContainText('Live');
+  const box = page.getByRole('textbox', { name: 'Comment' });
+  const words = `typed without a network ${Date.now()}`;
+  await box.fill(words);
+  await page.context().setOffline(true);
+  await expect(page.getByTestId('connection')).toContainText('Connection lost', { timeout: 8_000 });
+  await page.getByRole('button', { name: /^Comment/ }).click();
+  await expect(page.getByText('The server does not answer. What you entered is kept')).toBeVisible({
+    timeout: 8_000,
+  });
+  await expect(box).toHaveValue(words);
+  await page.context().setOffline(false);
+  await expect(page.getByTestId('connection')).toContainText('Live', { timeout: 8_000 });
+  await page.getByRole('button', { name: /^Comment/ }).click();
+  await expect(box).toHaveValue('');
+  await expect(page.getByTestId('comment').filter({ hasText: words })).toHaveCount(1);
+});
+
 test('a dialog that is first opened without a connection comes by itself', async ({ page }) => {
   await page.goto('/incidents');
   await expect(page.getByTestId('connection')).toContainText('Live');

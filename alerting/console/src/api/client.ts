@@ -192,6 +192,8 @@ async function sendOnce(path: string, options: CallOptions, request: string): Pr
       if (!isRunning || wait === undefined) return response;
     } catch (error) {
       if (!(error instanceof NetworkError) || wait === undefined) throw error;
+      // Not a server that is being started anew: there is no network, and the person is told at once.
+      if (!navigator.onLine) throw error;
     }
     await pause(wait as number);
   }

@@ -1,7 +1,9 @@
 import { QueryClient } from '@tanstack/react-query';
 import { expect, test } from 'vitest';
 import { LiveIncidents, newFor } from './live';
-import { incidentsQuery, lets } from './queries';
+import { facetsQuery, incidentQuery, incidentsQuery, lets } from './queries';
+import type { ServerEvent } from './sse';
+import type { LiveStream } from './stream';
 import type { Incident, IncidentState } from './types';
 
 function incident(number: number, state: IncidentState, version: number): Incident {
@@ -20,7 +22,7 @@ function setUp() {
   const shown = () => queries.getQueryData(key)?.pages[0]?.items.map(({ id, state }) => `${id} ${state}`);
   const waiting = (filter: 'all' | 'open' | 'resolved') =>
     newFor(queries.getQueryData(key), { state: filter }, live.get());
-  return { live, shown, waiting };
+  return { queries, live, shown, waiting };
 }
 
 test('a shown incident changes where it stands', () => {
@@ -91,4 +93,25 @@ test('a filter lets through what has all that it names', () => {
   expect(lets({ assignee: 'lan' }, one)).toBe(false);
   expect(lets({ from: '2026-11-22T00:00:00Z', to: '2026-11-22T02:00:00Z' }, one)).toBe(true);
   expect(lets({ to: '2026-11-22T01:00:00Z' }, one)).toBe(false);
+});
+
+test('a reset asks for lists, incidents and facets anew, and forgets what waited', () => {
+  const { queries, live, waiting } = setUp();
+  const keys = [incidentsQuery({}).queryKey, incidentQuery('i1').queryKey, facetsQuery({}).queryKey];
+  for (const key of keys.slice(1)) queries.setQueryData(key, {} as never);
+  let say: (event: ServerEvent) => void = () => undefined;
+  live.follow({
+    onEvent: (listener: typeof say) => {
+      say = listener;
+      return () => undefined;
+    },
+    onStanding: () => () => undefined,
+    start: () => undefined,
+    stop: () => undefined,
+  } as unknown as LiveStream);
+  live.observe(incident(3, 'new', 1));
+  expect(waiting('all').length).toBe(1);
+  say({ event: 'reset', data: '{}', id: '' });
+  expect(waiting('all')).toEqual([]);
+  expect(keys.map((key) => queries.getQueryState(key)?.isInvalidated)).toEqual([true, true, true]);
 });

@@ -17,6 +17,9 @@ const WAITING_MAX = 1_000;
 
 const GATHER_MS = 150;
 
+/** Begins the keys under which the versions are kept that changes from here made. */
+export const OWN_VERSION = 'own version';
+
 export class LiveIncidents {
   #waiting: ReadonlyMap<string, Incident> = new Map();
   readonly #listeners = new Set<() => void>();
@@ -40,6 +43,7 @@ export class LiveIncidents {
   /** Follows the stream until the returned function is called. */
   follow(stream: LiveStream = liveStream): () => void {
     const stopEvents = stream.onEvent((event) => {
+      if (event.event === 'reset') this.#reset();
       if (event.event !== 'incident') return;
       try {
         this.#hear(JSON.parse(event.data) as Incident);
@@ -124,6 +128,18 @@ export class LiveIncidents {
     } catch {
       // The connection went again; the next standing one catches up.
     }
+  }
+
+  /** The server's incidents are others than those that were read: its database was restored. All is asked for anew. */
+  #reset(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#heard.clear();
+    this.#set(new Map());
+    forgetEarly();
+    // Numbers of versions begin again, too.
+    this.#queries.removeQueries({ queryKey: [OWN_VERSION] });
+    void this.#queries.invalidateQueries();
   }
 
   #set(waiting: ReadonlyMap<string, Incident>): void {

@@ -14,6 +14,8 @@ export type ConnectionState =
 
 /** The server pings each 15 s; after two missed ones the peer counts as gone. */
 const SILENCE_MS_MAX = 35_000;
+/** Who does not answer in this time while the browser has no network is not to be reached. */
+const PROBE_MS_MAX = 3_000;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 30_000;
 
@@ -51,12 +53,14 @@ export class LiveStream {
 
   start(): void {
     window.addEventListener('online', this.#now);
+    window.addEventListener('offline', this.#probe);
     document.addEventListener('visibilitychange', this.#now);
     void this.#connect();
   }
 
   stop(): void {
     window.removeEventListener('online', this.#now);
+    window.removeEventListener('offline', this.#probe);
     document.removeEventListener('visibilitychange', this.#now);
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#silenceTimer);
@@ -70,6 +74,23 @@ export class LiveStream {
     if (this.#state.kind !== 'lost' || document.visibilityState === 'hidden') return;
     clearTimeout(this.#retryTimer);
     void this.#connect();
+  };
+
+  /**
+   * The browser has lost its network. A server on loopback is still there, so that is no more than a reason to ask;
+   * but silence would be noticed half a minute later.
+   */
+  #probe = async (): Promise<void> => {
+    const abort = this.#abort;
+    if (!abort) return;
+    try {
+      const signal = AbortSignal.timeout(PROBE_MS_MAX);
+      await fetch('/api/v1/session', { signal, cache: 'no-store' });
+    } catch {
+      if (this.#abort !== abort) return;
+      abort.abort();
+      this.#lost();
+    }
   };
 
   #set(state: ConnectionState): void {
@@ -105,7 +126,8 @@ export class LiveStream {
       if (done || abort.signal.aborted) return;
       this.#expectSound(abort);
       for (const event of parser.push(decoder.decode(value, { stream: true }))) {
-        if (event.id) this.#lastId = event.id;
+        // After a reset the former place is none.
+        if (event.id || event.event === 'reset') this.#lastId = event.id;
         for (const listener of this.#eventListeners) listener(event);
       }
     }

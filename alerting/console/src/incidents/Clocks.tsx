@@ -123,7 +123,7 @@ function ReportForm({ incident, clock }: { incident: IncidentDetail; clock: stri
       );
       live.observe(changed);
     },
-    onSettled: () => queries.invalidateQueries({ queryKey: incidentQuery(incident.id).queryKey }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: incidentQuery(incident.id).queryKey }),
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();

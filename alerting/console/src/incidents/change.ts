@@ -1,5 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { call } from '../api/client';
+import { OWN_VERSION } from '../api/live';
 import { incidentQuery } from '../api/queries';
 import type { Incident, IncidentDetail, IncidentState, Verdict } from '../api/types';
 import { useLive } from '../app/liveContext';
@@ -18,7 +19,7 @@ export function useIncidentChange(incident: IncidentDetail) {
   const live = useLive();
   // The version that the last change from this page made: a key that follows at once, also one of another part of
   // the page, was pressed on that.
-  const ownKey = ['own version', incident.id];
+  const ownKey = [OWN_VERSION, incident.id];
   const mutation = useMutation({
     // One after the other: no key is lost while a change is under way.
     scope: { id: `incident ${incident.id}` },

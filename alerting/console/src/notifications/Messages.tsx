@@ -39,7 +39,7 @@ function Message({ item }: { item: NotificationMessage }) {
   const again = useMutation({
     mutationFn: () =>
       call<void>(`/notifications/messages/${encodeURIComponent(item.id)}/retry`, { method: 'POST' }),
-    onSettled: () => queries.invalidateQueries({ queryKey: messagesQuery.queryKey }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: messagesQuery.queryKey }),
   });
   return (
     <li data-testid="message">

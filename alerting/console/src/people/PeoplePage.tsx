@@ -118,7 +118,7 @@ function Row({ person, onEdit, onReset }: RowProps) {
   const queries = useQueryClient();
   const [resetting, setResetting] = useState(false);
   const path = `/users/${encodeURIComponent(person.id)}`;
-  const settled = () => queries.invalidateQueries({ queryKey: peopleQuery.queryKey });
+  const settled = () => void queries.invalidateQueries({ queryKey: peopleQuery.queryKey });
   const reset = useMutation({
     mutationFn: () => call<FirstPassword>(`${path}/password`, { method: 'POST' }),
     onSuccess: (first) => {

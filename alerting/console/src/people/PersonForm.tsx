@@ -49,7 +49,7 @@ export function PersonForm({ person, onClose, onMade }: PersonFormProps) {
       if (first) onMade(first);
       onClose();
     },
-    onSettled: () => queries.invalidateQueries({ queryKey: peopleQuery.queryKey }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: peopleQuery.queryKey }),
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();

@@ -95,7 +95,7 @@ function Entry({ item, open, onOpen }: EntryProps) {
   const mayEnd = useRole('lead') && item.active;
   const end = useMutation({
     mutationFn: () => call<void>(`/suppressions/${encodeURIComponent(item.id)}`, { method: 'DELETE' }),
-    onSettled: () => queries.invalidateQueries({ queryKey: ['suppressions'] }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: ['suppressions'] }),
   });
   return (
     <li className={parts.entry} data-active={item.active || undefined} data-testid="suppression">

@@ -33,7 +33,7 @@ export function TokenForm({ onClose, onMade }: { onClose: () => void; onMade: (s
       onMade(token);
       onClose();
     },
-    onSettled: () => queries.invalidateQueries({ queryKey: tokensQuery.queryKey }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: tokensQuery.queryKey }),
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();

@@ -89,7 +89,7 @@ function Row({ token }: { token: ApiToken }) {
   const [revoking, setRevoking] = useState(false);
   const revoke = useMutation({
     mutationFn: () => call<void>(`/tokens/${encodeURIComponent(token.id)}`, { method: 'DELETE' }),
-    onSettled: () => queries.invalidateQueries({ queryKey: tokensQuery.queryKey }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: tokensQuery.queryKey }),
   });
   const role = ROLES.find((each) => each === token.role);
   const ended = token.revoked_at ?? (Date.parse(token.expires_at) < now ? token.expires_at : null);

@@ -66,7 +66,7 @@ function useSave({ unit, form, send, onSaved }: SaveOptions) {
       forget();
       onSaved(wish);
     },
-    onSettled: refresh,
+    onSettled: () => void refresh(),
     onError: (error) => {
       const current = error instanceof ApiError && error.status === 412 && error.problem.current_version;
       // What it is now is told with the refusal: who saves again has seen it.

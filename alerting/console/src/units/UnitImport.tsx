@@ -33,7 +33,7 @@ export function UnitImport({ onClose }: { onClose: () => void }) {
       });
       onClose();
     },
-    onSettled: () => queries.invalidateQueries({ queryKey: unitsQuery.queryKey }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: unitsQuery.queryKey }),
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();

@@ -34,7 +34,7 @@ export default function NameDialog({ screen, query, saved, renamed, onClose }: N
       return taken ? changeView(taken, { query }) : saveView({ name: wanted, screen, query });
     },
     onSuccess: onClose,
-    onSettled: () => queries.invalidateQueries({ queryKey: viewsQuery.queryKey }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: viewsQuery.queryKey }),
   });
   const tooLong = new TextEncoder().encode(wanted).length > NAME_BYTES_MAX;
   const refused = wanted === '' || tooLong || (renamed !== undefined && taken !== undefined);
