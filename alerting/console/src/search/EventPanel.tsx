@@ -69,6 +69,14 @@ interface LoadedProps extends Omit<EventPanelProps, 'id' | 'onClose'> {
 function Loaded({ event, pattern, search, onSearch, onCondition }: LoadedProps) {
   const { t } = useLingui();
   const [filter, setFilter] = useState('');
+  const raw = useRef<HTMLDivElement>(null);
+  // What was looked for may stand far down in it.
+  useEffect(() => {
+    const mark = raw.current?.querySelector('mark')?.getBoundingClientRect();
+    const box = raw.current?.getBoundingClientRect();
+    if (!event.raw || !mark || !box || mark.bottom <= box.bottom) return;
+    raw.current?.scrollBy({ top: mark.top - box.top - box.height / 3 });
+  }, [event.raw]);
   const fields = useMemo(() => {
     const wanted = filter.trim().toLowerCase();
     if (!wanted) return event.fields;
@@ -95,7 +103,7 @@ function Loaded({ event, pattern, search, onSearch, onCondition }: LoadedProps) 
         <Trans>As it was written</Trans> <CopyButton text={event.raw ?? ''} />
       </h3>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
-      <div className={classes.raw} role="group" tabIndex={0} aria-label={t`As it was written`}>
+      <div ref={raw} className={classes.raw} role="group" tabIndex={0} aria-label={t`As it was written`}>
         <LogText text={event.raw ?? ''} pattern={pattern} />
       </div>
       <h3 className={classes.part}>

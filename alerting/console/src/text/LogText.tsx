@@ -3,7 +3,7 @@ import { UnstyledButton } from '@mantine/core';
 import { memo, type ReactNode, useMemo, useState } from 'react';
 import { piecesOf } from './hostile';
 import classes from './LogText.module.css';
-import { spansOf } from './marks';
+import { cutOf, spansOf } from './marks';
 
 /** Longer text is shown in part until the reader asks for more. */
 const SHOWN_CHARS = 8_000;
@@ -20,16 +20,28 @@ interface LogTextProps {
 /** Text of a log: text and nothing else, whatever is in it; with what matched marked. */
 export const LogText = memo(function LogText({ text, pattern = null, chars = SHOWN_CHARS }: LogTextProps) {
   const [limit, setLimit] = useState(chars);
-  const shown = text.length > limit ? text.slice(0, limit) : text;
-  const content = useMemo(() => render(shown, pattern), [shown, pattern]);
-  const missing = text.length - shown.length;
+  const { end, excerpt } = useMemo(() => cutOf(text, pattern, limit), [text, pattern, limit]);
+  const content = useMemo(() => render(text.slice(0, end), pattern), [text, end, pattern]);
+  const alone = useMemo(
+    () => excerpt && render(text.slice(excerpt.start, excerpt.end), pattern),
+    [text, excerpt, pattern],
+  );
+  const more = (missing: number) =>
+    missing > 0 && (
+      <UnstyledButton className={classes.more} onClick={() => setLimit(limit + MORE_CHARS)}>
+        <Trans>… {missing} more characters</Trans>
+      </UnstyledButton>
+    );
   return (
     <span className={classes.text} dir="ltr">
       {content}
-      {missing > 0 && (
-        <UnstyledButton className={classes.more} onClick={() => setLimit(limit + MORE_CHARS)}>
-          <Trans>… {missing} more characters</Trans>
-        </UnstyledButton>
+      {more((excerpt?.start ?? text.length) - end)}
+      {excerpt && (
+        <>
+          {' … '}
+          {alone}
+          {more(text.length - excerpt.end)}
+        </>
       )}
     </span>
   );

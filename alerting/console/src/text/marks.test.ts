@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { patternOf, spansOf } from './marks';
+import { cutOf, patternOf, spansOf } from './marks';
 
 describe('marks', () => {
   function marked(text: string, values: string[]): string[] {
@@ -40,4 +40,14 @@ describe('marks', () => {
   test('nothing to find', () => {
     expect(marked('text', ['', ' '])).toEqual([]);
   });
+});
+
+test('a long text is cut behind its marks, and a mark far behind the cut is shown by itself', () => {
+  const pattern = patternOf(['needle']);
+  const text = (at: number) => `${'x '.repeat(at / 2)}needle ${'y '.repeat(5_000)}`;
+  expect(cutOf('needle', pattern, 100)).toEqual({ end: 6 });
+  expect(cutOf(text(10), pattern, 100)).toEqual({ end: 100 });
+  expect(cutOf(text(96), pattern, 100)).toEqual({ end: 102 });
+  expect(cutOf(text(1_000), pattern, 100)).toEqual({ end: 100, excerpt: { start: 800, end: 1_206 } });
+  expect(cutOf(text(1_000), null, 100)).toEqual({ end: 100 });
 });

@@ -56,3 +56,30 @@ export function spansOf(text: string, pattern: RegExp | null): Span[] {
   }
   return spans;
 }
+
+/** So much is shown around a mark that stands alone. */
+const AROUND_CHARS = 200;
+
+/** What is shown of a long text: its beginning, and the first mark where none is in that. */
+export interface Cut {
+  end: number;
+  excerpt?: Span;
+}
+
+/** Cuts `text` after `limit` characters, never within a mark. */
+export function cutOf(text: string, pattern: RegExp | null, limit: number): Cut {
+  if (text.length <= limit) return { end: text.length };
+  let isMarked = false;
+  for (const match of pattern ? text.matchAll(pattern) : []) {
+    const end = match.index + match[0].length;
+    if (end === match.index) continue;
+    if (match.index >= limit) {
+      if (isMarked) break;
+      const start = Math.max(limit, match.index - AROUND_CHARS);
+      return { end: limit, excerpt: { start, end: Math.min(text.length, end + AROUND_CHARS) } };
+    }
+    if (end > limit) return { end };
+    isMarked = true;
+  }
+  return { end: limit };
+}
