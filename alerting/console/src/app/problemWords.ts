@@ -132,6 +132,8 @@ export const FIELD_WORDS: WordsFor<FieldFault> = {
   no_version: () => msg`is no version: reload the page, then try again`,
   no_entity: () => msg`write it like address:203.0.113.7`,
   no_such_person: ({ name }) => msg`nobody is called ${plain(name)}`,
+  may_not_work_on_it: ({ name }) =>
+    msg`${plain(name)} may not work on it: it is outside of their units, or they only look`,
   no_such_unit: () => msg`there is no such unit`,
   outside_units: () => msg`is not within your own units`,
   unit_needed: () => msg`name a unit: you see a part of the city only`,
