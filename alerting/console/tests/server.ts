@@ -34,13 +34,18 @@ export async function incidentOf(request: APIRequestContext, id: string): Promis
   return response.json();
 }
 
+/** Changes an incident's state as somebody else would, past the page. */
+export function changeState(request: APIRequestContext, id: string, state: string): Promise<void> {
+  return changeIncident(request, id, { state });
+}
+
 /** Changes an incident as somebody else would, past the page. */
-export async function changeState(request: APIRequestContext, id: string, state: string): Promise<void> {
+export async function changeIncident(request: APIRequestContext, id: string, data: object): Promise<void> {
   const session: Session = await (await request.get('/api/v1/session')).json();
   const { version } = await incidentOf(request, id);
   const response = await request.patch(`/api/v1/incidents/${id}`, {
     headers: { 'X-CSRF-Token': session.csrf ?? '', 'If-Match': `"${version}"` },
-    data: { state },
+    data,
   });
   if (!response.ok())
     throw new Error(`PATCH /incidents/${id}: ${response.status()} ${await response.text()}`);

@@ -5,7 +5,7 @@ import { sessionHolder } from '../api/client';
 import { type IncidentDetail, VERDICTS, type Verdict } from '../api/types';
 import { useKey } from '../app/keys';
 import { useRole } from '../app/roles';
-import { useDraft } from '../app/useDraft';
+import { useSharedDraft } from '../app/useDraft';
 import { VERDICT_WORDS } from '../app/words';
 import { plain } from '../text/hostile';
 import { ChangeFailure } from './ChangeFailure';
@@ -104,7 +104,7 @@ interface ReasonProps {
 
 function Reason({ id, reason, busy, onSave }: ReasonProps) {
   const { t } = useLingui();
-  const [text, setText] = useDraft(`reason.${id}`, reason);
+  const { text, setText, theirs, takeTheirs } = useSharedDraft(`reason.${id}`, reason);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!busy) onSave(text.trim());
@@ -122,6 +122,22 @@ function Reason({ id, reason, busy, onSave }: ReasonProps) {
       <Button type="submit" size="xs" variant="default" disabled={text.trim() === reason} loading={busy}>
         <Trans>Save</Trans>
       </Button>
+      <div role="status" className={classes.theirs}>
+        {theirs !== undefined && (
+          <>
+            {theirs === '' ? (
+              <Trans>Somebody else has emptied it meanwhile; yours is not saved yet.</Trans>
+            ) : (
+              <Trans>
+                Somebody else wrote meanwhile: <q>{plain(theirs)}</q>; yours is not saved yet.
+              </Trans>
+            )}{' '}
+            <Button size="compact-xs" variant="default" onClick={takeTheirs}>
+              <Trans>Take theirs</Trans>
+            </Button>
+          </>
+        )}
+      </div>
     </form>
   );
 }
