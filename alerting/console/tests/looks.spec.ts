@@ -160,3 +160,52 @@ test('who has a mouse closes the panels of units and techniques, too', async ({ 
   await expect(unit).toBeHidden();
   await expect(page).not.toHaveURL(/open=/);
 });
+
+test('rows of the queue keep their place, whatever comes into them', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  const [first, second] = items;
+  if (!first || !second) throw new Error('the demo has incidents');
+  const soon = new Date(Date.now() + 119 * 60_000).toISOString();
+  const short = {
+    ...first,
+    title: 'Short',
+    title_vi: 'Short',
+    host: 'a',
+    state: 'new',
+    verdict: null,
+    assignee: null,
+    clocks: [],
+  };
+  const long = {
+    ...short,
+    title: 'A title of many words '.repeat(20),
+    host: 'a-host-with-a-name-that-has-no-end.of-the-city.example.vn',
+    state: 'acknowledged',
+    verdict: 'benign_true_positive',
+    assignee: 'somebody.with-a-very-long-name.of-the-night-shift',
+    clocks: [{ name: 'report:of a name that goes on and on', due_at: soon, met_at: null, reference: null }],
+  };
+  let shown: object = short;
+  await page.route('**/api/v1/incidents?*', (route) =>
+    route.fulfill({ json: { items: [shown, second], next_cursor: null, total: 2 } }),
+  );
+  const boxes = async () => {
+    await page.goto('/incidents');
+    await expect(page.locator('a[data-row="1"]')).toBeVisible();
+    return page.evaluate(() =>
+      [...document.querySelectorAll('tr[data-index] td')].map((cell) => {
+        const { x, y, width, height } = cell.getBoundingClientRect();
+        return [x, y, width, height].map(Math.round);
+      }),
+    );
+  };
+  for (const width of [1920, 1440, 1280, 1200, 1024, 800, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    shown = short;
+    const before = await boxes();
+    shown = long;
+    expect(await boxes(), `${width}`).toEqual(before);
+    const title = await boxOf(page.locator('td[data-column="title"]').first());
+    expect(title.width, `${width}`).toBeGreaterThan(170);
+  }
+});

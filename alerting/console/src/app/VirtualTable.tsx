@@ -126,7 +126,8 @@ export function VirtualTable<T extends RowData>(props: VirtualTableProps<T>) {
     if (place && top >= 0) {
       virtual.scrollToIndex(top, { align: 'start' });
       requestAnimationFrame(() => {
-        scroller.current?.scrollBy({ top: place.into });
+        // Above the first row there is no room for what the head covers.
+        scroller.current?.scrollBy({ top: top === 0 ? place.into - HEAD_PX : place.into });
         const row = scroller.current?.querySelector<HTMLAnchorElement>(`[data-row="${index}"]`);
         if (row && document.activeElement === document.body) row.focus({ preventScroll: true });
       });

@@ -36,7 +36,11 @@ const columns = column.columns([
   }),
   column.accessor('severity', {
     header: () => <Trans>Severity</Trans>,
-    cell: ({ getValue }) => <SeverityBadge severity={getValue()} />,
+    cell: ({ getValue }) => (
+      <Cell>
+        <SeverityBadge severity={getValue()} />
+      </Cell>
+    ),
   }),
   column.accessor('title', {
     header: () => <Trans>Incident</Trans>,
@@ -45,14 +49,14 @@ const columns = column.columns([
   column.accessor('host', {
     header: () => <Trans>Host and unit</Trans>,
     cell: ({ row: { original } }) => (
-      <>
+      <Cell>
         <div className={classes.line} title={plain(original.host)}>
           {plain(original.host) || '–'}
         </div>
         <div className={`${classes.line} ${classes.second}`}>
           <UnitName id={original.unit} />
         </div>
-      </>
+      </Cell>
     ),
   }),
   column.accessor('alert_count', {
@@ -66,23 +70,27 @@ const columns = column.columns([
   column.accessor('state', {
     header: () => <Trans>State</Trans>,
     cell: ({ row: { original } }) => (
-      <>
+      <Cell>
         <StateBadge state={original.state} />
-        {original.assignee && <div className={classes.second}>{plain(original.assignee)}</div>}
-      </>
+        {original.assignee && (
+          <div className={`${classes.line} ${classes.second}`} title={plain(original.assignee)}>
+            {plain(original.assignee)}
+          </div>
+        )}
+      </Cell>
     ),
   }),
   column.accessor('clocks', {
     header: () => <Trans>Clock</Trans>,
     cell: ({ row: { original } }) => (
-      <>
-        <NextClock clocks={original.clocks} />
-        <div className={`${classes.second} ${classes.detected}`}>
+      <Cell>
+        {!original.merged_into && <NextClock clocks={original.clocks} />}
+        <div className={`${classes.line} ${classes.second} ${classes.detected}`}>
           <Trans>
             detected <Time at={original.created_at} />
           </Trans>
         </div>
-      </>
+      </Cell>
     ),
   }),
   column.accessor('last_event_at', {
@@ -94,6 +102,11 @@ const columns = column.columns([
     cell: ({ getValue }) => <Time at={getValue()} />,
   }),
 ]);
+
+/** Of one height, whatever is in it. */
+function Cell({ children }: { children: ReactNode }) {
+  return <div className={classes.cell}>{children}</div>;
+}
 
 const Shown = createContext<Incident[]>([]);
 
@@ -175,25 +188,26 @@ function idOf(incident: Incident): string {
   return incident.id;
 }
 
-/** Narrow screens keep what decides: how bad, what, which state. */
+/** Narrow screens keep what decides: how bad, what, which state. Columns have their widths, the title gets the rest. */
 function useColumnVisibility(beside: boolean, crowded: boolean): Record<string, boolean> {
   const middle = useMediaQuery('(min-width: 62em)', true, { getInitialValueInEffect: false });
   const narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
+  const large = useMediaQuery('(min-width: 80em)', true, { getInitialValueInEffect: false });
   const roomy = useMediaQuery('(min-width: 88em)', true, { getInitialValueInEffect: false });
   const wide = useMediaQuery('(min-width: 105em)', true, { getInitialValueInEffect: false });
   return useMemo(
     () => ({
-      // Beside a panel the bar at its edge says it.
-      severity: !narrow && (roomy || !beside),
+      // Beside a panel, or filters in a small window, the bar at its edge says it.
+      severity: !narrow && (roomy || !beside) && (large || (middle && !crowded)),
       state: !narrow,
-      host: !narrow,
+      host: large || (middle && !beside && !crowded),
       alert_count: wide && !beside,
       event_count: wide && !beside,
       clocks: middle && (wide || !beside),
       last_event_at: wide && !beside,
-      created_at: !narrow && !beside && (wide || !crowded),
+      created_at: !narrow && !beside && (wide || (large ? !crowded : !middle)),
     }),
-    [narrow, middle, roomy, wide, beside, crowded],
+    [narrow, middle, large, roomy, wide, beside, crowded],
   );
 }
 
@@ -210,31 +224,35 @@ function TitleCell({ incident, index }: { incident: Incident; index: number }) {
     open(incident.id);
   };
   return (
-    <>
-      <Link
-        onClick={choose}
-        to="/incidents/$id"
-        params={{ id: incident.id }}
-        className={`${tableClasses.rowLink} ${classes.title}`}
-        data-row={index}
-        data-id={incident.id}
-      >
-        <span className={classes.number}>#{incident.number}</span> {titleOf(incident)}
-      </Link>
+    <Cell>
+      <div className={classes.titleLines}>
+        <Link
+          onClick={choose}
+          to="/incidents/$id"
+          params={{ id: incident.id }}
+          className={`${tableClasses.rowLink} ${classes.title}`}
+          data-row={index}
+          data-id={incident.id}
+          title={titleOf(incident)}
+        >
+          <span className={classes.number}>#{incident.number}</span> {titleOf(incident)}
+        </Link>
+      </div>
       {incident.verdict && (
-        <>
-          {' '}
+        <div className={`${classes.line} ${classes.verdict}`}>
           <VerdictBadge verdict={incident.verdict} />
-        </>
+        </div>
       )}
       <div className={classes.below}>
         <div className={classes.badges}>
           <SeverityBadge severity={incident.severity} />
           <StateBadge state={incident.state} />
         </div>
-        <UnitName id={incident.unit} /> · {plain(incident.host)} · <Time at={incident.created_at} />
+        <div className={classes.line}>
+          <UnitName id={incident.unit} /> · {plain(incident.host)} · <Time at={incident.created_at} />
+        </div>
       </div>
-    </>
+    </Cell>
   );
 }
 
