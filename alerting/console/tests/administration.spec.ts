@@ -279,3 +279,9 @@ test('the audit log tells what was done, as text', async ({ page }) => {
   expect(await page.evaluate(() => 'hurt' in window)).toBe(false);
   expect(trouble).toEqual([]);
 });
+
+test('/administration leads to its first page', async ({ page }) => {
+  await page.goto('/administration');
+  await expect(page).toHaveURL(/\/administration\/suppressions$/);
+  await expect(page.getByRole('heading', { name: 'Suppressions', level: 1 })).toBeVisible();
+});

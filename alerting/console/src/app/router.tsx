@@ -158,6 +158,14 @@ export const entityRoute = createRoute({
   component: lazyRouteComponent(() => lazily(() => import('../entity/EntityPage')), 'EntityPage'),
 });
 
+const administrationRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/administration',
+  beforeLoad: () => {
+    throw redirect({ to: '/administration/suppressions', replace: true });
+  },
+});
+
 export interface SuppressionsSearch {
   state?: SuppressionFilter;
   /** The suppression whose hidden matches are shown. */
@@ -282,6 +290,7 @@ const routeTree = rootRoute.addChildren([
   searchRoute,
   statusRoute,
   rulesRoute,
+  administrationRoute,
   suppressionsRoute,
   notificationsRoute,
   ruleRoute,
