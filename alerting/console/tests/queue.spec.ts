@@ -92,6 +92,22 @@ test('what somebody else has changed meanwhile is listed and not overwritten', a
   await page.keyboard.press('Escape');
 });
 
+test('an undo that comes too late is headed as what it is', async ({ page }) => {
+  const { items } = await listIncidents(page.request);
+  const mine = items.filter(({ state }) => state === 'new')[2];
+  if (!mine) throw new Error('the demo has new incidents');
+  await page.goto('/incidents');
+  await page.getByRole('checkbox', { name: `Tick #${mine.number}`, exact: true }).click();
+  await page.keyboard.press('e');
+  await expect(page.getByText('Acknowledged', { exact: true })).toBeVisible();
+  await changeState(page.request, mine.id, 'in_progress');
+  await page.keyboard.press('z');
+  await expect(page.getByText('Nothing was taken back')).toBeVisible();
+  await expect(page.getByTestId('bulk-failures')).toContainText(`#${mine.number}`);
+  await expect(page.getByText('0 incidents', { exact: true })).toHaveCount(0);
+  await page.keyboard.press('Escape');
+});
+
 test('a saved file holds the list, and no formula', async ({ page }) => {
   const { items } = await listIncidents(page.request);
   const [first] = items;

@@ -115,7 +115,7 @@ export function useTriage(): Triage {
         notifications.hide('triage');
         notifications.show({
           color: answer.failed.length > 0 ? 'red' : 'gray',
-          title: t`Taken back`,
+          title: answer.changed.length > 0 ? t`Taken back` : t`Nothing was taken back`,
           message: <Outcome answer={answer} incidents={last.incidents} />,
         });
       } catch (error) {
@@ -148,7 +148,7 @@ export function useTriage(): Triage {
           notifications.show({
             id: 'triage',
             color: answer.failed.length > 0 ? 'red' : 'green',
-            title: done,
+            title: answer.changed.length > 0 ? done : t`Nothing was changed`,
             autoClose: answer.failed.length > 0 ? false : NOTE_MS,
             message: (
               <Outcome answer={answer} incidents={incidents} {...(former.length > 0 && { onUndo: undo })} />
@@ -159,7 +159,7 @@ export function useTriage(): Triage {
         }
       });
     },
-    [send, fail, undo],
+    [send, fail, undo, t],
   );
 
   return { apply, undo };
@@ -188,11 +188,8 @@ function Outcome({ answer, incidents, onUndo }: OutcomeProps) {
   const more = failed.length - FAILURES_SHOWN;
   return (
     <div className={classes.outcome}>
-      {changed.length === 1 && only ? (
-        <Trans>Incident #{numberOf(only.id)}</Trans>
-      ) : (
-        <Plural value={changed.length} one="# incident" other="# incidents" />
-      )}
+      {only && changed.length === 1 && <Trans>Incident #{numberOf(only.id)}</Trans>}
+      {changed.length > 1 && <Plural value={changed.length} one="# incident" other="# incidents" />}
       {failed.length > 0 && (
         <>
           <p className={classes.failed}>
