@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { incidentOf, listIncidents, watchTrouble } from './server';
+import { changeIncident, incidentOf, listIncidents, watchTrouble } from './server';
 
 test('a comment is written, kept as a draft, shown as Markdown, and harmless', async ({ page }) => {
   const trouble = watchTrouble(page);
@@ -73,10 +73,82 @@ test('an incident takes another one in, which then leads to it', async ({ page }
   await expect(page.getByText(`Into incident #${into.number}`)).toBeVisible();
   expect(sent).toEqual({ from: [from.id] });
   const detail = await incidentOf(page.request, from.id);
+  let isMerged = false;
   await page.route(`**/api/v1/incidents/${from.id}`, (route) =>
-    route.fulfill({ json: { ...detail, merged_into: into.id } }),
+    isMerged
+      ? route.fulfill({ json: { ...detail, merged_into: into.id, event_count: 0, events: [], alerts: [] } })
+      : route.continue(),
   );
+  // Whoever writes meanwhile is refused; what was typed is kept and can go along.
+  await page.route(`**/api/v1/incidents/${from.id}/comments`, (route) => {
+    isMerged = true;
+    return route.fulfill({
+      status: 409,
+      contentType: 'application/problem+json',
+      json: {
+        status: 409,
+        title: 'Conflict',
+        detail: 'merged',
+        said: { code: 'merged' },
+        merged_into: into.id,
+      },
+    });
+  });
   await page.goto(`/incidents/${from.id}`);
-  await page.getByRole('link', { name: 'another one' }).click();
+  const words = `typed before the merge ${Date.now()}`;
+  await page.getByRole('textbox', { name: 'Comment' }).fill(words);
+  await page.getByRole('button', { name: /^Comment/ }).click();
+  await expect(page.getByTestId('merged-into')).toContainText(`#${into.number} ${into.title}`);
+  // It looks like what it is: nothing runs, nothing can be done to it.
+  await expect(page.getByRole('textbox', { name: /which was not sent/ })).toHaveValue(words);
+  await expect(page.getByText('0 events')).toHaveCount(0);
+  await expect(page.getByTestId('next-clock')).toHaveCount(0);
+  await expect(page.getByTestId('clock')).toHaveCount(0);
+  for (const name of [/^Acknowledge/, /^Resolve/, /^Reopen/, /positive/, /^Assign/, /^Comment/]) {
+    await expect(page.getByRole('button', { name })).toHaveCount(0);
+  }
+  await page.goto(`/incidents?panel=${from.id}`);
+  const panel = page.getByTestId('incident-panel');
+  await expect(panel.getByTestId('merged-into')).toBeVisible();
+  await expect(panel.getByRole('button', { name: /positive|^Assign|^Suppress/ })).toHaveCount(0);
+  await page.goto(`/incidents/${from.id}`);
+  await page.getByRole('button', { name: 'Take it to the other incident' }).click();
   await expect(page).toHaveURL(new RegExp(into.id));
+  await expect(page.getByRole('textbox', { name: 'Comment' })).toHaveValue(words);
+  await page.getByRole('textbox', { name: 'Comment' }).fill('');
+  await page.goto(`/incidents/${from.id}`);
+  await page.getByTestId('merged-into').getByRole('link').click();
+  await expect(page).toHaveURL(new RegExp(into.id));
+});
+
+test('a reason that is being typed stays when somebody else writes another, which is shown beside it', async ({
+  page,
+}) => {
+  const { items } = await listIncidents(page.request);
+  const incident = items.find(({ verdict, state }) => !verdict && state === 'new');
+  if (!incident) throw new Error('the demo has new incidents');
+  await page.goto(`/incidents/${incident.id}`);
+  await expect(page.getByTestId('connection')).toContainText('Live');
+  await expect(page.getByTestId('story')).toBeVisible();
+  await page.keyboard.press('f');
+  const reason = page.getByRole('textbox', { name: 'Reason of the verdict' });
+  await reason.fill('the nightly backup');
+  await changeIncident(page.request, incident.id, { verdict_reason: 'a scan of ours' });
+  await expect(page.getByText('Somebody else wrote meanwhile: a scan of ours')).toBeVisible();
+  await expect(reason).toHaveValue('the nightly backup');
+  await expect(reason).toBeFocused();
+  await reason.press('End');
+  await reason.pressSequentially(' job');
+  await expect(reason).toHaveValue('the nightly backup job');
+  await reason.press('Enter');
+  await expect(page.getByText('Somebody else wrote meanwhile')).toBeHidden();
+  expect((await incidentOf(page.request, incident.id)).verdict_reason).toBe('the nightly backup job');
+  // What nobody types over follows; what somebody does may give way.
+  await changeIncident(page.request, incident.id, { verdict_reason: 'a scan again' });
+  await expect(reason).toHaveValue('a scan again');
+  await reason.fill('half');
+  await changeIncident(page.request, incident.id, { verdict_reason: 'a scan after all' });
+  await page.getByRole('button', { name: 'Take theirs' }).click();
+  await expect(reason).toHaveValue('a scan after all');
+  await changeIncident(page.request, incident.id, { verdict: null, verdict_reason: null });
 });

@@ -2,9 +2,10 @@ import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, Textarea } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
 import { type FormEvent, type KeyboardEvent, Suspense, useRef, useState } from 'react';
 import { reasonsOf } from '../administration/reasons';
-import { call } from '../api/client';
+import { ApiError, call } from '../api/client';
 import { incidentQuery } from '../api/queries';
 import type { HistoryEntry, IncidentDetail } from '../api/types';
 import { useKey } from '../app/keys';
@@ -14,6 +15,7 @@ import { useRole } from '../app/roles';
 import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import classes from './Comments.module.css';
+import { MergedInto } from './MergedInto';
 
 const Markdown = lazyPart(() => import('../text/Markdown'));
 
@@ -23,6 +25,7 @@ const COMMENT_CHARS_MAX = 10_000;
 export function Comments({ incident }: { incident: IncidentDetail }) {
   const comments = incident.history.filter(({ kind }) => kind === 'comment');
   const mayWrite = useRole('analyst');
+  const into = incident.merged_into;
   return (
     <>
       {comments.length > 0 && (
@@ -33,12 +36,13 @@ export function Comments({ incident }: { incident: IncidentDetail }) {
           ))}
         </ol>
       )}
-      {comments.length === 0 && !mayWrite && (
+      {comments.length === 0 && (into || !mayWrite) && (
         <p className={classes.soft}>
           <Trans>No comments.</Trans>
         </p>
       )}
-      {mayWrite && <CommentForm incident={incident} />}
+      {mayWrite &&
+        (into ? <UnsentComment id={incident.id} into={into} /> : <CommentForm incident={incident} />)}
     </>
   );
 }
@@ -63,15 +67,50 @@ function Shown({ text }: { text: string }) {
   );
 }
 
-function CommentForm({ incident }: { incident: IncidentDetail }) {
-  const { t } = useLingui();
-  const queries = useQueryClient();
-  // Outlives a reload, a new sign-in and a closed window.
-  const [text, setText, forget] = useLocalStorage({
-    key: `citywatch.comment.${incident.id}`,
+/** What is typed about an incident; it outlives a reload, a new sign-in and a closed window. */
+function useCommentDraft(id: string) {
+  return useLocalStorage({
+    key: `citywatch.comment.${id}`,
     defaultValue: '',
     getInitialValueInEffect: false,
   });
+}
+
+/** What was typed before the incident was merged: it is kept, and can go where the incident went. */
+function UnsentComment({ id, into }: { id: string; into: string }) {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const [text, , forget] = useCommentDraft(id);
+  const [there, setThere] = useCommentDraft(into);
+  if (!text.trim()) return null;
+  const take = () => {
+    setThere([there, text].filter(Boolean).join('\n\n'));
+    forget();
+    void navigate({ to: '/incidents/$id', params: { id: into } });
+  };
+  return (
+    <div className={classes.form}>
+      <Textarea
+        autosize
+        minRows={2}
+        maxRows={14}
+        readOnly
+        label={t`Your comment, which was not sent: the incident was merged`}
+        value={text}
+      />
+      <div className={classes.buttons}>
+        <Button size="xs" onClick={take}>
+          <Trans>Take it to the other incident</Trans>
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+function CommentForm({ incident }: { incident: IncidentDetail }) {
+  const { t } = useLingui();
+  const queries = useQueryClient();
+  const [text, setText, forget] = useCommentDraft(incident.id);
   const [preview, setPreview] = useState(false);
   const input = useRef<HTMLTextAreaElement>(null);
   useKey('m', () => input.current?.focus(), t`Write a comment`);
@@ -85,12 +124,13 @@ function CommentForm({ incident }: { incident: IncidentDetail }) {
       forget();
       setPreview(false);
     },
-    onSettled: () => queries.invalidateQueries({ queryKey: incidentQuery(incident.id).queryKey }),
+    onSettled: () => void queries.invalidateQueries({ queryKey: incidentQuery(incident.id).queryKey }),
   });
   const submit = (event: FormEvent | KeyboardEvent) => {
     event.preventDefault();
     if (text.trim() && !send.isPending) send.mutate();
   };
+  const into = send.error instanceof ApiError && send.error.problem.merged_into;
   const reason = reasonsOf(send.error, ['text']).of('text');
   return (
     <form className={classes.form} onSubmit={submit}>
@@ -130,7 +170,7 @@ function CommentForm({ incident }: { incident: IncidentDetail }) {
         </Button>
         <span className={classes.soft}>Ctrl+Enter</span>
       </div>
-      {send.error && !reason && <Failed error={send.error} />}
+      {into ? <MergedInto id={into} /> : send.error && !reason && <Failed error={send.error} />}
     </form>
   );
 }

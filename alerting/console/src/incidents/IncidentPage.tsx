@@ -21,6 +21,7 @@ import { ExplainedRule } from './ExplainedRule';
 import { History } from './History';
 import classes from './IncidentPage.module.css';
 import { leadOf } from './lead';
+import { MergedInto } from './MergedInto';
 import { SimilarIncidents } from './SimilarIncidents';
 import { StateChange } from './StateChange';
 import { Story } from './Story';
@@ -73,7 +74,9 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
       }),
     [navigate],
   );
-  const lead = leadOf(incident)?.id;
+  // What was merged is to be read; all that goes on does so elsewhere.
+  const into = incident.merged_into;
+  const lead = into ? undefined : leadOf(incident)?.id;
   useKey('s', maySuppress && lead ? () => suppressLike(lead) : undefined, t`Suppress alerts like this`);
   const suppressed = maySuppress && incident.alerts.find((alert) => alert.id === suppress);
   return (
@@ -86,7 +89,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
           <SeverityBadge severity={incident.severity} />
           <StateBadge state={incident.state} />
           {incident.verdict && <VerdictBadge verdict={incident.verdict} />}
-          <NextClock clocks={incident.clocks} />
+          {!into && <NextClock clocks={incident.clocks} />}
           <span className={classes.soft}>
             <Trans>
               Incident #{incident.number}, detected <Time at={incident.created_at} />
@@ -94,43 +97,40 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
           </span>
         </div>
         <h1 className={classes.title}>{titleOf(incident)}</h1>
-        <Story incident={incident} />
-        {incident.merged_into && (
-          <p className={classes.merged} role="status">
-            <Trans>
-              This incident was merged into{' '}
-              <Link to="/incidents/$id" params={{ id: incident.merged_into }}>
-                another one
-              </Link>
-              , which has its alerts and events.
-            </Trans>
-          </p>
+        {into ? (
+          <MergedInto id={into} />
+        ) : (
+          <>
+            <Story incident={incident} />
+            <StateChange incident={incident} />
+            <Decision incident={incident} />
+          </>
         )}
-        <StateChange incident={incident} />
-        <Decision incident={incident} />
       </header>
 
       <div className={classes.columns}>
         <div className={classes.first}>
-          <section aria-labelledby="events">
-            <h2 id="events">
-              <Trans>What happened</Trans>{' '}
-              <span className={classes.soft}>
-                <Plural value={incident.event_count} one="# event" other="# events" />
-              </span>
-            </h2>
-            <Timeline
-              incident={incident}
-              open={event}
-              onOpen={(opened) =>
-                void navigate({
-                  search: ({ event: _, ...before }) => (opened ? { ...before, event: opened } : before),
-                  replace: true,
-                  resetScroll: false,
-                })
-              }
-            />
-          </section>
+          {(!into || incident.events.length > 0) && (
+            <section aria-labelledby="events">
+              <h2 id="events">
+                <Trans>What happened</Trans>{' '}
+                <span className={classes.soft}>
+                  <Plural value={incident.event_count} one="# event" other="# events" />
+                </span>
+              </h2>
+              <Timeline
+                incident={incident}
+                open={event}
+                onOpen={(opened) =>
+                  void navigate({
+                    search: ({ event: _, ...before }) => (opened ? { ...before, event: opened } : before),
+                    replace: true,
+                    resetScroll: false,
+                  })
+                }
+              />
+            </section>
+          )}
           <section aria-labelledby="comments" className={classes.card}>
             <h2 id="comments">
               <Trans>Comments</Trans>
@@ -152,7 +152,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               </div>
             )}
           </section>
-          {incident.clocks.length > 0 && (
+          {!into && incident.clocks.length > 0 && (
             <section aria-labelledby="clocks" className={classes.card}>
               <h2 id="clocks">
                 <Trans>Clocks</Trans>
@@ -160,18 +160,20 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               <Clocks incident={incident} />
             </section>
           )}
-          <section aria-labelledby="alerts" className={classes.card}>
-            <h2 id="alerts">
-              <Trans>Alerts</Trans> <span className={classes.soft}>{incident.alert_count}</span>
-            </h2>
-            <AlertList
-              alerts={incident.alerts}
-              total={incident.alert_count}
-              rules={incident.rules}
-              onSuppress={maySuppress ? suppressLike : undefined}
-            />
-          </section>
-          <SimilarIncidents incident={incident} className={classes.card ?? ''} />
+          {(!into || incident.alerts.length > 0) && (
+            <section aria-labelledby="alerts" className={classes.card}>
+              <h2 id="alerts">
+                <Trans>Alerts</Trans> <span className={classes.soft}>{incident.alert_count}</span>
+              </h2>
+              <AlertList
+                alerts={incident.alerts}
+                total={incident.alert_count}
+                rules={incident.rules}
+                onSuppress={maySuppress && !into ? suppressLike : undefined}
+              />
+            </section>
+          )}
+          {!into && <SimilarIncidents incident={incident} className={classes.card ?? ''} />}
           <section aria-labelledby="rules" className={classes.card}>
             <h2 id="rules">
               <Plural value={incident.rules.length} one="The rule" other="The rules" />

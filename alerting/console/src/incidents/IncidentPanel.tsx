@@ -14,6 +14,7 @@ import { Time } from '../text/Time';
 import { NextClock } from './Clocks';
 import { Entities } from './Entities';
 import classes from './IncidentPanel.module.css';
+import { MergedInto } from './MergedInto';
 import { SimilarIncidents } from './SimilarIncidents';
 import { Story } from './Story';
 import { Timeline } from './Timeline';
@@ -63,7 +64,8 @@ function Loaded({ incident, triage, onSuppress }: LoadedProps) {
   const { t } = useLingui();
   const titleOf = useTitle();
   const mayDecide = useRole('analyst');
-  const maySuppress = useRole('lead') && incident.alerts.length > 0;
+  const into = incident.merged_into;
+  const maySuppress = useRole('lead') && !into && incident.alerts.length > 0;
   const [event, setEvent] = useState<string>();
   const incidents = useMemo(() => [incident], [incident]);
   return (
@@ -72,7 +74,7 @@ function Loaded({ incident, triage, onSuppress }: LoadedProps) {
         <SeverityBadge severity={incident.severity} />
         <StateBadge state={incident.state} />
         {incident.verdict && <VerdictBadge verdict={incident.verdict} />}
-        <NextClock clocks={incident.clocks} />
+        {!into && <NextClock clocks={incident.clocks} />}
       </div>
       <h2 className={classes.title}>
         #{incident.number} {titleOf(incident)}
@@ -88,7 +90,8 @@ function Loaded({ incident, triage, onSuppress }: LoadedProps) {
           <Trans>Assigned to nobody</Trans>
         )}
       </p>
-      {mayDecide && <TriageButtons incidents={incidents} triage={triage} label={t`This incident`} />}
+      {into && <MergedInto id={into} />}
+      {mayDecide && !into && <TriageButtons incidents={incidents} triage={triage} label={t`This incident`} />}
       {maySuppress && (
         <Button
           className={classes.suppress ?? ''}
@@ -101,7 +104,7 @@ function Loaded({ incident, triage, onSuppress }: LoadedProps) {
           <Trans>Suppress alerts like this</Trans> <kbd className={classes.key}>S</kbd>
         </Button>
       )}
-      <Story incident={incident} />
+      {!into && <Story incident={incident} />}
       <Entities incident={incident} />
       {incident.tags.length > 0 && (
         <div className={classes.tags}>
@@ -110,16 +113,18 @@ function Loaded({ incident, triage, onSuppress }: LoadedProps) {
           ))}
         </div>
       )}
-      <section aria-labelledby="panel-events">
-        <h3 id="panel-events" className={classes.heading}>
-          <Trans>What happened</Trans>{' '}
-          <span className={classes.soft}>
-            <Plural value={incident.event_count} one="# event" other="# events" />
-          </span>
-        </h3>
-        <Timeline incident={incident} shownFirst={5} open={event} onOpen={setEvent} />
-      </section>
-      <SimilarIncidents incident={incident} className={classes.similar ?? ''} />
+      {(!into || incident.events.length > 0) && (
+        <section aria-labelledby="panel-events">
+          <h3 id="panel-events" className={classes.heading}>
+            <Trans>What happened</Trans>{' '}
+            <span className={classes.soft}>
+              <Plural value={incident.event_count} one="# event" other="# events" />
+            </span>
+          </h3>
+          <Timeline incident={incident} shownFirst={5} open={event} onOpen={setEvent} />
+        </section>
+      )}
+      {!into && <SimilarIncidents incident={incident} className={classes.similar ?? ''} />}
     </>
   );
 }

@@ -78,7 +78,7 @@ export function IncidentsPage() {
   const [stand, setStand] = useState<string>();
   const standing = incidents.find(({ id }) => id === (stand ?? panel ?? at));
   const targets = useMemo(
-    () => (chosen.length > 0 ? chosen : standing ? [standing] : []),
+    () => (chosen.length > 0 ? chosen : standing && !standing.merged_into ? [standing] : []),
     [chosen, standing],
   );
   const lastTicked = useRef<string>(undefined);
