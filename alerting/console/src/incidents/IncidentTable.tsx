@@ -200,7 +200,7 @@ function useColumnVisibility(beside: boolean, crowded: boolean): Record<string, 
       // Beside a panel, or filters in a small window, the bar at its edge says it.
       severity: !narrow && (roomy || !beside) && (large || (middle && !crowded)),
       state: !narrow,
-      host: large || (middle && !beside && !crowded),
+      host: large,
       alert_count: wide && !beside,
       event_count: wide && !beside,
       clocks: middle && (wide || !beside),
