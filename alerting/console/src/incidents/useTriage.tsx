@@ -4,6 +4,7 @@ import { notifications } from '@mantine/notifications';
 import { type InfiniteData, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useRef } from 'react';
 import { call, NetworkError } from '../api/client';
+import { OWN_VERSION } from '../api/live';
 import { incidentQuery } from '../api/queries';
 import type { Incident, IncidentPage } from '../api/types';
 import { useLive } from '../app/liveContext';
@@ -40,8 +41,6 @@ export function useTriage(): Triage {
   const live = useLive();
   // One after the other: no key is lost while a change is under way.
   const chain = useRef(Promise.resolve());
-  // The versions that our own changes made: a key that follows at once was pressed on those.
-  const own = useRef(new Map<string, number>());
   const undoable = useRef<{ items: UndoItem[]; incidents: Incident[] } | null>(null);
 
   /** The incident as the lists have it now. */
@@ -73,7 +72,8 @@ export function useTriage(): Triage {
           const incident = incidents.find((each) => each.id === id);
           const item = wanted.get(id);
           if (!incident || !item) continue;
-          own.current.set(id, version);
+          // A key that follows at once was pressed on what our own change made.
+          queries.setQueryData([OWN_VERSION, id], version);
           live.observe({ ...newest(incident), ...now(item), version });
         }
       }
@@ -132,7 +132,7 @@ export function useTriage(): Triage {
         // What was seen counts, or what we ourselves made of it: who was faster is told, not overwritten.
         const items: Versioned[] = incidents.map(({ id, version }) => ({
           id,
-          version: Math.max(version, own.current.get(id) ?? 0),
+          version: Math.max(version, queries.getQueryData<number>([OWN_VERSION, id]) ?? 0),
         }));
         try {
           const answer = await send({
@@ -159,7 +159,7 @@ export function useTriage(): Triage {
         }
       });
     },
-    [send, fail, undo, t],
+    [send, fail, undo, queries, t],
   );
 
   return { apply, undo };
