@@ -166,3 +166,16 @@ test('the rows do not wait for the counts beside them', async ({ page }) => {
   await expect(page.locator('a[data-row="0"]')).toBeVisible();
   await expect(page.getByTestId('facet-severity')).toBeVisible();
 });
+
+test('the list opens with what waits for somebody, unless the address says otherwise', async ({ page }) => {
+  await page.goto('/');
+  await expect(page).toHaveURL(/\/incidents\?state=open$/);
+  await expect(page.getByRole('combobox', { name: 'State' })).toHaveValue('open');
+  await page.goto('/incidents');
+  await expect(page.getByRole('combobox', { name: 'State' })).toHaveValue('all');
+  const way = page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Incidents' });
+  await expect(way).toHaveAttribute('data-active', 'true');
+  await page.goto('/rules');
+  await way.click();
+  await expect(page).toHaveURL(/\/incidents\?state=open$/);
+});

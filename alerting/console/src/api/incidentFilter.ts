@@ -34,6 +34,9 @@ export interface IncidentFilter {
   sort?: 'score';
 }
 
+/** How the list opens where no address says otherwise: with what waits for somebody. */
+export const QUEUE: IncidentFilter = { state: 'open' };
+
 /** The filter in a page's address; what is not set is left out. */
 export function incidentFilter(search: Record<string, unknown>): IncidentFilter {
   const text = (name: string) => {

@@ -112,11 +112,11 @@ function useCommands(text: string): Command[] {
       ...keys
         .filter(({ key, waits }) => !waits && !NOT_LISTED.has(key))
         .map(({ key, words, act }) => ({ id: `key ${key}`, words, kind: t`action`, key, act })),
-      ...pages.map(({ to, words }) => ({
+      ...pages.map(({ to, search = {}, words }) => ({
         id: to,
         words: t(words),
         kind: t`page`,
-        act: () => void navigate({ to }),
+        act: () => void navigate({ to, search }),
       })),
     ];
     const found = all.filter(({ words }) => holdsWords(words, text.trim()));

@@ -5,6 +5,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect, useSyncExternalStore } from 'react';
 import { sessionHolder, signOut } from '../api/client';
+import { QUEUE } from '../api/incidentFilter';
 import { Allowed } from './Allowed';
 import { Connection } from './Connection';
 import { Demonstration } from './Demonstration';
@@ -31,7 +32,7 @@ export function Shell() {
         <Trans>Skip to the content</Trans>
       </a>
       <header className={classes.header}>
-        <Link to="/incidents" className={classes.brand} aria-label="Citywatch">
+        <Link to="/incidents" search={QUEUE} className={classes.brand} aria-label="Citywatch">
           <Logo />
           <span>Citywatch</span>
         </Link>
@@ -66,8 +67,15 @@ function Ways() {
   });
   return (
     <nav className={classes.ways} aria-label={t`Pages`}>
-      {useAllowed(PAGES).map(({ to, words, icon }) => (
-        <Link key={to} to={to} className={classes.way} activeProps={{ 'data-active': true }}>
+      {useAllowed(PAGES).map(({ to, search = {}, words, icon }) => (
+        <Link
+          key={to}
+          to={to}
+          search={search}
+          className={classes.way}
+          activeOptions={{ includeSearch: false }}
+          activeProps={{ 'data-active': true }}
+        >
           <Icon name={icon} />
           <span>{t(words)}</span>
         </Link>

@@ -1,6 +1,7 @@
 /** The pages and who may see them: the ways in the frame, under Administration and in the command palette. */
 import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
+import { type IncidentFilter, QUEUE } from '../api/incidentFilter';
 import type { IconName } from './icons';
 import type { RoleName } from './roles';
 
@@ -17,12 +18,14 @@ export interface PageWay {
     | '/administration/audit'
     | '/administration/suppressions'
     | '/administration/notifications';
+  /** What its address says when one comes by this way. */
+  search?: IncidentFilter;
   words: MessageDescriptor;
   least: RoleName;
 }
 
 export const PAGES: (PageWay & { icon: IconName })[] = [
-  { to: '/incidents', words: msg`Incidents`, icon: 'incidents', least: 'viewer' },
+  { to: '/incidents', search: QUEUE, words: msg`Incidents`, icon: 'incidents', least: 'viewer' },
   { to: '/search', words: msg`Search`, icon: 'search', least: 'viewer' },
   { to: '/rules', words: msg`Rules`, icon: 'rules', least: 'viewer' },
   { to: '/attack', words: msg`ATT&CK`, icon: 'attack', least: 'viewer' },

@@ -6,7 +6,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
-import { type IncidentFilter, incidentFilter } from '../api/incidentFilter';
+import { type IncidentFilter, incidentFilter, QUEUE } from '../api/incidentFilter';
 import { type AuditFilter, SUPPRESSION_FILTERS, type SuppressionFilter } from '../api/queries';
 import { lazily } from './lazily';
 import { NotFound } from './NotFound';
@@ -43,7 +43,7 @@ const homeRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/',
   beforeLoad: () => {
-    throw redirect({ to: '/incidents', replace: true });
+    throw redirect({ to: '/incidents', search: QUEUE, replace: true });
   },
 });
 
