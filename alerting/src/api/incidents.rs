@@ -12,16 +12,14 @@ use super::App;
 use super::caller::Caller;
 use super::field_fault::FieldFault;
 use super::problem::{Params, Problem};
+use super::reader_clock::ahead_micros;
 use super::refusal::Thing;
 use crate::attack::{TACTICS, tactic_bit};
-use crate::clock::MINUTE_MICROS;
 use crate::incidents::{self, IncidentFilter, Order, State as IncidentState, Watch};
 use crate::severity::Severity;
 
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 500;
-/// No clock on Earth is further from UTC.
-const UTC_OFFSET_MINUTES_MAX: i32 = 14 * 60;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -151,20 +149,11 @@ pub(super) async fn facets(
     caller: Caller,
     Params(params): Params<ListParams>,
 ) -> Result<Json<incidents::Facets>, Problem> {
-    let ahead = params.utc_offset_minutes.unwrap_or(0);
-    if ahead.abs() > UTC_OFFSET_MINUTES_MAX {
-        return Err(Problem::field(
-            "utc_offset_minutes",
-            FieldFault::Range {
-                min: i64::from(-UTC_OFFSET_MINUTES_MAX),
-                max: i64::from(UTC_OFFSET_MINUTES_MAX),
-            },
-        ));
-    }
+    let ahead_micros = ahead_micros(params.utc_offset_minutes)?;
     let filter = filter(params, &caller)?;
     let watch = Watch {
         now: app.clock.now().as_micros(),
-        ahead_micros: i64::from(ahead) * MINUTE_MICROS,
+        ahead_micros,
     };
     let facets = incidents::facets(app.database.pool(), &filter, caller.scope(), watch).await?;
     Ok(Json(facets))

@@ -19,6 +19,7 @@ mod incidents;
 mod notifications;
 mod people;
 mod problem;
+mod reader_clock;
 mod refusal;
 mod routes;
 mod rules;

@@ -16,6 +16,7 @@ use super::caller::Caller;
 use super::explain::{ConditionPart, condition};
 use super::incidents::tagged;
 use super::problem::{JsonBody, Params, Problem};
+use super::reader_clock::ahead_micros;
 use super::refusal::{Refusal, Thing};
 use super::triage::{check_text, seen_version};
 use crate::accounts::Scope;
@@ -35,6 +36,14 @@ const DAYS: i64 = 30;
 pub(super) struct RuleParams {
     /// Only this rule, with its text.
     id: Option<String>,
+}
+
+/// How one rule is shown.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DetailParams {
+    /// How many minutes the reader's clock is ahead of UTC, from -840 to 840; 0 by default. Days begin where its days do.
+    utc_offset_minutes: Option<i32>,
 }
 
 /// A rule in its newest version, with what became of its alerts in the units that may be seen.
@@ -341,7 +350,7 @@ fn read_costs(status: &Value, costs: &mut HashMap<String, RuleCost>) {
 /// What a rule found on a day.
 #[derive(Serialize, ToSchema)]
 struct RuleDay {
-    /// Where the day begins, in UTC.
+    /// Where the day begins.
     at: String,
     alerts: i64,
     events: i64,
@@ -362,12 +371,19 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    Params(params): Params<DetailParams>,
 ) -> Result<Response, Problem> {
-    let detail = detail(&app, &caller, &id).await?;
+    let detail = detail(&app, &caller, &id, &params).await?;
     Ok(tagged(detail.version, Json(detail).into_response()))
 }
 
-async fn detail(app: &App, caller: &Caller, id: &str) -> Result<RuleDetail, Problem> {
+async fn detail(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    params: &DetailParams,
+) -> Result<RuleDetail, Problem> {
+    let ahead = ahead_micros(params.utc_offset_minutes)?;
     let pool = app.database.pool();
     let rule = rules(app, caller, Some(id))
         .await?
@@ -393,21 +409,22 @@ async fn detail(app: &App, caller: &Caller, id: &str) -> Result<RuleDetail, Prob
     }
     Ok(RuleDetail {
         condition: condition(rule.text.as_deref().unwrap_or("")),
-        days: days(app, caller.scope(), id).await?,
+        days: days(app, caller.scope(), id, ahead).await?,
         rule,
         switch,
         version,
     })
 }
 
-async fn days(app: &App, scope: &Scope, id: &str) -> Result<Vec<RuleDay>, sqlx::Error> {
+/// By days of a clock that is so many microseconds ahead of UTC.
+async fn days(app: &App, scope: &Scope, id: &str, ahead: i64) -> Result<Vec<RuleDay>, sqlx::Error> {
     let since = app.clock.now().as_micros() - DAYS * DAY_MICROS;
     let mut conditions = Conditions::default();
     conditions.compare("rule_id", "=", id.to_owned());
     conditions.compare("first_event_at", ">=", since);
     conditions.scope("unit", scope);
     let sql = format!(
-        "SELECT first_event_at / {DAY_MICROS} AS day, COUNT(*) AS alerts, \
+        "SELECT (first_event_at + {ahead}) / {DAY_MICROS} AS day, COUNT(*) AS alerts, \
          CAST(SUM(event_count) AS BIGINT) AS events FROM alerts{} GROUP BY day ORDER BY day",
         conditions.clause()
     );
@@ -415,7 +432,7 @@ async fn days(app: &App, scope: &Scope, id: &str) -> Result<Vec<RuleDay>, sqlx::
     rows.iter()
         .map(|row| {
             Ok(RuleDay {
-                at: rfc3339(row.try_get::<i64, _>("day")? * DAY_MICROS),
+                at: rfc3339(row.try_get::<i64, _>("day")? * DAY_MICROS - ahead),
                 alerts: row.try_get("alerts")?,
                 events: row.try_get("events")?,
             })
@@ -444,6 +461,7 @@ pub(super) async fn change(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    Params(params): Params<DetailParams>,
     headers: HeaderMap,
     JsonBody(wish): JsonBody<RuleWish>,
 ) -> Result<Response, Problem> {
@@ -452,7 +470,7 @@ pub(super) async fn change(
     }
     let seen_version = seen_version(&headers)?;
     check_text("reason", &wish.reason)?;
-    let before = detail(&app, &caller, &id).await?;
+    let before = detail(&app, &caller, &id, &params).await?;
     if before.version != seen_version {
         return Err(Problem::conflict(before.version));
     }
@@ -475,7 +493,7 @@ pub(super) async fn change(
     .await?
     .rows_affected();
     write.commit().await?;
-    let after = detail(&app, &caller, &id).await?;
+    let after = detail(&app, &caller, &id, &params).await?;
     if changed == 0 {
         return Err(Problem::conflict(after.version));
     }

@@ -114,6 +114,23 @@ pub async fn a_rule_is_explained(place: Place) {
         .map(|day| day["alerts"].as_i64().unwrap())
         .collect();
     assert_eq!(days, [2, 2]);
+    let starts = |query: &str| -> Vec<String> {
+        let detail = client.get(&format!("/api/v1/rules/guess{query}")).body;
+        let days = detail["days"].as_array().unwrap().iter();
+        days.map(|day| day["at"].as_str().unwrap()[10..].to_owned())
+            .collect()
+    };
+    assert!(
+        starts("").iter().all(|start| start == "T00:00:00.000000Z"),
+        "{detail}"
+    );
+    assert!(
+        starts("?utc_offset_minutes=420")
+            .iter()
+            .all(|start| start == "T17:00:00.000000Z")
+    );
+    let refused = client.get("/api/v1/rules/guess?utc_offset_minutes=900");
+    assert_eq!(refused.status, 400, "{refused:?}");
     let condition = &detail["condition"];
     assert_eq!(condition["asks"], "all of");
     assert_eq!(condition["children"][0]["search"], "bad");

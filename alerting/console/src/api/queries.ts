@@ -348,10 +348,15 @@ export function attackQuery(days: number) {
   });
 }
 
+/** Where a rule is read and switched: its days begin where the days of the reader do. */
+export function ruleDetailPath(id: string): string {
+  return `/rules/${encodeURIComponent(id)}${query({ utc_offset_minutes: INDOCHINA_OFFSET_MINUTES })}`;
+}
+
 export function ruleDetailQuery(id: string) {
   return queryOptions({
     queryKey: ['rule detail', id],
-    queryFn: ({ signal }) => call<RuleDetail>(`/rules/${encodeURIComponent(id)}`, { signal }),
+    queryFn: ({ signal }) => call<RuleDetail>(ruleDetailPath(id), { signal }),
     staleTime: 30_000,
   });
 }

@@ -7,7 +7,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { type FormEvent, Suspense, useMemo } from 'react';
 import { call } from '../api/client';
-import { ruleDetailQuery } from '../api/queries';
+import { ruleDetailPath, ruleDetailQuery } from '../api/queries';
 import type { NamedValue, RuleDetail, Why } from '../api/types';
 import { Icon } from '../app/icons';
 import { lazyPart } from '../app/lazily';
@@ -153,7 +153,7 @@ function SwitchForm({ rule }: { rule: RuleDetail }) {
   const decided = rule.switch && typeof rule.switch.alerts === 'boolean' ? rule.switch : null;
   const save = useMutation({
     mutationFn: (alerts: boolean | null) =>
-      call<RuleDetail>(`/rules/${encodeURIComponent(rule.id)}`, {
+      call<RuleDetail>(ruleDetailPath(rule.id), {
         method: 'PATCH',
         body: { alerts, reason: reason.trim() },
         ifMatch: rule.version,
