@@ -5,6 +5,7 @@ use std::sync::Arc;
 use citywatch_rules::Rule;
 use citywatch_rules::rule::{CompareOp, Meta, Presence, Relation};
 
+use super::denials::Denials;
 use super::error::CompileError;
 use super::gram_frequencies::GramFrequencies;
 use super::grams::GramIndex;
@@ -47,6 +48,8 @@ pub struct Compiled {
     proofs: Box<[Proof]>,
     /// Per predicate the rules that it is a witness of.
     pub(super) witnessed: Lists,
+    /// Values that rule out rules without witness.
+    pub(super) denials: Denials,
     pub(super) programs: Programs,
     pub(super) trees: Vec<Tree>,
     pub(super) tellings: Tellings,
@@ -145,7 +148,8 @@ impl Compiled {
                 required: required(tree, true, &table.predicates, &field_bits),
                 always: witnesses.is_none(),
             });
-        let plans = plans.collect();
+        let plans: Vec<_> = plans.collect();
+        let denials = Denials::new(&plans, &trees, &table.predicates, table.names.len());
         let mut maker = Maker {
             predicates: &table.predicates,
             fields: table.names.len(),
@@ -158,6 +162,7 @@ impl Compiled {
         }
         Ok(Self {
             plans,
+            denials,
             tellings,
             proofs: table
                 .predicates

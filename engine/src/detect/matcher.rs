@@ -12,6 +12,7 @@ use citywatch_parsers::bytes::same_bytes;
 use citywatch_parsers::{Event, LogSource};
 
 use super::compile::{Compiled, RuleIndex};
+use super::denials::Denied;
 use super::matched::MatchedPlaces;
 use super::predicate::PredicateId;
 use super::program::Program;
@@ -82,8 +83,8 @@ pub(super) struct Plan {
     pub(super) number: u32,
     sources: SourceKey,
     pub(super) rules: RuleBits,
-    /// Rules that must be asked for every event.
-    always: Box<[u32]>,
+    /// Rules that must be asked for every event of which no value rules them out.
+    always: Box<[(u32, Denied)]>,
     /// By field, keywords last: whether a rule of the plan has a witness there.
     pub(super) searched: Box<[bool]>,
     asked: OnceLock<Box<[bool]>>,
@@ -185,8 +186,10 @@ impl Matcher {
         view.places = places;
         collect(compiled, view.memory.found(), &mut self.candidates);
         self.judged.clear();
-        for &rule in &plan.always {
-            self.candidates.insert(rule);
+        for &(rule, denial) in &plan.always {
+            if view.memory.denied & denial == 0 {
+                self.candidates.insert(rule);
+            }
         }
         while let Some((word, candidates)) = self.candidates.take_word() {
             let mut left = candidates & plan.rules.0[word];
@@ -288,7 +291,9 @@ impl Plan {
     fn new(compiled: &Compiled, sources: &[LogSource<'_>], number: u32) -> Self {
         let rules = compiled.routing.rules(sources);
         let always = compiled.unwitnessed().map(|rule| rule.0);
-        let always = always.filter(|rule| rules.contains(*rule)).collect();
+        let always = always.filter(|rule| rules.contains(*rule));
+        let always = always.map(|rule| (rule, compiled.denials.of_rule(rule)));
+        let always = always.collect();
         Self {
             number,
             sources: SourceKey::of(sources),

@@ -7,6 +7,7 @@
 
 use citywatch_parsers::bytes::same_bytes;
 
+use super::denials::Denied;
 use super::keys::{hash_bytes, index_u32};
 use super::names::FieldIndex;
 use super::predicate::{Indexed, PredicateId};
@@ -14,7 +15,7 @@ use super::predicate::{Indexed, PredicateId};
 /// Longest value that is remembered.
 pub(super) const VALUE_BYTES_MAX: usize = 1_024;
 /// Bytes of a value that stand in the entry itself, which then is one line of the cache.
-const SHORT_BYTES_MAX: usize = 44;
+const SHORT_BYTES_MAX: usize = 43;
 const SETS: usize = 1_024;
 /// Values with the same place in the table.
 const WAYS: usize = 4;
@@ -90,6 +91,7 @@ struct Entry {
     findings: u32,
     /// Where a longer value is.
     long: u32,
+    denied: Denied,
     short: [u8; SHORT_BYTES_MAX],
 }
 
@@ -99,6 +101,7 @@ const VACANT: Entry = Entry {
     findings_count: 0,
     findings: 0,
     long: 0,
+    denied: 0,
     short: [0; SHORT_BYTES_MAX],
 };
 
@@ -187,13 +190,21 @@ impl ValueMemo {
         &self.findings[start..start + usize::from(entry.findings_count)]
     }
 
-    /// Remembers what was found in a value of at most [`VALUE_BYTES_MAX`] bytes. Findings may be there twice.
+    /// The rules that a value rules out.
+    #[inline]
+    pub(super) fn denied(&self, found: Remembered) -> Denied {
+        self.entries[found.0 as usize].denied
+    }
+
+    /// Remembers what was found in a value of at most [`VALUE_BYTES_MAX`] bytes, and what it rules out. Findings may be
+    /// there twice.
     pub(super) fn remember(
         &mut self,
         vacancy: Vacancy,
         key: MemoKey,
         value: &[u8],
         findings: &mut Vec<Finding>,
+        denied: Denied,
     ) {
         findings.sort_unstable();
         findings.dedup();
@@ -211,6 +222,7 @@ impl ValueMemo {
             findings_count: u16::try_from(findings.len()).expect("no more than the bound"),
             findings: index_u32(self.findings.len()),
             long: index_u32(self.long.len()),
+            denied,
             short: [0; SHORT_BYTES_MAX],
         };
         match entry.short.get_mut(..value.len()) {
@@ -247,6 +259,10 @@ mod tests {
         }
     }
 
+    fn denied(number: u32) -> Denied {
+        number.to_le_bytes()[0]
+    }
+
     #[test]
     fn what_is_remembered_is_what_was_found_however_much_comes() {
         let mut memo = ValueMemo::new();
@@ -259,11 +275,19 @@ mod tests {
                 Ok(found) => {
                     hits += 1;
                     assert_eq!(memo.findings(found), [finding(number)], "{value}");
+                    assert_eq!(memo.denied(found), denied(number), "{value}");
                 }
                 Err(vacancy) => {
                     let mut findings = vec![finding(number), finding(number)];
-                    memo.remember(vacancy, key, value.as_bytes(), &mut findings);
+                    memo.remember(
+                        vacancy,
+                        key,
+                        value.as_bytes(),
+                        &mut findings,
+                        denied(number),
+                    );
                     let found = memo.look_up(key, value.as_bytes()).unwrap();
+                    assert_eq!(memo.denied(found), denied(number));
                     assert_eq!(memo.findings(found), [finding(number)]);
                 }
             }

@@ -18,6 +18,7 @@ mod anchors;
 mod common;
 mod compile;
 mod correlate;
+mod denials;
 mod digests;
 mod ends;
 mod error;

@@ -3,9 +3,10 @@
 use citywatch_parsers::Value;
 
 use super::compile::Compiled;
+use super::denials::Denied;
 use super::index::SubjectIndex;
 use super::matcher::Plan;
-use super::memo::{Finding, MemoKey, VALUE_BYTES_MAX, ValueMemo};
+use super::memo::{Finding, MemoKey, Remembered, VALUE_BYTES_MAX, ValueMemo};
 use super::merged::{LONG_BYTES_MIN, MergedIndexes};
 use super::names::FieldIndex;
 use super::payoff::LookUp;
@@ -134,6 +135,7 @@ impl Searcher {
                 if memo.is(step.last, key, text.as_bytes()) {
                     step.payoff.count(LookUp::Hit);
                     view.memory.note(memo.findings(step.last));
+                    view.memory.denied |= memo.denied(step.last) & step.denies;
                     continue;
                 }
             }
@@ -168,7 +170,11 @@ impl ValueSearcher {
     ) {
         if let Value::Str(text) = value {
             let key = scope.text_key();
-            return self.look_up(memory, step, scope, key, text.as_bytes(), value);
+            let known = self.look_up(memory, step, scope, key, text.as_bytes(), value);
+            if let Some(known) = known {
+                memory.denied |= self.memo.denied(known) & step.denies;
+            }
+            return;
         }
         if let Value::Null | Value::List(_) = value
             && let Some(index) = scope.own_index()
@@ -213,7 +219,8 @@ impl ValueSearcher {
         }
     }
 
-    /// Notes what a value holds that is not the last one: from memory, or by searching it. `bytes` stand for the value.
+    /// Notes what a value holds that is not the last one: from memory, which is returned, or by searching it. `bytes`
+    /// stand for the value.
     fn look_up(
         &mut self,
         memory: &mut Memory,
@@ -222,7 +229,7 @@ impl ValueSearcher {
         key: MemoKey,
         bytes: &[u8],
         value: Value<'_>,
-    ) {
+    ) -> Option<Remembered> {
         let vacancy = if bytes.len() > VALUE_BYTES_MAX || !step.payoff.worthwhile() {
             None
         } else {
@@ -230,7 +237,8 @@ impl ValueSearcher {
                 Ok(found) => {
                     step.payoff.count(LookUp::Hit);
                     step.last = found;
-                    return memory.note(self.memo.findings(found));
+                    memory.note(self.memo.findings(found));
+                    return Some(found);
                 }
                 Err(vacancy) => {
                     step.payoff.count(LookUp::Miss);
@@ -239,7 +247,8 @@ impl ValueSearcher {
             }
         };
         if vacancy.is_none() && scope.own.is_none() && self.together.takes(value) {
-            return self.together.add(bytes);
+            self.together.add(bytes);
+            return None;
         }
         // What is remembered must be known now.
         let when = if vacancy.is_some() {
@@ -251,8 +260,11 @@ impl ValueSearcher {
         self.scan(memory, scope, value, when);
         memory.note(&self.findings);
         if let Some(vacancy) = vacancy {
-            self.memo.remember(vacancy, key, bytes, &mut self.findings);
+            let denied = denied_by(memory, step, scope, value);
+            let findings = &mut self.findings;
+            self.memo.remember(vacancy, key, bytes, findings, denied);
         }
+        None
     }
 
     /// Searches a value that is neither null nor a list.
@@ -318,6 +330,19 @@ impl ValueSearcher {
             memory.note(&[compiled.finding(id)]);
         });
         bytes.clear();
+    }
+}
+
+/// The rules that a value of the step's field rules out.
+fn denied_by(memory: &mut Memory, step: &Step, scope: &Scope<'_>, value: Value<'_>) -> Denied {
+    match (value, scope.own) {
+        (Value::Str(raw), Some(own)) if step.denies != 0 => {
+            let compiled = scope.compiled;
+            let place = memory.place(&compiled.folder, value);
+            let text = memory.text(raw, place);
+            compiled.denials.of_text(compiled, own, text)
+        }
+        _ => 0,
     }
 }
 

@@ -7,6 +7,7 @@
 use citywatch_parsers::{Event, NameOrder};
 
 use super::compile::Compiled;
+use super::denials::Denied;
 use super::keys::{index_u32, mix};
 use super::matcher::Plan;
 use super::memo::{MemoKey, Remembered};
@@ -27,6 +28,8 @@ pub(super) struct Step {
     /// Whether the field's own index is searched, and whether any is.
     searches_own: bool,
     pub(super) searches: bool,
+    /// The rules that its values may rule out.
+    pub(super) denies: Denied,
     /// How its texts are searched, but for whether keywords are looked for.
     key: MemoKey,
     /// Whether remembering its values pays.
@@ -147,12 +150,21 @@ impl Steps {
                 field: known.map_or(NO_FIELD, |known| known.0),
                 key: MemoKey::of_text(plan.number, known.filter(|_| searches_own)),
                 searches_own,
+                denies: 0,
                 searches: searches_own || keywords,
                 payoff: Payoff::default(),
                 last: Remembered::default(),
             });
         }
         self.places.fill(self.steps.iter().map(Step::field));
+        // Rules read the first field of a name.
+        for (position, step) in self.steps.iter_mut().enumerate() {
+            if let Some(own) = step.own()
+                && self.places.get(own) == Some(position)
+            {
+                step.denies = compiled.denials.of_field(own);
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use citywatch_parsers::{
 use citywatch_rules::rule::{Case, Expr, FieldTest, Meta, Number, Test, TextPart, TextPattern};
 use citywatch_rules::{Rule, RuleId};
 
-use super::{Compiled, LogSourceMode, RuleHit};
+use super::{Compiled, LogSourceMode, Matcher, RuleHit};
 
 fn rule(id: &str, product: &'static str, condition: Expr) -> Arc<Rule> {
     let meta = Meta {
@@ -67,6 +67,11 @@ fn text(field: &str, pattern: &str) -> Expr {
 }
 
 fn hits(rules: &[Arc<Rule>], raw: &str, fields: &[(&str, Value<'_>)]) -> Vec<u32> {
+    let compiled = Arc::new(Compiled::new(rules, LogSourceMode::Strict).unwrap());
+    hits_of(&mut compiled.matcher(), raw, fields)
+}
+
+fn hits_of(matcher: &mut Matcher, raw: &str, fields: &[(&str, Value<'_>)]) -> Vec<u32> {
     let mut batch = RecordBatch::new(Arc::new(Origin::default()));
     batch.push(raw.as_bytes(), 0, Timestamp(0), Truncated::No);
     let arena = Bump::new();
@@ -81,10 +86,55 @@ fn hits(rules: &[Arc<Rule>], raw: &str, fields: &[(&str, Value<'_>)]) -> Vec<u32
         product: "windows".into(),
         ..LogSource::default()
     });
-    let compiled = Arc::new(Compiled::new(rules, LogSourceMode::Strict).unwrap());
     let mut found: Vec<RuleHit> = Vec::new();
-    compiled.matcher().match_event(&event, &mut found);
+    matcher.match_event(&event, &mut found);
     found.iter().map(|hit| hit.rule.0).collect()
+}
+
+#[test]
+fn a_remembered_value_rules_out_what_is_asked_for_every_event() {
+    let not = |expr| Expr::Not(Box::new(expr));
+    let usual = |field| Expr::Or(vec![text(field, "*.exe"), text(field, "system")]);
+    let rules = [
+        // The field is searched for this one's sake.
+        rule("found", "windows", text("Image", "*\\powershell.exe")),
+        rule("unusual", "windows", not(usual("Image"))),
+        rule(
+            "both unusual",
+            "windows",
+            Expr::And(vec![not(usual("Image")), not(text("Parent", "*.exe"))]),
+        ),
+        // Nothing that the one field has says what the other has not.
+        rule(
+            "either",
+            "windows",
+            Expr::Or(vec![not(usual("Image")), not(text("Parent", "*.exe"))]),
+        ),
+    ];
+    let compiled = Arc::new(Compiled::new(&rules, LogSourceMode::Strict).unwrap());
+    assert_eq!(compiled.unwitnessed().count(), 3);
+    let mut matcher = compiled.matcher();
+    let list = [Value::Str("a.txt"), Value::Str("B.EXE")];
+    let none = [Value::Str("a.txt"), Value::Null];
+    for _ in 0..4 {
+        let mut of = |fields: &[(&str, Value<'_>)]| hits_of(&mut matcher, "", fields);
+        let (exe, txt) = (Value::Str("B.EXE"), Value::Str("a.txt"));
+        assert_eq!(of(&[("Image", exe)]), [3]);
+        assert_eq!(of(&[("Image", txt)]), [1, 2, 3]);
+        assert_eq!(of(&[("Image", exe), ("Parent", exe)]), [0_u32; 0]);
+        assert_eq!(of(&[("Image", txt), ("Parent", exe)]), [1, 3]);
+        // The first of two of a name counts.
+        assert_eq!(of(&[("Image", txt), ("Image", exe)]), [1, 2, 3]);
+        assert_eq!(of(&[("Image", exe), ("Image", txt)]), [3]);
+        assert_eq!(of(&[("Image", Value::List(&list))]), [3]);
+        assert_eq!(of(&[("Image", Value::List(&none))]), [1, 2, 3]);
+    }
+    let before = matcher.candidates_judged();
+    assert_eq!(
+        hits_of(&mut matcher, "", &[("Image", Value::Str("B.EXE"))]),
+        [3]
+    );
+    assert_eq!(matcher.candidates_judged() - before, 1);
 }
 
 #[test]

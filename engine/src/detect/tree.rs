@@ -35,6 +35,29 @@ impl Tree {
             Self::Const(_) => {}
         }
     }
+
+    /// Whether it holds, where that follows from the predicates that are known.
+    pub(super) fn outcome(&self, known: &impl Fn(PredicateId) -> Option<bool>) -> Option<bool> {
+        // One child that is `telling` decides; without one all must be known.
+        let of_all = |children: &[Tree], telling: bool| {
+            let mut outcome = Some(!telling);
+            for child in children {
+                match child.outcome(known) {
+                    Some(holds) if holds == telling => return Some(telling),
+                    Some(_) => {}
+                    None => outcome = None,
+                }
+            }
+            outcome
+        };
+        match self {
+            Self::And(children) => of_all(children, false),
+            Self::Or(children) => of_all(children, true),
+            Self::Not(child) => child.outcome(known).map(|holds| !holds),
+            Self::Leaf(id) => known(*id),
+            Self::Const(value) => Some(*value),
+        }
+    }
 }
 
 /// Gives the same test of the same subject the same predicate.

@@ -4,6 +4,7 @@
 use citywatch_parsers::Value;
 
 use super::compile::Compiled;
+use super::denials::Denied;
 use super::index::SubjectIndex;
 use super::keys::index_u32;
 use super::literals::Folder;
@@ -78,6 +79,8 @@ pub(super) struct Memory {
     slots: Box<[Slot]>,
     answers: Box<[u32]>,
     found: Vec<PredicateId>,
+    /// The rules that values rule out.
+    pub(super) denied: Denied,
     /// What is in no piece of the raw text, once it was asked for in the event of that number.
     apart: Apart,
     apart_of: u32,
@@ -98,6 +101,7 @@ impl Memory {
             slots: vec![slot; fields].into(),
             answers: vec![0; predicates].into(),
             found: Vec::new(),
+            denied: 0,
             apart: Apart::default(),
             apart_of: 0,
             folded: String::new(),
@@ -115,6 +119,7 @@ impl Memory {
         }
         self.epoch += 1;
         self.found.clear();
+        self.denied = 0;
         self.folded.clear();
     }
 
