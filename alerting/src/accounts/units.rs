@@ -130,6 +130,23 @@ impl Units {
         Ok(found > 0)
     }
 
+    /// Whether there is such a unit: in the tree, or of an incident. Empty stands for the whole city; while there is no tree,
+    /// nothing is known of any.
+    pub(crate) async fn knows(&self, unit: &str) -> Result<bool, sqlx::Error> {
+        if unit.is_empty() {
+            return Ok(true);
+        }
+        let found: i64 = sqlx::query_scalar(
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM units WHERE id = $1) \
+             OR NOT EXISTS (SELECT 1 FROM units) \
+             OR EXISTS (SELECT 1 FROM incidents WHERE unit = $1) THEN 1 ELSE 0 END",
+        )
+        .bind(unit)
+        .fetch_one(self.database.pool())
+        .await?;
+        Ok(found > 0)
+    }
+
     /// Takes units in from CSV with the columns id, name and parent. Units that are new are added, others
     /// renamed and moved; what they were stays known with its dates. A unit that was merged is put below
     /// the one that took it in: its old events stay visible there. Returns how many changed.

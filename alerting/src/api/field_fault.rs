@@ -79,6 +79,11 @@ pub(crate) enum FieldFault {
         /// The name.
         name: String,
     },
+    /// Somebody who only looks, or who does not see the incident.
+    MayNotWorkOnIt {
+        /// The name.
+        name: String,
+    },
     /// There is no such unit.
     NoSuchUnit,
     /// The unit is not within the caller's.
@@ -245,6 +250,10 @@ impl fmt::Display for FieldFault {
             Self::NoVersion => f.write_str("must be the version that you saw, a number"),
             Self::NoEntity => f.write_str("write it like address:203.0.113.7"),
             Self::NoSuchPerson { name } => write!(f, "nobody is called {name:?}"),
+            Self::MayNotWorkOnIt { name } => write!(
+                f,
+                "{name:?} may not work on it: it is outside of their units, or they only look"
+            ),
             Self::NoSuchUnit => f.write_str("there is no such unit"),
             Self::OutsideUnits => f.write_str("is not within your own units"),
             Self::UnitNeeded => f.write_str("name a unit: you see a part of the city only"),

@@ -130,6 +130,9 @@ impl RouteWanted {
         if !app.units.covers(caller.scope(), &unit).await? {
             return Err(Problem::field("unit", FieldFault::OutsideUnits));
         }
+        if !app.units.knows(&unit).await? {
+            return Err(Problem::field("unit", FieldFault::NoSuchUnit));
+        }
         Ok(RouteWish {
             name,
             kind,

@@ -183,10 +183,13 @@ async fn managed(app: &App, caller: &Caller, id: &str) -> Result<Person, Problem
 }
 
 async fn within(app: &App, caller: &Caller, unit: &str) -> Result<(), Problem> {
-    if app.units.covers(caller.scope(), unit).await? {
-        return Ok(());
+    if !app.units.covers(caller.scope(), unit).await? {
+        return Err(Problem::field("unit", FieldFault::OutsideUnits));
     }
-    Err(Problem::field("unit", FieldFault::OutsideUnits))
+    if !app.units.knows(unit).await? {
+        return Err(Problem::field("unit", FieldFault::NoSuchUnit));
+    }
+    Ok(())
 }
 
 fn role(name: &str) -> Result<Role, Problem> {

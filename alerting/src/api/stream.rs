@@ -45,7 +45,8 @@ pub(super) struct FollowParams {
     after: Option<i64>,
 }
 
-/// `GET /api/v1/stream`: goes on after the header `Last-Event-ID`, else after `after`, else from now.
+/// `GET /api/v1/stream`: goes on after the header `Last-Event-ID`, else after `after`, else from now. From a place that
+/// there is not yet it begins with the event `reset`: what is shown must be asked for anew.
 pub(super) async fn follow(
     State(app): State<App>,
     caller: Caller,
@@ -56,20 +57,27 @@ pub(super) async fn follow(
         metrics::counter!("citywatch_streams_refused_total").increment(1);
         Problem::of(Refusal::TooManyFollowers)
     })?;
-    let last_event_id = headers
-        .get("last-event-id")
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let last_event_id = headers.get("last-event-id").map(|value| {
+        let number = value.to_str().ok().and_then(|text| text.parse().ok());
+        // A place that no stream gave is like one that this database does not have.
+        number.unwrap_or(i64::MAX)
+    });
     let watch = app.changes.watch();
-    let position = match last_event_id.or(params.after) {
-        Some(position) => position,
-        None => crate::changes::latest(&app.database).await?,
-    };
+    let latest = crate::changes::latest(&app.database).await?;
+    let wanted = last_event_id.or(params.after).unwrap_or(latest);
+    let mut ready = VecDeque::new();
+    if wanted > latest {
+        // An older state of the database was brought back: what the page shows is of another time.
+        let reset = Event::default().event("reset").data("{}");
+        ready.push_back(reset.id(latest.to_string()));
+    }
+    let position = wanted.min(latest);
     let follower = Follower {
         app,
         caller,
         watch,
         position,
-        ready: VecDeque::new(),
+        ready,
         _permit: permit,
     };
     Ok(Sse::new(follower.into_stream()))

@@ -94,6 +94,9 @@ impl Wanted {
             };
             return Err(Problem::field("unit", fault));
         }
+        if !app.units.knows(&target.unit).await? {
+            return Err(Problem::field("unit", FieldFault::NoSuchUnit));
+        }
         Ok(target)
     }
 }

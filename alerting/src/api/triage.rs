@@ -469,6 +469,9 @@ impl From<ChangeError> for Problem {
             ChangeError::Merged { into } => Self::merged(into),
             ChangeError::Conflict { current } => Self::conflict(current),
             ChangeError::Itself => Self::field("from", FieldFault::Itself),
+            ChangeError::MayNotWorkOnIt { name } => {
+                Self::field("assignee", FieldFault::MayNotWorkOnIt { name })
+            }
             ChangeError::Database(error) => error.into(),
         }
     }

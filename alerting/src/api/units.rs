@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -46,12 +47,23 @@ fn whole_city(caller: &Caller) -> Result<(), Problem> {
 pub(super) async fn import(
     State(app): State<App>,
     caller: Caller,
-    csv: String,
+    csv: Bytes,
 ) -> Result<Json<Imported>, Problem> {
     whole_city(&caller)?;
+    let csv = std::str::from_utf8(&csv).map_err(|error| {
+        let line = csv[..error.valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        let error = format!(
+            "line {}: this is not UTF-8; save the file as \"CSV UTF-8\", then try again",
+            line + 1
+        );
+        Problem::of(Refusal::Unreadable { error })
+    })?;
     let changed = app
         .units
-        .import(&csv)
+        .import(csv)
         .await
         .map_err(|error| refused("body", error))?;
     Ok(Json(Imported { changed }))

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{IncidentRow, Stamp, State, note};
+use crate::accounts::Role;
 use crate::config::IncidentsConfig;
 use crate::database::{Write, storable};
 
@@ -94,6 +95,14 @@ pub(crate) enum ChangeError {
     /// An incident cannot take itself in.
     #[error("an incident cannot be merged into itself")]
     Itself,
+    /// It cannot be assigned to a viewer, or to somebody who does not see it.
+    #[error(
+        "{name:?} may not work on this incident: it is outside of their units, or they only look"
+    )]
+    MayNotWorkOnIt {
+        /// Who.
+        name: String,
+    },
     /// The database failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -106,7 +115,7 @@ impl ChangeError {
             Self::Missing => "missing",
             Self::Merged { .. } => "merged",
             Self::Conflict { .. } => "conflict",
-            Self::Itself => "invalid",
+            Self::Itself | Self::MayNotWorkOnIt { .. } => "invalid",
             Self::Database(_) => "unavailable",
         }
     }
@@ -125,6 +134,12 @@ pub(crate) async fn change(
     let after = changed(&before, change, stamp);
     if after == before {
         return Ok((before, after));
+    }
+    if after.assignee != before.assignee
+        && let Some(name) = &after.assignee
+        && !may_work_on(write, name, &before.unit).await?
+    {
+        return Err(ChangeError::MayNotWorkOnIt { name: name.clone() });
     }
     sqlx::query(
         "UPDATE incidents SET state = $1, acknowledged_at = $2, resolved_at = $3, closed_at = $4, \
@@ -206,16 +221,13 @@ pub(crate) async fn comment(
     text: &str,
     stamp: Stamp<'_>,
 ) -> Result<(), ChangeError> {
-    let updated =
-        sqlx::query("UPDATE incidents SET updated_at = $1, change_sequence = $2 WHERE id = $3")
-            .bind(stamp.at.as_micros())
-            .bind(stamp.change)
-            .bind(id)
-            .execute(&mut **write)
-            .await?;
-    if updated.rows_affected() == 0 {
-        return Err(ChangeError::Missing);
-    }
+    found(write, id).await?;
+    sqlx::query("UPDATE incidents SET updated_at = $1, change_sequence = $2 WHERE id = $3")
+        .bind(stamp.at.as_micros())
+        .bind(stamp.change)
+        .bind(id)
+        .execute(&mut **write)
+        .await?;
     Ok(note(write, id, stamp, "comment", &storable(text), &[]).await?)
 }
 
@@ -289,6 +301,21 @@ async fn locked(
         });
     }
     Ok(row)
+}
+
+/// Whether a person may change incidents of a unit.
+async fn may_work_on(write: &mut Write, name: &str, unit: &str) -> Result<bool, sqlx::Error> {
+    let found: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM users WHERE name = $1 AND disabled = 0 AND role <> $2 AND (unit_root = '' \
+         OR unit_root = $3 OR EXISTS (SELECT 1 FROM unit_ancestors AS above \
+         WHERE above.ancestor = users.unit_root AND above.unit = $3))",
+    )
+    .bind(name)
+    .bind(Role::Viewer.name())
+    .bind(unit)
+    .fetch_one(&mut **write)
+    .await?;
+    Ok(found > 0)
 }
 
 /// The incident, if it is not part of another.

@@ -13,7 +13,7 @@ use super::choice::Choice;
 use super::draft::{self, Draft, Growth, Sorted};
 use super::entities;
 use super::translation::{Statuses, translation_of};
-use super::{evidence, links, memory, switches};
+use super::{evidence, keys, links, memory, switches};
 use crate::clock::{Clock, DAY_MICROS};
 use crate::config::AlertingConfig;
 use crate::database::{Counter, Database, Write, storable};
@@ -228,6 +228,35 @@ impl Commit<'_> {
         Ok(())
     }
 
+    /// The alert of a draft, with its incident if there is one. What happened after somebody was done with that is no part of
+    /// what they judged: it is another alert.
+    async fn alert_to_grow(
+        &mut self,
+        draft: &Draft<'_>,
+        growth: &Growth<'_>,
+    ) -> Result<(String, Option<String>), sqlx::Error> {
+        let (_, last) = growth.range();
+        let mut id = draft.alert_id.clone();
+        loop {
+            let found: Option<(String, Option<i64>)> = sqlx::query_as(
+                "SELECT alert.incident_id, CASE WHEN incident.merged_into IS NULL AND incident.state IN \
+                 ('resolved', 'closed') THEN COALESCE(incident.resolved_at, incident.closed_at) END \
+                 FROM alerts AS alert JOIN incidents AS incident ON incident.id = alert.incident_id \
+                 WHERE alert.id = $1",
+            )
+            .bind(id.as_str())
+            .fetch_optional(&mut *self.write)
+            .await?;
+            match found {
+                None => return Ok((id, None)),
+                Some((incident, Some(done))) if done < last.as_micros() => {
+                    id = keys::alert_id_after(&id, &incident);
+                }
+                Some((incident, _)) => return Ok((id, Some(incident))),
+            }
+        }
+    }
+
     /// Makes the alert or lets it grow, with its incident.
     async fn grow(
         &mut self,
@@ -235,11 +264,11 @@ impl Commit<'_> {
         growth: &Growth<'_>,
         latest: &Match,
     ) -> Result<(), sqlx::Error> {
-        let known: Option<String> =
-            sqlx::query_scalar("SELECT incident_id FROM alerts WHERE id = $1")
-                .bind(draft.alert_id.as_str())
-                .fetch_optional(&mut *self.write)
-                .await?;
+        let (alert_id, known) = self.alert_to_grow(draft, growth).await?;
+        let draft = &Draft {
+            alert_id,
+            ..Draft::clone(draft)
+        };
         let entities = entities::of_matches(&growth.matches);
         let incident = self
             .incident_of(draft, growth, latest, known.as_deref(), &entities)

@@ -14,7 +14,7 @@ use crate::incidents::IncidentRow;
 use crate::severity::Severity;
 
 /// An alert in the making: all its matches of a delivery.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Draft<'a> {
     /// The alert's id.
     pub(crate) alert_id: String,

@@ -52,6 +52,11 @@ pub(crate) fn group_key(found: &Match) -> String {
     }
 }
 
+/// The id of the alert that goes on where another one's incident was closed within the window: that one stays as it was judged.
+pub(crate) fn alert_id_after(alert_id: &str, closed_incident: &str) -> String {
+    derive("alert after", &[alert_id, closed_incident])
+}
+
 /// The id of the incident that an alert opens.
 pub(crate) fn incident_id(alert_id: &str) -> String {
     derive("incident", &[alert_id])

@@ -19,7 +19,7 @@ mod webhook;
 pub use config::{NotificationsConfig, SmtpConfig, SmtpEncryption};
 pub(crate) use email::{NoAddress, addresses};
 pub(crate) use item::Subject;
-pub(crate) use outbox::{MessageView, Outbox, enqueue, enqueue_test};
+pub(crate) use outbox::{MessageView, Outbox, enqueue, enqueue_raised, enqueue_test};
 pub(crate) use routes::{Route, RouteKind, RouteTrouble, RouteWish, Routes};
 pub(crate) use sender::Sender;
 pub(crate) use template::{Form, TemplateError, check as check_template};

@@ -55,6 +55,22 @@ pub(crate) async fn enqueue(
     Ok(())
 }
 
+/// The same for the routes that were not told when it was opened: it was less severe than they want to know of.
+pub(crate) async fn enqueue_raised(
+    write: &mut Write,
+    row: &IncidentRow,
+    severity_before: i64,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    for route in matching_routes(write, row, Subject::Opened).await? {
+        if route.severity_min.rank() > severity_before {
+            let item = Item::of(row, Subject::Opened, "", now.as_micros());
+            add(write, &route.id, route.group_minutes, &item, now).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A message of its own that says that it is a test.
 pub(crate) async fn enqueue_test(
     write: &mut Write,

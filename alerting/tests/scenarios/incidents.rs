@@ -409,6 +409,13 @@ pub async fn a_merge_leaves_a_trace_and_later_alerts_follow_it(place: Place) {
         (reply.status, &reply.body["merged_into"]),
         (409, &json!(first))
     );
+    let comments = format!("/api/v1/incidents/{second}/comments");
+    let comment = json!({ "text": "where nobody would look for it" });
+    let reply = client.send("POST", &comments, Some(comment), &[]);
+    assert_eq!(
+        (reply.status, &reply.body["merged_into"]),
+        (409, &json!(first))
+    );
     // Alerts of the group that was merged join the incident that took it in.
     send(&intake, vec![found(&shell, "web-01", at(3600), 3)]).await;
     let list = client.get("/api/v1/incidents").body;

@@ -93,6 +93,7 @@ scenarios! {
     incidents::rules_tell_how_often_they_were_right,
     incidents::titles_are_kept_in_vietnamese,
     notifications::a_webhook_is_signed_grouped_and_tried_again,
+    notifications::an_incident_that_becomes_worse_is_told_of,
     notifications::an_email_tells_of_new_and_of_overdue_incidents,
     notifications::what_cannot_be_delivered_is_given_up_and_sent_when_asked,
     notifications::a_route_is_checked_before_it_is_made,

@@ -186,6 +186,41 @@ fn text_of(data: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// Whoever is told only of what is bad is told when an incident becomes so; whoever knows of it is not told twice.
+pub async fn an_incident_that_becomes_worse_is_told_of(place: Place) {
+    let mut config = place.config();
+    config.incidents.join_by_entities = true;
+    let site = Site::start_with(config).await;
+    let admin = site.admin();
+    let hook = HookServer::start();
+    let route = |name: &str, severity_min: &str| -> String {
+        let wanted = json!({ "name": name, "target": hook.url, "severity_min": severity_min });
+        let made = make(&admin, wanted);
+        assert_eq!(made.status, 201, "{made:?}");
+        made.body["id"].as_str().unwrap().to_owned()
+    };
+    let (all, worst) = (route("all", "medium"), route("worst", "high"));
+    let told = |route: &str| -> i64 {
+        let messages = messages(&admin);
+        let own = messages.iter().filter(|each| each["route_id"] == route);
+        own.map(|each| each["item_count"].as_i64().unwrap()).sum()
+    };
+    let intake = site.alerting.intake();
+    send(
+        &intake,
+        vec![found(&rule("odd", "medium"), "web-01", at(0), 1)],
+    )
+    .await;
+    assert_eq!([told(&all), told(&worst)], [1, 0]);
+    let bad = rule("bad", "high");
+    send(&intake, vec![found(&bad, "web-01", at(1), 2)]).await;
+    assert_eq!(admin.get("/api/v1/incidents").body["total"], 1);
+    assert_eq!([told(&all), told(&worst)], [1, 1]);
+    send(&intake, vec![found(&bad, "web-01", at(2), 3)]).await;
+    assert_eq!([told(&all), told(&worst)], [1, 1]);
+    site.stop().await;
+}
+
 pub async fn an_email_tells_of_new_and_of_overdue_incidents(place: Place) {
     let server = MailServer::start();
     server.answer.store(451, Ordering::SeqCst);

@@ -219,6 +219,39 @@ pub async fn people_see_their_subtree(place: Place) {
     );
     let mut stream = client.follow("?after=0", None);
     assert_eq!(stream.next().data["host"], "one");
+    // Nobody works on what they do not see, or may only look at.
+    person(&site, &admin, "ly", "viewer", "ward-2");
+    let path = format!("/api/v1/incidents/{outside}");
+    for (name, status) in [("an", 400), ("ly", 400), ("admin", 200)] {
+        let body = json!({ "assignee": name });
+        let reply = admin.send("PATCH", &path, Some(body), &[("if-match", "1")]);
+        assert_eq!(reply.status, status, "{name}: {reply:?}");
+    }
+    // Units that are not there are no slip that anybody would notice later.
+    let wrong = |path: &str, body: Value| {
+        let reply = admin.send("POST", path, Some(body), &[]);
+        let fault = &reply.body["errors"][0];
+        assert_eq!(
+            (reply.status, &fault["field"], &fault["said"]["code"]),
+            (400, &json!("unit"), &json!("no_such_unit")),
+            "{reply:?}"
+        );
+    };
+    wrong(
+        "/api/v1/users",
+        json!({ "name": "x", "role": "viewer", "unit": "ward-11" }),
+    );
+    wrong(
+        "/api/v1/notifications/routes",
+        json!({ "name": "x", "kind": "webhook", "target": "https://chat.test/", "unit": "ward-11" }),
+    );
+    let encoded: &[u8] = b"id,name,parent\nward-9,Ph\xF4\xEA,city\n";
+    let reply = admin.send_text("PUT", "/api/v1/units", encoded);
+    assert_eq!(reply.status, 400, "{reply:?}");
+    assert!(
+        reply.text.contains("line 2: this is not UTF-8"),
+        "{reply:?}"
+    );
     // Ward 2 is merged into ward 1: it moves below it, and what happened there comes along.
     assert_eq!(
         import(&admin, "id,name,parent\nward-2,Phường 2 (cũ),ward-1\n").body["changed"],

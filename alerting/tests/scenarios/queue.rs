@@ -471,7 +471,7 @@ pub async fn two_administrators_do_not_overwrite_each_others_units(place: Place)
     client.send_text(
         "PUT",
         "/api/v1/units",
-        &tree.replace("Phường 2", "Phường Hai mới"),
+        tree.replace("Phường 2", "Phường Hai mới"),
     );
     assert_eq!(rename(Some("2"), "Phường Nhì").status, 412);
     assert_eq!(unit("ward-1")["version"], 1);

@@ -59,6 +59,17 @@ pub async fn changes_arrive_and_resume(place: Place) {
             .to_owned()
     });
     assert_eq!(hosts, ["before", "web-02", "web-01"]);
+    // An older state of the database was brought back: the page is told, and hears of what comes.
+    for unknown in ["999999", "abc"] {
+        let mut ahead = client.follow("", Some(unknown));
+        let reset = ahead.next();
+        assert_eq!(reset.event, "reset", "{unknown}");
+        let host = format!("after {unknown}");
+        send(&intake, vec![found(&guess, &host, at(0), 1)]).await;
+        let change = ahead.next();
+        assert_eq!(change.data["host"], host);
+        assert!(reset.id.is_some() && change.id != reset.id);
+    }
     site.stop().await;
 }
 

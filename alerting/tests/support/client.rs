@@ -107,14 +107,14 @@ impl Client {
     }
 
     /// Sends a text that is no JSON.
-    pub fn send_text(&self, method: &str, path: &str, text: &str) -> Reply {
+    pub fn send_text(&self, method: &str, path: &str, text: impl AsRef<[u8]>) -> Reply {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("content-type", "text/csv")
             .header("cookie", self.cookie.as_deref().unwrap_or(""))
             .header("x-csrf-token", self.csrf.as_deref().unwrap_or(""))
-            .body(text.to_owned())
+            .body(text.as_ref().to_vec())
             .unwrap();
         Self::reply(self.agent.run(request).unwrap())
     }

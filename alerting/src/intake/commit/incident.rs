@@ -198,7 +198,9 @@ impl Commit<'_> {
         }
         // It is called after the first of its most severe alerts: what began as a guessed password may be a break-in.
         if Severity::of_level(&latest.rule.level).rank() > row.severity {
+            let before = row.severity;
             draft::name_after(&mut row, latest);
+            notification::enqueue_raised(&mut self.write, &row, before, self.now).await?;
         }
         row.tactics |= tactics_of(&latest.rule.tags);
         row.entity_count += more.named;
