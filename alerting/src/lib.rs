@@ -261,7 +261,17 @@ impl Alerting {
     /// # Errors
     /// When nobody has that name, or the database fails.
     pub async fn reset_user(&self, name: &str) -> Result<FirstPassword, UserError> {
-        self.app.users.reset(name).await
+        let first = self.app.users.reset(name).await?;
+        let entry = audit::Entry {
+            who: "the machine's operator",
+            role: "",
+            address: "",
+            action: "citywatch user reset",
+            subject: &first.user,
+            detail: "",
+        };
+        self.app.audit.append(entry).await?;
+        Ok(first)
     }
 
     /// Marks this installation as a demonstration, for good: console, API and notifications say so from now on.

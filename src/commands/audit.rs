@@ -87,7 +87,10 @@ pub fn run(command: &AuditCommand) -> anyhow::Result<ExitCode> {
             for problem in &report.problems {
                 writeln!(out, "entry {} {}", problem.sequence, problem.what)?;
             }
-            let verdict = if report.problems.is_empty() {
+            let verdict = if report.problems.is_empty() && kept.is_empty() {
+                "nothing in it was changed, removed or reordered; whether its end is missing only heads that were kept \
+                 elsewhere can tell (--head FILE)"
+            } else if report.problems.is_empty() {
                 "nothing was changed, removed or reordered"
             } else {
                 "the log is not what was written"

@@ -55,6 +55,16 @@ impl SignInLimits {
         }
     }
 
+    /// Forgets what was counted for a person's old password: with the new one they are let in. What counts for an address stays.
+    pub(crate) fn password_changed(&self, user: &str, changed_at: Timestamp) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_of = |key: &Key| match key {
+            Key::UserAndAddress(name, _) | Key::User(name) => name == user,
+            Key::Address(_) => false,
+        };
+        windows.retain(|key, window| window.since >= changed_at || !is_of(key));
+    }
+
     /// Counts a try as a failure before its password is looked at, so that many at once are counted too.
     pub(crate) fn begin(&self, user: &str, address: IpAddr, now: Timestamp) -> Verdict {
         let length = i64::from(self.config.window_minutes.max(1)) * MINUTE_MICROS;

@@ -1,5 +1,6 @@
 //! The table of people.
 
+use citywatch_parsers::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -116,6 +117,19 @@ impl Users {
             user: name,
             password,
         })
+    }
+
+    /// When a person got the password that they have.
+    pub(crate) async fn password_changed_at(
+        &self,
+        name: &str,
+    ) -> Result<Option<Timestamp>, sqlx::Error> {
+        let at: Option<i64> =
+            sqlx::query_scalar("SELECT password_changed_at FROM users WHERE name = $1")
+                .bind(name)
+                .fetch_optional(self.database.pool())
+                .await?;
+        Ok(at.map(Timestamp))
     }
 
     /// The person of that name.

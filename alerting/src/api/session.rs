@@ -52,6 +52,9 @@ pub(super) async fn sign_in(
         ));
     }
     let name = crate::accounts::normalised(&name);
+    if let Some(changed_at) = app.users.password_changed_at(&name).await? {
+        app.sign_in_limits.password_changed(&name, changed_at);
+    }
     if let Verdict::RetryAfter { seconds } =
         app.sign_in_limits.begin(&name, address, app.clock.now())
     {

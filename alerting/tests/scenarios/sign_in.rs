@@ -99,6 +99,23 @@ pub async fn a_reset_ends_sessions(place: Place) {
     assert_eq!(site.client().sign_in("admin", &site.password).status, 401);
     assert_eq!(site.client().sign_in("admin", &new.password).status, 200);
     assert!(!format!("{new:?}").contains(&new.password));
+    // Whoever guessed in vain gets in with a new password, and the log says who gave them one.
+    site.clock.advance(60);
+    for _ in 0..20 {
+        site.client().sign_in("admin", "a wrong one");
+    }
+    assert_eq!(site.client().sign_in("admin", &new.password).status, 429);
+    site.clock.advance(1);
+    let new = site.alerting.reset_user("admin").await.unwrap();
+    let mut client = site.client();
+    assert_eq!(client.sign_in("admin", &new.password).status, 200);
+    let log = client.get("/api/v1/audit").body;
+    let told = |entry: &&serde_json::Value| entry["action"] == "citywatch user reset";
+    let resets = log["items"].as_array().unwrap().iter().filter(told);
+    assert_eq!(
+        resets.map(|entry| &entry["subject"]).collect::<Vec<_>>(),
+        ["admin", "admin"]
+    );
     site.stop().await;
 }
 
