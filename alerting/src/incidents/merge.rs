@@ -1,6 +1,6 @@
 //! Two incidents become one.
 
-use super::{IncidentRow, Stamp, State, common_unit, move_to, note};
+use super::{IncidentRow, Stamp, State, common_unit, joined_tags, move_to, note};
 use crate::config::IncidentsConfig;
 use crate::database::Write;
 
@@ -92,10 +92,10 @@ async fn update_totals(
     let assignee = into.assignee.as_ref().or(from.assignee.as_ref());
     let acknowledged_at = into.acknowledged_at.or(from.acknowledged_at);
     // It is called after the more severe of the two.
-    let named = if from.severity > into.severity {
-        from
+    let (named, other) = if from.severity > into.severity {
+        (from, into)
     } else {
-        into
+        (into, from)
     };
     sqlx::query(
         "UPDATE incidents SET alert_count = (SELECT COUNT(*) FROM alerts WHERE incident_id = $1), \
@@ -130,7 +130,7 @@ async fn update_totals(
     .bind(named.rule_title_vi.as_str())
     .bind(named.rule_level.as_str())
     .bind(named.rule_correlation)
-    .bind(named.tags.as_str())
+    .bind(joined_tags(&named.tags, &other.tags))
     .execute(&mut **write)
     .await?;
     super::rescore(write, &into.id).await?;

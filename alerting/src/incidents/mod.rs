@@ -15,6 +15,7 @@ mod rescore;
 mod row;
 mod score;
 mod similar;
+mod tags;
 mod unit;
 mod view;
 
@@ -30,6 +31,7 @@ pub(crate) use rescore::{Rescorer, Rescores};
 pub(crate) use row::{IncidentRow, insert, row};
 pub(crate) use score::{Judged, judged, rescore, score};
 pub(crate) use similar::{Similar, similar};
+pub(crate) use tags::joined_tags;
 pub(crate) use unit::{common_unit, move_to};
 pub(crate) use view::{Entity, Incident, IncidentDetail, NameValue, json, rfc3339};
 

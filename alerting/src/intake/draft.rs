@@ -10,7 +10,7 @@ use super::choice::{Choice, Why};
 use super::keys;
 use super::translation::translation_of;
 use crate::database::storable;
-use crate::incidents::IncidentRow;
+use crate::incidents::{IncidentRow, joined_tags};
 use crate::severity::Severity;
 
 /// An alert in the making: all its matches of a delivery.
@@ -157,6 +157,11 @@ fn incident_title(found: &Match, title: &str) -> String {
         .collect()
 }
 
+/// A rule's tags as the database keeps them.
+pub(crate) fn tags_of(rule: &RuleInfo) -> String {
+    serde_json::json!(rule.tags).to_string()
+}
+
 /// Calls an incident after what a match found: its titles, its severity, and the rule that they are of.
 pub(crate) fn name_after(row: &mut IncidentRow, found: &Match) {
     let rule = &found.rule;
@@ -175,5 +180,5 @@ pub(crate) fn name_after(row: &mut IncidentRow, found: &Match) {
     row.rule_title_vi = storable(&title_vi).into_owned();
     row.rule_level = severity.name().to_owned();
     row.rule_correlation = i64::from(rule.correlation);
-    row.tags = serde_json::json!(rule.tags).to_string();
+    row.tags = joined_tags(&tags_of(rule), &row.tags);
 }

@@ -201,6 +201,8 @@ impl Commit<'_> {
             let before = row.severity;
             draft::name_after(&mut row, latest);
             notification::enqueue_raised(&mut self.write, &row, before, self.now).await?;
+        } else if more.alerts > 0 {
+            row.tags = incidents::joined_tags(&row.tags, &draft::tags_of(&latest.rule));
         }
         row.tactics |= tactics_of(&latest.rule.tags);
         row.entity_count += more.named;
