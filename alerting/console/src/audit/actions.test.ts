@@ -16,6 +16,7 @@ test.each([
   ['GET /api/v1/audit', '/api/v1/audit?from=2020-01-01T00%3A00%3A00Z', 'from: 01/01/2020 07:00:00'],
   ['GET /api/v1/entities/{kind}/{value}', '/api/v1/entities/user/100%', 'user · 100%'],
   ['POST /api/v1/session', '/api/v1/session', ''],
+  ['citywatch user reset', 'an', 'an'],
   ['a word', 'of its own', ''],
 ])('%s of %s is about %j', (action, subject, target) => {
   expect(targetOf(action, subject)).toBe(target);

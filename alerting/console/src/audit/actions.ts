@@ -8,11 +8,14 @@ type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 type Routes<M extends Method> = {
   [P in keyof paths]: paths[P][M] extends undefined ? never : `${Uppercase<M>} ${P}`;
 }[keyof paths];
-type Changing = Routes<'post'> | Routes<'put'> | Routes<'patch'> | Routes<'delete'>;
+/** What is done with the command on the machine itself; it is about whom it names. */
+const ON_THE_MACHINE = 'citywatch user reset';
+type Changing = typeof ON_THE_MACHINE | Routes<'post'> | Routes<'put'> | Routes<'patch'> | Routes<'delete'>;
 
 /** Whatever changes something has words, or this does not compile; of what reads, that which is recorded. */
 const ACTION_WORDS: Record<Changing, MessageDescriptor> & Partial<Record<Routes<'get'>, MessageDescriptor>> =
   {
+    [ON_THE_MACHINE]: msg`gave a new password on the machine itself`,
     'POST /api/v1/session': msg`sign-in`,
     'DELETE /api/v1/session': msg`signed out`,
     'PUT /api/v1/session/password': msg`changed the own password`,
@@ -71,6 +74,7 @@ const PAGING = ['limit', 'cursor'];
 
 /** What an action was about: what stood for the braces of its path, then what was asked with it, times as read here. */
 export function targetOf(action: string, subject: string): string {
+  if (action === ON_THE_MACHINE) return subject;
   const pattern = action.slice(action.indexOf(' ') + 1).split('/');
   const mark = subject.indexOf('?');
   const path = mark < 0 ? subject : subject.slice(0, mark);

@@ -131,10 +131,7 @@ function Days({ rule }: { rule: RuleDetail }) {
   return (
     <section aria-labelledby="days">
       <h2 id="days">
-        <Trans>Alerts of the last 30 days</Trans>{' '}
-        <span className={classes.soft}>
-          <Trans>each bar from 07:00 to 07:00, a day in UTC</Trans>
-        </span>
+        <Trans>Alerts of the last 30 days</Trans>
       </h2>
       <div className={classes.days}>
         <Suspense fallback={<Loading />}>
