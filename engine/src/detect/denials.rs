@@ -3,11 +3,12 @@
 //! A rule without a witness says what is not: it holds unless a field has one of many usual values. Whether a value rules
 //! it out, whatever else the event has, is found out once for the value and remembered with it.
 
+use citywatch_rules::rule::Presence;
+
 use super::compile::{Compiled, RulePlan};
 use super::names::FieldIndex;
-use super::predicate::{Check, Predicate, Subject, Text};
+use super::predicate::{Check, Predicate, PredicateId, Subject, Text};
 use super::tree::Tree;
-use citywatch_rules::rule::Presence;
 
 /// Some of the rules, a bit each.
 pub(super) type Denied = u8;
@@ -71,8 +72,7 @@ impl Denials {
         let mut denied = 0;
         for (place, (rule, of)) in self.rules.iter().enumerate() {
             let tree = &compiled.trees[*rule as usize];
-            let known =
-                |id: super::predicate::PredicateId| holds(&compiled.predicates[id.0 as usize]);
+            let known = |id: PredicateId| holds(&compiled.predicates[id.0 as usize]);
             if *of == field && tree.outcome(&known) == Some(false) {
                 denied |= 1 << place;
             }
