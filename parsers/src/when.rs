@@ -10,6 +10,7 @@ mod zone_names;
 
 use jiff::tz::TimeZone;
 
+use crate::bytes::number_of_digits;
 use crate::context::ParseContext;
 use crate::time::Timestamp;
 pub(crate) use bsd::{bsd, month_first_near};
@@ -77,6 +78,25 @@ fn plain_iso(text: &[u8]) -> Option<Civil> {
         micros: 0,
     })
 }
+
+/// ISO 8601 in UTC with a point before the fraction, as most programs write it: `2024-08-26T01:33:38.572Z`.
+#[inline]
+fn plain_utc(text: &[u8]) -> Option<Timestamp> {
+    let text = text.strip_suffix(b"Z")?;
+    let micros = match text.get(PLAIN_ISO_BYTES..)? {
+        [] => 0,
+        [b'.', digits @ ..] => number_of_digits(digits)? * FRACTION_UNITS[digits.len()] / 100,
+        _ => return None,
+    };
+    let civil = Civil {
+        micros: micros.cast_signed(),
+        ..plain_iso(text)?
+    };
+    civil.is_possible().then(|| civil.at_offset(0))
+}
+
+/// By the digits of a fraction, what makes of them one of eight digits.
+const FRACTION_UNITS: [u32; 9] = [0, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
 /// MySQL before 5.7: `221128 14:49:17`, the hour padded with a space.
 pub(crate) fn compact<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timestamp> {
@@ -210,6 +230,9 @@ pub(crate) fn month_first<'t>(text: &'t str, zone: &TimeZone) -> Read<'t, Timest
 
 /// Any of the forms that stand alone in a field: ISO 8601, RFC 2822, epoch numbers, ...
 pub(crate) fn any(text: &str, context: &ParseContext) -> Option<Timestamp> {
+    if let Some(time) = plain_utc(text.as_bytes()) {
+        return Some(time);
+    }
     let zone = &context.default_zone;
     let text = text.trim();
     [iso, clf, ctime, day_first, month_first]
@@ -221,7 +244,10 @@ pub(crate) fn any(text: &str, context: &ParseContext) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
     use super::*;
+
     #[test]
     fn a_clock_change_is_no_obstacle() {
         let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
@@ -229,6 +255,20 @@ mod tests {
         assert_eq!(time("2026-03-29 02:30:00"), "2026-03-29T01:30:00.000000Z");
         assert_eq!(time("2026-10-25 02:30:00"), "2026-10-25T00:30:00.000000Z");
         assert_eq!(time("2026-07-01 12:00:00"), "2026-07-01T10:00:00.000000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_plain_means_the_same(
+            text in "(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9][T ][012][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,10}|)Z",
+        ) {
+            if let Some(time) = plain_utc(text.as_bytes()) {
+                prop_assert_eq!(iso(&text, &TimeZone::UTC), Some((time, "")));
+            } else if let Some((time, "")) = iso(&text, &TimeZone::UTC) {
+                // What is left to the general form: fractions of nine digits and more.
+                prop_assert!(text.len() > PLAIN_ISO_BYTES + FRACTION_UNITS.len() + 1, "{text}: {time}");
+            }
+        }
     }
 
     #[test]

@@ -61,7 +61,9 @@ impl Number {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         if digits(unsigned) && unsigned.len() <= 20 {
-            return text.parse().ok().map(Self::Int);
+            // Most numbers are short, and of few bits they are read sooner.
+            let short = text.parse::<i64>().ok().map(i128::from);
+            return short.or_else(|| text.parse().ok()).map(Self::Int);
         }
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, Some(exponent)),

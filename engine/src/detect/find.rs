@@ -32,6 +32,12 @@ impl Pair {
             second: second.unwrap_or(first),
         }
     }
+
+    /// Where in the literal they are.
+    #[inline(always)]
+    pub(super) fn places(self) -> [usize; 2] {
+        [self.first, self.second].map(usize::from)
+    }
 }
 
 /// Where `needle` (folded) begins first in `text`, which is ASCII or folded.
@@ -97,10 +103,8 @@ impl Search<'_> {
     /// The two rare bytes and their places in the literal.
     #[inline(always)]
     fn rare(self) -> [(i8, usize); 2] {
-        [self.pair.first, self.pair.second].map(|place| {
-            let place = usize::from(place);
-            ((self.needle[place] | FOLD).cast_signed(), place)
-        })
+        let folded = |place: usize| (self.needle[place] | FOLD).cast_signed();
+        self.pair.places().map(|place| (folded(place), place))
     }
 
     /// The first of these places (a bit for each, counted from `at`) where the literal is.

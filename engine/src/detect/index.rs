@@ -4,10 +4,12 @@ use citywatch_parsers::Value;
 use citywatch_rules::rule::{Number, Test};
 
 use super::anchors::{self, Anchor};
+use super::codes::Codes;
 use super::ends::EndIndex;
 use super::gram_frequencies::GramFrequencies;
 use super::grams::{GramIndex, Needle};
 use super::keys::KeyTable;
+use super::level::Level;
 use super::literals::Literals;
 use super::predicate::{Predicate, PredicateId, Subject, number_of};
 use super::tree::NumberKey;
@@ -17,6 +19,8 @@ use super::tree::NumberKey;
 pub(super) struct SubjectIndex {
     ends: EndIndex<PredicateId>,
     grams: GramIndex<PredicateId>,
+    /// What need not be searched in `grams`.
+    codes: Codes,
     /// What `grams` was made of.
     needles: Box<[Needle<PredicateId>]>,
     numbers: KeyTable<(Number, PredicateId)>,
@@ -67,7 +71,9 @@ impl SubjectIndex {
         literals: &Literals,
         report: &mut impl FnMut(PredicateId),
     ) {
-        self.grams.scan(bytes, literals, &mut |id, _| report(id));
+        if !self.codes.lack_all(bytes) {
+            self.grams.scan(bytes, literals, &mut |id, _| report(id));
+        }
     }
 
     /// Reports the witnesses in a value that is not text, its text aside.
@@ -144,7 +150,12 @@ impl IndexBuilder {
         let texts = self.ends.iter().map(|end| end.1);
         let texts = texts.chain(self.needles.iter().map(|needle| needle.literal));
         let texts: Vec<&[u8]> = texts.map(|literal| literals.get(literal)).collect();
+        let needles = self
+            .needles
+            .iter()
+            .map(|needle| literals.get(needle.literal));
         SubjectIndex {
+            codes: Codes::new(needles, Level::best()),
             reads_digits: texts.iter().any(|text| digits(text)),
             reads_bools: texts.iter().any(|text| bools(text)),
             ends: EndIndex::new(self.ends, literals),

@@ -15,6 +15,7 @@
 //! No I/O, no clock, no globals: everything is a function of rules and events.
 
 mod anchors;
+mod codes;
 mod common;
 mod compile;
 mod correlate;

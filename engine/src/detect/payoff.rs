@@ -35,6 +35,12 @@ impl Payoff {
         false
     }
 
+    /// Whether it was found not to pay a while ago.
+    #[inline]
+    pub(super) fn pauses(&self) -> bool {
+        self.pause != 0
+    }
+
     /// Counts a look-up.
     #[inline]
     pub(super) fn count(&mut self, look_up: LookUp) {

@@ -130,6 +130,12 @@ impl Searcher {
             }
             // Most values are texts, and often the same as the last time.
             if let Value::Str(text) = field.value {
+                let together = &mut self.values.together;
+                if step.payoff.pauses() && !step.searches_own() && together.takes(field.value) {
+                    step.payoff.worthwhile();
+                    together.add(text.as_bytes());
+                    continue;
+                }
                 let key = step.text_key(keywords.is_some());
                 let memo = &self.values.memo;
                 if memo.is(step.last, key, text.as_bytes()) {

@@ -90,7 +90,7 @@ impl Letters {
 /// What a table says of 64 bytes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn classes(table: &[u8; 128], bytes: __m512i) -> __m512i {
+pub(super) fn classes(table: &[u8; 128], bytes: __m512i) -> __m512i {
     // SAFETY: the table has 128 bytes, two vectors of 64.
     let (low, high) = unsafe {
         (
@@ -104,7 +104,7 @@ fn classes(table: &[u8; 128], bytes: __m512i) -> __m512i {
 /// The first 64 bytes, zeroes where there are fewer.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,bmi2")]
-fn load_start(bytes: &[u8]) -> __m512i {
+pub(super) fn load_start(bytes: &[u8]) -> __m512i {
     match bytes.first_chunk::<64>() {
         // SAFETY: the chunk has 64 bytes.
         Some(chunk) => unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) },

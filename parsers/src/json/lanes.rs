@@ -29,7 +29,7 @@ pub(super) trait Lanes {
     /// once. Stops at the closing quote, at a control character, and at an escape that means more than one byte or
     /// nothing.
     #[inline(always)]
-    fn unescape(_: &[u8; WIDE], _: &mut [MaybeUninit<u8>; WIDE]) -> Option<Step> {
+    fn unescape(_: &[u8], _: &mut [MaybeUninit<u8>; WIDE]) -> Option<Step> {
         None
     }
 }
@@ -110,10 +110,7 @@ impl Lanes for Avx512 {
         loop {
             let rest = bytes.get(at..).unwrap_or(&[]);
             // Beyond the end no byte is read: there are zeroes, at which every string stops.
-            let within = match rest.len() {
-                WIDE.. => u64::MAX,
-                length => (1 << length) - 1,
-            };
+            let within = within(rest);
             // SAFETY: only bytes of the text are read, as the mask says; that the instructions are there is the condition
             // for using this type.
             let stops = unsafe {
@@ -130,17 +127,19 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn unescape(block: &[u8; WIDE], to: &mut [MaybeUninit<u8>; WIDE]) -> Option<Step> {
+    fn unescape(bytes: &[u8], to: &mut [MaybeUninit<u8>; WIDE]) -> Option<Step> {
         use std::arch::x86_64::{
             _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
-            _mm512_mask_mov_epi8, _mm512_maskz_compress_epi8, _mm512_movepi8_mask,
-            _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_storeu_si512,
+            _mm512_mask_mov_epi8, _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8,
+            _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_storeu_si512,
             _mm512_testn_epi8_mask,
         };
-        // SAFETY: both blocks have 64 bytes, as have both halves of the table; that the instructions are there is
-        // the condition for using this type.
+        // Beyond the end there are zeroes, at which every string stops.
+        let within = within(bytes);
+        // SAFETY: of the text only bytes are read that there are, as the mask says; what is written to has 64 bytes, as have
+        // both halves of the table; that the instructions are there is the condition for using this type.
         unsafe {
-            let bytes = _mm512_loadu_si512(block.as_ptr().cast());
+            let bytes = _mm512_maskz_loadu_epi8(within, bytes.as_ptr().cast());
             let backslashes = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8));
             let quotes = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'"' as i8));
             let controls = _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20));
@@ -171,6 +170,16 @@ impl Lanes for Avx512 {
                 stopped: stops != 0,
             })
         }
+    }
+}
+
+/// A bit for each byte of a wide step that there is.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn within(bytes: &[u8]) -> u64 {
+    match bytes.len() {
+        WIDE.. => u64::MAX,
+        length => (1 << length) - 1,
     }
 }
 

@@ -95,7 +95,7 @@ impl Writer<'_> {
             if !stopped {
                 continue;
             }
-            match self.bytes[self.from] {
+            match *self.bytes.get(self.from)? {
                 b'"' => {
                     self.from += 1;
                     return Some(());
@@ -116,9 +116,9 @@ impl Writer<'_> {
     /// Takes a wide step, where the machine can and the text is long enough: whether it stopped before the step's end.
     #[inline(always)]
     fn wide_step<L: Lanes>(&mut self) -> Option<bool> {
-        let block = self.bytes.get(self.from..)?.first_chunk::<WIDE>()?;
+        let rest = self.bytes.get(self.from..)?;
         let room = self.free[self.to..].first_chunk_mut()?;
-        let step = L::unescape(block, room)?;
+        let step = L::unescape(rest, room)?;
         self.from += step.read;
         self.to += step.written;
         Some(step.stopped)
