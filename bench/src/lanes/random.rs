@@ -42,6 +42,12 @@ impl Random {
         self.below(100) < percent
     }
 
+    /// So many letters and digits.
+    pub(crate) fn letters(&mut self, count: usize) -> String {
+        const ALL: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        (0..count).map(|_| char::from(*self.pick(ALL))).collect()
+    }
+
     /// So many hexadecimal digits.
     pub(crate) fn hex(&mut self, digits: usize) -> String {
         (0..digits)

@@ -34,7 +34,7 @@ pub(crate) fn vary(recorded: &Map<String, Value>, city: &mut City) -> Vec<u8> {
         }
     };
     set("ts", (at_ms as f64 / 1_000.0).into());
-    set("uid", format!("C{}", city.random.hex(17)).into());
+    set("uid", format!("C{}", city.random.letters(17)).into());
     set("id.orig_h", city.inner_address().into());
     set(
         "id.resp_h",
