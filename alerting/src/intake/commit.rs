@@ -10,7 +10,7 @@ use citywatch_parsers::Timestamp;
 use incident::More;
 
 use super::choice::Choice;
-use super::draft::{self, Draft, Growth, Sorted};
+use super::draft::{self, Draft, Grown, Growth, Sorted};
 use super::entities;
 use super::translation::{Statuses, translation_of};
 use super::{evidence, keys, links, memory, switches};
@@ -162,23 +162,22 @@ impl Commit<'_> {
         for found in &draft.matches {
             let id = found.id.to_string();
             let events = i64::try_from(found.event_count).unwrap_or(i64::MAX);
-            if new.remove(&id) {
+            let events = if new.remove(&id) {
                 growth.match_count += 1;
-                growth.event_count += events;
-                growth.matches.push(found);
                 self.outcome.matches_new += 1;
-                continue;
-            }
-            self.outcome.matches_known += 1;
-            let more = if found.rule.correlation {
-                self.correlation_growth(&id, events).await?
+                events
             } else {
-                0
+                self.outcome.matches_known += 1;
+                if !found.rule.correlation {
+                    continue;
+                }
+                match self.correlation_growth(&id, events).await? {
+                    0 => continue,
+                    more => more,
+                }
             };
-            if more > 0 {
-                growth.event_count += more;
-                growth.matches.push(found);
-            }
+            growth.event_count += events;
+            growth.matches.push(Grown { found, events });
         }
         Ok(growth)
     }
@@ -269,7 +268,8 @@ impl Commit<'_> {
             alert_id,
             ..Draft::clone(draft)
         };
-        let entities = entities::of_matches(&growth.matches);
+        let found: Vec<&Match> = growth.found().collect();
+        let entities = entities::of_matches(&found);
         let incident = self
             .incident_of(draft, growth, latest, known.as_deref(), &entities)
             .await?;
@@ -293,8 +293,7 @@ impl Commit<'_> {
         }
         let copied = evidence::copy(
             &mut self.write,
-            &incident.id,
-            incident.evidence_count,
+            &incident,
             &growth.matches,
             &self.config.incidents,
         )
@@ -309,7 +308,8 @@ impl Commit<'_> {
         .await?;
         let more = More {
             alerts: i64::from(known.is_none()),
-            copied,
+            events: copied.events,
+            copied: copied.added,
             named,
         };
         self.update_incident(incident, growth, latest, more).await

@@ -189,6 +189,61 @@ pub async fn evidence_is_bounded_and_the_count_exact(place: Place) {
     alerting.close().await;
 }
 
+pub async fn an_event_of_several_alerts_is_one_event(place: Place) {
+    let mut config = place.config();
+    config.incidents.evidence_events_max = 20;
+    let site = Site::start_with(config).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let (brute, spray) = (rule("brute", "high"), rule("spray", "medium"));
+    let of = |rule, start, events| vec![correlation(rule, "203.0.113.7", start, events)];
+    // By rule: the incident's events, whether that is exact, and the events of each alert.
+    let counts = |rule: &str| {
+        let list = client.get("/api/v1/incidents").body;
+        let items = list["items"].as_array().unwrap();
+        let item = items
+            .iter()
+            .find(|item| item["rule"]["id"] == rule)
+            .unwrap();
+        let path = format!("/api/v1/incidents/{}", item["id"].as_str().unwrap());
+        let detail = client.get(&path).body;
+        let alerts = detail["alerts"].as_array().unwrap().iter();
+        let alerts: Vec<i64> = alerts
+            .map(|alert| alert["event_count"].as_i64().unwrap())
+            .collect();
+        json!([item["event_count"], item["event_count_exact"], alerts])
+    };
+    // A burst that crosses the end of a window is two alerts, and what both hold is told of twice.
+    send(&intake, of(&brute, NOON, 5)).await;
+    send(&intake, of(&brute, at(300), 8)).await;
+    assert_eq!(counts("brute"), json!([8, true, [5, 8]]));
+    send(&intake, of(&brute, NOON, 7)).await;
+    assert_eq!(counts("brute"), json!([8, true, [7, 8]]));
+    // The same events by another rule, then as one incident.
+    send(&intake, of(&spray, NOON, 10)).await;
+    assert_eq!(counts("spray"), json!([10, true, [10]]));
+    let list = client.get("/api/v1/incidents").body;
+    let id = |number: i64| {
+        let items = list["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["number"] == number).unwrap();
+        item["id"].as_str().unwrap().to_owned()
+    };
+    let merged = client.send(
+        "POST",
+        &format!("/api/v1/incidents/{}/merge", id(1)),
+        Some(json!({ "from": [id(2)] })),
+        &[("if-match", "1")],
+    );
+    assert_eq!(merged.status, 200, "{merged:?}");
+    assert_eq!(merged.body["event_count"], 10);
+    // Beyond what is kept nobody remembers which events there were.
+    send(&intake, of(&brute, at(600), 30)).await;
+    assert_eq!(
+        counts("brute").as_array().unwrap()[..2],
+        [json!(30), json!(false)]
+    );
+    site.stop().await;
+}
+
 /// The last table that a commit writes to is missing: all before it must be rolled back.
 pub async fn a_failing_commit_leaves_nothing_and_is_tried_again(place: Place) {
     let alerting = Alerting::open_at(place.config(), None, Clock::manual(NOON))

@@ -58,6 +58,7 @@ scenarios! {
     intake::a_replay_changes_nothing,
     intake::any_order_gives_the_same_incidents,
     intake::a_growing_correlation_is_counted_once,
+    intake::an_event_of_several_alerts_is_one_event,
     intake::rules_below_the_level_are_silent,
     intake::evidence_is_bounded_and_the_count_exact,
     intake::a_failing_commit_leaves_nothing_and_is_tried_again,
