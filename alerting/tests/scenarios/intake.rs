@@ -406,6 +406,61 @@ pub async fn a_closed_incident_stays_closed(place: Place) {
     site.stop().await;
 }
 
+pub async fn a_window_that_grows_after_its_incident_was_closed_is_told_with_what_is_new(
+    place: Place,
+) {
+    let site = Site::start(&place).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let brute = rule("brute", "high");
+    let grown = |events| vec![correlation(&brute, "203.0.113.7", at(-4), events)];
+    // The events of the first five seconds are judged at noon.
+    send(&intake, grown(5)).await;
+    let close = |number: i64| {
+        let list = client.get("/api/v1/incidents").body;
+        let items = list["items"].as_array().unwrap().iter();
+        let item = items.clone().find(|item| item["number"] == number).unwrap();
+        let path = format!("/api/v1/incidents/{}", item["id"].as_str().unwrap());
+        let version = item["version"].to_string();
+        let closed = Some(json!({"state": "closed"}));
+        let reply = client.send("PATCH", &path, closed, &[("if-match", &version)]);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    let alerts = async || -> Vec<(i64, i64)> {
+        let rows = sqlx::query(
+            "SELECT alert.match_count, alert.event_count FROM alerts AS alert \
+             JOIN incidents AS incident ON incident.id = alert.incident_id ORDER BY incident.number",
+        )
+        .fetch_all(&place.pool().await)
+        .await
+        .unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    };
+    close(1);
+    send(&intake, grown(8)).await;
+    assert_eq!(alerts().await, [(1, 5), (1, 3)]);
+    send(&intake, grown(9)).await;
+    send(&intake, grown(9)).await;
+    assert_eq!(alerts().await, [(1, 5), (1, 4)]);
+    let told = "Rule brute: 203.0.113.7 severity=3 alerts=1";
+    assert_eq!(
+        summary(&place).await,
+        [
+            format!("{told} events=5 copied=5 entities=3 from=-4 to=0"),
+            format!("{told} events=4 copied=4 entities=3 from=1 to=4"),
+        ]
+    );
+    // And once more.
+    site.clock.move_to(at(5));
+    close(2);
+    send(&intake, grown(12)).await;
+    assert_eq!(alerts().await, [(1, 5), (1, 4), (1, 3)]);
+    assert_eq!(
+        summary(&place).await[2],
+        format!("{told} events=3 copied=3 entities=3 from=5 to=7")
+    );
+    site.stop().await;
+}
+
 pub async fn what_waits_at_shutdown_is_taken_in(place: Place) {
     let alerting = Alerting::open_at(place.config(), None, Clock::manual(NOON))
         .await

@@ -65,6 +65,7 @@ scenarios! {
     intake::hostile_text_is_stored,
     intake::an_alert_that_closes_a_gap_joins_two_incidents,
     intake::a_closed_incident_stays_closed,
+    intake::a_window_that_grows_after_its_incident_was_closed_is_told_with_what_is_new,
     intake::what_waits_at_shutdown_is_taken_in,
     sign_in::the_right_password_opens_and_signing_out_closes,
     sign_in::wrong_passwords_are_counted,
