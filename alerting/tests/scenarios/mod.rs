@@ -69,6 +69,7 @@ scenarios! {
     intake::what_waits_at_shutdown_is_taken_in,
     sign_in::the_right_password_opens_and_signing_out_closes,
     sign_in::wrong_passwords_are_counted,
+    sign_in::refused_sign_ins_are_audited_without_a_flood,
     sign_in::a_session_ends_by_itself,
     sign_in::a_reset_ends_sessions,
     sign_in::the_first_administrator_is_made_once,
