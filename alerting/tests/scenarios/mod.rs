@@ -123,6 +123,7 @@ scenarios! {
     queue::views_are_kept_per_person,
     queue::units_are_renamed_moved_and_merged,
     queue::two_administrators_do_not_overwrite_each_others_units,
+    queue::an_old_table_of_units_undoes_no_merge,
     queue::the_audit_log_is_searched,
     grouping::an_incident_of_several_offices_is_seen_from_above_both,
     replays::what_is_sent_twice_is_done_once,
