@@ -292,9 +292,10 @@ pub(super) struct AuditParams {
     /// From 1 to 1,000; 100 by default.
     limit: Option<u32>,
     cursor: Option<String>,
-    /// Only what this person or token did: `an`, `token:siem`.
+    /// Only what this person or token did, called exactly so: `an`, `token:siem`.
     who: Option<String>,
-    /// Only this action: `POST /api/v1/session`, or how it begins: `POST`.
+    /// Only this action: `POST /api/v1/session`, or how it begins, in whole parts between spaces, slashes and dots: `POST`,
+    /// `POST /api/v1/incidents` (not `POST /api/v1/inc`).
     action: Option<String>,
     /// Only what was asked of this address or what begins with it: `/api/v1/incidents/`.
     subject: Option<String>,
@@ -324,10 +325,11 @@ pub(super) async fn audit(
     if let Some(who) = params.who.filter(|who| !who.is_empty()) {
         conditions.compare("who", "=", who);
     }
-    for (column, beginning) in [("action", params.action), ("subject", params.subject)] {
-        if let Some(beginning) = beginning.filter(|beginning| !beginning.is_empty()) {
-            conditions.begins(column, &beginning);
-        }
+    if let Some(action) = params.action.filter(|action| !action.is_empty()) {
+        conditions.begins_in_whole_parts("action", &action);
+    }
+    if let Some(subject) = params.subject.filter(|subject| !subject.is_empty()) {
+        conditions.begins("subject", &subject);
     }
     if let Some(from) = time("from", params.from.as_deref())? {
         conditions.compare("at", ">=", from);

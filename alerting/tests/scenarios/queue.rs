@@ -599,6 +599,24 @@ pub async fn the_audit_log_is_searched(place: Place) {
         "asked, and failed without a store"
     );
     assert!(entries("who=nobody").is_empty());
+    assert!(
+        entries("who=adm").is_empty(),
+        "a person, not how one begins"
+    );
+    for (action, found) in [
+        ("POST", true),
+        ("POST%20", true),
+        ("POST%20/api/v1/notifications/", true),
+        ("POST%20/api/v1/notifications/routes", true),
+        ("POST%20/api/v1/notifications/rou", false),
+        ("POS", false),
+    ] {
+        assert_eq!(
+            !entries(&format!("action={action}")).is_empty(),
+            found,
+            "{action}"
+        );
+    }
     assert!(!entries("who=admin&from=2000-01-01T00:00:00Z").is_empty());
     assert!(entries("to=2000-01-01T00:00:00Z").is_empty());
     let page = client.get("/api/v1/audit?limit=1").body;
