@@ -340,6 +340,15 @@ pub async fn views_are_kept_per_person(place: Place) {
     assert_eq!(made.status, 201, "{made:?}");
     let again = client.send("POST", "/api/v1/views", Some(view), &[]);
     assert_eq!(again.status, 409);
+    let nowhere = json!({ "name": "x", "screen": "kitchen", "query": "" });
+    let refused = client.send("POST", "/api/v1/views", Some(nowhere), &[]);
+    assert_eq!(
+        (refused.status, &refused.body["errors"][0]["reason"]),
+        (
+            400,
+            &json!("unknown: \"kitchen\"; one of incidents, events")
+        )
+    );
     let path = format!("/api/v1/views/{}", made.body["id"].as_str().unwrap());
     let wish = json!({ "name": "Của tôi", "screen": "incidents", "query": "assignee=~me" });
     let put =
