@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::caller::Caller;
 use super::field_fault::FieldFault;
-use super::incidents::time;
+use super::incidents::between;
 use super::problem::{Params, Problem};
 use super::refusal::{Refusal, Thing};
 use crate::accounts::Scope;
@@ -64,9 +64,10 @@ pub(super) async fn search(
     let cursor = params.cursor.filter(|cursor| !cursor.is_empty());
     let cursor =
         cursor.map(|cursor| EventCursor::from_str(&cursor).map_err(|error| store_problem(&error)));
+    let (from, to) = between(params.from.as_deref(), params.to.as_deref())?;
     let query = EventQuery {
-        from: time("from", params.from.as_deref())?.map(Timestamp),
-        to: time("to", params.to.as_deref())?.map(Timestamp),
+        from: from.map(Timestamp),
+        to: to.map(Timestamp),
         text: params.q.unwrap_or_default(),
         units: visible_units(&app, caller.scope()).await?,
         limit,
@@ -108,9 +109,10 @@ pub(super) struct ExploreParams {
 
 impl ExploreParams {
     async fn query(self, app: &App, caller: &Caller) -> Result<EventQuery, Problem> {
+        let (from, to) = between(self.from.as_deref(), self.to.as_deref())?;
         Ok(EventQuery {
-            from: time("from", self.from.as_deref())?.map(Timestamp),
-            to: time("to", self.to.as_deref())?.map(Timestamp),
+            from: from.map(Timestamp),
+            to: to.map(Timestamp),
             text: self.q.unwrap_or_default(),
             units: visible_units(app, caller.scope()).await?,
             ..EventQuery::default()

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::caller::Caller;
 use super::field_fault::FieldFault;
-use super::incidents::{tagged, time};
+use super::incidents::{between, tagged};
 use super::problem::{JsonBody, Params, Problem};
 use super::refusal::{Refusal, Thing};
 use super::triage::seen_version;
@@ -331,10 +331,11 @@ pub(super) async fn audit(
     if let Some(subject) = params.subject.filter(|subject| !subject.is_empty()) {
         conditions.begins("subject", &subject);
     }
-    if let Some(from) = time("from", params.from.as_deref())? {
+    let (from, to) = between(params.from.as_deref(), params.to.as_deref())?;
+    if let Some(from) = from {
         conditions.compare("at", ">=", from);
     }
-    if let Some(to) = time("to", params.to.as_deref())? {
+    if let Some(to) = to {
         conditions.compare("at", "<", to);
     }
     let sql = format!(

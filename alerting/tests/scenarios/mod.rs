@@ -13,6 +13,7 @@ pub mod notifications;
 pub mod people;
 pub mod queue;
 pub mod replays;
+pub mod requests;
 pub mod rules;
 pub mod sign_in;
 pub mod stream;
@@ -125,6 +126,8 @@ scenarios! {
     queue::two_administrators_do_not_overwrite_each_others_units,
     queue::an_old_table_of_units_undoes_no_merge,
     queue::the_audit_log_is_searched,
+    requests::what_is_wrong_with_a_request_is_said_with_its_place,
+    requests::a_time_that_ends_before_it_begins_is_refused,
     grouping::an_incident_of_several_offices_is_seen_from_above_both,
     replays::what_is_sent_twice_is_done_once,
     replays::what_creates_can_be_sent_twice,
