@@ -285,6 +285,45 @@ pub async fn a_failing_commit_leaves_nothing_and_is_tried_again(place: Place) {
     alerting.close().await;
 }
 
+pub async fn what_the_database_refuses_holds_up_nothing_else(place: Place) {
+    let alerting = Alerting::open_at(place.config(), None, Clock::manual(NOON))
+        .await
+        .unwrap();
+    let (guess, shell) = (rule("guess", "high"), rule("shell", "high"));
+    send(&alerting.intake(), vec![found(&guess, "odd", NOON, 1)]).await;
+    // A second alert of that host cannot be stored any more.
+    sqlx::query("CREATE UNIQUE INDEX one_odd ON alerts (host) WHERE host = 'odd'")
+        .execute(&place.pool().await)
+        .await
+        .unwrap();
+    let hosts = ["web-01", "web-02", "odd", "web-03", "web-04"];
+    let (first, one) = delivery(
+        hosts
+            .map(|host| found(&shell, host, NOON, 2))
+            .into_iter()
+            .collect(),
+    );
+    let (second, other) = delivery(vec![found(&shell, "web-05", NOON, 2)]);
+    for delivery in [first, second] {
+        alerting.intake().send(delivery).await.unwrap();
+    }
+    one.await.unwrap();
+    other.await.unwrap();
+    let status = alerting.status().await.unwrap();
+    assert_eq!(
+        (status.alerts, status.matches, status.matches_refused),
+        (6, 6, 1)
+    );
+    assert!(!status.intake_waiting);
+    let told = status.last_error.unwrap().message;
+    assert!(told.contains("\"shell\" on \"odd\""), "{told}");
+    // Alone it is refused as well, and answered.
+    let again = vec![found(&shell, "odd", NOON, 2)];
+    send(&alerting.intake(), again).await;
+    assert_eq!(alerting.tally().matches_refused, 2);
+    alerting.close().await;
+}
+
 pub async fn hostile_text_is_stored(place: Place) {
     let site = Site::start(&place).await;
     let hostile = "\0'; DROP TABLE incidents; -- <script>alert(1)</script> \u{202e} $1 \u{1b}[31m";

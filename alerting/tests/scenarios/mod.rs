@@ -63,6 +63,7 @@ scenarios! {
     intake::rules_below_the_level_are_silent,
     intake::evidence_is_bounded_and_the_count_exact,
     intake::a_failing_commit_leaves_nothing_and_is_tried_again,
+    intake::what_the_database_refuses_holds_up_nothing_else,
     intake::hostile_text_is_stored,
     intake::an_alert_that_closes_a_gap_joins_two_incidents,
     intake::a_closed_incident_stays_closed,
