@@ -108,6 +108,11 @@ fn rules_change_while_it_runs() {
     wait_for("five events", || (up.total("events") == 5).then_some(()));
     matches(&up, "matches", 5, 4);
     matches(&up, "correlation", 5, 1);
+    // What is given to alerting is part of what was found: the second rule's match, and the correlation.
+    wait_for("what alerting took in", || {
+        let given = ["matches_alerted", "correlation_matches_alerted"].map(|name| up.total(name));
+        (given == [1, 1]).then_some(())
+    });
 
     // A broken rule is out with its error; the rest goes on.
     put(

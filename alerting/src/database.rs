@@ -200,6 +200,31 @@ pub(crate) enum Counter {
     Tree,
 }
 
+/// Whether the database refuses what is in a statement and would refuse it for ever: a value that is too large, or that a
+/// constraint forbids. Everything else may pass: no connection, a full disk, a lock, a schema that somebody repairs.
+pub(crate) fn is_refusal_of_data(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_data_code(&code)),
+        sqlx::Error::RowNotFound
+        | sqlx::Error::Encode(_)
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. } => true,
+        _ => false,
+    }
+}
+
+fn is_data_code(code: &str) -> bool {
+    // PostgreSQL (appendix A of its manual): data exception, integrity constraint violation, program limit exceeded.
+    if code.len() == 5 {
+        return ["22", "23", "54"]
+            .iter()
+            .any(|class| code.starts_with(class));
+    }
+    // SQLite (rescode.html): the low byte of TOOBIG, CONSTRAINT and MISMATCH.
+    code.parse::<u32>()
+        .is_ok_and(|code| matches!(code & 0xff, 18..=20))
+}
+
 /// PostgreSQL cannot store a NUL in a text, and log content may hold any: it is shown as U+FFFD.
 pub(crate) fn storable(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\0') {
@@ -237,4 +262,21 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<(), DatabaseError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_would_be_refused_for_ever_is_refused_data() {
+        for code in ["22001", "23505", "54000", "2067", "1811", "18"] {
+            assert!(is_data_code(code), "{code}");
+        }
+        // No table, no space, a shutdown, a lock, an error of input and output.
+        for code in ["42P01", "53100", "57P01", "40001", "1", "5", "10", "13", ""] {
+            assert!(!is_data_code(code), "{code}");
+        }
+        assert!(!is_refusal_of_data(&sqlx::Error::PoolTimedOut));
+    }
 }

@@ -6,6 +6,9 @@ use sqlx::{Any, AssertSqlSafe, FromRow};
 
 use crate::accounts::Scope;
 
+/// What stands between the parts of a text that is found by how it begins.
+const PART_ENDS: [char; 3] = [' ', '/', '.'];
+
 /// Conditions joined by AND, with their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conditions {
@@ -120,6 +123,18 @@ impl Conditions {
         // No LIKE: what was typed may hold its wildcards.
         self.parts.push(format!(
             "SUBSTR({column}, 1, CAST({length} AS INTEGER)) = {place}"
+        ));
+    }
+
+    /// The column begins with a text, and there a part of it ends: at its end, or before a space, a slash or a dot.
+    pub(crate) fn begins_in_whole_parts(&mut self, column: &'static str, beginning: &str) {
+        self.begins(column, beginning);
+        if beginning.ends_with(PART_ENDS) {
+            return;
+        }
+        let next = beginning.chars().count() + 1;
+        self.parts.push(format!(
+            "SUBSTR({column}, {next}, 1) IN ('', ' ', '/', '.')"
         ));
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use citywatch_engine::Match;
 use citywatch_parsers::Timestamp;
 use serde::Serialize;
 
@@ -30,6 +31,8 @@ pub struct AlertingStatus {
     pub matches_suppressed: u64,
     /// Incidents since the start that were scored anew after a verdict on their rule.
     pub incidents_rescored: u64,
+    /// Matches since the start that the database refused for what is in them: they raised nothing, and the log names them.
+    pub matches_refused: u64,
     /// Commits since the start that failed and were tried again.
     pub intake_retries: u64,
     /// Whether the last commit failed: matches are waiting.
@@ -61,6 +64,7 @@ pub(crate) struct Tally {
     matches_switched_off: AtomicU64,
     matches_suppressed: AtomicU64,
     incidents_rescored: AtomicU64,
+    matches_refused: AtomicU64,
     intake_retries: AtomicU64,
     /// Failures of the commit that is being tried; 0 when it succeeded.
     intake_failures_now: AtomicU64,
@@ -77,6 +81,7 @@ impl Tally {
             matches_switched_off: AtomicU64::new(0),
             matches_suppressed: AtomicU64::new(0),
             incidents_rescored: AtomicU64::new(0),
+            matches_refused: AtomicU64::new(0),
             intake_retries: AtomicU64::new(0),
             intake_failures_now: AtomicU64::new(0),
             last_error: Mutex::new(None),
@@ -123,6 +128,22 @@ impl Tally {
         self.remember(format!("committing matches: {error}"));
     }
 
+    /// A match was left out, so that those behind it are not held up.
+    pub(crate) fn match_refused(&self, found: &Match, error: &sqlx::Error) {
+        self.intake_failures_now.store(0, Ordering::Relaxed);
+        self.matches_refused.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("citywatch_intake_matches_total", "result" => "refused").increment(1);
+        tracing::error!(
+            %error, match_id = %found.id, rule = %found.rule.id, unit = %found.unit, host = %found.host,
+            event_time = %found.event_time,
+            "the database refuses a match for what is in it: it raises no alert, and is to be found among the stored matches"
+        );
+        self.remember(format!(
+            "a match of the rule {:?} on {:?} was refused and left out: {error}",
+            found.rule.id, found.host
+        ));
+    }
+
     /// Notes something that failed beside intake.
     pub(crate) fn failed(&self, what: &str, error: &dyn std::fmt::Display) {
         tracing::warn!(%error, "{what} failed");
@@ -150,6 +171,7 @@ impl Tally {
             matches_switched_off: self.matches_switched_off.load(Ordering::Relaxed),
             matches_suppressed: self.matches_suppressed.load(Ordering::Relaxed),
             incidents_rescored: self.incidents_rescored.load(Ordering::Relaxed),
+            matches_refused: self.matches_refused.load(Ordering::Relaxed),
             intake_retries: self.intake_retries.load(Ordering::Relaxed),
             intake_waiting: self.intake_failures_now.load(Ordering::Relaxed) > 0,
             last_error: last_error.map(|(at, message)| LastError {

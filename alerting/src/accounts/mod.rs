@@ -17,7 +17,7 @@ pub(crate) use people::{Person, PersonChange};
 pub(crate) use rate::{SignInLimits, Verdict};
 pub(crate) use session::{Session, Sessions};
 pub(crate) use tokens::{NewToken, Token, TokenView, Tokens};
-pub(crate) use units::{LineFault, TreeError, Unit, UnitPast, Units};
+pub(crate) use units::{Imported, LineFault, TreeError, Unit, UnitPast, Units};
 pub use users::UserError;
 pub(crate) use users::{User, Users, normalised};
 

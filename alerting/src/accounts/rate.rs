@@ -26,6 +26,18 @@ enum Key {
 struct Window {
     since: Timestamp,
     failures: u32,
+    /// Tries that were refused because of it.
+    refusals: u64,
+}
+
+impl Window {
+    fn begun(since: Timestamp) -> Self {
+        Self {
+            since,
+            failures: 0,
+            refusals: 0,
+        }
+    }
 }
 
 /// Whether a sign-in may be tried.
@@ -37,6 +49,9 @@ pub(crate) enum Verdict {
     RetryAfter {
         /// From now.
         seconds: i64,
+        /// Tries that were refused since enough failed, with this one: of this person from this address, of all from the
+        /// address, or of this person from anywhere, whichever was too much.
+        refusals: u64,
     },
 }
 
@@ -71,12 +86,14 @@ impl SignInLimits {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = self.keys(user, address);
         for (key, failures_max) in &keys {
-            if let Some(window) = windows.get(key)
+            if let Some(window) = windows.get_mut(key)
                 && window.failures >= *failures_max
                 && now.0 - window.since.0 < length
             {
                 metrics::counter!("citywatch_sign_ins_refused_total").increment(1);
+                window.refusals += 1;
                 return Verdict::RetryAfter {
+                    refusals: window.refusals,
                     seconds: (window.since.0 + length - now.0) / 1_000_000 + 1,
                 };
             }
@@ -85,15 +102,9 @@ impl SignInLimits {
             make_room(&mut windows, now, length);
         }
         for (key, _) in keys {
-            let window = windows.entry(key).or_insert(Window {
-                since: now,
-                failures: 0,
-            });
+            let window = windows.entry(key).or_insert(Window::begun(now));
             if now.0 - window.since.0 >= length {
-                *window = Window {
-                    since: now,
-                    failures: 0,
-                };
+                *window = Window::begun(now);
             }
             window.failures += 1;
         }
@@ -163,7 +174,10 @@ mod tests {
         }
         assert_eq!(
             limits.begin("an", address(1), NOW),
-            Verdict::RetryAfter { seconds: 901 }
+            Verdict::RetryAfter {
+                seconds: 901,
+                refusals: 1
+            }
         );
         assert_eq!(
             limits.begin("an", address(2), NOW),

@@ -12,6 +12,9 @@ use crate::database::{Counter, Database, Write, storable};
 use crate::incidents::rfc3339;
 use crate::sql::Conditions;
 
+/// Levels of the tree.
+const DEPTH_MAX: usize = 32;
+const UNIT_ID_CHARACTERS_MAX: usize = 64;
 /// Units of one import.
 const UNITS_MAX: usize = 20_000;
 
@@ -25,14 +28,38 @@ pub(crate) struct Unit {
     pub(crate) parent: String,
     /// Counts its changes, for If-Match.
     pub(crate) version: i64,
+    /// The unit that took it in; empty where none did.
+    #[serde(skip)]
+    merged_into: String,
 }
 
 /// What a unit is to be called and where it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct UnitPlace {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) parent: String,
+struct UnitPlace {
+    id: String,
+    name: String,
+    parent: String,
+    merged_into: String,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct Imported {
+    /// Units that were added, renamed or moved.
+    changed: usize,
+    /// Lines from before a merge: what they say of the unit that was merged away was left out.
+    merged: Vec<MergedLine>,
+}
+
+/// A line that names a unit which was merged away, as its own or as the unit above.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct MergedLine {
+    /// Its number, from 1.
+    line: usize,
+    /// The unit that was merged away.
+    unit: String,
+    /// The unit that took it in.
+    into: String,
 }
 
 /// What a unit was called and where it was, for a time.
@@ -56,6 +83,11 @@ pub(crate) enum LineFault {
     NotThreeFields,
     #[error("id and name must not be empty")]
     Empty,
+    #[error(
+        "an id is 1 to 64 letters, digits or any of - _ . with / between its parts, like hcmc/ben-thanh; it never changes, \
+         so give this unit another one"
+    )]
+    BadId,
     #[error("this id stood in an earlier line")]
     Twice,
     #[error("too many units")]
@@ -102,7 +134,7 @@ impl Units {
         conditions.push("valid_to IS NULL");
         conditions.scope("id", scope);
         let sql = format!(
-            "SELECT id, name, parent, version FROM units{} ORDER BY id",
+            "SELECT id, name, parent, version, merged_into FROM units{} ORDER BY id",
             conditions.clause()
         );
         let rows = conditions
@@ -148,11 +180,38 @@ impl Units {
     }
 
     /// Takes units in from CSV with the columns id, name and parent. Units that are new are added, others
-    /// renamed and moved; what they were stays known with its dates. A unit that was merged is put below
-    /// the one that took it in: its old events stay visible there. Returns how many changed.
-    pub(crate) async fn import(&self, csv: &str) -> Result<usize, TreeError> {
-        let wanted = parse(csv)?;
-        self.change(|_| Ok(wanted)).await
+    /// renamed and moved; what they were stays known with its dates. A unit that was merged away stays where it is, and
+    /// what would be below it goes below the one that took it in: a table from before does not undo a merge.
+    pub(crate) async fn import(&self, csv: &str) -> Result<Imported, TreeError> {
+        let lines = parse(csv)?;
+        let mut merged = Vec::new();
+        let changed = self
+            .change(|tree| {
+                let mut wanted = Vec::new();
+                for (line, mut place) in lines {
+                    let known = tree.get(&place.id);
+                    if known.is_none() && !is_unit_id(&place.id) {
+                        let fault = LineFault::BadId;
+                        return Err(TreeError::Line { line, fault });
+                    }
+                    if let Some(known) = known.filter(|known| known.parent == place.parent) {
+                        place.merged_into.clone_from(&known.merged_into);
+                    } else if let Some(into) = taken_in(tree, &place.id) {
+                        let unit = place.id;
+                        merged.push(MergedLine { line, unit, into });
+                        continue;
+                    } else if let Some(into) = taken_in(tree, &place.parent)
+                        && into != place.id
+                    {
+                        let unit = std::mem::replace(&mut place.parent, into.clone());
+                        merged.push(MergedLine { line, unit, into });
+                    }
+                    wanted.push(place);
+                }
+                Ok(wanted)
+            })
+            .await?;
+        Ok(Imported { changed, merged })
     }
 
     /// Gives a unit another name, another place, or both, if its version still is `seen_version`.
@@ -165,10 +224,18 @@ impl Units {
     ) -> Result<usize, TreeError> {
         self.change(|tree| {
             let unit = seen(tree, id, seen_version)?;
+            let parent = parent.unwrap_or_else(|| unit.parent.clone());
+            // Who moves it on purpose takes the merge back.
+            let merged_into = if parent == unit.parent {
+                unit.merged_into.clone()
+            } else {
+                String::new()
+            };
             Ok(vec![UnitPlace {
                 id: unit.id.clone(),
                 name: name.unwrap_or_else(|| unit.name.clone()),
-                parent: parent.unwrap_or_else(|| unit.parent.clone()),
+                parent,
+                merged_into,
             }])
         })
         .await
@@ -188,6 +255,11 @@ impl Units {
                 id: unit.id.clone(),
                 name: unit.name.clone(),
                 parent: into.to_owned(),
+                merged_into: if unit.id == id || !unit.merged_into.is_empty() {
+                    into.to_owned()
+                } else {
+                    String::new()
+                },
             };
             Ok(tree.values().filter(goes).map(placed).collect())
         })
@@ -203,19 +275,29 @@ impl Units {
         let mut write = self.database.write().await?;
         // Its lock lets changes follow each other: none is made of a tree that another has changed meanwhile.
         write.next(Counter::Tree).await?;
-        let rows =
-            sqlx::query("SELECT id, name, parent, version FROM units WHERE valid_to IS NULL")
-                .fetch_all(&mut *write)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT id, name, parent, version, merged_into FROM units WHERE valid_to IS NULL",
+        )
+        .fetch_all(&mut *write)
+        .await?;
         let mut tree: BTreeMap<String, Unit> = BTreeMap::new();
         for row in &rows {
             let unit = unit(row)?;
             tree.insert(unit.id.clone(), unit);
         }
         let mut changed = Vec::new();
-        for UnitPlace { id, name, parent } in wanted(&tree)? {
+        for place in wanted(&tree)? {
+            let UnitPlace {
+                id,
+                name,
+                parent,
+                merged_into,
+            } = place;
             let before = tree.get(&id);
-            if before.is_some_and(|before| before.name == name && before.parent == parent) {
+            if before.is_some_and(|before| {
+                (&before.name, &before.parent, &before.merged_into)
+                    == (&name, &parent, &merged_into)
+            }) {
                 continue;
             }
             changed.push(Unit {
@@ -223,6 +305,7 @@ impl Units {
                 id,
                 name: storable(&name).into_owned(),
                 parent,
+                merged_into,
             });
         }
         tree.extend(changed.iter().map(|unit| (unit.id.clone(), unit.clone())));
@@ -301,13 +384,15 @@ impl Units {
             .execute(&mut **write)
             .await?;
         sqlx::query(
-            "INSERT INTO units (id, name, parent, valid_from, version) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO units (id, name, parent, valid_from, version, merged_into) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(unit.id.as_str())
         .bind(unit.name.as_str())
         .bind(unit.parent.as_str())
         .bind(now)
         .bind(unit.version)
+        .bind(unit.merged_into.as_str())
         .execute(&mut **write)
         .await?;
         Ok(())
@@ -320,7 +405,34 @@ fn unit(row: &AnyRow) -> Result<Unit, sqlx::Error> {
         name: row.try_get("name")?,
         parent: row.try_get("parent")?,
         version: row.try_get("version")?,
+        merged_into: row.try_get("merged_into")?,
     })
+}
+
+/// Whether a new unit may be called so: events, certificates and addresses carry it.
+fn is_unit_id(id: &str) -> bool {
+    let allowed = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+    id.chars().count() <= UNIT_ID_CHARACTERS_MAX
+        && id
+            .split('/')
+            .all(|part| !part.is_empty() && part.chars().all(allowed))
+}
+
+/// The unit that took this one in, and was not taken in itself.
+fn taken_in(tree: &BTreeMap<String, Unit>, id: &str) -> Option<String> {
+    let into = |id: &str| {
+        let unit = tree.get(id)?;
+        (!unit.merged_into.is_empty()).then(|| unit.merged_into.clone())
+    };
+    let mut last = into(id)?;
+    // Two that took each other in, one after the other, lead nowhere.
+    for _ in 0..DEPTH_MAX {
+        match into(&last) {
+            Some(next) if next != id => last = next,
+            _ => break,
+        }
+    }
+    Some(last)
 }
 
 /// The unit, if it still is what was seen.
@@ -344,7 +456,7 @@ fn ancestors(tree: &BTreeMap<String, Unit>) -> Result<BTreeSet<(String, String)>
     for unit in tree.values() {
         let mut above = unit;
         for depth in 0.. {
-            if depth > 32 {
+            if depth > DEPTH_MAX {
                 return Err(TreeError::Loop {
                     unit: unit.id.clone(),
                 });
@@ -364,7 +476,8 @@ fn ancestors(tree: &BTreeMap<String, Unit>) -> Result<BTreeSet<(String, String)>
     Ok(pairs)
 }
 
-fn parse(csv: &str) -> Result<Vec<UnitPlace>, TreeError> {
+/// The lines of a table, each with its number.
+fn parse(csv: &str) -> Result<Vec<(usize, UnitPlace)>, TreeError> {
     let mut units = Vec::new();
     let mut seen = BTreeSet::new();
     let csv = csv.strip_prefix('\u{feff}').unwrap_or(csv);
@@ -395,7 +508,14 @@ fn parse(csv: &str) -> Result<Vec<UnitPlace>, TreeError> {
         if units.len() >= UNITS_MAX {
             return Err(wrong(LineFault::TooMany));
         }
-        units.push(UnitPlace { id, name, parent });
+        let merged_into = String::new();
+        let place = UnitPlace {
+            id,
+            name,
+            parent,
+            merged_into,
+        };
+        units.push((line_number, place));
     }
     Ok(units)
 }
@@ -434,6 +554,7 @@ mod tests {
         let units =
             parse("\u{feff}id,name,parent\r\nu1,\"Phường \"\"1\"\", cũ\",\r\n\nu2, Ward 2 ,u1\n")
                 .unwrap();
+        let units: Vec<UnitPlace> = units.into_iter().map(|(_, place)| place).collect();
         assert_eq!(units[0].name, "Phường \"1\", cũ");
         assert_eq!(
             (units[1].name.as_str(), units[1].parent.as_str()),
@@ -460,19 +581,43 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_fit_for_addresses_and_files() {
+        for id in [
+            "hcmc",
+            "hcmc/ben-thanh",
+            "phường_1",
+            "a.b/2",
+            &"a".repeat(64),
+        ] {
+            assert!(is_unit_id(id), "{id}");
+        }
+        for id in [
+            "x y!",
+            "a//b",
+            "/a",
+            "a/",
+            "a,b",
+            "a\u{202e}b",
+            &"a".repeat(65),
+        ] {
+            assert!(!is_unit_id(id), "{id}");
+        }
+    }
+
+    #[test]
     fn a_circle_is_no_tree() {
         let units = parse("id,name,parent\na,A,b\nb,B,a\n").unwrap();
         let tree = units
             .into_iter()
-            .map(|UnitPlace { id, name, parent }| {
-                let version = 1;
+            .map(|(_, place)| {
                 let unit = Unit {
-                    id: id.clone(),
-                    name,
-                    parent,
-                    version,
+                    id: place.id.clone(),
+                    name: place.name,
+                    parent: place.parent,
+                    version: 1,
+                    merged_into: place.merged_into,
                 };
-                (id, unit)
+                (place.id, unit)
             })
             .collect();
         assert!(

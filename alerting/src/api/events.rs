@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::caller::Caller;
 use super::field_fault::FieldFault;
-use super::incidents::time;
+use super::incidents::between;
 use super::problem::{Params, Problem};
 use super::refusal::{Refusal, Thing};
 use crate::accounts::Scope;
@@ -28,6 +28,8 @@ const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 1_000;
 const NEIGHBOURS_DEFAULT: u32 = 5;
 const NEIGHBOURS_MAX: u32 = 100;
+/// Of each text of an event in a list; one line of a log may be a megabyte, and a page holds a thousand.
+const LISTED_BYTES_MAX: usize = 4_096;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -62,9 +64,10 @@ pub(super) async fn search(
     let cursor = params.cursor.filter(|cursor| !cursor.is_empty());
     let cursor =
         cursor.map(|cursor| EventCursor::from_str(&cursor).map_err(|error| store_problem(&error)));
+    let (from, to) = between(params.from.as_deref(), params.to.as_deref())?;
     let query = EventQuery {
-        from: time("from", params.from.as_deref())?.map(Timestamp),
-        to: time("to", params.to.as_deref())?.map(Timestamp),
+        from: from.map(Timestamp),
+        to: to.map(Timestamp),
         text: params.q.unwrap_or_default(),
         units: visible_units(&app, caller.scope()).await?,
         limit,
@@ -84,7 +87,7 @@ pub(super) async fn search(
         }
         .to_string()
     });
-    let items = items.iter().map(Row::from).collect();
+    let items = items.into_iter().map(Row::listed).collect();
     Ok(Json(EventPage {
         items,
         next_cursor,
@@ -106,9 +109,10 @@ pub(super) struct ExploreParams {
 
 impl ExploreParams {
     async fn query(self, app: &App, caller: &Caller) -> Result<EventQuery, Problem> {
+        let (from, to) = between(self.from.as_deref(), self.to.as_deref())?;
         Ok(EventQuery {
-            from: time("from", self.from.as_deref())?.map(Timestamp),
-            to: time("to", self.to.as_deref())?.map(Timestamp),
+            from: from.map(Timestamp),
+            to: to.map(Timestamp),
             text: self.q.unwrap_or_default(),
             units: visible_units(app, caller.scope()).await?,
             ..EventQuery::default()
@@ -239,7 +243,7 @@ pub(super) async fn show(
             value,
         });
     Ok(Json(EventDetail {
-        row: Row::from(&event.summary),
+        row: Row::whole(event.summary),
         entities: entities.collect(),
         fields: event
             .fields
@@ -290,8 +294,8 @@ pub(super) async fn neighbours(
         .await
         .map_err(|error| store_problem(&error))?;
     Ok(Json(EventNeighbours {
-        before: found.before.iter().map(Row::from).collect(),
-        after: found.after.iter().map(Row::from).collect(),
+        before: found.before.into_iter().map(Row::listed).collect(),
+        after: found.after.into_iter().map(Row::listed).collect(),
     }))
 }
 
@@ -370,7 +374,8 @@ async fn visible_units(app: &App, scope: &Scope) -> Result<Option<Vec<UnitId>>, 
     ))
 }
 
-/// An event in a list. Texts that it does not have are empty, addresses and ports null.
+/// An event in a list. Texts that it does not have are empty, addresses and ports null. Texts are cut at 4,096 bytes, at a
+/// character; `GET /api/v1/events/{id}` gives them whole.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventRow)]
 struct Row {
@@ -398,6 +403,8 @@ struct Row {
     event_code: String,
     message: String,
     raw: String,
+    /// Names of the texts that are cut here.
+    truncated: Vec<&'static str>,
 }
 
 /// A page of events.
@@ -423,37 +430,113 @@ pub(super) struct EventDetail {
     position: String,
 }
 
-impl From<&EventSummary> for Row {
-    fn from(event: &EventSummary) -> Self {
+impl Row {
+    /// As it stands in a list.
+    fn listed(event: EventSummary) -> Self {
+        let mut row = Self::whole(event);
+        let texts = [
+            ("host", &mut row.host),
+            ("user", &mut row.user),
+            ("process", &mut row.process),
+            ("parent_process", &mut row.parent_process),
+            ("command_line", &mut row.command_line),
+            ("hash", &mut row.hash),
+            ("url", &mut row.url),
+            ("action", &mut row.action),
+            ("outcome", &mut row.outcome),
+            ("event_code", &mut row.event_code),
+            ("message", &mut row.message),
+            ("raw", &mut row.raw),
+        ];
+        for (name, text) in texts {
+            if text.len() > LISTED_BYTES_MAX {
+                text.truncate(text.floor_char_boundary(LISTED_BYTES_MAX));
+                row.truncated.push(name);
+            }
+        }
+        row
+    }
+
+    fn whole(event: EventSummary) -> Self {
         Self {
             id: event.id.to_string(),
             event_time: event.event_time.to_string(),
             received_at: event.received_at.to_string(),
             unit: event.unit.to_string(),
-            host: event.host.clone(),
-            format: event.format.clone(),
-            product: event.product.clone(),
-            category: event.category.clone(),
-            service: event.service.clone(),
-            user: event.user.clone(),
+            host: event.host,
+            format: event.format,
+            product: event.product,
+            category: event.category,
+            service: event.service,
+            user: event.user,
             source_address: event.source_address.map(address),
             source_port: event.source_port,
             destination_address: event.destination_address.map(address),
             destination_port: event.destination_port,
-            process: event.process.clone(),
-            parent_process: event.parent_process.clone(),
-            command_line: event.command_line.clone(),
-            hash: event.hash.clone(),
-            url: event.url.clone(),
-            action: event.action.clone(),
-            outcome: event.outcome.clone(),
-            event_code: event.event_code.clone(),
-            message: event.message.clone(),
-            raw: event.raw.clone(),
+            process: event.process,
+            parent_process: event.parent_process,
+            command_line: event.command_line,
+            hash: event.hash,
+            url: event.url,
+            action: event.action,
+            outcome: event.outcome,
+            event_code: event.event_code,
+            message: event.message,
+            raw: event.raw,
+            truncated: Vec::new(),
         }
     }
 }
 
 fn address(address: Ipv6Addr) -> String {
     address.to_canonical().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_cuts_long_texts_and_says_so() {
+        let event = |raw: &str, message: &str| EventSummary {
+            id: EventId::of("agent", "stream", 1, 0),
+            event_time: Timestamp(0),
+            received_at: Timestamp(0),
+            unit: "unit".into(),
+            host: String::new(),
+            format: String::new(),
+            product: String::new(),
+            category: String::new(),
+            service: String::new(),
+            user: String::new(),
+            source_address: None,
+            source_port: None,
+            destination_address: None,
+            destination_port: None,
+            process: String::new(),
+            parent_process: String::new(),
+            command_line: String::new(),
+            hash: String::new(),
+            url: String::new(),
+            action: String::new(),
+            outcome: String::new(),
+            event_code: String::new(),
+            message: message.to_owned(),
+            raw: raw.to_owned(),
+        };
+        // 4,096 bytes would end within the last of these characters.
+        let long = format!("x{}", "ế".repeat(1_400));
+        let row = Row::listed(event(&long, "short"));
+        assert_eq!((row.raw.len(), row.message.as_str()), (4_096, "short"));
+        assert_eq!(row.truncated, ["raw"]);
+        let row = Row::listed(event(&long, &"y".repeat(1_000_000)));
+        assert_eq!(
+            (row.message.len(), row.truncated),
+            (4_096, vec!["message", "raw"])
+        );
+        let fits = "z".repeat(4_096);
+        let row = Row::listed(event(&fits, ""));
+        assert_eq!((row.raw == fits, row.truncated.len()), (true, 0));
+        assert_eq!(Row::whole(event(&long, "")).raw, long);
+    }
 }

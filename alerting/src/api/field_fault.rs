@@ -63,6 +63,8 @@ pub(crate) enum FieldFault {
         /// What was given.
         given: String,
     },
+    /// `from` lies after `to`.
+    FromAfterTo,
     /// It lies in the past.
     Past,
     /// It lies too far in the future.
@@ -245,6 +247,9 @@ impl fmt::Display for FieldFault {
                 f,
                 "{given:?} is no time; write it like 2026-11-22T03:04:05Z (RFC 3339)"
             ),
+            Self::FromAfterTo => {
+                f.write_str("from lies after to, so nothing is between them: swap them, or leave one out")
+            }
             Self::Past => f.write_str("must lie in the future"),
             Self::TooFar { days_max } => write!(f, "must not be more than {days_max} days away"),
             Self::NoVersion => f.write_str("must be the version that you saw, a number"),

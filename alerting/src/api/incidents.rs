@@ -199,15 +199,28 @@ fn filter(params: ListParams, caller: &Caller) -> Result<IncidentFilter, Problem
         filter.entity = Some((kind.to_owned(), value.to_owned()));
     }
     filter.overdue = params.overdue.unwrap_or(false);
-    filter.from = time("from", params.from.as_deref())?;
-    filter.to = time("to", params.to.as_deref())?;
+    (filter.from, filter.to) = between(params.from.as_deref(), params.to.as_deref())?;
     filter.verdict = params.verdict;
     filter.host = params.host;
     Ok(filter)
 }
 
+/// `from` and `to` of the query, in microseconds since the epoch.
+pub(super) fn between(
+    from: Option<&str>,
+    to: Option<&str>,
+) -> Result<(Option<i64>, Option<i64>), Problem> {
+    let (from, to) = (time("from", from)?, time("to", to)?);
+    if let (Some(from), Some(to)) = (from, to)
+        && from > to
+    {
+        return Err(Problem::from_after_to());
+    }
+    Ok((from, to))
+}
+
 /// A time of the query, in microseconds since the epoch.
-pub(super) fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::caller::Caller;
 use super::field_fault::FieldFault;
-use super::incidents::{tagged, time};
+use super::incidents::{between, tagged};
 use super::problem::{JsonBody, Params, Problem};
 use super::refusal::{Refusal, Thing};
 use super::triage::seen_version;
@@ -292,9 +292,10 @@ pub(super) struct AuditParams {
     /// From 1 to 1,000; 100 by default.
     limit: Option<u32>,
     cursor: Option<String>,
-    /// Only what this person or token did: `an`, `token:siem`.
+    /// Only what this person or token did, called exactly so: `an`, `token:siem`.
     who: Option<String>,
-    /// Only this action: `POST /api/v1/session`, or how it begins: `POST`.
+    /// Only this action: `POST /api/v1/session`, or how it begins, in whole parts between spaces, slashes and dots: `POST`,
+    /// `POST /api/v1/incidents` (not `POST /api/v1/inc`).
     action: Option<String>,
     /// Only what was asked of this address or what begins with it: `/api/v1/incidents/`.
     subject: Option<String>,
@@ -324,15 +325,17 @@ pub(super) async fn audit(
     if let Some(who) = params.who.filter(|who| !who.is_empty()) {
         conditions.compare("who", "=", who);
     }
-    for (column, beginning) in [("action", params.action), ("subject", params.subject)] {
-        if let Some(beginning) = beginning.filter(|beginning| !beginning.is_empty()) {
-            conditions.begins(column, &beginning);
-        }
+    if let Some(action) = params.action.filter(|action| !action.is_empty()) {
+        conditions.begins_in_whole_parts("action", &action);
     }
-    if let Some(from) = time("from", params.from.as_deref())? {
+    if let Some(subject) = params.subject.filter(|subject| !subject.is_empty()) {
+        conditions.begins("subject", &subject);
+    }
+    let (from, to) = between(params.from.as_deref(), params.to.as_deref())?;
+    if let Some(from) = from {
         conditions.compare("at", ">=", from);
     }
-    if let Some(to) = time("to", params.to.as_deref())? {
+    if let Some(to) = to {
         conditions.compare("at", "<", to);
     }
     let sql = format!(

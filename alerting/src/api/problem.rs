@@ -88,17 +88,31 @@ impl Problem {
 
     /// A field of the request is wrong.
     pub(crate) fn field(field: impl Into<String>, said: FieldFault) -> Self {
-        let (field, reason) = (field.into(), said.to_string());
+        let field = field.into();
         let mut problem = Self::of(Refusal::WrongInput);
-        problem.body.detail = format!("{field}: {reason}");
-        problem.body.errors.push(FieldError {
-            field,
-            reason,
+        problem.body.detail = format!("{field}: {said}");
+        problem.add_error(field, said);
+        problem
+    }
+
+    /// A time of the query lies after the other one.
+    pub(crate) fn from_after_to() -> Self {
+        let said = FieldFault::FromAfterTo;
+        let mut problem = Self::under(StatusCode::UNPROCESSABLE_ENTITY, Refusal::WrongInput);
+        problem.body.detail = format!("from, to: {said}");
+        problem.add_error("from", said.clone());
+        problem.add_error("to", said);
+        problem
+    }
+
+    fn add_error(&mut self, field: impl Into<String>, said: FieldFault) {
+        self.body.errors.push(FieldError {
+            field: field.into(),
+            reason: said.to_string(),
             said,
             at: None,
             length: None,
         });
-        problem
     }
 
     /// A part of a field's text is wrong.
@@ -193,6 +207,7 @@ fn body_problem(rejection: &JsonRejection) -> Problem {
             let text = innermost(error);
             named(&text).unwrap_or_else(|| Problem::field("body", malformed(text)))
         }
+        JsonRejection::JsonSyntaxError(error) => unread_json(&innermost(error)),
         other => Problem::under(
             other.status(),
             Refusal::Unreadable {
@@ -200,6 +215,23 @@ fn body_problem(rejection: &JsonRejection) -> Problem {
             },
         ),
     }
+}
+
+/// The problem of a body that is no JSON; serde_json writes "reason at line 1 column 2".
+fn unread_json(error: &str) -> Problem {
+    let place = error.rsplit_once(" at line ").and_then(|(reason, place)| {
+        let (line, column) = place.split_once(" column ")?;
+        Some(format!("line {line}, column {column}: {reason}"))
+    });
+    let error = format!(
+        "the body must be JSON; {}",
+        place.as_deref().unwrap_or(error)
+    );
+    let mut problem = Problem::of(Refusal::Unreadable {
+        error: error.clone(),
+    });
+    problem.add_error("body", malformed(error));
+    problem
 }
 
 /// The problem of a field that serde's message names; serde_path_to_error writes "path: reason".
@@ -245,6 +277,28 @@ fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
+/// The problem of a parameter whose text is no number and neither true nor false; what the standard library says of it names
+/// neither what was given nor what is wanted.
+fn unfit_value(parts: &Parts, text: &str) -> Option<Problem> {
+    let (name, reason) = text.split_once(": ")?;
+    let wanted = match reason {
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            "a whole number is expected"
+        }
+        "number too large to fit in target type" | "number too small to fit in target type" => {
+            "the number is beyond what can be asked for"
+        }
+        "provided string was not `true` or `false`" => "true or false is expected",
+        _ => return None,
+    };
+    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).ok()?;
+    let (_, given) = query.0.into_iter().find(|(given, _)| given == name)?;
+    Some(Problem::field(
+        name,
+        malformed(format!("{given:?}: {wanted}")),
+    ))
+}
+
 /// Query parameters; what is wrong with them becomes a problem.
 pub(crate) struct Params<T>(pub(crate) T);
 
@@ -256,7 +310,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
                 let text = innermost(&error);
-                Err(named(&text).unwrap_or_else(|| Problem::field("query", malformed(text))))
+                Err(unfit_value(parts, &text)
+                    .or_else(|| named(&text))
+                    .unwrap_or_else(|| Problem::field("query", malformed(text))))
             }
             Err(other) => Err(Problem::under(
                 other.status(),

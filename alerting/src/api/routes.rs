@@ -13,7 +13,7 @@ use super::{
     Access, App, Recorded, attack, entities, events, explain, incidents, notifications, people,
     rules, session, status, stream, suppressions, triage, units, views,
 };
-use crate::accounts::{Person, Role, TokenView, Unit};
+use crate::accounts::{Imported, Person, Role, TokenView, Unit};
 use crate::incidents::{EntityPage, Facets, Incident, IncidentDetail, Similar};
 use crate::notification::{MessageView, Route as NotificationRoute};
 use crate::suppression::{HiddenMatch, Preview, Suppression};
@@ -174,7 +174,7 @@ pub static ROUTES: &[Route] = &[
     quiet(Method::GET, "/api/v1/units", VIEWER, || get(units::list),
         || About::new("The units that you may see").lists::<Unit>()),
     told(Method::PUT, "/api/v1/units", ADMINISTRATOR, || put(units::import),
-        || About::new("Take units in from CSV: id,name,parent").text_body("text/csv").gives::<units::Imported>()),
+        || About::new("Take units in from CSV: id,name,parent").text_body("text/csv").gives::<Imported>()),
     told(Method::PATCH, "/api/v1/units/{id}", ADMINISTRATOR, || patch(units::change),
         || About::new("Rename or move a unit; what it was stays known").if_match().body::<units::UnitWish>().gives::<Unit>()),
     told(Method::POST, "/api/v1/units/{id}/merge", ADMINISTRATOR, || post(units::merge),

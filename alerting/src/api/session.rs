@@ -55,10 +55,14 @@ pub(super) async fn sign_in(
     if let Some(changed_at) = app.users.password_changed_at(&name).await? {
         app.sign_in_limits.password_changed(&name, changed_at);
     }
-    if let Verdict::RetryAfter { seconds } =
+    if let Verdict::RetryAfter { seconds, refusals } =
         app.sign_in_limits.begin(&name, address, app.clock.now())
     {
         tracing::warn!(%address, "sign-in refused: too many wrong passwords");
+        // The first, and how many they became, without a flood of them in the log: the 1st, 10th, 100th, ...
+        if is_power_of_ten(refusals) {
+            record(&app, &name, "", address, &format!("refused: {refusals}")).await?;
+        }
         return Err(Problem::too_many_passwords(seconds));
     }
     let user = app.users.find(&name).await?.filter(|user| !user.disabled);
@@ -126,7 +130,7 @@ pub(super) async fn change_password(
         return Err(Problem::field("new_password", fault));
     }
     // Who finds an open browser guesses no faster than who stands before the door.
-    if let Verdict::RetryAfter { seconds } =
+    if let Verdict::RetryAfter { seconds, .. } =
         app.sign_in_limits
             .begin(caller.name(), address, app.clock.now())
     {
@@ -149,6 +153,12 @@ pub(super) async fn change_password(
         .set_password(&session.user.id, change.new_password, &session.token_hash)
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn is_power_of_ten(number: u64) -> bool {
+    number
+        .checked_ilog10()
+        .is_some_and(|digits| 10_u64.pow(digits) == number)
 }
 
 async fn record(

@@ -19,7 +19,7 @@ use super::incidents::tagged;
 use super::problem::{JsonBody, Problem};
 use super::refusal::{Refusal, Thing};
 use super::triage::seen_version;
-use crate::accounts::{Scope, TreeError, Unit, UnitPast};
+use crate::accounts::{Imported, Scope, TreeError, Unit, UnitPast};
 use crate::incidents::rfc3339;
 use crate::severity::Severity;
 use crate::sql::Conditions;
@@ -30,12 +30,6 @@ pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<
     Ok(Json(json!({ "items": items })))
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Imported {
-    /// Units that were added, renamed or moved.
-    changed: usize,
-}
-
 fn whole_city(caller: &Caller) -> Result<(), Problem> {
     if *caller.scope() == Scope::City {
         return Ok(());
@@ -43,7 +37,7 @@ fn whole_city(caller: &Caller) -> Result<(), Problem> {
     Err(Problem::of(Refusal::TreeOfWholeCity))
 }
 
-/// `PUT /api/v1/units`: CSV with the columns id, name and parent.
+/// `PUT /api/v1/units`: CSV with the columns id, name and parent. A unit that was merged away stays where it is.
 pub(super) async fn import(
     State(app): State<App>,
     caller: Caller,
@@ -61,12 +55,8 @@ pub(super) async fn import(
         );
         Problem::of(Refusal::Unreadable { error })
     })?;
-    let changed = app
-        .units
-        .import(csv)
-        .await
-        .map_err(|error| refused("body", error))?;
-    Ok(Json(Imported { changed }))
+    let imported = app.units.import(csv).await;
+    Ok(Json(imported.map_err(|error| refused("body", error))?))
 }
 
 fn refused(field: &str, error: TreeError) -> Problem {

@@ -22,7 +22,8 @@ use crate::database::storable;
 use crate::incidents::rfc3339;
 
 const NAME_BYTES_MAX: usize = 100;
-const SCREEN_BYTES_MAX: usize = 40;
+/// Those that have views.
+const SCREENS: [&str; 2] = ["incidents", "events"];
 const QUERY_BYTES_MAX: usize = 4_000;
 /// Of one person.
 const VIEWS_MAX: i64 = 200;
@@ -44,7 +45,7 @@ pub(super) struct SavedView {
 #[serde(deny_unknown_fields)]
 pub(super) struct ViewWish {
     name: String,
-    /// Of which screen: `incidents`, `events`, ...
+    /// Of which screen: `incidents` or `events`.
     screen: String,
     /// What its address says after the question mark.
     query: String,
@@ -52,9 +53,15 @@ pub(super) struct ViewWish {
 
 impl ViewWish {
     fn check(&self) -> Result<(), Problem> {
+        let screen = self.screen.trim();
+        if !SCREENS.contains(&screen) {
+            return Err(Problem::field(
+                "screen",
+                FieldFault::unknown(screen, SCREENS),
+            ));
+        }
         let bounds = [
             ("name", self.name.trim(), 1, NAME_BYTES_MAX),
-            ("screen", self.screen.trim(), 1, SCREEN_BYTES_MAX),
             ("query", self.query.as_str(), 0, QUERY_BYTES_MAX),
         ];
         for (field, text, min, max) in bounds {

@@ -13,6 +13,15 @@ pub(crate) async fn merge(
     stamp: Stamp<'_>,
     config: &IncidentsConfig,
 ) -> Result<(), sqlx::Error> {
+    // What both hold is one event.
+    let shared: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM incident_events AS theirs JOIN incident_events AS ours \
+         ON ours.event_id = theirs.event_id AND ours.incident_id = $1 WHERE theirs.incident_id = $2",
+    )
+    .bind(into.id.as_str())
+    .bind(from.id.as_str())
+    .fetch_one(&mut **write)
+    .await?;
     // Rows of these tables name their incident and something else; where both incidents have that, the
     // row of `into` stands.
     sqlx::query(
@@ -55,7 +64,7 @@ pub(crate) async fn merge(
             .execute(&mut **write)
             .await?;
     }
-    update_totals(write, into, from, stamp).await?;
+    update_totals(write, into, from, shared, stamp).await?;
     let unit = common_unit(write, &[&into.unit, &from.unit]).await?;
     if unit != into.unit {
         move_to(write, &into.id, (&into.unit, &unit), stamp).await?;
@@ -84,6 +93,7 @@ async fn update_totals(
     write: &mut Write,
     into: &IncidentRow,
     from: &IncidentRow,
+    shared_events: i64,
     stamp: Stamp<'_>,
 ) -> Result<(), sqlx::Error> {
     // What somebody has begun on the younger one goes on in the older one.
@@ -112,7 +122,7 @@ async fn update_totals(
          version = version + 1 WHERE id = $1",
     )
     .bind(into.id.as_str())
-    .bind(from.event_count)
+    .bind(from.event_count - shared_events)
     .bind(named.severity)
     .bind(from.first_event_at)
     .bind(from.last_event_at)

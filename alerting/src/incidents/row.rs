@@ -48,6 +48,18 @@ pub(crate) struct IncidentRow {
     pub(crate) demonstration: i64,
 }
 
+impl IncidentRow {
+    /// Whether all its alerts are of one rule that matches each event by itself: no event is in two of them.
+    pub(crate) fn has_one_plain_rule(&self) -> bool {
+        self.rule_count == 1 && self.rule_correlation == 0
+    }
+
+    /// Whether `event_count` counts no event twice: its alerts cannot share any, or all are among the copies.
+    pub(crate) fn counts_events_exactly(&self) -> bool {
+        self.has_one_plain_rule() || self.event_count <= self.evidence_count
+    }
+}
+
 /// Reads one inside a transaction; an error when there is none of that id.
 pub(crate) async fn row(write: &mut Write, id: &str) -> Result<IncidentRow, sqlx::Error> {
     sqlx::query_as("SELECT * FROM incidents WHERE id = $1")

@@ -42,7 +42,11 @@ pub(crate) struct Incident {
     /// Rules whose alerts it holds.
     pub(crate) rule_count: i64,
     pub(crate) alert_count: i64,
+    /// Different events of its alerts, where `event_count_exact`; else at most so many: alerts of several rules, or of a
+    /// correlation, may hold the same events, and one that is not among the incident's kept events counts for each.
     pub(crate) event_count: i64,
+    /// Whether no event is counted twice in `event_count`.
+    pub(crate) event_count_exact: bool,
     pub(crate) first_event_at: String,
     pub(crate) last_event_at: String,
     pub(crate) created_at: String,
@@ -85,6 +89,7 @@ pub(crate) struct RuleSummary {
 impl Incident {
     pub(crate) fn new(row: IncidentRow, entities: Vec<Entity>, clocks: Vec<ClockView>) -> Self {
         Self {
+            event_count_exact: row.counts_events_exactly(),
             id: row.id,
             number: row.number,
             title: row.title,
@@ -152,6 +157,7 @@ pub(crate) struct AlertView {
     pub(crate) last_event_time: String,
     pub(crate) window: Option<Window>,
     pub(crate) group: Vec<NameValue>,
+    /// Different events of this alert; other alerts may hold the same.
     pub(crate) event_count: i64,
 }
 

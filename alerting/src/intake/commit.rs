@@ -1,19 +1,21 @@
 //! One transaction: which matches are new, the alerts they make or join, the incidents of those.
 
+mod alert;
 mod incident;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use alert::AlertPlace;
 use citywatch_engine::{Match, RuleInfo};
 use citywatch_parsers::Timestamp;
 use incident::More;
 
 use super::choice::Choice;
-use super::draft::{self, Draft, Growth, Sorted};
+use super::draft::{self, Draft, Grown, Growth, Sorted};
 use super::entities;
 use super::translation::{Statuses, translation_of};
-use super::{evidence, keys, links, memory, switches};
+use super::{evidence, links, memory, switches};
 use crate::clock::{Clock, DAY_MICROS};
 use crate::config::AlertingConfig;
 use crate::database::{Counter, Database, Write, storable};
@@ -162,23 +164,22 @@ impl Commit<'_> {
         for found in &draft.matches {
             let id = found.id.to_string();
             let events = i64::try_from(found.event_count).unwrap_or(i64::MAX);
-            if new.remove(&id) {
+            let events = if new.remove(&id) {
                 growth.match_count += 1;
-                growth.event_count += events;
-                growth.matches.push(found);
                 self.outcome.matches_new += 1;
-                continue;
-            }
-            self.outcome.matches_known += 1;
-            let more = if found.rule.correlation {
-                self.correlation_growth(&id, events).await?
+                events
             } else {
-                0
+                self.outcome.matches_known += 1;
+                if !found.rule.correlation {
+                    continue;
+                }
+                match self.correlation_growth(&id, events).await? {
+                    0 => continue,
+                    more => more,
+                }
             };
-            if more > 0 {
-                growth.event_count += more;
-                growth.matches.push(found);
-            }
+            growth.event_count += events;
+            growth.matches.push(Grown { found, events });
         }
         Ok(growth)
     }
@@ -228,35 +229,6 @@ impl Commit<'_> {
         Ok(())
     }
 
-    /// The alert of a draft, with its incident if there is one. What happened after somebody was done with that is no part of
-    /// what they judged: it is another alert.
-    async fn alert_to_grow(
-        &mut self,
-        draft: &Draft<'_>,
-        growth: &Growth<'_>,
-    ) -> Result<(String, Option<String>), sqlx::Error> {
-        let (_, last) = growth.range();
-        let mut id = draft.alert_id.clone();
-        loop {
-            let found: Option<(String, Option<i64>)> = sqlx::query_as(
-                "SELECT alert.incident_id, CASE WHEN incident.merged_into IS NULL AND incident.state IN \
-                 ('resolved', 'closed') THEN COALESCE(incident.resolved_at, incident.closed_at) END \
-                 FROM alerts AS alert JOIN incidents AS incident ON incident.id = alert.incident_id \
-                 WHERE alert.id = $1",
-            )
-            .bind(id.as_str())
-            .fetch_optional(&mut *self.write)
-            .await?;
-            match found {
-                None => return Ok((id, None)),
-                Some((incident, Some(done))) if done < last.as_micros() => {
-                    id = keys::alert_id_after(&id, &incident);
-                }
-                Some((incident, _)) => return Ok((id, Some(incident))),
-            }
-        }
-    }
-
     /// Makes the alert or lets it grow, with its incident.
     async fn grow(
         &mut self,
@@ -264,12 +236,40 @@ impl Commit<'_> {
         growth: &Growth<'_>,
         latest: &Match,
     ) -> Result<(), sqlx::Error> {
-        let (alert_id, known) = self.alert_to_grow(draft, growth).await?;
+        let place = self.alert_to_grow(draft, growth).await?;
+        if place.judged.is_empty() {
+            return self.grow_at(place, draft, growth, latest).await;
+        }
+        let unjudged = self.unjudged(growth, &place).await?;
+        let events = growth.matches.iter().map(|grown| grown.events);
+        let growth = Growth {
+            matches: std::iter::zip(&unjudged, events)
+                .map(|(found, events)| Grown { found, events })
+                .collect(),
+            // A match that was counted in the alert before makes this one.
+            match_count: match place.incident {
+                None => i64::try_from(unjudged.len()).unwrap_or(i64::MAX),
+                Some(_) => growth.match_count,
+            },
+            event_count: growth.event_count,
+        };
+        self.grow_at(place, draft, &growth, latest).await
+    }
+
+    async fn grow_at(
+        &mut self,
+        place: AlertPlace,
+        draft: &Draft<'_>,
+        growth: &Growth<'_>,
+        latest: &Match,
+    ) -> Result<(), sqlx::Error> {
+        let known = place.incident;
         let draft = &Draft {
-            alert_id,
+            alert_id: place.id,
             ..Draft::clone(draft)
         };
-        let entities = entities::of_matches(&growth.matches);
+        let found: Vec<&Match> = growth.found().collect();
+        let entities = entities::of_matches(&found);
         let incident = self
             .incident_of(draft, growth, latest, known.as_deref(), &entities)
             .await?;
@@ -293,8 +293,7 @@ impl Commit<'_> {
         }
         let copied = evidence::copy(
             &mut self.write,
-            &incident.id,
-            incident.evidence_count,
+            &incident,
             &growth.matches,
             &self.config.incidents,
         )
@@ -309,76 +308,10 @@ impl Commit<'_> {
         .await?;
         let more = More {
             alerts: i64::from(known.is_none()),
-            copied,
+            events: copied.events,
+            copied: copied.added,
             named,
         };
         self.update_incident(incident, growth, latest, more).await
-    }
-
-    async fn insert_alert(
-        &mut self,
-        draft: &Draft<'_>,
-        growth: &Growth<'_>,
-        latest: &Match,
-        incident_id: &str,
-    ) -> Result<(), sqlx::Error> {
-        let (first, last) = growth.range();
-        let group: Vec<_> = latest
-            .group
-            .iter()
-            .map(|(name, value)| serde_json::json!({ "name": name, "value": value }))
-            .collect();
-        let window = latest.window;
-        sqlx::query(
-            "INSERT INTO alerts (id, incident_id, rule_id, rule_hash, rule_title, severity, unit, host, \
-             window_start, window_end, group_values, match_count, event_count, first_event_at, \
-             last_event_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-             $11, $12, $13, $14, $15, $16, $16)",
-        )
-        .bind(draft.alert_id.as_str())
-        .bind(incident_id)
-        .bind(storable(&latest.rule.id).as_ref())
-        .bind(latest.rule.content_hash.as_str())
-        .bind(storable(&latest.rule.title).as_ref())
-        .bind(Severity::of_level(&latest.rule.level).rank())
-        .bind(storable(latest.unit.as_str()).as_ref())
-        .bind(storable(&latest.host).as_ref())
-        .bind(window.map(|(start, _)| start.as_micros()))
-        .bind(window.map(|(_, end)| end.as_micros()))
-        .bind(serde_json::json!(group).to_string())
-        .bind(growth.match_count)
-        .bind(growth.event_count)
-        .bind(first.as_micros())
-        .bind(last.as_micros())
-        .bind(self.now.as_micros())
-        .execute(&mut *self.write)
-        .await?;
-        Ok(())
-    }
-
-    async fn update_alert(
-        &mut self,
-        draft: &Draft<'_>,
-        growth: &Growth<'_>,
-        latest: &Match,
-    ) -> Result<(), sqlx::Error> {
-        let (first, last) = growth.range();
-        sqlx::query(
-            "UPDATE alerts SET match_count = match_count + $1, event_count = event_count + $2, \
-             first_event_at = CASE WHEN first_event_at > $3 THEN $3 ELSE first_event_at END, \
-             last_event_at = CASE WHEN last_event_at < $4 THEN $4 ELSE last_event_at END, \
-             window_end = CASE WHEN window_end < $5 THEN $5 ELSE window_end END, updated_at = $6 \
-             WHERE id = $7",
-        )
-        .bind(growth.match_count)
-        .bind(growth.event_count)
-        .bind(first.as_micros())
-        .bind(last.as_micros())
-        .bind(latest.window.map(|(_, end)| end.as_micros()))
-        .bind(self.now.as_micros())
-        .bind(draft.alert_id.as_str())
-        .execute(&mut *self.write)
-        .await?;
-        Ok(())
     }
 }

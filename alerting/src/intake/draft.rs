@@ -78,11 +78,18 @@ pub(crate) fn sorted<'a>(
     }
 }
 
+/// A match that brings evidence: a new one, or a correlation that has grown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grown<'a> {
+    pub(crate) found: &'a Match,
+    /// Its events that were never counted before.
+    pub(crate) events: i64,
+}
+
 /// What the new matches of a draft add to its alert.
 #[derive(Debug)]
 pub(crate) struct Growth<'a> {
-    /// Matches that bring evidence: new ones, and correlations that have grown.
-    pub(crate) matches: Vec<&'a Match>,
+    pub(crate) matches: Vec<Grown<'a>>,
     /// Matches never counted before.
     pub(crate) match_count: i64,
     /// Events never counted before.
@@ -90,11 +97,14 @@ pub(crate) struct Growth<'a> {
 }
 
 impl<'a> Growth<'a> {
+    /// Its matches.
+    pub(crate) fn found(&self) -> impl Iterator<Item = &'a Match> {
+        self.matches.iter().map(|grown| grown.found)
+    }
+
     /// The latest match: it names rule, unit and host of a new alert.
     pub(crate) fn latest(&self) -> Option<&'a Match> {
-        self.matches
-            .iter()
-            .copied()
+        self.found()
             .max_by_key(|found| (found.event_time, found.id))
     }
 
@@ -109,16 +119,15 @@ impl<'a> Growth<'a> {
             };
             evidence.iter().map(|each| each.event.unit.as_str())
         };
-        self.matches
-            .iter()
-            .flat_map(|&found| of_evidence(found).chain([found.unit.as_str()]))
+        self.found()
+            .flat_map(|found| of_evidence(found).chain([found.unit.as_str()]))
             .collect()
     }
 
     /// Times of the first and of the last event.
     pub(crate) fn range(&self) -> (Timestamp, Timestamp) {
         let times = || {
-            self.matches.iter().flat_map(|found| {
+            self.found().flat_map(|found| {
                 found
                     .evidence
                     .iter()

@@ -1,38 +1,115 @@
 //! Copies events and names entities into an incident, within its bounds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use citywatch_engine::{EventSnapshot, Evidence, Match};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
+use super::draft::Grown;
 use super::entities::EntityKind;
 use crate::config::IncidentsConfig;
 use crate::database::{Write, storable};
+use crate::incidents::IncidentRow;
+
+/// Events that one statement asks for. Few sizes, so that each connection prepares few statements.
+const ASKED: [usize; 3] = [128, 16, 1];
 
 /// Entities that are noted of one alert.
 const ALERT_ENTITIES_MAX: usize = 32;
 
-/// Copies the evidence of `matches`, up to the bound; returns how many events were added.
+/// What copying evidence came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Copied {
+    /// Events added to the copies.
+    pub(crate) added: i64,
+    /// Events that the incident has more now. One that several alerts hold is one as far as it is among the copies;
+    /// of those beyond the bound nobody remembers which they were.
+    pub(crate) events: i64,
+}
+
+/// Copies the evidence of `matches`, up to the bound.
 pub(crate) async fn copy(
     write: &mut Write,
-    incident_id: &str,
-    present: i64,
-    matches: &[&Match],
+    incident: &IncidentRow,
+    matches: &[Grown<'_>],
     config: &IncidentsConfig,
-) -> Result<i64, sqlx::Error> {
-    let room = i64::from(config.evidence_events_max) - present;
-    let mut added = 0;
-    for found in matches {
-        for evidence in &found.evidence {
-            if added >= room {
-                return Ok(added);
-            }
-            added += insert_event(write, incident_id, &evidence.event).await?;
-            note_rule(write, incident_id, &found.rule.id, evidence).await?;
-        }
+) -> Result<Copied, sqlx::Error> {
+    let room = i64::from(config.evidence_events_max) - incident.evidence_count;
+    let mut copied = Copied::default();
+    // A flood that one rule matches: each match is an event of its own, and none is copied any more.
+    if room <= 0
+        && incident.has_one_plain_rule()
+        && matches
+            .iter()
+            .all(|grown| grown.found.rule.id == incident.rule_id)
+    {
+        copied.events = matches.iter().map(|grown| grown.events).sum();
+        return Ok(copied);
     }
-    Ok(added)
+    let mut kept = if incident.evidence_count == 0 {
+        HashSet::new()
+    } else {
+        let found = matches.iter().map(|grown| grown.found);
+        kept_events(write, &incident.id, &ids_of(found)).await?
+    };
+    for &Grown { found, events } in matches {
+        let mut known = 0;
+        for evidence in &found.evidence {
+            let id = evidence.event.id.to_string();
+            if kept.contains(&id) {
+                known += 1;
+            } else if copied.added < room {
+                copied.added += insert_event(write, &incident.id, &evidence.event).await?;
+                kept.insert(id);
+            } else {
+                continue;
+            }
+            note_rule(write, &incident.id, &found.rule.id, evidence).await?;
+        }
+        let all = i64::try_from(found.event_count).unwrap_or(i64::MAX);
+        copied.events += events.min((all - known).max(0));
+    }
+    Ok(copied)
+}
+
+/// The events that these matches show, by id.
+pub(crate) fn ids_of<'a>(matches: impl Iterator<Item = &'a Match>) -> Vec<String> {
+    let shown = matches.flat_map(|found| &found.evidence);
+    let ids: BTreeSet<String> = shown
+        .map(|evidence| evidence.event.id.to_string())
+        .collect();
+    ids.into_iter().collect()
+}
+
+/// Which of these events an incident keeps copies of.
+pub(crate) async fn kept_events(
+    write: &mut Write,
+    incident_id: &str,
+    ids: &[String],
+) -> Result<HashSet<String>, sqlx::Error> {
+    let mut kept = HashSet::new();
+    let mut rest = ids;
+    while !rest.is_empty() {
+        let size = ASKED
+            .into_iter()
+            .find(|size| *size <= rest.len())
+            .unwrap_or(1);
+        let (chunk, others) = rest.split_at(size);
+        rest = others;
+        let places: Vec<String> = (0..size).map(|place| format!("${}", place + 2)).collect();
+        let sql = format!(
+            "SELECT event_id FROM incident_events WHERE incident_id = $1 AND event_id IN ({})",
+            places.join(", ")
+        );
+        let mut query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(incident_id);
+        for id in chunk {
+            query = query.bind(id.as_str());
+        }
+        let found: Vec<String> = query.fetch_all(&mut **write).await?;
+        kept.extend(found);
+    }
+    Ok(kept)
 }
 
 async fn insert_event(

@@ -6,6 +6,8 @@
 //! - Counts are exact: a match counts once, however often and in whatever order it is delivered.
 //! - An error of the database delays, it never drops: the same deliveries are tried again, and the
 //!   bounded channel makes the engine wait.
+//! - What the database refuses for what is in it must not hold up everything behind it: after some tries the others are
+//!   committed without it, and it is counted and logged. It stays in the event store among the matches.
 
 pub(crate) mod catalogue;
 pub(crate) mod choice;
@@ -30,6 +32,7 @@ pub(crate) use commit::{Committer, Outcome};
 pub(crate) use draft::Draft;
 
 use crate::changes::Changes;
+use crate::database::is_refusal_of_data;
 use crate::status::Tally;
 
 /// Deliveries waiting for intake; beyond, the engine waits.
@@ -38,6 +41,10 @@ const DELIVERIES_MAX: usize = 64;
 /// Matches after which a transaction takes no further delivery. One commit costs one flush to the disk,
 /// whatever it holds.
 const MATCHES_PER_COMMIT_MAX: usize = 2_000;
+
+/// Tries of what the database refuses for what is in it, before it is divided: of a whole transaction, and of a part.
+const TRIES_MAX: u32 = 5;
+const TRIES_OF_PART_MAX: u32 = 2;
 
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(15);
@@ -91,28 +98,29 @@ impl Intake {
             .iter()
             .flat_map(|delivery| &delivery.matches)
             .collect();
-        let mut delay = RETRY_DELAY_MIN;
-        let outcome = loop {
-            let started = Instant::now();
-            match self.committer.commit(&matches).await {
-                Ok(outcome) => {
-                    metrics::histogram!("citywatch_intake_commit_seconds")
-                        .record(started.elapsed());
-                    break outcome;
-                }
-                Err(error) => {
-                    self.tally.intake_failed(&error, delay);
-                    tokio::select! {
-                        () = tokio::time::sleep(delay) => {}
-                        () = self.shutdown.cancelled() => return false,
+        // What is left, the next part last.
+        let mut parts: Vec<&[&Match]> = vec![&matches];
+        while let Some(part) = parts.pop() {
+            let is_whole = part.len() == matches.len();
+            let tries_max = if is_whole {
+                TRIES_MAX
+            } else {
+                TRIES_OF_PART_MAX
+            };
+            match (self.commit(part, tries_max).await, part) {
+                (Tried::Committed(outcome), _) => {
+                    self.tally.intake_committed(&outcome);
+                    if let Some(sequence) = outcome.change {
+                        self.changes.announce(sequence);
                     }
-                    delay = (delay * 2).min(RETRY_DELAY_MAX);
                 }
+                (Tried::Refused(error), [found]) => self.tally.match_refused(found, &error),
+                (Tried::Refused(_), _) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                (Tried::ShutDown, _) => return false,
             }
-        };
-        self.tally.intake_committed(&outcome);
-        if let Some(sequence) = outcome.change {
-            self.changes.announce(sequence);
         }
         for delivery in batch {
             // Nobody waits any more when the engine has stopped: then it comes again, and is known.
@@ -120,4 +128,38 @@ impl Intake {
         }
         true
     }
+    /// Commits matches, tried again until it succeeds or the database has refused what is in them so many times.
+    async fn commit(&self, matches: &[&Match], tries_max: u32) -> Tried {
+        let mut delay = RETRY_DELAY_MIN;
+        let mut refusals = 0;
+        loop {
+            let started = Instant::now();
+            let error = match self.committer.commit(matches).await {
+                Ok(outcome) => {
+                    metrics::histogram!("citywatch_intake_commit_seconds")
+                        .record(started.elapsed());
+                    return Tried::Committed(outcome);
+                }
+                Err(error) => error,
+            };
+            self.tally.intake_failed(&error, delay);
+            refusals += u32::from(is_refusal_of_data(&error));
+            if refusals >= tries_max {
+                return Tried::Refused(error);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = self.shutdown.cancelled() => return Tried::ShutDown,
+            }
+            delay = (delay * 2).min(RETRY_DELAY_MAX);
+        }
+    }
+}
+
+/// What became of tries to commit.
+enum Tried {
+    Committed(Outcome),
+    /// The database refuses what is in them.
+    Refused(sqlx::Error),
+    ShutDown,
 }

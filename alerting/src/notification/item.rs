@@ -1,4 +1,5 @@
-//! What a notification tells of one incident: a copy of what was so then.
+//! What a notification tells of one incident: a copy of what was so then, under the name and with the severity that the
+//! incident has when the message is sent.
 
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,15 @@ impl Item {
             clock: clock.to_owned(),
             demonstration: row.demonstration != 0,
         }
+    }
+
+    /// Calls it as its incident is called now: one that became worse while its message waited is told as what it is.
+    pub(crate) fn rename(&mut self, row: &IncidentRow) {
+        let now = Self::of(row, self.subject, "", 0);
+        self.title = now.title;
+        self.title_vi = now.title_vi;
+        self.severity = now.severity;
+        self.rule = now.rule;
     }
 
     /// One that says that it is a test.

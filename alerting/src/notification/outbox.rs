@@ -324,16 +324,26 @@ impl Outbox {
         .fetch_all(&mut *write)
         .await?;
         write.commit().await?;
+        let mut items: Vec<Item> = contents
+            .iter()
+            .filter_map(|content| serde_json::from_str(content).ok())
+            .collect();
+        for item in &mut items {
+            let row: Option<IncidentRow> = sqlx::query_as("SELECT * FROM incidents WHERE id = $1")
+                .bind(item.incident_id.as_str())
+                .fetch_optional(self.database.pool())
+                .await?;
+            if let Some(row) = row {
+                item.rename(&row);
+            }
+        }
         Ok(Some(Message {
             id: id.to_owned(),
             route_id: row.try_get("route_id")?,
             item_count: row.try_get("item_count")?,
             attempts: row.try_get("attempts")?,
             created_at: row.try_get("created_at")?,
-            items: contents
-                .iter()
-                .filter_map(|content| serde_json::from_str(content).ok())
-                .collect(),
+            items,
         }))
     }
 

@@ -189,6 +189,61 @@ pub async fn evidence_is_bounded_and_the_count_exact(place: Place) {
     alerting.close().await;
 }
 
+pub async fn an_event_of_several_alerts_is_one_event(place: Place) {
+    let mut config = place.config();
+    config.incidents.evidence_events_max = 20;
+    let site = Site::start_with(config).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let (brute, spray) = (rule("brute", "high"), rule("spray", "medium"));
+    let of = |rule, start, events| vec![correlation(rule, "203.0.113.7", start, events)];
+    // By rule: the incident's events, whether that is exact, and the events of each alert.
+    let counts = |rule: &str| {
+        let list = client.get("/api/v1/incidents").body;
+        let items = list["items"].as_array().unwrap();
+        let item = items
+            .iter()
+            .find(|item| item["rule"]["id"] == rule)
+            .unwrap();
+        let path = format!("/api/v1/incidents/{}", item["id"].as_str().unwrap());
+        let detail = client.get(&path).body;
+        let alerts = detail["alerts"].as_array().unwrap().iter();
+        let alerts: Vec<i64> = alerts
+            .map(|alert| alert["event_count"].as_i64().unwrap())
+            .collect();
+        json!([item["event_count"], item["event_count_exact"], alerts])
+    };
+    // A burst that crosses the end of a window is two alerts, and what both hold is told of twice.
+    send(&intake, of(&brute, NOON, 5)).await;
+    send(&intake, of(&brute, at(300), 8)).await;
+    assert_eq!(counts("brute"), json!([8, true, [5, 8]]));
+    send(&intake, of(&brute, NOON, 7)).await;
+    assert_eq!(counts("brute"), json!([8, true, [7, 8]]));
+    // The same events by another rule, then as one incident.
+    send(&intake, of(&spray, NOON, 10)).await;
+    assert_eq!(counts("spray"), json!([10, true, [10]]));
+    let list = client.get("/api/v1/incidents").body;
+    let id = |number: i64| {
+        let items = list["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["number"] == number).unwrap();
+        item["id"].as_str().unwrap().to_owned()
+    };
+    let merged = client.send(
+        "POST",
+        &format!("/api/v1/incidents/{}/merge", id(1)),
+        Some(json!({ "from": [id(2)] })),
+        &[("if-match", "1")],
+    );
+    assert_eq!(merged.status, 200, "{merged:?}");
+    assert_eq!(merged.body["event_count"], 10);
+    // Beyond what is kept nobody remembers which events there were.
+    send(&intake, of(&brute, at(600), 30)).await;
+    assert_eq!(
+        counts("brute").as_array().unwrap()[..2],
+        [json!(30), json!(false)]
+    );
+    site.stop().await;
+}
+
 /// The last table that a commit writes to is missing: all before it must be rolled back.
 pub async fn a_failing_commit_leaves_nothing_and_is_tried_again(place: Place) {
     let alerting = Alerting::open_at(place.config(), None, Clock::manual(NOON))
@@ -227,6 +282,45 @@ pub async fn a_failing_commit_leaves_nothing_and_is_tried_again(place: Place) {
     answer.await.unwrap();
     assert!(!alerting.tally().intake_waiting);
     assert_eq!(summary(&place).await, attack_summary());
+    alerting.close().await;
+}
+
+pub async fn what_the_database_refuses_holds_up_nothing_else(place: Place) {
+    let alerting = Alerting::open_at(place.config(), None, Clock::manual(NOON))
+        .await
+        .unwrap();
+    let (guess, shell) = (rule("guess", "high"), rule("shell", "high"));
+    send(&alerting.intake(), vec![found(&guess, "odd", NOON, 1)]).await;
+    // A second alert of that host cannot be stored any more.
+    sqlx::query("CREATE UNIQUE INDEX one_odd ON alerts (host) WHERE host = 'odd'")
+        .execute(&place.pool().await)
+        .await
+        .unwrap();
+    let hosts = ["web-01", "web-02", "odd", "web-03", "web-04"];
+    let (first, one) = delivery(
+        hosts
+            .map(|host| found(&shell, host, NOON, 2))
+            .into_iter()
+            .collect(),
+    );
+    let (second, other) = delivery(vec![found(&shell, "web-05", NOON, 2)]);
+    for delivery in [first, second] {
+        alerting.intake().send(delivery).await.unwrap();
+    }
+    one.await.unwrap();
+    other.await.unwrap();
+    let status = alerting.status().await.unwrap();
+    assert_eq!(
+        (status.alerts, status.matches, status.matches_refused),
+        (6, 6, 1)
+    );
+    assert!(!status.intake_waiting);
+    let told = status.last_error.unwrap().message;
+    assert!(told.contains("\"shell\" on \"odd\""), "{told}");
+    // Alone it is refused as well, and answered.
+    let again = vec![found(&shell, "odd", NOON, 2)];
+    send(&alerting.intake(), again).await;
+    assert_eq!(alerting.tally().matches_refused, 2);
     alerting.close().await;
 }
 
@@ -348,6 +442,61 @@ pub async fn a_closed_incident_stays_closed(place: Place) {
     send(&intake, late()).await;
     send(&intake, vec![found(&guess, "web-01", at(1), 3)]).await;
     is(&[(1, "closed", 2), (2, "new", 2)]);
+    site.stop().await;
+}
+
+pub async fn a_window_that_grows_after_its_incident_was_closed_is_told_with_what_is_new(
+    place: Place,
+) {
+    let site = Site::start(&place).await;
+    let (client, intake) = (site.admin(), site.alerting.intake());
+    let brute = rule("brute", "high");
+    let grown = |events| vec![correlation(&brute, "203.0.113.7", at(-4), events)];
+    // The events of the first five seconds are judged at noon.
+    send(&intake, grown(5)).await;
+    let close = |number: i64| {
+        let list = client.get("/api/v1/incidents").body;
+        let items = list["items"].as_array().unwrap().iter();
+        let item = items.clone().find(|item| item["number"] == number).unwrap();
+        let path = format!("/api/v1/incidents/{}", item["id"].as_str().unwrap());
+        let version = item["version"].to_string();
+        let closed = Some(json!({"state": "closed"}));
+        let reply = client.send("PATCH", &path, closed, &[("if-match", &version)]);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    let alerts = async || -> Vec<(i64, i64)> {
+        let rows = sqlx::query(
+            "SELECT alert.match_count, alert.event_count FROM alerts AS alert \
+             JOIN incidents AS incident ON incident.id = alert.incident_id ORDER BY incident.number",
+        )
+        .fetch_all(&place.pool().await)
+        .await
+        .unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    };
+    close(1);
+    send(&intake, grown(8)).await;
+    assert_eq!(alerts().await, [(1, 5), (1, 3)]);
+    send(&intake, grown(9)).await;
+    send(&intake, grown(9)).await;
+    assert_eq!(alerts().await, [(1, 5), (1, 4)]);
+    let told = "Rule brute: 203.0.113.7 severity=3 alerts=1";
+    assert_eq!(
+        summary(&place).await,
+        [
+            format!("{told} events=5 copied=5 entities=3 from=-4 to=0"),
+            format!("{told} events=4 copied=4 entities=3 from=1 to=4"),
+        ]
+    );
+    // And once more.
+    site.clock.move_to(at(5));
+    close(2);
+    send(&intake, grown(12)).await;
+    assert_eq!(alerts().await, [(1, 5), (1, 4), (1, 3)]);
+    assert_eq!(
+        summary(&place).await[2],
+        format!("{told} events=3 copied=3 entities=3 from=5 to=7")
+    );
     site.stop().await;
 }
 

@@ -13,6 +13,7 @@ pub mod notifications;
 pub mod people;
 pub mod queue;
 pub mod replays;
+pub mod requests;
 pub mod rules;
 pub mod sign_in;
 pub mod stream;
@@ -58,15 +59,19 @@ scenarios! {
     intake::a_replay_changes_nothing,
     intake::any_order_gives_the_same_incidents,
     intake::a_growing_correlation_is_counted_once,
+    intake::an_event_of_several_alerts_is_one_event,
     intake::rules_below_the_level_are_silent,
     intake::evidence_is_bounded_and_the_count_exact,
     intake::a_failing_commit_leaves_nothing_and_is_tried_again,
+    intake::what_the_database_refuses_holds_up_nothing_else,
     intake::hostile_text_is_stored,
     intake::an_alert_that_closes_a_gap_joins_two_incidents,
     intake::a_closed_incident_stays_closed,
+    intake::a_window_that_grows_after_its_incident_was_closed_is_told_with_what_is_new,
     intake::what_waits_at_shutdown_is_taken_in,
     sign_in::the_right_password_opens_and_signing_out_closes,
     sign_in::wrong_passwords_are_counted,
+    sign_in::refused_sign_ins_are_audited_without_a_flood,
     sign_in::a_session_ends_by_itself,
     sign_in::a_reset_ends_sessions,
     sign_in::the_first_administrator_is_made_once,
@@ -120,7 +125,10 @@ scenarios! {
     queue::views_are_kept_per_person,
     queue::units_are_renamed_moved_and_merged,
     queue::two_administrators_do_not_overwrite_each_others_units,
+    queue::an_old_table_of_units_undoes_no_merge,
     queue::the_audit_log_is_searched,
+    requests::what_is_wrong_with_a_request_is_said_with_its_place,
+    requests::a_time_that_ends_before_it_begins_is_refused,
     grouping::an_incident_of_several_offices_is_seen_from_above_both,
     replays::what_is_sent_twice_is_done_once,
     replays::what_creates_can_be_sent_twice,

@@ -218,6 +218,18 @@ pub async fn an_incident_that_becomes_worse_is_told_of(place: Place) {
     assert_eq!([told(&all), told(&worst)], [1, 1]);
     send(&intake, vec![found(&bad, "web-01", at(2), 3)]).await;
     assert_eq!([told(&all), told(&worst)], [1, 1]);
+    // What waited to be told as odd is told as what it is by now.
+    assert!(hook.posted().is_empty());
+    site.clock.advance(3_600);
+    until("both are told", || hook.posted().len() == 2).await;
+    for posted in hook.posted() {
+        let body: Value = serde_json::from_str(&posted.body).unwrap();
+        let item = &body["items"][0];
+        assert_eq!(
+            [&item["severity"], &item["title"], &item["rule"]],
+            ["high", "Rule bad: web-01", "Rule bad"]
+        );
+    }
     site.stop().await;
 }
 

@@ -340,6 +340,15 @@ pub async fn views_are_kept_per_person(place: Place) {
     assert_eq!(made.status, 201, "{made:?}");
     let again = client.send("POST", "/api/v1/views", Some(view), &[]);
     assert_eq!(again.status, 409);
+    let nowhere = json!({ "name": "x", "screen": "kitchen", "query": "" });
+    let refused = client.send("POST", "/api/v1/views", Some(nowhere), &[]);
+    assert_eq!(
+        (refused.status, &refused.body["errors"][0]["reason"]),
+        (
+            400,
+            &json!("unknown: \"kitchen\"; one of incidents, events")
+        )
+    );
     let path = format!("/api/v1/views/{}", made.body["id"].as_str().unwrap());
     let wish = json!({ "name": "Của tôi", "screen": "incidents", "query": "assignee=~me" });
     let put =
@@ -504,6 +513,74 @@ pub async fn two_administrators_do_not_overwrite_each_others_units(place: Place)
     site.stop().await;
 }
 
+pub async fn an_old_table_of_units_undoes_no_merge(place: Place) {
+    let site = Site::start(&place).await;
+    let client = site.admin();
+    let old = "id,name,parent\ncity,Thành phố,\nward-1,Phường 1,city\nward-2,Phường 2,city\nquarter,Khu phố,ward-2\n";
+    let import = |csv: &str| {
+        site.clock.advance(1);
+        let reply = client.send_text("PUT", "/api/v1/units", csv);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.body
+    };
+    assert_eq!(import(old), json!({ "changed": 4, "merged": [] }));
+    let tree = || -> Vec<String> {
+        let all = client.get("/api/v1/units").body;
+        let items = all["items"].as_array().unwrap().iter();
+        let text = |item: &Value, name: &str| item[name].as_str().unwrap().to_owned();
+        items
+            .map(|item| {
+                ["id", "name", "parent"]
+                    .map(|name| text(item, name))
+                    .join(" ")
+            })
+            .collect()
+    };
+    let send = |method: &str, path: &str, version: &str, body: Value| {
+        let path = format!("/api/v1/units/{path}");
+        let reply = client.send(method, &path, Some(body), &[("if-match", version)]);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    site.clock.advance(1);
+    send("POST", "ward-2/merge", "1", json!({ "into": "ward-1" }));
+    let merged = [
+        "city Thành phố ",
+        "quarter Khu phố ward-1",
+        "ward-1 Phường 1 city",
+        "ward-2 Phường 2 ward-1",
+    ];
+    assert_eq!(tree(), merged);
+    let line = |line: usize| json!({ "line": line, "unit": "ward-2", "into": "ward-1" });
+    assert_eq!(
+        import(old),
+        json!({ "changed": 0, "merged": [line(4), line(5)] })
+    );
+    assert_eq!(tree(), merged);
+    // A new name that is given where it is by now is taken; what is new below it goes where its offices went.
+    let new = "id,name,parent\nward-2,Phường 2 (cũ),ward-1\nschool,Trường,ward-2\n";
+    assert_eq!(import(new), json!({ "changed": 2, "merged": [line(3)] }));
+    assert_eq!(
+        tree()[2..],
+        [
+            "school Trường ward-1",
+            "ward-1 Phường 1 city",
+            "ward-2 Phường 2 (cũ) ward-1"
+        ]
+    );
+    // Who moves it on purpose takes the merge back.
+    site.clock.advance(1);
+    send("PATCH", "ward-2", "3", json!({ "parent": "city" }));
+    assert_eq!(import(old), json!({ "changed": 2, "merged": [] }));
+    let odd = client.send_text("PUT", "/api/v1/units", "id,name,parent\nx y!,Lạ,city\n");
+    assert_eq!(odd.status, 400);
+    let reason = odd.body["errors"][0]["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("line 2: an id is 1 to 64 letters, digits"),
+        "{reason}"
+    );
+    site.stop().await;
+}
+
 pub async fn the_audit_log_is_searched(place: Place) {
     let site = Site::start(&place).await;
     let client = site.admin();
@@ -531,6 +608,24 @@ pub async fn the_audit_log_is_searched(place: Place) {
         "asked, and failed without a store"
     );
     assert!(entries("who=nobody").is_empty());
+    assert!(
+        entries("who=adm").is_empty(),
+        "a person, not how one begins"
+    );
+    for (action, found) in [
+        ("POST", true),
+        ("POST%20", true),
+        ("POST%20/api/v1/notifications/", true),
+        ("POST%20/api/v1/notifications/routes", true),
+        ("POST%20/api/v1/notifications/rou", false),
+        ("POS", false),
+    ] {
+        assert_eq!(
+            !entries(&format!("action={action}")).is_empty(),
+            found,
+            "{action}"
+        );
+    }
     assert!(!entries("who=admin&from=2000-01-01T00:00:00Z").is_empty());
     assert!(entries("to=2000-01-01T00:00:00Z").is_empty());
     let page = client.get("/api/v1/audit?limit=1").body;

@@ -1,7 +1,7 @@
 //! Getting in, and staying out.
 
 use citywatch_alerting::{Access, ROUTES};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{Place, Site};
 
@@ -54,6 +54,29 @@ pub async fn wrong_passwords_are_counted(place: Place) {
     );
     site.clock.advance(901);
     assert_eq!(client.sign_in("admin", &site.password).status, 200);
+    site.stop().await;
+}
+
+pub async fn refused_sign_ins_are_audited_without_a_flood(place: Place) {
+    let site = Site::start(&place).await;
+    let mut client = site.client();
+    for period in 0..2 {
+        for number in 0..5 + 12 {
+            let expected = if number < 5 { 401 } else { 429 };
+            assert_eq!(client.sign_in("an", "wrong").status, expected);
+        }
+        site.clock.advance(901);
+        let audit = site.admin().get("/api/v1/audit?limit=100").body;
+        let refused: Vec<_> = audit["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| entry["detail"].as_str().unwrap().starts_with("refused"))
+            .map(|entry| [&entry["who"], &entry["detail"], &entry["address"]].map(Value::clone))
+            .collect();
+        let wanted = ["refused: 10", "refused: 1"].map(|detail| ["an", detail, "127.0.0.1"]);
+        assert_eq!(refused, wanted.repeat(period + 1));
+    }
     site.stop().await;
 }
 

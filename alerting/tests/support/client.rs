@@ -108,10 +108,25 @@ impl Client {
 
     /// Sends a text that is no JSON.
     pub fn send_text(&self, method: &str, path: &str, text: impl AsRef<[u8]>) -> Reply {
+        self.send_as("text/csv", method, path, text)
+    }
+
+    /// Sends what says that it is JSON.
+    pub fn send_json_text(&self, method: &str, path: &str, text: impl AsRef<[u8]>) -> Reply {
+        self.send_as("application/json", method, path, text)
+    }
+
+    fn send_as(
+        &self,
+        content_type: &str,
+        method: &str,
+        path: &str,
+        text: impl AsRef<[u8]>,
+    ) -> Reply {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
-            .header("content-type", "text/csv")
+            .header("content-type", content_type)
             .header("cookie", self.cookie.as_deref().unwrap_or(""))
             .header("x-csrf-token", self.csrf.as_deref().unwrap_or(""))
             .body(text.as_ref().to_vec())

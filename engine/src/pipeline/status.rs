@@ -85,12 +85,14 @@ counters! {
     events => "citywatch_engine_events_total",
     /// Events with a problem.
     events_with_problems => "citywatch_engine_events_with_problems_total",
-    /// Matches found.
+    /// Matches of single events found.
     matches => "citywatch_engine_matches_total",
-    /// Matches of correlations among them.
+    /// Matches of correlations, each as often as it was told: one that has grown is told again.
     correlation_matches => "citywatch_engine_correlation_matches_total",
-    /// Matches handed to alerting and committed there.
+    /// Of `matches` those that were given to alerting and taken in there, whether they raised an alert or not.
     matches_alerted => "citywatch_engine_matches_alerted_total",
+    /// The same of `correlation_matches`.
+    correlation_matches_alerted => "citywatch_engine_correlation_matches_alerted_total",
     /// Rows of events stored.
     events_stored => "citywatch_engine_events_stored_total",
     /// Records that could not be processed and were kept as dead letters.

@@ -113,7 +113,10 @@ impl Storing {
                 committed = again;
                 tokio::time::sleep(RETRY_WAIT_MIN).await;
             }
-            self.status.matches_alerted(matches.len());
+            let correlated = matches.iter().filter(|found| found.rule.correlation);
+            let correlated = correlated.count();
+            self.status.matches_alerted(matches.len() - correlated);
+            self.status.correlation_matches_alerted(correlated);
         }
         true
     }

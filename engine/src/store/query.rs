@@ -123,7 +123,7 @@ pub struct EventSummary {
     pub event_code: String,
     /// What a person reads, where a field holds it.
     pub message: String,
-    /// The record as it was written; cut in lists.
+    /// The record as it was written; a list has its first 4,100 bytes.
     pub raw: String,
 }
 

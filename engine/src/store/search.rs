@@ -15,8 +15,8 @@ use crate::matches::{EventId, MatchId};
 
 /// Most events of one answer.
 const LIMIT_MAX: u32 = 1_000;
-/// Bytes of `raw` that a list shows.
-const RAW_SHOWN_BYTES: u32 = 4_096;
+/// Bytes of `raw` that a list is given: a character more than it shows, so that it knows what was cut.
+const RAW_SHOWN_BYTES: u32 = 4_096 + 4;
 
 /// Columns of [`SummaryRow`], but for `raw`. Records may be any bytes: what is not UTF-8 is replaced.
 const SUMMARY_COLUMNS: &str = "event_id, event_time, received_at, unit, host, format, product, category, \

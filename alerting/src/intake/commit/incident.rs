@@ -216,7 +216,7 @@ impl Commit<'_> {
              rule_correlation = $23, tags = $24 WHERE id = $15",
         )
         .bind(more.alerts)
-        .bind(growth.event_count)
+        .bind(more.events)
         .bind(more.copied)
         .bind(row.severity)
         .bind(row.unit.as_str())
@@ -245,10 +245,12 @@ impl Commit<'_> {
     }
 }
 
-/// What an incident gains, beside events.
+/// What an incident gains.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct More {
     pub(super) alerts: i64,
+    /// Events that are not known to have been counted in it before.
+    pub(super) events: i64,
     /// Events copied as evidence.
     pub(super) copied: i64,
     /// Entities named.
