@@ -233,7 +233,7 @@ async function factsFrom({ request }: BrowserContext): Promise<Facts> {
     alert,
     correlation,
     technique: most.id,
-    rule: incident.rule.id,
+    rule: items.find((one) => !one.rule.correlation)?.rule.id ?? incident.rule.id,
     correlationRule: correlation.rule.id,
     event: events[0].id,
     silentUnit: silent.id,
