@@ -68,7 +68,6 @@ function TimeInput({ value, onValue, error, ...rest }: TimeInputProps) {
     <TextInput
       {...rest}
       value={value}
-      inputMode="numeric"
       autoComplete="off"
       placeholder={t`dd/mm/yyyy hh:mm:ss`}
       error={unreadable || error}
