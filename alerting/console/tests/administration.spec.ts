@@ -274,7 +274,7 @@ test('the audit log tells what was done, as text', async ({ page }) => {
   // In words, and as it was asked.
   const asked = lines.filter({ hasText: 'searched events' }).first();
   await expect(asked).toContainText('admin');
-  await expect(asked).toContainText('q: <img src=x onerror="window.hurt=1">');
+  await expect(asked).toContainText('Search: <img src=x onerror="window.hurt=1">');
   await expect(asked).toContainText('GET /api/v1/events?q=%3Cimg');
   expect(await page.evaluate(() => 'hurt' in window)).toBe(false);
   expect(trouble).toEqual([]);

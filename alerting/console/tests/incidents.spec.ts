@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { changeState, incidentOf, listIncidents, watchTrouble } from './server';
+import { changeIncident, changeState, incidentOf, listIncidents, watchTrouble } from './server';
 
 test('at least five incidents, one of them from a correlation', async ({ page }) => {
   const trouble = watchTrouble(page);
@@ -79,6 +79,60 @@ test('a change of state is kept and told in the history', async ({ page }) => {
   await expect.poll(async () => (await incidentOf(page.request, incident.id)).assignee).not.toBe(assignee);
   await page.getByRole('button', { name: 'Reopen' }).click();
   await expect(page.getByRole('button', { name: 'Resolve' })).toBeVisible();
+});
+
+test('closing asks for the verdict that is missing, and takes a usual reason with one click', async ({
+  page,
+}) => {
+  const { items } = await listIncidents(page.request);
+  const incident = items.find((each) => !each.verdict && !each.assignee);
+  if (!incident) throw new Error('the demo has incidents that nobody has judged');
+  const now = () => incidentOf(page.request, incident.id);
+  await changeState(page.request, incident.id, 'resolved');
+  await page.goto(`/incidents/${incident.id}`);
+  const question = page.getByRole('group', { name: 'Verdict for closing' });
+  await page.getByRole('button', { name: /^Close/ }).click();
+  await expect(question).toContainText('What did it turn out to be?');
+  await expect(question).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(question).toBeHidden();
+  expect((await now()).state).toBe('resolved');
+  // Two clicks, or two keys.
+  await page.getByRole('button', { name: /^Close/ }).click();
+  await question.getByRole('button', { name: /^false positive/ }).click();
+  await expect
+    .poll(async () => [(await now()).state, (await now()).verdict])
+    .toEqual(['closed', 'false_positive']);
+  const reason = page.getByRole('textbox', { name: 'Reason of the verdict' });
+  const usual = page.getByRole('group', { name: 'Usual reasons' });
+  await usual.getByRole('button', { name: 'Announced maintenance' }).click();
+  await expect(reason).toHaveValue('Announced maintenance');
+  await expect.poll(async () => (await now()).verdict_reason).toBe('Announced maintenance');
+  await usual.getByRole('button', { name: 'A test' }).click();
+  await expect.poll(async () => (await now()).verdict_reason).toBe('A test');
+  await reason.fill('A test of the backup');
+  await reason.press('Enter');
+  await usual.getByRole('button', { name: 'The rule is too broad' }).click();
+  await expect
+    .poll(async () => (await now()).verdict_reason)
+    .toBe('A test of the backup; The rule is too broad');
+  // What is closed keeps a verdict: who takes it away is told what to do.
+  await page.keyboard.press('f');
+  await expect(page.getByText('A closed incident needs a verdict')).toBeVisible();
+  expect((await now()).verdict).toBe('false_positive');
+  await changeIncident(page.request, incident.id, {
+    state: 'resolved',
+    verdict: null,
+    verdict_reason: null,
+  });
+  await page.reload();
+  await expect(page.getByRole('button', { name: /^Close/ })).toBeVisible();
+  await page.keyboard.press('c');
+  await page.keyboard.press('b');
+  await expect
+    .poll(async () => [(await now()).state, (await now()).verdict])
+    .toEqual(['closed', 'benign_true_positive']);
+  await changeIncident(page.request, incident.id, { state: 'new', verdict: null });
 });
 
 test('two people cannot overwrite each other unseen', async ({ page }) => {

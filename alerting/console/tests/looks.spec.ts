@@ -1,5 +1,5 @@
 import { expect, type Locator, type Page, test } from '@playwright/test';
-import { incidentOf, listIncidents } from './server';
+import { importUnits, incidentOf, listIncidents } from './server';
 
 // What one sees can be read and pressed: nothing covers anything, and people's words stand where the data have ids.
 
@@ -153,6 +153,8 @@ test('who has a mouse closes the panels of units and techniques, too', async ({ 
   const technique = page.getByTestId('technique-panel');
   await technique.getByRole('button', { name: 'Close' }).click();
   await expect(technique).toBeHidden();
+  const { items: units } = await (await page.request.get('/api/v1/units')).json();
+  if (units.length === 0) await importUnits(page.request);
   await page.goto('/units');
   await page.getByTestId('unit').first().getByRole('button').click();
   const unit = page.getByTestId('unit-panel');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, type Page, test } from '@playwright/test';
-import { changeState, incidentOf, listIncidents, watchTrouble } from './server';
+import { changeIncident, changeState, incidentOf, listIncidents, watchTrouble } from './server';
 
 function row(page: Page, id: string) {
   return page.locator(`a[data-id="${id}"]`);
@@ -65,6 +65,70 @@ test('a verdict for all that is ticked, and back again', async ({ page }) => {
   await expect.poll(async () => (await incidentOf(page.request, chosen[0]?.id ?? '')).verdict).toBe(null);
   await page.keyboard.press('Escape');
   await expect(page.getByTestId('bulk-bar')).toBeHidden();
+});
+
+test('filters that nothing fits leave no blank place', async ({ page }) => {
+  await page.goto('/incidents?host=no-such-host');
+  await expect(page.getByRole('complementary', { name: 'Filters' })).toContainText('No incident fits');
+  await expect(page.getByRole('button', { name: 'Without filters' })).toBeVisible();
+});
+
+test('closing many asks once for the verdict that some lack; those that have one keep it', async ({
+  page,
+}) => {
+  const { items } = await listIncidents(page.request);
+  const chosen = items.filter(({ verdict, state }) => !verdict && state === 'new').slice(0, 3);
+  const [judged] = chosen;
+  if (!judged || chosen.length < 3) throw new Error('the demo has new incidents');
+  for (const { id } of chosen) await changeState(page.request, id, 'resolved');
+  await changeIncident(page.request, judged.id, { verdict: 'true_positive' });
+  const states = () =>
+    Promise.all(
+      chosen.map(async ({ id }) => {
+        const { state, verdict } = await incidentOf(page.request, id);
+        return `${state} ${verdict}`;
+      }),
+    );
+  await page.goto('/incidents');
+  for (const { number } of chosen) await page.getByRole('checkbox', { name: `Tick #${number}` }).click();
+  const bar = page.getByTestId('bulk-bar');
+  await page.keyboard.press('c');
+  await expect(bar).toContainText('What did the 2 without a verdict turn out to be?');
+  await page.keyboard.press('Escape');
+  await expect(bar).not.toContainText('What did the 2');
+  await expect(bar).toContainText('3 ticked');
+  await page.keyboard.press('c');
+  await page.keyboard.press('f');
+  await expect
+    .poll(states)
+    .toEqual(['closed true_positive', 'closed false_positive', 'closed false_positive']);
+  await page.keyboard.press('z');
+  await expect.poll(states).toEqual(['resolved true_positive', 'resolved null', 'resolved null']);
+  await page.keyboard.press('Escape');
+  await expect(bar).toBeHidden();
+  // Of the row under the keys it is asked without a bar, too; who goes on has left the question.
+  const [, second, third] = chosen;
+  if (!second || !third) throw new Error('there are three');
+  await row(page, second.id).focus();
+  await page.keyboard.press('c');
+  const question = page.getByTestId('close-question');
+  await expect(question).toBeVisible();
+  await page.keyboard.press('k');
+  await page.keyboard.press('j');
+  await expect(question).toBeHidden();
+  await page.keyboard.press('c');
+  await page.keyboard.press('b');
+  await expect
+    .poll(states)
+    .toEqual(['resolved true_positive', 'closed benign_true_positive', 'resolved null']);
+  // And in the panel, with the mouse.
+  await row(page, third.id).click();
+  const panel = page.getByTestId('incident-panel');
+  await expect(panel.getByRole('heading', { level: 2 }).first()).toContainText(`#${third.number}`);
+  await panel.getByRole('button', { name: /^Close C/ }).click();
+  await panel.getByRole('button', { name: /^true positive/ }).click();
+  await expect.poll(async () => (await states())[2]).toBe('closed true_positive');
+  for (const { id } of chosen) await changeIncident(page.request, id, { state: 'new', verdict: null });
 });
 
 test('what somebody else has changed meanwhile is listed and not overwritten', async ({ page }) => {

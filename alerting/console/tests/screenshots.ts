@@ -99,6 +99,14 @@ async function faulty(page: Page): Promise<void> {
   });
 }
 
+/** The incident as it would be, without changing that of the demonstration. */
+const asIf = (part: Partial<Incident>) => async (page: Page) => {
+  await page.route(/\/api\/v1\/incidents\/[^/?]+$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), ...part } });
+  });
+};
+
 const SCREENS: Record<string, Screen> = {
   'sign-in': { path: '/', without: 'session', narrow: true },
   incidents: { path: '/incidents', narrow: true },
@@ -159,6 +167,16 @@ const SCREENS: Record<string, Screen> = {
   },
   'incident-correlation': { path: ({ correlation: { id } }) => `/incidents/${id}` },
   'incident-keys': { path: ({ incident: { id } }) => `/incidents/${id}`, steps: pressed('?') },
+  'incident-close': {
+    path: ({ incident: { id } }) => `/incidents/${id}`,
+    before: asIf({ state: 'resolved', verdict: null }),
+    steps: pressed('c'),
+    narrow: true,
+  },
+  'incident-reason': {
+    path: ({ incident: { id } }) => `/incidents/${id}`,
+    before: asIf({ state: 'closed', verdict: 'false_positive' }),
+  },
   'incident-suppress': {
     path: ({ incident: { id }, alert }) => `/incidents/${id}?suppress=${alert}`,
     narrow: true,
@@ -172,6 +190,8 @@ const SCREENS: Record<string, Screen> = {
     steps: scrolledTo('[data-testid="neighbours"]'),
   },
   'search-nothing': { path: '/search?q=nothing-like-that' },
+  'search-unknown': { path: '/search?range=all&q=usr:root' },
+  'search-times': { path: '/search?from=2026-01-01T00:00:30Z&to=2026-12-31T00:00:00Z' },
   rules: { path: '/rules', narrow: true },
   'rules-open': { path: ({ rule }) => `/rules?open=${rule}` },
   rule: { path: ({ rule }) => `/rules/${rule}`, narrow: true },
@@ -233,7 +253,7 @@ async function factsFrom({ request }: BrowserContext): Promise<Facts> {
     alert,
     correlation,
     technique: most.id,
-    rule: incident.rule.id,
+    rule: items.find((one) => !one.rule.correlation)?.rule.id ?? incident.rule.id,
     correlationRule: correlation.rule.id,
     event: events[0].id,
     silentUnit: silent.id,

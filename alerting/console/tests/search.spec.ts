@@ -43,10 +43,26 @@ test('a search that finds nothing offers to look wider', async ({ page }) => {
   await expect(page).toHaveURL(/range=1h/);
 });
 
+test('a name that no event has is told, with the names that may have been meant', async ({ page }) => {
+  await page.goto('/search?range=all&q=usr:root');
+  const unknown = page.getByTestId('unknown-field');
+  await expect(unknown).toContainText('No event in this time range has the field usr.');
+  await unknown.getByRole('button', { name: 'user', exact: true }).click();
+  await expect(page).toHaveURL(/q=user(%3A|:)root/);
+  await expect(page.locator('a[data-row="0"]')).toBeVisible();
+  // One that events have is not at fault; nor is there anything to filter by.
+  await page.goto('/search?range=all&q=user:xyzzynothinghere');
+  await expect(page.getByText('Nothing found')).toBeVisible();
+  await expect(page.getByRole('complementary', { name: 'Fields' })).toContainText('Nothing was found');
+  await expect(unknown).toHaveCount(0);
+});
+
 test('from and to are read in Indochina Time and checked', async ({ page }) => {
   await page.goto('/search?from=2026-01-01T00:00:30Z&to=2026-01-02T00:00:00Z');
-  await expect(page.getByLabel('From (UTC+7)')).toHaveValue('2026-01-01T07:00:30');
-  await page.getByLabel('To (UTC+7)').fill('2025-01-01T00:00:00');
+  await expect(page.getByLabel('From (UTC+7)')).toHaveValue('01/01/2026 07:00:30');
+  await page.getByLabel('To (UTC+7)').fill('31/02/2026');
+  await expect(page.getByText('Write it like 22/11/2026 07:30:00')).toBeVisible();
+  await page.getByLabel('To (UTC+7)').fill('01/01/2025');
   await expect(page.getByText('The end must lie after the beginning')).toBeVisible();
   await expect(page.getByRole('button', { name: 'Search', exact: true })).toBeDisabled();
 });

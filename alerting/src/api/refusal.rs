@@ -66,6 +66,8 @@ pub(crate) enum Refusal {
     },
     /// There is a view of that name.
     ViewNameTaken,
+    /// A closed incident would have no verdict.
+    VerdictNeeded,
     /// The report was handed in before.
     ReportedBefore,
     /// The route is not signed.
@@ -182,7 +184,7 @@ impl Refusal {
             | Self::EndedBefore
             | Self::StillRunning
             | Self::OutcomeUnknown => StatusCode::CONFLICT,
-            Self::KeyUsedBefore => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::KeyUsedBefore | Self::VerdictNeeded => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ChangedMeanwhile => StatusCode::PRECONDITION_FAILED,
             Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotCalledSo { .. } => StatusCode::MISDIRECTED_REQUEST,
@@ -228,6 +230,9 @@ impl fmt::Display for Refusal {
             Self::NameTaken { name } => return write!(f, "There is a user {name:?} already."),
             Self::ViewNameTaken => {
                 "You have a view of that name for this screen: change that one, or choose another name."
+            }
+            Self::VerdictNeeded => {
+                "A closed incident needs a verdict: send one in the same change; without one, reopen it."
             }
             Self::ReportedBefore => "This report was handed in before: look at the history.",
             Self::NotSigned => "Only webhooks are signed; this route sends e-mail.",

@@ -201,7 +201,7 @@ impl Before {
 struct BulkFailed {
     id: String,
     reason: String,
-    /// `missing`, `merged`, `conflict` or `invalid`.
+    /// `missing`, `merged`, `conflict`, `verdict_needed` or `invalid`.
     code: &'static str,
 }
 
@@ -472,6 +472,7 @@ impl From<ChangeError> for Problem {
             ChangeError::MayNotWorkOnIt { name } => {
                 Self::field("assignee", FieldFault::MayNotWorkOnIt { name })
             }
+            ChangeError::VerdictNeeded => Self::of(Refusal::VerdictNeeded),
             ChangeError::Database(error) => error.into(),
         }
     }

@@ -103,6 +103,11 @@ pub(crate) enum ChangeError {
         /// Who.
         name: String,
     },
+    /// A closed incident says what it turned out to be: rules are judged by that.
+    #[error(
+        "a closed incident needs a verdict: send one in the same change; without one, reopen it"
+    )]
+    VerdictNeeded,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -116,6 +121,7 @@ impl ChangeError {
             Self::Merged { .. } => "merged",
             Self::Conflict { .. } => "conflict",
             Self::Itself | Self::MayNotWorkOnIt { .. } => "invalid",
+            Self::VerdictNeeded => "verdict_needed",
             Self::Database(_) => "unavailable",
         }
     }
@@ -134,6 +140,10 @@ pub(crate) async fn change(
     let after = changed(&before, change, stamp);
     if after == before {
         return Ok((before, after));
+    }
+    // What was closed without one by an older version can still be changed otherwise.
+    if lacks_verdict(&after) && !lacks_verdict(&before) {
+        return Err(ChangeError::VerdictNeeded);
     }
     if after.assignee != before.assignee
         && let Some(name) = &after.assignee
@@ -184,6 +194,10 @@ pub(crate) async fn change(
     }
     let after = super::row(write, id).await?;
     Ok((before, after))
+}
+
+fn lacks_verdict(incident: &IncidentRow) -> bool {
+    incident.state == State::Closed.name() && incident.verdict.is_none()
 }
 
 fn changed(before: &IncidentRow, change: Change, stamp: Stamp<'_>) -> IncidentRow {

@@ -128,6 +128,7 @@ impl Intake {
         }
         true
     }
+
     /// Commits matches, tried again until it succeeds or the database has refused what is in them so many times.
     async fn commit(&self, matches: &[&Match], tries_max: u32) -> Tried {
         let mut delay = RETRY_DELAY_MIN;

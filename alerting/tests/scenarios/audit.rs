@@ -25,7 +25,7 @@ pub async fn what_people_do_is_told_without_secrets(place: Place) {
     admin.send(
         "PATCH",
         &path,
-        Some(json!({ "state": "closed" })),
+        Some(json!({ "state": "resolved" })),
         &[("if-match", "1")],
     );
     admin.send(
@@ -62,7 +62,7 @@ pub async fn what_people_do_is_told_without_secrets(place: Place) {
             "admin POST /api/v1/session: /api/v1/session failed".to_owned(),
             "admin POST /api/v1/session: /api/v1/session succeeded".to_owned(),
             format!("admin GET {detail} "),
-            format!("admin PATCH {detail} {{\"state\":\"closed\"}}"),
+            format!("admin PATCH {detail} {{\"state\":\"resolved\"}}"),
             format!("admin PATCH {detail} {{\"state\":\"new\"}}"),
             format!("admin PATCH {detail} entry 5 failed: 412 Precondition Failed"),
             "admin GET /api/v1/events: /api/v1/events?q=root&from=2026-01-01T00:00:00Z ".to_owned(),

@@ -71,7 +71,7 @@ pub async fn alerts_that_share_something_are_one_incident(place: Place) {
     send(&intake, matches).await;
     assert_eq!(open(&client), incidents);
     // What is closed is left closed: the next alert opens another.
-    let body = json!({ "state": "closed" });
+    let body = json!({ "state": "closed", "verdict": "true_positive" });
     let path = format!("/api/v1/incidents/{}", joined["id"].as_str().unwrap());
     let version = client.get(&path).body["version"].to_string();
     let closed = client.send("PATCH", &path, Some(body), &[("if-match", &version)]);
@@ -282,7 +282,12 @@ pub async fn open_incidents_follow_the_verdicts_on_their_rule(place: Place) {
     let judge = |verdict: Value| {
         let incident = by_host("judged");
         let path = format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap());
-        let body = json!({ "state": "closed", "verdict": verdict });
+        let state = if verdict.is_null() {
+            "resolved"
+        } else {
+            "closed"
+        };
+        let body = json!({ "state": state, "verdict": verdict });
         let version = incident["version"].to_string();
         let reply = client.send("PATCH", &path, Some(body), &[("if-match", &version)]);
         assert_eq!(reply.status, 200, "{reply:?}");

@@ -147,14 +147,14 @@ pub async fn two_analysts_do_not_overwrite_each_other(place: Place) {
         ("\"2\"", &json!(2))
     );
     assert!(reply.body["acknowledged_at"].is_string());
-    let reply = patch("closed", &[("if-match", "1")]);
+    let reply = patch("resolved", &[("if-match", "1")]);
     assert_eq!(
         (reply.status, &reply.body["current_version"]),
         (412, &json!(2))
     );
     assert_eq!(
-        patch("closed", &[("if-match", "2")]).body["state"],
-        "closed"
+        patch("resolved", &[("if-match", "2")]).body["state"],
+        "resolved"
     );
     let history = client.get(&path).body["history"].clone();
     let lines: Vec<&str> = history
@@ -168,9 +168,62 @@ pub async fn two_analysts_do_not_overwrite_each_other(place: Place) {
         [
             "opened by the rule \"Rule guess\"",
             "state: new -> acknowledged",
-            "state: acknowledged -> closed"
+            "state: acknowledged -> resolved"
         ]
     );
+    site.stop().await;
+}
+
+pub async fn what_is_closed_has_a_verdict(place: Place) {
+    let site = Site::start(&place).await;
+    let guess = rule("guess", "high");
+    let matches = ["web-01", "web-02"]
+        .map(|host| found(&guess, host, at(0), 1))
+        .to_vec();
+    send(&site.alerting.intake(), matches).await;
+    let client = site.admin();
+    let ids = ids(&client);
+    let path = format!("/api/v1/incidents/{}", ids[0]);
+    let patch = |version: &str, change: Value| {
+        client.send("PATCH", &path, Some(change), &[("if-match", version)])
+    };
+    let reply = patch("1", json!({ "state": "closed" }));
+    assert_eq!(
+        (reply.status, &reply.body["said"]["code"]),
+        (422, &json!("verdict_needed")),
+        "{reply:?}"
+    );
+    let detail = reply.body["detail"].as_str().unwrap();
+    assert!(detail.contains("in the same change"), "{detail}");
+    // Given before, it counts.
+    patch("1", json!({ "verdict": "false_positive" }));
+    assert_eq!(patch("2", json!({ "state": "closed" })).status, 200);
+    assert_eq!(patch("3", json!({ "verdict": null })).status, 422);
+    let reopened = json!({ "state": "in_progress", "verdict": null });
+    assert_eq!(patch("3", reopened).status, 200);
+    // Many at once: those that have one are closed, the others are listed.
+    patch("4", json!({ "verdict": "true_positive" }));
+    let items = json!([{ "id": ids[0], "version": 5 }, { "id": ids[1], "version": 1 }]);
+    let body = json!({ "items": items, "change": { "state": "closed" } });
+    let reply = client.send("POST", "/api/v1/incidents/bulk", Some(body), &[]);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.body["changed"][0]["id"], json!(ids[0]));
+    assert_eq!(
+        (
+            &reply.body["failed"][0]["id"],
+            &reply.body["failed"][0]["code"]
+        ),
+        (&json!(ids[1]), &json!("verdict_needed"))
+    );
+    // What an older version closed without one can still be given to somebody.
+    let pool = place.pool().await;
+    sqlx::query("UPDATE incidents SET verdict = NULL")
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let reply = patch("6", json!({ "assignee": "admin" }));
+    assert_eq!(reply.status, 200, "{reply:?}");
     site.stop().await;
 }
 

@@ -405,7 +405,7 @@ pub async fn a_closed_incident_stays_closed(place: Place) {
     let reply = client.send(
         "PATCH",
         &path,
-        Some(json!({"state": "closed"})),
+        Some(json!({"state": "closed", "verdict": "true_positive"})),
         &[("if-match", "1")],
     );
     assert_eq!(reply.status, 200, "{reply:?}");

@@ -82,6 +82,7 @@ scenarios! {
     incidents::a_list_goes_on_by_cursor,
     incidents::an_incident_shows_all_that_belongs_to_it,
     incidents::two_analysts_do_not_overwrite_each_other,
+    incidents::what_is_closed_has_a_verdict,
     incidents::bad_requests_name_field_and_reason,
     incidents::a_verdict_an_assignee_and_comments_are_kept,
     incidents::many_change_at_once_and_failures_are_listed,

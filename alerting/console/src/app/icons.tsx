@@ -18,6 +18,7 @@ const PATHS = {
   plus: 'M12 5v14M5 12h14',
   minus: 'M5 12h14',
   check: 'M5 12.5 10 17.5 19 7',
+  calendar: 'M4 6h16v14H4zM4 10h16M8 3v5m8-5v5',
   keys: 'M3 7h18v10H3zM7 11v.01M11 11v.01M15 11v.01M8 14h8',
   attack: 'M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z',
   units: 'M12 3v5m0 0H5v5m7-5h7v5M2.5 13h5v6h-5zm14 0h5v6h-5zM9.5 13h5v6h-5zM12 8v5',

@@ -62,6 +62,8 @@ export const REFUSAL_WORDS: WordsFor<Refusal> = {
   name_taken: ({ name }) => msg`There is a person ${plain(name)} already: choose another name.`,
   view_name_taken: () =>
     msg`You have a view of that name for this screen: change that one, or choose another name.`,
+  verdict_needed: () =>
+    msg`A closed incident needs a verdict: choose another one, or reopen the incident first.`,
   reported_before: () => msg`This report was handed in before: look at the history.`,
   not_signed: () => msg`Only webhooks are signed; this route sends e-mail.`,
   not_given_up: () =>

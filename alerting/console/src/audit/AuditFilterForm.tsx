@@ -3,7 +3,7 @@ import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import type { AuditFilter } from '../api/queries';
 import { plain } from '../text/hostile';
-import { isBackwards, TimeInputs } from '../text/TimeInputs';
+import { isBackwards, isUnreadable, TimeInputs } from '../text/TimeInputs';
 import { inputOfMillis, millisOf, millisOfInput } from '../text/time';
 import classes from './AuditPage.module.css';
 import { ACTIONS, actionWords } from './actions';
@@ -36,7 +36,7 @@ export function AuditFilterForm({ filter, onFilter }: AuditFilterFormProps) {
   const [draft, setDraft] = useState(() => draftOf(filter));
   const change = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const [from, to] = [millisOfInput(draft.from), millisOfInput(draft.to)];
-  const wrong = isBackwards(draft);
+  const wrong = isBackwards(draft) || isUnreadable(draft);
   const named = (action: string) => {
     const words = actionWords(action);
     return { value: action, label: words ? t(words) : plain(action) };
@@ -79,7 +79,7 @@ export function AuditFilterForm({ filter, onFilter }: AuditFilterFormProps) {
           value={draft.subject}
           onChange={(event) => change({ subject: event.currentTarget.value })}
         />
-        <TimeInputs size="xs" typed={draft} onChange={change} wrong={wrong} />
+        <TimeInputs size="xs" typed={draft} onChange={change} />
         <div className={classes.buttons}>
           <Button type="submit" size="xs" disabled={wrong}>
             <Trans>Filter</Trans>

@@ -16,7 +16,7 @@ import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import { AuditFilterForm } from './AuditFilterForm';
 import own from './AuditPage.module.css';
-import { actionWords, failureIn, targetOf } from './actions';
+import { actionWords, failureIn, parameterWords, targetOf } from './actions';
 
 const route = getRouteApi('/administration/audit');
 
@@ -31,6 +31,10 @@ export function AuditPage() {
   const roleOf = (name: string) => {
     const role = ROLES.find((each) => each === name);
     return role ? t(ROLE_WORDS[role]) : name;
+  };
+  const nameOf = (name: string) => {
+    const words = parameterWords(name);
+    return words ? t(words) : name;
   };
   const narrow = (wanted: AuditFilter) => void navigate({ search: wanted });
   return (
@@ -90,7 +94,7 @@ export function AuditPage() {
                     >
                       <Action action={entry.action} />
                     </UnstyledButton>
-                    <p className={own.target}>{plain(targetOf(entry.action, entry.subject))}</p>
+                    <p className={own.target}>{plain(targetOf(entry.action, entry.subject, nameOf))}</p>
                   </td>
                   <td className={own.detail}>
                     <Detail entry={entry} />

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
-import { actionWords, failureIn, targetOf } from './actions';
+import { actionWords, failureIn, parameterWords, targetOf } from './actions';
 
 test('what is known has words, what is not has none', () => {
   expect(actionWords('PATCH /api/v1/incidents/{id}')).toBeDefined();
   expect(actionWords('PATCH /api/v2/incidents/{id}')).toBeUndefined();
   expect(actionWords('toString')).toBeUndefined();
+  expect(parameterWords('who')).toBeDefined();
+  expect(parameterWords('toString')).toBeUndefined();
 });
 
 test.each([
@@ -19,7 +21,7 @@ test.each([
   ['citywatch user reset', 'an', 'an'],
   ['a word', 'of its own', ''],
 ])('%s of %s is about %j', (action, subject, target) => {
-  expect(targetOf(action, subject)).toBe(target);
+  expect(targetOf(action, subject, (name) => name)).toBe(target);
 });
 
 test('a failure is told from a body', () => {

@@ -72,8 +72,32 @@ export function actionWords(action: string): MessageDescriptor | undefined {
 /** How much of a list was asked for, not what. */
 const PAGING = ['limit', 'cursor'];
 
-/** What an action was about: what stood for the braces of its path, then what was asked with it, times as read here. */
-export function targetOf(action: string, subject: string): string {
+/** What a list may be asked for; other names stand as they are. */
+const PARAMETER_WORDS: Record<string, MessageDescriptor> = {
+  q: msg`Search`,
+  from: msg`From`,
+  to: msg`To`,
+  who: msg`Who`,
+  action: msg`What`,
+  subject: msg`Requested address begins with`,
+  state: msg`State`,
+  severity: msg`Severity`,
+  unit: msg`Unit`,
+  host: msg`Host`,
+  rule: msg`Rule`,
+  sort: msg`Order`,
+};
+
+/** The words for the name of what was asked with an action. */
+export function parameterWords(name: string): MessageDescriptor | undefined {
+  return Object.hasOwn(PARAMETER_WORDS, name) ? PARAMETER_WORDS[name] : undefined;
+}
+
+/**
+ * What an action was about: what stood for the braces of its path, then what was asked with it, by the names that
+ * `nameOf` gives, times as read here.
+ */
+export function targetOf(action: string, subject: string, nameOf: (name: string) => string): string {
   if (action === ON_THE_MACHINE) return subject;
   const pattern = action.slice(action.indexOf(' ') + 1).split('/');
   const mark = subject.indexOf('?');
@@ -85,7 +109,9 @@ export function targetOf(action: string, subject: string): string {
   );
   return [
     ...meant.map(decoded),
-    ...asked.map(([name, value]) => `${name}: ${isTime(value) ? localTime(value, Date.now()) : value}`),
+    ...asked.map(
+      ([name, value]) => `${nameOf(name)}: ${isTime(value) ? localTime(value, Date.now()) : value}`,
+    ),
   ].join(' · ');
 }
 

@@ -12,12 +12,13 @@ import { useRole } from '../app/roles';
 import { useDraft } from '../app/useDraft';
 import { plain } from '../text/hostile';
 import { Time, useNow } from '../text/Time';
+import { localTime } from '../text/time';
 import classes from './Clocks.module.css';
 import { nextOf, spanOf, stateOf } from './clocks';
 
 const WORDS = {
-  acknowledge: msg`Acknowledge`,
-  resolve: msg`Resolve`,
+  acknowledge: msg({ message: 'Acknowledge', context: 'clock' }),
+  resolve: msg({ message: 'Resolve', context: 'clock' }),
   'report:first': msg`First report`,
   'report:full': msg`Full report`,
 };
@@ -35,8 +36,15 @@ export function useClockName(): (name: string) => string {
   };
 }
 
+interface LeftProps {
+  clock: IncidentClock;
+  now: number;
+  /** Where there is little room, its colour and its title say the rest. */
+  room: 'much' | 'little';
+}
+
 /** How much is left, or for how long it is over; for who hears it in a sentence. */
-function Left({ clock, now }: { clock: IncidentClock; now: number }) {
+function Left({ clock, now, room }: LeftProps) {
   const { i18n } = useLingui();
   const ms = Date.parse(clock.due_at) - now;
   const { value, unit } = spanOf(ms);
@@ -45,18 +53,27 @@ function Left({ clock, now }: { clock: IncidentClock; now: number }) {
   }
   // Lingui keeps the formats: making one for each row took a tenth of the list's time.
   const span = i18n.number(value, { style: 'unit', unit, unitDisplay: 'short' });
-  return ms > 0 ? <Trans>{span} left</Trans> : <Trans>{span} overdue</Trans>;
+  if (ms > 0) return <Trans>{span} left</Trans>;
+  return room === 'much' ? <Trans>{span} overdue</Trans> : <Trans>{span} over</Trans>;
 }
 
 /** The clock that matters next, in a word; nothing where none waits. */
 export function NextClock({ clocks }: { clocks: IncidentClock[] }) {
+  const { t } = useLingui();
   const now = useNow(30_000);
   const nameOf = useClockName();
   const next = nextOf(clocks);
   if (!next) return null;
+  const name = nameOf(next.name);
+  const due = localTime(next.due_at, now);
   return (
-    <span className={classes.next} data-state={stateOf(next, now)} data-testid="next-clock">
-      {nameOf(next.name)}: <Left clock={next} now={now} />
+    <span
+      className={classes.next}
+      data-state={stateOf(next, now)}
+      data-testid="next-clock"
+      title={t`${name}: due ${due}`}
+    >
+      {name}: <Left clock={next} now={now} room="little" />
     </span>
   );
 }
@@ -79,7 +96,7 @@ export function Clocks({ incident }: { incident: IncidentDetail }) {
                   <Time at={clock.met_at} />
                 </>
               ) : (
-                <Left clock={clock} now={now} />
+                <Left clock={clock} now={now} room="much" />
               )}
             </span>
             <span className={classes.due}>

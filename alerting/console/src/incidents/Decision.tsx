@@ -1,3 +1,5 @@
+import type { MessageDescriptor } from '@lingui/core';
+import { msg } from '@lingui/core/macro';
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, TextInput } from '@mantine/core';
 import { type FormEvent, useSyncExternalStore } from 'react';
@@ -11,30 +13,44 @@ import { plain } from '../text/hostile';
 import { ChangeFailure } from './ChangeFailure';
 import { useIncidentChange } from './change';
 import classes from './Decision.module.css';
+import { VERDICT_KEYS } from './triage';
 
-/** The key of each verdict. */
-const KEYS: Record<Verdict, string> = {
-  true_positive: 't',
-  benign_true_positive: 'b',
-  false_positive: 'f',
+/** Reasons that are given again and again: one click instead of the same words. */
+const USUAL_REASONS: Partial<Record<Verdict, MessageDescriptor[]>> = {
+  false_positive: [
+    msg`Announced maintenance`,
+    msg`Legitimate administration tool`,
+    msg`The rule is too broad`,
+    msg`A test`,
+  ],
 };
 
+interface DecisionProps {
+  incident: IncidentDetail;
+  /** Whether the verdict that is given closes it. */
+  closing: boolean;
+  onClosing: (closing: boolean) => void;
+}
+
 /** What it turned out to be, why, and whose it is: one click or one key each. */
-export function Decision({ incident }: { incident: IncidentDetail }) {
+export function Decision({ incident, closing, onClosing }: DecisionProps) {
   const { t } = useLingui();
   const change = useIncidentChange(incident);
   const session = useSyncExternalStore(sessionHolder.subscribe, sessionHolder.get);
   const me = session.kind === 'present' ? session.session.user.name : '';
   const mayDecide = useRole('analyst');
   const decide = (verdict: Verdict) => {
-    change.change({ verdict: incident.verdict === verdict ? null : verdict });
+    if (closing) {
+      onClosing(false);
+      change.change({ state: 'closed', verdict });
+    } else change.change({ verdict: incident.verdict === verdict ? null : verdict });
   };
   const take = () => {
     change.change({ assignee: incident.assignee === me ? null : me });
   };
   const useVerdictKey = (verdict: Verdict) =>
     useKey(
-      KEYS[verdict],
+      VERDICT_KEYS[verdict],
       mayDecide ? () => decide(verdict) : undefined,
       t`Verdict: ${t(VERDICT_WORDS[verdict])}`,
     );
@@ -61,10 +77,11 @@ export function Decision({ incident }: { incident: IncidentDetail }) {
             size="xs"
             variant={incident.verdict === verdict ? 'filled' : 'default'}
             aria-pressed={incident.verdict === verdict}
-            aria-keyshortcuts={KEYS[verdict]}
+            aria-keyshortcuts={VERDICT_KEYS[verdict]}
             onClick={() => decide(verdict)}
           >
-            {t(VERDICT_WORDS[verdict])} <kbd className={classes.key}>{KEYS[verdict].toUpperCase()}</kbd>
+            {t(VERDICT_WORDS[verdict])}{' '}
+            <kbd className={classes.key}>{VERDICT_KEYS[verdict].toUpperCase()}</kbd>
           </Button>
         ))}
         <span className={classes.assignee}>
@@ -84,6 +101,7 @@ export function Decision({ incident }: { incident: IncidentDetail }) {
       {incident.verdict && (
         <Reason
           id={incident.id}
+          usual={USUAL_REASONS[incident.verdict] ?? []}
           reason={incident.verdict_reason ?? ''}
           busy={change.isPending}
           onSave={(text) => change.change({ verdict_reason: text === '' ? null : text })}
@@ -97,17 +115,26 @@ export function Decision({ incident }: { incident: IncidentDetail }) {
 interface ReasonProps {
   /** Of the incident. */
   id: string;
+  usual: MessageDescriptor[];
   reason: string;
   busy: boolean;
   onSave: (text: string) => void;
 }
 
-function Reason({ id, reason, busy, onSave }: ReasonProps) {
+function Reason({ id, usual, reason, busy, onSave }: ReasonProps) {
   const { t } = useLingui();
   const { text, setText, theirs, takeTheirs } = useSharedDraft(`reason.${id}`, reason);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!busy) onSave(text.trim());
+  };
+  const words = usual.map((each) => t(each));
+  /** Instead of nothing or of another of them; what somebody wrote in own words stays before it. */
+  const give = (usually: string) => {
+    const own = text.trim();
+    const whole = own === '' || words.includes(own) ? usually : `${own}; ${usually}`;
+    setText(whole);
+    onSave(whole);
   };
   return (
     <form className={classes.reason} onSubmit={submit}>
@@ -122,6 +149,22 @@ function Reason({ id, reason, busy, onSave }: ReasonProps) {
       <Button type="submit" size="xs" variant="default" disabled={text.trim() === reason} loading={busy}>
         <Trans>Save</Trans>
       </Button>
+      {words.length > 0 && (
+        <div className={classes.usual} role="group" aria-label={t`Usual reasons`}>
+          {words.map((usually) => (
+            <Button
+              key={usually}
+              size="compact-xs"
+              radius="xl"
+              variant="default"
+              disabled={busy || text.includes(usually)}
+              onClick={() => give(usually)}
+            >
+              {usually}
+            </Button>
+          ))}
+        </div>
+      )}
       <div role="status" className={classes.theirs}>
         {theirs !== undefined && (
           <>

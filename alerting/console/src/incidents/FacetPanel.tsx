@@ -36,6 +36,15 @@ export function FacetPanel({ filter, wanted }: FacetsProps) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <aside className={classes.facets} aria-label={t`Filters`} tabIndex={0}>
+      {data?.total === 0 && (
+        <p className={classes.none}>
+          {Object.keys(filter).length > 0 ? (
+            <Trans>No incident fits the filters, so there is nothing to narrow the list by.</Trans>
+          ) : (
+            <Trans>What the list can be narrowed by appears here with the first incident.</Trans>
+          )}
+        </p>
+      )}
       {/* Its place is there from the start: the rows beside it must not move. */}
       {data &&
         FACETS.map((name) => (

@@ -2,7 +2,7 @@ import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { useDocumentTitle } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useCallback, useMemo } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { incidentQuery } from '../api/queries';
 import type { IncidentDetail } from '../api/types';
 import { Icon } from '../app/icons';
@@ -78,6 +78,9 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
   const into = incident.merged_into;
   const lead = into ? undefined : leadOf(incident)?.id;
   useKey('s', maySuppress && lead ? () => suppressLike(lead) : undefined, t`Suppress alerts like this`);
+  const [closing, setClosing] = useState(false);
+  // Whoever judged or reopened it meanwhile has answered.
+  const asks = closing && !incident.verdict && incident.state === 'resolved';
   const suppressed = maySuppress && incident.alerts.find((alert) => alert.id === suppress);
   return (
     <>
@@ -102,8 +105,8 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
         ) : (
           <>
             <Story incident={incident} />
-            <StateChange incident={incident} />
-            <Decision incident={incident} />
+            <StateChange incident={incident} closing={asks} onClosing={setClosing} />
+            <Decision incident={incident} closing={asks} onClosing={setClosing} />
           </>
         )}
       </header>

@@ -249,7 +249,7 @@ function TitleCell({ incident, index }: { incident: Incident; index: number }) {
           <StateBadge state={incident.state} />
         </div>
         <div className={classes.line}>
-          <UnitName id={incident.unit} /> · {plain(incident.host)} · <Time at={incident.created_at} />
+          <Time at={incident.created_at} /> · <UnitName id={incident.unit} /> · {plain(incident.host)}
         </div>
       </div>
     </Cell>

@@ -17,6 +17,7 @@ import { useRole } from '../app/roles';
 import type { IncidentsSearch } from '../app/router';
 import { useSideShown } from '../app/useSideShown';
 import { unitsBelow } from '../units/tree';
+import { CloseQuestion } from './CloseQuestion';
 import { FacetPanel } from './FacetPanel';
 import { FilterBar } from './FilterBar';
 import { IncidentHistogram } from './IncidentHistogram';
@@ -94,11 +95,12 @@ export function IncidentsPage() {
   const queue = useMemo<Queue>(() => ({ selection, panel, open, upTo }), [selection, panel, open, upTo]);
 
   const navigate = route.useNavigate();
+  const asks = triage.closing.length > 0;
   const whole = (id: string) => navigate({ to: '/incidents/$id', params: { id } });
   useKey(
     'Escape',
-    panel ? close : chosen.length > 0 ? selection.clear : undefined,
-    panel ? t`Close the panel` : t`Tick nothing`,
+    asks ? triage.leaveOpen : panel ? close : chosen.length > 0 ? selection.clear : undefined,
+    asks ? t`Do not close` : panel ? t`Close the panel` : t`Tick nothing`,
   );
   return (
     <QueueContext value={queue}>
@@ -171,6 +173,15 @@ export function IncidentsPage() {
               <BulkBar incidents={chosen} triage={triage} onClear={selection.clear} />
             )}
           </Suspense>
+          {asks && chosen.length === 0 && !panel && (
+            <div className={classes.question}>
+              <CloseQuestion
+                incidents={triage.closing}
+                onVerdict={triage.closeAs}
+                onLeave={triage.leaveOpen}
+              />
+            </div>
+          )}
         </div>
         <PanelPlace label={t`Incident`} open={panel !== undefined} onClose={close}>
           <Suspense fallback={<Loading />}>

@@ -5,8 +5,9 @@ import { Button } from '@mantine/core';
 import { useSyncExternalStore } from 'react';
 import { sessionHolder } from '../api/client';
 import type { IncidentDetail, IncidentState } from '../api/types';
-import { shownKey } from '../app/keys';
+import { shownKey, useKey } from '../app/keys';
 import { ChangeFailure } from './ChangeFailure';
+import { CloseQuestion } from './CloseQuestion';
 import { useIncidentChange } from './change';
 import classes from './StateChange.module.css';
 import { Key } from './TriageButtons';
@@ -33,10 +34,21 @@ const STEPS: Record<IncidentState, Step[]> = {
   closed: [REOPEN],
 };
 
+interface StateChangeProps {
+  incident: IncidentDetail;
+  /** Whether it waits for the verdict that it is to be closed with; the keys of verdicts give it then. */
+  closing: boolean;
+  onClosing: (closing: boolean) => void;
+}
+
 /** The buttons that move an incident on, and what to say when somebody else was faster. */
-export function StateChange({ incident }: { incident: IncidentDetail }) {
+export function StateChange({ incident, closing, onClosing }: StateChangeProps) {
   const { t } = useLingui();
   const change = useIncidentChange(incident);
+
+  useKey('Escape', closing ? () => onClosing(false) : undefined, t`Do not close`);
+  const go = (to: IncidentState) =>
+    to === 'closed' && !incident.verdict ? onClosing(true) : change.change({ state: to });
 
   const session = useSyncExternalStore(sessionHolder.subscribe, sessionHolder.get);
   // The server decides; this only spares a viewer buttons that would be refused.
@@ -47,28 +59,34 @@ export function StateChange({ incident }: { incident: IncidentDetail }) {
       {STEPS[incident.state].map(
         ({ key, to, words }) =>
           key && (
-            <Key
-              key={key}
-              name={key}
-              words={t(words)}
-              act={change.isPending ? undefined : () => change.change({ state: to })}
-            />
+            <Key key={key} name={key} words={t(words)} act={change.isPending ? undefined : () => go(to)} />
           ),
       )}
-      <div className={classes.steps}>
-        {STEPS[incident.state].map((step, at) => (
-          <Button
-            key={step.to}
-            size="xs"
-            variant={at === 0 ? 'filled' : 'default'}
-            disabled={change.isPending}
-            aria-keyshortcuts={step.key}
-            onClick={() => change.change({ state: step.to })}
-          >
-            {t(step.words)} {step.key && <kbd className={classes.key}>{shownKey(step.key)}</kbd>}
-          </Button>
-        ))}
-      </div>
+      {closing ? (
+        <CloseQuestion
+          incidents={[incident]}
+          onVerdict={(verdict) => {
+            onClosing(false);
+            change.change({ state: 'closed', verdict });
+          }}
+          onLeave={() => onClosing(false)}
+        />
+      ) : (
+        <div className={classes.steps}>
+          {STEPS[incident.state].map((step, at) => (
+            <Button
+              key={step.to}
+              size="xs"
+              variant={at === 0 ? 'filled' : 'default'}
+              disabled={change.isPending}
+              aria-keyshortcuts={step.key}
+              onClick={() => go(step.to)}
+            >
+              {t(step.words)} {step.key && <kbd className={classes.key}>{shownKey(step.key)}</kbd>}
+            </Button>
+          ))}
+        </div>
+      )}
       <div role="alert">{change.error && <ChangeFailure error={change.error} now={incident.state} />}</div>
     </div>
   );

@@ -1,8 +1,10 @@
 import { Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
+import { useEffect } from 'react';
 import type { Incident } from '../api/types';
 import { useKey, useWaitingKey } from '../app/keys';
 import { useMe } from '../app/roles';
+import { CloseQuestion } from './CloseQuestion';
 import classes from './TriageButtons.module.css';
 import { TRIAGE_ACTIONS, type TriageAction } from './triage';
 import type { Triage } from './useTriage';
@@ -18,8 +20,14 @@ export function useAct(incidents: Incident[], triage: Triage): (action: TriageAc
   const { t } = useLingui();
   const me = useMe();
   return (action) => {
+    if (action.verdict && triage.closing.length > 0) {
+      triage.closeAs(action.verdict);
+      return;
+    }
+    triage.leaveOpen();
     const fitting = incidents.filter((incident) => action.fits(incident, me));
-    if (fitting.length > 0) triage.apply(fitting, action.change(me), t(action.done));
+    if (fitting.length > 0 && action.key === 'c') triage.close(fitting);
+    else if (fitting.length > 0) triage.apply(fitting, action.change(me), t(action.done));
     else if (action.verdict) triage.apply(incidents, { verdict: null }, t`Verdict taken away`);
     else if (action.key === 'a') triage.apply(incidents, { assignee: null }, t`Given back`);
   };
@@ -30,6 +38,11 @@ export function TriageKeys({ incidents, triage }: Omit<TriageButtonsProps, 'labe
   const { t } = useLingui();
   const act = useAct(incidents, triage);
   const has = incidents.length > 0;
+  const { leaveOpen } = triage;
+  // Who goes on to others has left the question.
+  const about = incidents.map(({ id }) => id).join();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another row or tick is what it is for
+  useEffect(() => leaveOpen, [about, leaveOpen]);
   return (
     <>
       {TRIAGE_ACTIONS.map((action) => (
@@ -61,6 +74,10 @@ export function TriageButtons({ incidents, triage, label }: TriageButtonsProps) 
     (action) => !action.verdict && incidents.some((incident) => action.fits(incident, me)),
   );
   const verdicts = TRIAGE_ACTIONS.filter(({ verdict }) => verdict);
+  const { closing, closeAs, leaveOpen } = triage;
+  if (closing.length > 0 && closing.every(({ id }) => incidents.some((each) => each.id === id))) {
+    return <CloseQuestion incidents={closing} onVerdict={closeAs} onLeave={leaveOpen} />;
+  }
   return (
     <div className={classes.buttons} role="group" aria-label={label}>
       {plain.map((action) => (

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Incident } from '../api/types';
-import { partsOf, TRIAGE_ACTIONS, undoOf } from './triage';
+import { closingOf, partsOf, TRIAGE_ACTIONS, undoOf } from './triage';
 
 function incident(id: string, part: Partial<Incident>): Incident {
   return { id, version: 1, state: 'new', assignee: null, verdict: null, ...part } as Incident;
@@ -14,6 +14,15 @@ test('undo brings back what the server says was there, and leaves what was not c
   ];
   expect(undoOf({ state: 'resolved' }, changed)).toEqual([{ id: 'one', version: 2, before }]);
   expect(undoOf({ assignee: null }, changed)).toEqual([]);
+});
+
+test('what has a verdict keeps it when it is closed among others', () => {
+  const [judged, other] = [incident('judged', { verdict: 'true_positive' }), incident('other', {})];
+  expect(closingOf([judged, other], 'false_positive')).toEqual([
+    { incidents: [judged], change: { state: 'closed' } },
+    { incidents: [other], change: { state: 'closed', verdict: 'false_positive' } },
+  ]);
+  expect(closingOf([judged])).toEqual([{ incidents: [judged], change: { state: 'closed' } }]);
 });
 
 test('a change of many is cut into requests of a thousand', () => {

@@ -18,12 +18,15 @@ export interface TriageAction {
   verdict?: Verdict;
 }
 
-function verdictAction(
-  key: string,
-  verdict: Verdict,
-  words: MessageDescriptor,
-  done: MessageDescriptor,
-): TriageAction {
+/** The key of each verdict. */
+export const VERDICT_KEYS: Record<Verdict, string> = {
+  true_positive: 't',
+  benign_true_positive: 'b',
+  false_positive: 'f',
+};
+
+function verdictAction(verdict: Verdict, words: MessageDescriptor, done: MessageDescriptor): TriageAction {
+  const key = VERDICT_KEYS[verdict];
   return { key, words, done, verdict, fits: (each) => each.verdict !== verdict, change: () => ({ verdict }) };
 }
 
@@ -44,9 +47,9 @@ export const TRIAGE_ACTIONS: TriageAction[] = [
     fits: ({ assignee }, me) => assignee !== me,
     change: (me) => ({ assignee: me }),
   },
-  verdictAction('t', 'true_positive', msg`true positive`, msg`Verdict: true positive`),
-  verdictAction('b', 'benign_true_positive', msg`benign true positive`, msg`Verdict: benign true positive`),
-  verdictAction('f', 'false_positive', msg`false positive`, msg`Verdict: false positive`),
+  verdictAction('true_positive', msg`true positive`, msg`Verdict: true positive`),
+  verdictAction('benign_true_positive', msg`benign true positive`, msg`Verdict: benign true positive`),
+  verdictAction('false_positive', msg`false positive`, msg`Verdict: false positive`),
   {
     key: 'r',
     words: msg`Resolve`,
@@ -62,6 +65,22 @@ export const TRIAGE_ACTIONS: TriageAction[] = [
     change: () => ({ state: 'closed' }),
   },
 ];
+
+/** A change of some incidents. */
+export interface Deed {
+  incidents: Incident[];
+  change: IncidentChange;
+}
+
+/** Closes incidents: those without a verdict with this one, for what is closed has one. */
+export function closingOf(incidents: Incident[], verdict?: Verdict): Deed[] {
+  const judged = incidents.filter((each) => each.verdict);
+  const others = incidents.filter((each) => !each.verdict);
+  return [
+    { incidents: judged, change: { state: 'closed' } satisfies IncidentChange },
+    { incidents: others, change: { state: 'closed', ...(verdict && { verdict }) } satisfies IncidentChange },
+  ].filter((deed) => deed.incidents.length > 0);
+}
 
 /** An incident in a bulk change, with the version that it was decided on. */
 export type Versioned = Schemas['BulkItem'];

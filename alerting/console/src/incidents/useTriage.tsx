@@ -2,16 +2,24 @@ import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { type InfiniteData, useQueryClient } from '@tanstack/react-query';
-import { useCallback, useRef } from 'react';
+import { useCallback, useRef, useState } from 'react';
 import { call, NetworkError } from '../api/client';
 import { OWN_VERSION } from '../api/live';
 import { incidentQuery } from '../api/queries';
-import type { Incident, IncidentPage } from '../api/types';
+import type { Incident, IncidentPage, Verdict } from '../api/types';
 import { useLive } from '../app/liveContext';
 import { failureOf } from '../app/words';
 import { plain } from '../text/hostile';
 import type { IncidentChange } from './change';
-import { type BulkAnswer, partsOf, type UndoItem, undoOf, type Versioned } from './triage';
+import {
+  type BulkAnswer,
+  closingOf,
+  type Deed,
+  partsOf,
+  type UndoItem,
+  undoOf,
+  type Versioned,
+} from './triage';
 import classes from './useTriage.module.css';
 
 const NOTE_MS = 12_000;
@@ -21,6 +29,13 @@ export interface Triage {
   apply: (incidents: Incident[], change: IncidentChange, done: string) => void;
   /** Takes the last change back. */
   undo: () => void;
+  /** Closes incidents, or asks for the verdict that some of them lack. */
+  close: (incidents: Incident[]) => void;
+  /** Those that wait for that verdict. */
+  closing: Incident[];
+  closeAs: (verdict: Verdict) => void;
+  /** No verdict, then: they stay as they are. */
+  leaveOpen: () => void;
 }
 
 /** A change of many, or taking one back. */
@@ -41,6 +56,7 @@ export function useTriage(): Triage {
   const live = useLive();
   // One after the other: no key is lost while a change is under way.
   const chain = useRef(Promise.resolve());
+  const [closing, setClosing] = useState<Incident[]>([]);
   const undoable = useRef<{ items: UndoItem[]; incidents: Incident[] } | null>(null);
 
   /** The incident as the lists have it now. */
@@ -125,24 +141,32 @@ export function useTriage(): Triage {
     });
   }, [send, fail, t]);
 
-  const apply = useCallback(
-    (incidents: Incident[], change: IncidentChange, done: string) => {
+  const applyAll = useCallback(
+    (deeds: Deed[], done: string) => {
+      const incidents = deeds.flatMap((deed) => deed.incidents);
       if (incidents.length === 0) return;
       chain.current = chain.current.then(async () => {
-        // What was seen counts, or what we ourselves made of it: who was faster is told, not overwritten.
-        const items: Versioned[] = incidents.map(({ id, version }) => ({
-          id,
-          version: Math.max(version, queries.getQueryData<number>([OWN_VERSION, id]) ?? 0),
-        }));
+        const answer: BulkAnswer = { changed: [], failed: [] };
+        const former: UndoItem[] = [];
         try {
-          const answer = await send({
-            path: '/incidents/bulk',
-            items,
-            body: (part) => ({ items: part, change }),
-            now: () => change,
-            incidents,
-          });
-          const former = undoOf(change, answer.changed);
+          for (const deed of deeds) {
+            const { change } = deed;
+            // What was seen counts, or what we ourselves made of it: who was faster is told, not overwritten.
+            const items: Versioned[] = deed.incidents.map(({ id, version }) => ({
+              id,
+              version: Math.max(version, queries.getQueryData<number>([OWN_VERSION, id]) ?? 0),
+            }));
+            const { changed, failed } = await send({
+              path: '/incidents/bulk',
+              items,
+              body: (part) => ({ items: part, change }),
+              now: () => change,
+              incidents: deed.incidents,
+            });
+            answer.changed.push(...changed);
+            answer.failed.push(...failed);
+            former.push(...undoOf(change, changed));
+          }
           if (former.length > 0) undoable.current = { items: former, incidents };
           notifications.hide('triage');
           notifications.show({
@@ -162,7 +186,24 @@ export function useTriage(): Triage {
     [send, fail, undo, queries, t],
   );
 
-  return { apply, undo };
+  const apply = useCallback(
+    (incidents: Incident[], change: IncidentChange, done: string) => applyAll([{ incidents, change }], done),
+    [applyAll],
+  );
+  const closeWith = (incidents: Incident[], verdict?: Verdict) => {
+    setClosing([]);
+    applyAll(closingOf(incidents, verdict), t`Closed`);
+  };
+  const leaveOpen = useCallback(() => setClosing([]), []);
+  return {
+    apply,
+    undo,
+    close: (incidents) =>
+      incidents.every(({ verdict }) => verdict) ? closeWith(incidents) : setClosing(incidents),
+    closing,
+    closeAs: (verdict) => closeWith(closing, verdict),
+    leaveOpen,
+  };
 }
 
 const FAILURES_SHOWN = 8;
@@ -183,6 +224,7 @@ function Outcome({ answer, incidents, onUndo }: OutcomeProps) {
       conflict: t`somebody else has changed it meanwhile`,
       merged: t`it was merged into another`,
       missing: t`it is not there, or not for you to see`,
+      verdict_needed: t`a closed incident needs a verdict`,
     })[code] ?? plain(reason);
   const [only] = changed;
   const more = failed.length - FAILURES_SHOWN;

@@ -46,21 +46,16 @@ export function NotificationsPage() {
           <Button size="xs" onClick={() => open('webhook')}>
             <Trans>New webhook</Trans>
           </Button>
-          <Button
-            size="xs"
-            variant="default"
-            disabled={data?.email === false}
-            title={
-              data?.email === false
-                ? t`There is no mail server: set [alerting.notifications.smtp] in the configuration`
-                : undefined
-            }
-            onClick={() => open('email')}
-          >
+          <Button size="xs" variant="default" disabled={data?.email === false} onClick={() => open('email')}>
             <Trans>New e-mail</Trans>
           </Button>
         </div>
       </div>
+      {data?.email === false && (
+        <p className={`${parts.soft} ${classes.note}`}>
+          <Trans>E-mail needs a mail server: set [alerting.notifications.smtp] in the configuration.</Trans>
+        </p>
+      )}
       {secret && <SecretNote secret={secret} onClose={() => setSecret('')} />}
       {isPending && <Loading />}
       {error && <Failed error={error} retry={() => void refetch()} />}

@@ -148,7 +148,7 @@ function Row({ person, onEdit, onReset }: RowProps) {
           </p>
         )}
       </td>
-      <td>{role ? t(ROLE_WORDS[role]) : plain(person.role)}</td>
+      <td className={classes.whole}>{role ? t(ROLE_WORDS[role]) : plain(person.role)}</td>
       <td>{person.unit ? <UnitName id={person.unit} /> : <Trans>the whole city</Trans>}</td>
       <td>
         <Time at={person.created_at} />

@@ -1,7 +1,11 @@
 import type { MessageDescriptor } from '@lingui/core';
 import { msg } from '@lingui/core/macro';
 import { useLingui } from '@lingui/react/macro';
-import { useMemo } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { type ReactNode, useMemo } from 'react';
+import { rulesQuery } from '../api/queries';
+import { useTitle } from '../app/titles';
 import { plain } from '../text/hostile';
 import classes from './ConditionTree.module.css';
 import { correlationOf, spanOfText } from './correlation';
@@ -25,17 +29,17 @@ export default function CorrelationFacts({ text }: { text: string }) {
   if (!correlation) return null;
   const kind = KINDS[correlation.type];
   const span = spanOfText(correlation.timespan);
-  const facts: [string, string][] = [
-    [t`Kind`, kind ? t(kind) : correlation.type.replace(/_/g, ' ')],
-    [t`Rules`, correlation.rules.join(', ')],
-    [t`Grouped by`, correlation.groupBy.join(', ')],
+  const facts: [string, ReactNode][] = [
+    [t`Kind`, kind ? t(kind) : plain(correlation.type.replace(/_/g, ' '))],
+    [t`Rules`, correlation.rules.length > 0 && <Rules named={correlation.rules} />],
+    [t`Grouped by`, plain(correlation.groupBy.join(', '))],
     [
       t`Within`,
       span
         ? i18n.number(span.value, { style: 'unit', unit: span.unit, unitDisplay: 'long' })
-        : correlation.timespan,
+        : plain(correlation.timespan),
     ],
-    [t`Condition`, correlation.condition],
+    [t`Condition`, plain(correlation.condition)],
   ];
   return (
     <dl className={classes.facts} data-testid="condition">
@@ -44,9 +48,33 @@ export default function CorrelationFacts({ text }: { text: string }) {
         .map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd>{plain(value)}</dd>
+            <dd>{value}</dd>
           </div>
         ))}
     </dl>
+  );
+}
+
+/** The rules that it counts, by their titles; one that nobody knows by its id is called as it is written. */
+function Rules({ named }: { named: string[] }) {
+  const titleOf = useTitle();
+  const { data } = useQuery(rulesQuery);
+  return (
+    <ul className={classes.rules}>
+      {named.map((each) => {
+        const rule = data?.items.find(({ id }) => id === each);
+        return (
+          <li key={each}>
+            {rule ? (
+              <Link to="/rules/$id" params={{ id: rule.id }}>
+                {titleOf(rule)}
+              </Link>
+            ) : (
+              <code>{plain(each)}</code>
+            )}
+          </li>
+        );
+      })}
+    </ul>
   );
 }

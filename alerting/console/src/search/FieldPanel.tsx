@@ -26,7 +26,15 @@ export function FieldPanel({ searched, open, onOpen, onCondition }: FieldPanelPr
   const { data, isPending, isPlaceholderData, isError } = useQuery(eventFieldsQuery(searched));
   const [filter, setFilter] = useState('');
   // Who looks at a line that cannot be read is told beside it.
-  if (isError) return <aside className={classes.fields} aria-label={t`Fields`} />;
+  if (isError) {
+    return (
+      <aside className={classes.fields} aria-label={t`Fields`}>
+        <p className={classes.soft}>
+          <Trans>The search failed, so there are no fields to look at.</Trans>
+        </p>
+      </aside>
+    );
+  }
   const fields = data?.items ?? [];
   // Each event has its unit and its format, so the most that a field has is all that were looked at.
   const all = fields.reduce((most, { events }) => Math.max(most, events), 0);
@@ -41,16 +49,22 @@ export function FieldPanel({ searched, open, onOpen, onCondition }: FieldPanelPr
       {data && (
         <>
           <p className={classes.soft}>
-            <Plural value={all} one="of the newest event" other="of the newest # events" />
+            {all > 0 ? (
+              <Plural value={all} one="of the newest event" other="of the newest # events" />
+            ) : (
+              <Trans>Nothing was found, so there are no fields to look at.</Trans>
+            )}
           </p>
-          <TextInput
-            size="xs"
-            type="search"
-            aria-label={t`Filter the list of fields`}
-            placeholder={t`Filter the list of fields`}
-            value={filter}
-            onChange={(event) => setFilter(event.currentTarget.value)}
-          />
+          {all > 0 && (
+            <TextInput
+              size="xs"
+              type="search"
+              aria-label={t`Filter the list of fields`}
+              placeholder={t`Filter the list of fields`}
+              value={filter}
+              onChange={(event) => setFilter(event.currentTarget.value)}
+            />
+          )}
           <ul className={classes.list}>
             {shown.map((field) => (
               <FieldItem

@@ -97,7 +97,7 @@ export function SearchForm({ text, range, busy, error, searched, onSearch, child
         {fault && <QueryFault id={faultId} line={text} fault={fault} onGo={goToFault} />}
         {custom && (
           <div className={classes.custom}>
-            <TimeInputs typed={custom} onChange={(part) => setCustom({ ...custom, ...part })} wrong={wrong} />
+            <TimeInputs typed={custom} onChange={(part) => setCustom({ ...custom, ...part })} />
           </div>
         )}
       </form>

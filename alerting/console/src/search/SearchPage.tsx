@@ -23,6 +23,7 @@ import { faultOf } from './QueryFault';
 import { RANGE_WORDS, rangeOf, type TimeRange, widerThan } from './range';
 import { SearchForm } from './SearchForm';
 import classes from './SearchPage.module.css';
+import { UnknownFields } from './UnknownFields';
 
 const route = getRouteApi('/search');
 const NO_VIEWS: { name: string; search: Record<string, string> }[] = [];
@@ -153,7 +154,12 @@ export function SearchPage() {
         {!found.error && found.failureReason && <Failed error={found.failureReason} />}
         {found.error && !fault && <Failed error={found.error} retry={() => void found.refetch()} />}
         {found.data && rows.length === 0 && !found.isFetching && (
-          <NothingFound range={range} onWiden={(name) => ask({ q, range: name })} />
+          <NothingFound
+            range={range}
+            searched={searched}
+            onWiden={(name) => ask({ q, range: name })}
+            onLine={narrow}
+          />
         )}
         {rows.length > 0 && (
           <EventTable
@@ -251,11 +257,19 @@ function FoundOverTime({ searched, range, onChoose }: FoundOverTimeProps) {
   );
 }
 
-function NothingFound({ range, onWiden }: { range: TimeRange; onWiden: (name: string) => void }) {
+interface NothingFoundProps {
+  range: TimeRange;
+  searched: EventSearch;
+  onWiden: (name: string) => void;
+  onLine: (line: string) => void;
+}
+
+function NothingFound({ range, searched, onWiden, onLine }: NothingFoundProps) {
   const { t } = useLingui();
   const wider = widerThan(range.name);
   return (
     <Empty title={t`Nothing found`}>
+      <UnknownFields searched={searched} onLine={onLine} />
       {wider && (
         <Button variant="default" size="xs" onClick={() => onWiden(wider)}>
           <Trans>Look wider: {t(RANGE_WORDS[wider])}</Trans>

@@ -246,7 +246,7 @@ export function Agents({ health }: { health: Health }) {
               <th scope="col">{t`Agent`}</th>
               <th scope="col">{t`Unit`}</th>
               <th scope="col">{t`State`}</th>
-              <th scope="col">{t`Lag`}</th>
+              <th scope="col">{t`Not arrived yet`}</th>
               <th scope="col">{t`Dropped`}</th>
               <th scope="col">{t`Clock offset`}</th>
               <th scope="col">{t`Certificate until`}</th>
@@ -304,7 +304,7 @@ export function Sources({ health }: { health: Health }) {
             <tr>
               <th scope="col">{t`Source`}</th>
               <th scope="col">{t`State`}</th>
-              <th scope="col">{t`Lag`}</th>
+              <th scope="col">{t`Not arrived yet`}</th>
             </tr>
           </thead>
           <tbody>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { agoText, inputOfMillis, localTime, millisOfInput, utcTime } from './time';
+import { agoText, inputOfMillis, isoOfMillis, localTime, millisOfInput, utcTime } from './time';
 
 describe('times', () => {
   const now = Date.parse('2026-11-22T00:30:00Z');
@@ -19,8 +19,25 @@ describe('times', () => {
     expect(agoText(3 * 86_400, 'vi')).toBe('3 ngày trước');
   });
   test('inputs go there and back', () => {
-    expect(inputOfMillis(now)).toBe('2026-11-22T07:30:00');
-    expect(millisOfInput('2026-11-22T07:30')).toBe(now);
-    expect(millisOfInput('')).toBeNull();
+    expect(inputOfMillis(now)).toBe('22/11/2026 07:30:00');
+    expect(isoOfMillis(now)).toBe('2026-11-22T07:30:00');
+    for (const written of [
+      '22/11/2026 07:30:00',
+      ' 22-11-2026  7:30 ',
+      '2026-11-22T07:30',
+      '2026-11-22 07:30:00',
+    ])
+      expect(millisOfInput(written), written).toBe(now);
+    expect(millisOfInput('1/2/2026')).toBe(Date.parse('2026-01-31T17:00:00Z'));
+    for (const written of [
+      '',
+      '22/11',
+      '31/02/2026',
+      '22/11/2026 24:00',
+      '11/22/2026',
+      '22/11/2026 7h',
+      '22/11/2026 07:30 AM',
+    ])
+      expect(millisOfInput(written), written).toBeNull();
   });
 });

@@ -52,16 +52,33 @@ export function utcTime(time: string): string {
   return millis === null ? time : new Date(millis).toISOString().replace('T', ' ').replace('Z', ' UTC');
 }
 
-/** The value of an `<input type="datetime-local">` showing Indochina Time. */
+/** `22/11/2026 07:30:12`, Indochina Time: as an input holds it, and as times are shown. */
 export function inputOfMillis(millis: number): string {
+  const { date, year, clock } = partsOf(millis, INDOCHINA_OFFSET_MS);
+  return `${date}/${year} ${clock}`;
+}
+
+/** `2026-11-22T07:30:12`, the same for an `<input type="datetime-local">`. */
+export function isoOfMillis(millis: number): string {
   return new Date(millis + INDOCHINA_OFFSET_MS).toISOString().slice(0, 19);
 }
 
-/** The time that such an input holds, or `null` when it holds none. */
+const DAY_FIRST = /^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})$/;
+const YEAR_FIRST = /^(\d{4})-(\d{2})-(\d{2})$/;
+const CLOCK = /^(\d{1,2})(?::(\d{2})(?::(\d{2})(?:\.\d+)?)?)?$/;
+
+/** The time that such an input holds, also written year first or without seconds, or `null` when it holds none. */
 export function millisOfInput(value: string): number | null {
-  if (!/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?$/.test(value)) return null;
-  const millis = Date.parse(`${value}Z`);
-  return Number.isNaN(millis) ? null : millis - INDOCHINA_OFFSET_MS;
+  const [days = '', clock = '00', ...more] = value.trim().split(/[\sT]+/);
+  const [, day, month, year] = DAY_FIRST.exec(days) ?? [];
+  const [, y = year, m = month, d = day] = YEAR_FIRST.exec(days) ?? [];
+  const [, hour, minute = '00', second = '00'] = CLOCK.exec(clock) ?? [];
+  if (!y || !m || !d || !hour || more.length > 0) return null;
+  const written = `${y}-${m.padStart(2, '0')}-${d.padStart(2, '0')}T${hour.padStart(2, '0')}:${minute}:${second}`;
+  const millis = Date.parse(`${written}Z`);
+  // A day or an hour that does not exist is none, not the one after.
+  if (Number.isNaN(millis) || new Date(millis).toISOString().slice(0, 19) !== written) return null;
+  return millis - INDOCHINA_OFFSET_MS;
 }
 
 /** "5 minutes ago" in the language. */

@@ -8,7 +8,7 @@ import { posturesQuery, unitsQuery } from '../api/queries';
 import { SEVERITIES, type UnitStanding } from '../api/types';
 import { useKey } from '../app/keys';
 import { PanelPlace } from '../app/PanelPlace';
-import { Empty, Failed, Loading } from '../app/parts';
+import { Empty, Failed, Loading, SeverityBadge } from '../app/parts';
 import { useRole, useWholeCity } from '../app/roles';
 import { UNIT_STANDINGS } from '../app/router';
 import { SEVERITY_WORDS } from '../app/words';
@@ -120,6 +120,14 @@ export function UnitsPage() {
           <Empty title={q || shown ? t`No unit like that` : t`No units yet`}>
             {!q && !shown && <Trans>Units come in as a CSV file with the columns id, name and parent.</Trans>}
           </Empty>
+        )}
+        {units.length > 0 && (
+          <p className={classes.legend}>
+            <Trans>Open incidents</Trans>{' '}
+            {SEVERITIES.map((severity) => (
+              <SeverityBadge key={severity} severity={severity} />
+            ))}
+          </p>
         )}
         <ul className={classes.tree}>
           {units.slice(0, SHOWN_MAX).map((unit) => (
