@@ -50,6 +50,7 @@ const EVENT: EventDetail = {
   stream: HOSTILE,
   position: '0',
   problems: [],
+  truncated: [],
 };
 
 const FIELDS: EventFields = {

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use bumpalo::Bump;
 
-use super::lanes::{self, BLOCK, Lanes, PLAIN_ESCAPES, WIDE};
+use super::lanes::{self, BLOCK, Lanes, PLAIN_ESCAPES};
 
 /// What an escape of one character means; 0 if it is none.
 #[inline(always)]

@@ -193,3 +193,6 @@ export type FieldFault = Schemas['FieldFault'];
 
 /** RFC 9457, or as much of it as whoever answered knows. */
 export type Problem = Partial<Schemas['Problem']>;
+
+/** A line of a table of units from before a merge. */
+export type MergedLine = Schemas['MergedLine'];

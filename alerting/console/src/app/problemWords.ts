@@ -99,6 +99,7 @@ const LINE_WORDS: Record<LineFault, MessageDescriptor> = {
   no_header: msg`the first line must be: id,name,parent`,
   not_three_fields: msg`three fields are needed`,
   empty: msg`id and name must not be empty`,
+  bad_id: msg`an id is 1 to 64 letters, digits or any of - _ . with / between its parts, like hcmc/ben-thanh`,
   twice: msg`this id stood in an earlier line`,
   too_many: msg`these are too many units`,
 };
@@ -129,6 +130,7 @@ export const FIELD_WORDS: WordsFor<FieldFault> = {
   unknown: ({ given, known }) => msg`${plain(given)} is unknown; one of: ${list(known)}`,
   no_cursor: () => msg`The list cannot go on from here: reload the page.`,
   no_time: ({ given }) => msg`${plain(given)} is no time; write it like 2026-11-22T03:04:05Z`,
+  from_after_to: () => msg`the beginning lies after the end: swap them, or leave one out`,
   past: () => msg`must lie in the future`,
   too_far: ({ days_max }) => msg`must not be more than ${days_max} days away`,
   no_version: () => msg`is no version: reload the page, then try again`,

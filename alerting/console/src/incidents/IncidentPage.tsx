@@ -17,6 +17,7 @@ import { Clocks, NextClock } from './Clocks';
 import { Comments } from './Comments';
 import { Decision } from './Decision';
 import { Entities } from './Entities';
+import { EventCount } from './EventCount';
 import { ExplainedRule } from './ExplainedRule';
 import { History } from './History';
 import classes from './IncidentPage.module.css';
@@ -118,7 +119,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               <h2 id="events">
                 <Trans>What happened</Trans>{' '}
                 <span className={classes.soft}>
-                  <Plural value={incident.event_count} one="# event" other="# events" />
+                  <EventCount incident={incident} />
                 </span>
               </h2>
               <Timeline

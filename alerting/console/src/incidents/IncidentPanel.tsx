@@ -1,4 +1,4 @@
-import { Plural, Trans, useLingui } from '@lingui/react/macro';
+import { Trans, useLingui } from '@lingui/react/macro';
 import { Button, UnstyledButton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -13,6 +13,7 @@ import { plain } from '../text/hostile';
 import { Time } from '../text/Time';
 import { NextClock } from './Clocks';
 import { Entities } from './Entities';
+import { EventCount } from './EventCount';
 import classes from './IncidentPanel.module.css';
 import { MergedInto } from './MergedInto';
 import { SimilarIncidents } from './SimilarIncidents';
@@ -118,7 +119,7 @@ function Loaded({ incident, triage, onSuppress }: LoadedProps) {
           <h3 id="panel-events" className={classes.heading}>
             <Trans>What happened</Trans>{' '}
             <span className={classes.soft}>
-              <Plural value={incident.event_count} one="# event" other="# events" />
+              <EventCount incident={incident} />
             </span>
           </h3>
           <Timeline incident={incident} shownFirst={5} open={event} onOpen={setEvent} />

@@ -4,6 +4,7 @@ import { useTitle } from '../app/titles';
 import { useUnitName } from '../app/UnitName';
 import { brief } from '../text/hostile';
 import { Time } from '../text/Time';
+import { EventCount } from './EventCount';
 import classes from './Story.module.css';
 import { useTacticName } from './tactics';
 
@@ -14,7 +15,7 @@ export function Story({ incident }: { incident: IncidentDetail }) {
   const rule = <b>{titleOf(incident.rule)}</b>;
   const host = <Values values={hostsOf(incident)} />;
   const unit = <Value text={unitName(incident.unit)} />;
-  const events = <Plural value={incident.event_count} one="# event" other="# events" />;
+  const events = <EventCount incident={incident} />;
   const { rule_count: rules, first_event_at: first, last_event_at: last } = incident;
   const when =
     first === last ? (

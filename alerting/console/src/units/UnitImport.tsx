@@ -1,4 +1,4 @@
-import { Trans, useLingui } from '@lingui/react/macro';
+import { Plural, Trans, useLingui } from '@lingui/react/macro';
 import { Button, FileInput, Textarea } from '@mantine/core';
 import { useSessionStorage } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
@@ -8,8 +8,10 @@ import classes from '../administration/parts.module.css';
 import { reasonsOf } from '../administration/reasons';
 import { call } from '../api/client';
 import { unitsQuery } from '../api/queries';
+import type { MergedLine } from '../api/types';
 import { Dialog } from '../app/Dialog';
 import { Failed } from '../app/parts';
+import { plain } from '../text/hostile';
 
 /** The whole tree anew, as CSV: what it leaves out stays as it is, what it names is made, renamed or moved. */
 export function UnitImport({ onClose }: { onClose: () => void }) {
@@ -23,9 +25,33 @@ export function UnitImport({ onClose }: { onClose: () => void }) {
   });
   const save = useMutation({
     mutationFn: () =>
-      call<{ changed: number }>('/units', { method: 'PUT', text: { content: csv, type: 'text/csv' } }),
-    onSuccess: ({ changed }) => {
+      call<{ changed: number; merged: MergedLine[] }>('/units', {
+        method: 'PUT',
+        text: { content: csv, type: 'text/csv' },
+      }),
+    onSuccess: ({ changed, merged }) => {
       forget();
+      const [first] = merged;
+      if (first) {
+        const { line, into } = first;
+        const unit = plain(first.unit);
+        const others = merged.length - 1;
+        notifications.show({
+          color: 'yellow',
+          autoClose: false,
+          title: t`Some lines are from before a merge`,
+          message: (
+            <>
+              <Trans>
+                Line {line}: {unit} was merged into {plain(into)} and stays so.
+              </Trans>{' '}
+              {others > 0 && (
+                <Plural value={others} one="So it is with # more line." other="So it is with # more lines." />
+              )}
+            </>
+          ),
+        });
+      }
       notifications.show({
         color: 'green',
         title: t`Units imported`,
