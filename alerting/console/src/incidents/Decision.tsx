@@ -68,22 +68,27 @@ export function Decision({ incident, closing, onClosing }: DecisionProps) {
   return (
     <div className={classes.decision}>
       <div className={classes.row} role="group" aria-label={t`Verdict`}>
-        <span className={classes.soft}>
-          <Trans>Verdict</Trans>
-        </span>
-        {VERDICTS.map((verdict) => (
-          <Button
-            key={verdict}
-            size="xs"
-            variant={incident.verdict === verdict ? 'filled' : 'default'}
-            aria-pressed={incident.verdict === verdict}
-            aria-keyshortcuts={VERDICT_KEYS[verdict]}
-            onClick={() => decide(verdict)}
-          >
-            {t(VERDICT_WORDS[verdict])}{' '}
-            <kbd className={classes.key}>{VERDICT_KEYS[verdict].toUpperCase()}</kbd>
-          </Button>
-        ))}
+        {/* The question beside Close has the same ones meanwhile. */}
+        {!closing && (
+          <>
+            <span className={classes.soft}>
+              <Trans>Verdict</Trans>
+            </span>
+            {VERDICTS.map((verdict) => (
+              <Button
+                key={verdict}
+                size="xs"
+                variant={incident.verdict === verdict ? 'filled' : 'default'}
+                aria-pressed={incident.verdict === verdict}
+                aria-keyshortcuts={VERDICT_KEYS[verdict]}
+                onClick={() => decide(verdict)}
+              >
+                {t(VERDICT_WORDS[verdict])}{' '}
+                <kbd className={classes.key}>{VERDICT_KEYS[verdict].toUpperCase()}</kbd>
+              </Button>
+            ))}
+          </>
+        )}
         <span className={classes.assignee}>
           <span className={classes.soft}>
             {incident.assignee ? (
