@@ -156,6 +156,13 @@ function SaidOf({ action, detail }: { action: string; detail: string }) {
           <Trans>failed: wrong name or password</Trans>
         </span>
       );
+    const refused = detail.match(/^refused: (\d+)$/)?.[1];
+    if (refused)
+      return (
+        <span className={own.failed}>
+          <Trans>refused after too many wrong passwords, {refused} so far</Trans>
+        </span>
+      );
   }
   return <span className={classes.mono}>{plain(detail)}</span>;
 }

@@ -52,7 +52,11 @@ export function Timeline({ incident, open, onOpen, shownFirst = 25 }: TimelinePr
       )}
       {notKept > 0 && (
         <p className={classes.note}>
-          <Trans>{notKept} more events are counted; the search shows them all.</Trans>
+          {incident.event_count_exact ? (
+            <Trans>{notKept} more events are counted; the search shows them all.</Trans>
+          ) : (
+            <Trans>At most {notKept} more events are counted; the search shows them all.</Trans>
+          )}
         </p>
       )}
     </>

@@ -16,8 +16,8 @@ import { Saying } from './Saying';
 const FIGURE_WORDS: Record<Figure['name'], MessageDescriptor> = {
   records_in: msg`records taken in`,
   events_stored: msg`events stored`,
-  matches: msg`matches`,
-  matches_alerted: msg`matches that raised an alert`,
+  matches: msg`matches of single events`,
+  matches_alerted: msg`of these, given to alerting`,
 };
 
 const TROUBLE_WORDS: Record<Trouble['name'], MessageDescriptor> = {
