@@ -460,7 +460,7 @@ pub async fn a_window_that_grows_after_its_incident_was_closed_is_told_with_what
         let item = items.clone().find(|item| item["number"] == number).unwrap();
         let path = format!("/api/v1/incidents/{}", item["id"].as_str().unwrap());
         let version = item["version"].to_string();
-        let closed = Some(json!({"state": "closed"}));
+        let closed = Some(json!({"state": "closed", "verdict": "false_positive"}));
         let reply = client.send("PATCH", &path, closed, &[("if-match", &version)]);
         assert_eq!(reply.status, 200, "{reply:?}");
     };
