@@ -1,4 +1,4 @@
-import { expect, type Page, test } from '@playwright/test';
+import { expect, type Page, type Route, test } from '@playwright/test';
 import { credentials, incidentOf, listIncidents, watchTrouble } from './server';
 
 // Filters, ticks, rows, panels and what was typed are where they were: after Back, a reload, another sign-in, and
@@ -13,9 +13,20 @@ function scrolled(page: Page): Promise<number> {
   return scroller(page).evaluate((element) => element.scrollTop);
 }
 
-/** The session is gone at the server, too: the next request finds that out. */
-async function endSession(page: Page): Promise<void> {
+/** The session is gone at the server, too: what is done next finds that out. */
+async function endSession(page: Page, next: () => Promise<void>): Promise<void> {
+  // What the page happens to read again meanwhile has to wait: it would find out first.
+  const held: Route[] = [];
+  const hold = async (route: Route) => {
+    if (route.request().method() === 'GET') held.push(route);
+    else await route.continue();
+  };
+  await page.route('**/api/v1/**', hold);
   await page.context().clearCookies();
+  await next();
+  await expect(page.getByText('Your session has ended')).toBeVisible();
+  await page.unroute('**/api/v1/**', hold);
+  for (const route of held) await route.continue().catch(() => undefined);
 }
 
 async function signInAgain(page: Page): Promise<void> {
@@ -60,9 +71,7 @@ test('the queue: filter, ticks, row, panel and scroll survive a reload, Back and
   await expect(page).toHaveURL(new RegExp(`/incidents/${far.id}`));
   await page.goBack();
   await stands();
-  await endSession(page);
-  await page.keyboard.press('a');
-  await expect(page.getByText('Your session has ended')).toBeVisible();
+  await endSession(page, () => page.keyboard.press('a'));
   await signInAgain(page);
   await stands();
   // The key was pressed before the session was found to have ended: it was not lost either.
@@ -151,9 +160,7 @@ test('what was typed and not sent survives a reload and another sign-in', async 
   await page.reload();
   await expect(reason).toHaveValue('a reason half writ');
   await expect(comment).toHaveValue('a comment half writ');
-  await endSession(page);
-  await reason.press('Enter');
-  await expect(page.getByText('Your session has ended')).toBeVisible();
+  await endSession(page, () => reason.press('Enter'));
   await signInAgain(page);
   await expect(comment).toHaveValue('a comment half writ');
   await expect
