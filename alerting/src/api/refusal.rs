@@ -232,7 +232,7 @@ impl fmt::Display for Refusal {
                 "You have a view of that name for this screen: change that one, or choose another name."
             }
             Self::VerdictNeeded => {
-                "A closed incident needs a verdict: send one in the same change; without one, reopen it."
+                "A closed incident needs a verdict: send one in the same change, or reopen the incident to take its verdict away."
             }
             Self::ReportedBefore => "This report was handed in before: look at the history.",
             Self::NotSigned => "Only webhooks are signed; this route sends e-mail.",

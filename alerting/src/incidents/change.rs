@@ -105,7 +105,8 @@ pub(crate) enum ChangeError {
     },
     /// A closed incident says what it turned out to be: rules are judged by that.
     #[error(
-        "a closed incident needs a verdict: send one in the same change; without one, reopen it"
+        "a closed incident needs a verdict: send one in the same change, or reopen the incident \
+         to take its verdict away"
     )]
     VerdictNeeded,
     /// The database failed.
