@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use citywatch_parsers::{Event, LogSource, RecordId, Timestamp, UnitId, Value};
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
@@ -153,9 +154,9 @@ pub struct RuleInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchedField {
     /// The event's field; empty for a keyword found in the raw text.
-    pub name: String,
+    pub name: CompactString,
     /// Its value, cut at 1,024 bytes.
-    pub value: String,
+    pub value: CompactString,
 }
 
 /// An event as evidence: whole, so that it outlives the event's retention.
@@ -172,9 +173,9 @@ pub struct EventSnapshot {
     /// When it was received.
     pub received_at: Timestamp,
     /// The host it speaks of.
-    pub host: String,
+    pub host: CompactString,
     /// The format that read it.
-    pub format: String,
+    pub format: CompactString,
     /// Fields in order.
     pub fields: SnapshotFields,
     /// The record as it was written; bytes that are not UTF-8 replaced; cut at 64 KiB.
@@ -208,10 +209,32 @@ impl EventSnapshot {
             unit: record.origin.unit.clone(),
             event_time: event.event_time,
             received_at: record.received_at,
-            host: event.host.to_owned(),
-            format: event.format.to_owned(),
+            host: event.host.into(),
+            format: event.format.into(),
             fields: SnapshotFields::of(event.fields.iter().map(|field| (field.name, field.value))),
             raw: String::from_utf8_lossy(raw).into_owned(),
+        }
+    }
+
+    /// Of an event only some of its fields, which are few.
+    pub fn of_few(
+        event: &Event<'_>,
+        id: EventId,
+        record: RecordId,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Self {
+        let fields = event.fields.iter();
+        let fields = fields.map(|field| (field.name, field.value));
+        Self {
+            id,
+            record,
+            unit: event.record.origin.unit.clone(),
+            event_time: event.event_time,
+            received_at: event.record.received_at,
+            host: CompactString::default(),
+            format: CompactString::default(),
+            fields: SnapshotFields::of_few(fields.filter(|(name, _)| is_wanted(name))),
+            raw: String::new(),
         }
     }
 }
@@ -240,7 +263,7 @@ pub struct Match {
     /// The office of the event; for a correlation, of the latest event.
     pub unit: UnitId,
     /// The host of the event; for a correlation, of the latest event.
-    pub host: String,
+    pub host: CompactString,
     /// Time of the event; for a correlation, of the latest event.
     pub event_time: Timestamp,
     /// For a correlation: the group-by fields with their values. Empty otherwise.

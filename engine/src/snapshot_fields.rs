@@ -72,7 +72,9 @@ impl SnapshotFields {
             Value::Str(text) => name.len() + text.len(),
             _ => name.len() + 20,
         });
-        all.text.reserve_exact(bytes.sum());
+        let (fields_count, bytes) = bytes.fold((0, 0), |(count, all), one| (count + 1, all + one));
+        all.text.reserve_exact(bytes);
+        all.places.reserve_exact(fields_count);
         for (name, value) in fields {
             all.add(name, value);
         }

@@ -28,8 +28,8 @@ fn by_reference(
         let fields = reference::matches(rule, event)?;
         let cut = |text: String| text[..text.floor_char_boundary(1_024)].to_owned();
         let fields = fields.into_iter().map(|field| MatchedField {
-            name: field.name,
-            value: cut(field.value),
+            name: field.name.into(),
+            value: cut(field.value).into(),
         });
         Some((index, fields.collect()))
     });

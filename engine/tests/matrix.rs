@@ -138,8 +138,8 @@ impl<'r> Comparison<'r> {
         let hits = applying.iter().filter_map(|&index| {
             let fields = reference::matches(&self.rules[index as usize], event)?;
             let fields = fields.into_iter().map(|field| MatchedField {
-                value: field.value[..field.value.floor_char_boundary(VALUE_BYTES_MAX)].to_owned(),
-                name: field.name,
+                value: field.value[..field.value.floor_char_boundary(VALUE_BYTES_MAX)].into(),
+                name: field.name.into(),
             });
             Some((index, fields.collect()))
         });

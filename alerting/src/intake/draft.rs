@@ -152,7 +152,7 @@ fn incident_title(found: &Match, title: &str) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     } else {
-        found.host.clone()
+        found.host.to_string()
     };
     let title = if about.is_empty() {
         title.to_owned()

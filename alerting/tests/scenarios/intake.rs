@@ -332,7 +332,7 @@ pub async fn hostile_text_is_stored(place: Place) {
     let evidence = &mut guess.evidence[0];
     std::sync::Arc::get_mut(&mut evidence.event).unwrap().fields =
         [(hostile.to_owned(), json!(hostile))].into_iter().collect();
-    std::sync::Arc::get_mut(&mut evidence.matched).unwrap()[0].value = hostile.to_owned();
+    std::sync::Arc::get_mut(&mut evidence.matched).unwrap()[0].value = hostile.into();
     send(&site.alerting.intake(), vec![guess]).await;
     let client = site.admin();
     let list = client.get("/api/v1/incidents").body;

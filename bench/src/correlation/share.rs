@@ -9,9 +9,7 @@ use citywatch_engine::detect::{
     Compiled, CorrelationInput, CorrelationLimits, Correlator, FieldNames, LogSourceMode, Matcher,
     RuleHit, RuleIndex,
 };
-use citywatch_engine::{
-    EventId, EventSnapshot, Evidence, Match, MatchId, MatchedField, SnapshotFields,
-};
+use citywatch_engine::{EventId, EventSnapshot, Evidence, Match, MatchId, MatchedField};
 use citywatch_parsers::{Event, ParseContext, Parser, RecordId};
 use citywatch_rules::{Correlation, RuleSet};
 use jiff::tz::TimeZone;
@@ -300,24 +298,11 @@ fn event_id(event: &Event<'_>) -> EventId {
 
 /// Only these fields.
 fn fields_read(event: &Event<'_>, read: &FieldNames) -> EventSnapshot {
-    let fields = event.fields.iter();
-    EventSnapshot {
-        id: event_id(event),
-        record: RecordId {
-            agent: event.record.origin.agent.clone(),
-            stream: event.record.origin.stream.clone(),
-            position: event.record.position,
-        },
-        unit: event.record.origin.unit.clone(),
-        event_time: event.event_time,
-        received_at: event.record.received_at,
-        host: String::new(),
-        format: String::new(),
-        fields: SnapshotFields::of_few(
-            fields
-                .filter(|field| read.contains(field.name))
-                .map(|field| (field.name, field.value)),
-        ),
-        raw: String::new(),
-    }
+    let origin = event.record.origin;
+    let record = RecordId {
+        agent: origin.agent.clone(),
+        stream: origin.stream.clone(),
+        position: event.record.position,
+    };
+    EventSnapshot::of_few(event, event_id(event), record, |name| read.contains(name))
 }

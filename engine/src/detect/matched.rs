@@ -65,8 +65,8 @@ impl MatchedPlaces {
                     .any(|field| field.name.is_empty() && field.value == value);
             if !known {
                 fields.push(MatchedField {
-                    name: name.to_owned(),
-                    value: value.into_owned(),
+                    name: name.into(),
+                    value: value.into(),
                 });
             }
         }

@@ -403,7 +403,7 @@ impl MatchRow {
             tags: found.rule.tags.clone(),
             correlation: found.rule.correlation,
             unit: found.unit.to_string(),
-            host: found.host.clone(),
+            host: found.host.to_string(),
             event_time: clamp_event_time(found.event_time),
             received_at: clamp_received_at(received_at.unwrap_or(found.event_time)),
             agent: first.map_or_else(String::new, |event| event.record.agent.to_string()),

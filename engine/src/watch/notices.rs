@@ -260,13 +260,13 @@ impl Notice {
             unit: self.unit.clone(),
             event_time: self.time,
             received_at: self.time,
-            host: self.host.clone(),
-            format: AGENT.to_owned(),
+            host: self.host.as_str().into(),
+            format: AGENT.into(),
             fields: SnapshotFields::of(fields),
             raw: self.words.clone(),
         };
         let matched = MatchedField {
-            name: "message".to_owned(),
+            name: "message".into(),
             value: self.words.chars().take(1_000).collect(),
         };
         let rule = self.rule.info();
@@ -274,7 +274,7 @@ impl Notice {
             id: MatchId::of_event(&rule.id, event_id),
             rule: Arc::new(rule),
             unit: self.unit.clone(),
-            host: self.host.clone(),
+            host: self.host.as_str().into(),
             event_time: self.time,
             group: Vec::new(),
             window: None,

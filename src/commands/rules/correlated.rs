@@ -6,9 +6,7 @@ use std::sync::Arc;
 use citywatch_engine::detect::{
     CorrelationInput, CorrelationLimits, Correlator, FieldNames, RuleHit, RuleIndex,
 };
-use citywatch_engine::{
-    EventId, EventSnapshot, Match, MatchId, MatchedField, RuleInfo, SnapshotFields,
-};
+use citywatch_engine::{EventId, EventSnapshot, Match, MatchId, MatchedField, RuleInfo};
 use citywatch_parsers::{AgentId, Event, RecordId, StreamId, Timestamp};
 use citywatch_rules::RuleSet;
 use citywatch_rules::rule::Alerts;
@@ -102,26 +100,14 @@ impl Wanted {
 
     /// Only what correlations read, and as position the place among all that is read.
     fn snapshot(&self, event: &Event<'_>, identity: Identity) -> EventSnapshot {
-        let fields = event.fields.iter();
-        EventSnapshot {
-            id: identity.id,
-            record: RecordId {
-                agent: AgentId::default(),
-                stream: StreamId::default(),
-                position: identity.place,
-            },
-            unit: event.record.origin.unit.clone(),
-            event_time: event.event_time,
-            received_at: event.record.received_at,
-            host: String::new(),
-            format: String::new(),
-            fields: SnapshotFields::of_few(
-                fields
-                    .filter(|field| self.fields.contains(field.name))
-                    .map(|field| (field.name, field.value)),
-            ),
-            raw: String::new(),
-        }
+        let record = RecordId {
+            agent: AgentId::default(),
+            stream: StreamId::default(),
+            position: identity.place,
+        };
+        EventSnapshot::of_few(event, identity.id, record, |name| {
+            self.fields.contains(name)
+        })
     }
 }
 

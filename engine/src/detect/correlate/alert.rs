@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use citywatch_parsers::{Timestamp, UnitId};
 use citywatch_rules::Correlation;
+use compact_str::CompactString;
 
 use super::entries::Entries;
 use super::evidence::{Kept, Witness, Witnesses, fetch};
@@ -85,7 +86,7 @@ impl Named<'_> {
             id: self.alert_id(group, cell),
             rule: Arc::clone(self.info),
             unit: latest.map_or_else(UnitId::default, |latest| latest.event.unit.clone()),
-            host: latest.map_or_else(String::new, |latest| latest.event.host.clone()),
+            host: latest.map_or_else(CompactString::default, |latest| latest.event.host.clone()),
             event_time: Timestamp(witnesses.last().map_or(0, |last| last.time_us)),
             group: self.group_of(group),
             window: Some((self.cell_start(cell), self.cell_start(cell + 1))),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::entries::Entry;
@@ -119,8 +120,8 @@ impl Kept {
             unit: event.unit.clone(),
             event_time: event.event_time,
             received_at: event.received_at,
-            host: String::new(),
-            format: String::new(),
+            host: CompactString::default(),
+            format: CompactString::default(),
             fields,
             raw: String::new(),
         };

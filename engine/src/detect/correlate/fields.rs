@@ -27,7 +27,9 @@ pub(super) struct FieldLists {
 /// Names of fields, to be asked for each field of many events.
 #[derive(Clone, Debug, Default)]
 pub struct FieldNames {
-    /// By length, which tells most names apart; the last ones are all that are longer.
+    /// A bit for each length and beginning that a name among them has: most names of an event have none.
+    marks: u64,
+    /// By length, which tells most others apart; the last ones are all that are longer.
     by_length: Vec<Vec<Box<str>>>,
 }
 
@@ -37,9 +39,19 @@ const LONG_NAME: usize = 128;
 impl FieldNames {
     /// Whether the name is among them.
     pub fn contains(&self, name: &str) -> bool {
+        self.marks & mark_of(name) != 0 && self.is_listed(name)
+    }
+
+    fn is_listed(&self, name: &str) -> bool {
         let names = self.by_length.get(name.len().min(LONG_NAME));
         names.is_some_and(|names| names.iter().any(|known| **known == *name))
     }
+}
+
+/// One bit, by the name's length and first byte.
+fn mark_of(name: &str) -> u64 {
+    let first = name.as_bytes().first().copied().unwrap_or(0);
+    1 << (usize::from(first) + 11 * name.len()) % 64
 }
 
 impl<'n> FromIterator<&'n str> for FieldNames {
@@ -51,6 +63,7 @@ impl<'n> FromIterator<&'n str> for FieldNames {
                 let lengths = all.by_length.len().max(length + 1);
                 all.by_length.resize_with(lengths, Vec::new);
                 all.by_length[length].push(name.into());
+                all.marks |= mark_of(name);
             }
         }
         all
