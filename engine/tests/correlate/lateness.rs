@@ -87,6 +87,69 @@ fn an_office_that_was_taken_for_quiet_correlates_what_it_held_back() {
     }
 }
 
+/// A success is the only match of its key until the failures come that its office held back. Its own stream goes on,
+/// which makes it old only where no other is behind that the chain is made of.
+#[test]
+fn the_only_match_of_a_chain_waits_for_streams_that_are_behind() {
+    let mut chain = generate_correlation();
+    chain.meta = generate::meta("failures, then a success");
+    chain.kind = CorrelationKind::TemporalOrdered {
+        condition: vec![Bound {
+            op: CompareOp::GreaterOrEqual,
+            number: Number::Int(2),
+        }],
+    };
+    chain.group_by = vec!["g".into()];
+    let (index, id) = (0, RuleId("".into()));
+    let mut failures = chain.rules[0].clone();
+    failures.target = RuleTarget::Correlation {
+        index,
+        id: id.clone(),
+    };
+    chain.rules[0].target = RuleTarget::Rule { index: 1, id };
+    chain.rules.insert(0, failures);
+    let correlations = [three_in_a_minute().correlations.remove(0), Arc::new(chain)];
+    for is_behind in [true, false] {
+        let mut correlator = Correlator::new(&correlations, 2, CorrelationLimits::default());
+        let mut told = Vec::new();
+        let mut take = |correlator: &mut Correlator, rule: u32, arrival: &Arrival| {
+            correlator.observe(CorrelationInput {
+                rule: RuleIndex(rule),
+                event: &arrival.snapshot(),
+                matched: &Arc::from([]),
+            });
+            correlator.drain(&mut told);
+        };
+        let mut of_another = sign_in(1, 0, "t");
+        of_another.fields[0].1 = Some("minh".to_owned());
+        take(&mut correlator, 0, &of_another);
+        take(&mut correlator, 1, &sign_in(9, 30, "s"));
+        assert_eq!(correlator.status().groups, 2);
+        let later = Timestamp::from_seconds(1_767_225_600 + 3 * 3_600);
+        correlator.advance(&"a".into(), &"s".into(), later);
+        if !is_behind {
+            correlator.advance(&"a".into(), &"t".into(), later);
+        }
+        correlator.drain(&mut Vec::new());
+        let waiting = correlator.status().groups;
+        assert_eq!(waiting, if is_behind { 2 } else { 0 });
+        for number in 2..5 {
+            take(&mut correlator, 0, &sign_in(number, 2 + number as i64, "t"));
+        }
+        let found = |title: &str| {
+            let mut told = told.iter();
+            let found = told.find(|found| found.rule.title == title);
+            found.map(|found| found.event_count)
+        };
+        let (of_failures, of_chain) = (
+            found("three in a minute"),
+            found("failures, then a success"),
+        );
+        let expected = is_behind.then_some((3, 4)).unzip();
+        assert_eq!((of_failures, of_chain), expected, "{told:?}");
+    }
+}
+
 #[test]
 fn what_comes_later_than_the_bound_is_counted() {
     let set = three_in_a_minute();

@@ -102,3 +102,37 @@ proptest! {
         prop_assert_eq!(&by_reference(&set, &shuffled), &expected);
     }
 }
+
+/// Two correlations read the same rule, each groups by another field, and both fields have the same value.
+#[test]
+fn a_match_counts_for_each_field_that_it_comes_to_a_group_by() {
+    let grouped_by = |field: &str| {
+        let mut correlation = generate_correlation();
+        correlation.meta = generate::meta(field);
+        correlation.group_by = vec![field.into()];
+        correlation.kind = CorrelationKind::EventCount {
+            condition: vec![Bound {
+                op: CompareOp::GreaterOrEqual,
+                number: Number::Int(2),
+            }],
+        };
+        Arc::new(correlation)
+    };
+    let set = RuleSet {
+        correlations: vec![grouped_by("g"), grouped_by("v")],
+        ..RuleSet::default()
+    };
+    let arrival = |event: u128| Arrival {
+        rule: 0,
+        event,
+        time: Timestamp::from_seconds(1_767_225_600 + event as i64),
+        stream: "s",
+        fields: ["g", "v"]
+            .map(|name| (name.to_owned(), Some("lan".to_owned())))
+            .to_vec(),
+    };
+    let arrivals = [arrival(0), arrival(1)];
+    let alerts = by_correlator(&set, &arrivals, 1, 1_000);
+    assert_eq!(alerts.len(), 2);
+    assert_eq!(alerts, by_reference(&set, &arrivals));
+}

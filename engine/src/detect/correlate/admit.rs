@@ -1,16 +1,14 @@
 //! Matches on their way into groups.
 
-use std::sync::Arc;
-
 use super::correlator::Correlator;
 use super::entries::Entry;
 use super::evidence::Charge;
 use super::first::First;
 use super::group::{Group, View};
-use super::keep::{keep_as_evidence, keep_as_first, keep_for_others};
-use super::look::is_woken;
+use super::keep::{HasOtherKeys, keep_as_evidence, keep_as_first, keep_for_others};
+use super::look::{Below, is_woken};
 use super::node::{Arrived, Arriving};
-use super::watermark::{FIRST_MATCH, StreamIndex, Waiting};
+use super::watermark::{StreamIndex, Waiting};
 use crate::detect::RuleIndex;
 
 impl Correlator {
@@ -51,11 +49,19 @@ impl Correlator {
         arriving: &mut Arriving<'_>,
         stream: StreamIndex,
     ) -> bool {
-        let family = &self.by_rule[rule.as_usize()][place];
+        let families = &self.by_rule[rule.as_usize()];
+        let has_other_keys = match families.len() {
+            1 => HasOtherKeys::No,
+            _ => HasOtherKeys::Yes,
+        };
+        let family = &families[place];
+        let leaves = family.leaves(&self.shelves, &self.nodes, arriving.time_us);
         let cluster = self.clusters.at(key);
         if let Some(first) = &cluster.first {
-            let is_same = (first.rule, first.time_us) == (rule.0, arriving.time_us)
-                && first.kept.event.id.0 == arriving.origin;
+            // A match may come to one key by different fields.
+            let is_same = (first.rule, first.family as usize) == (rule.0, place)
+                && first.time_us == arriving.time_us
+                && first.kept.get().event.id.0 == arriving.origin;
             if !is_same && let Some(first) = cluster.first.take() {
                 self.take_in(key, first);
             }
@@ -64,33 +70,25 @@ impl Correlator {
         if cluster.has_group_of(family.patient.iter().map(|&(shelf, _)| shelf)) {
             return false;
         }
-        let shelves = family
-            .patient
-            .iter()
-            .map(|&(shelf, _)| &self.shelves[shelf]);
-        let nodes = shelves.flat_map(|shelf| shelf.nodes(&self.nodes));
-        let lets_go_us = nodes.map(|node| node.lets_go_us(arriving.time_us));
-        let (soonest_us, due_us) = lets_go_us
-            .fold((i64::MAX, i64::MIN), |(soonest, latest), at| {
-                (soonest.min(at), latest.max(at))
-            });
-        if self.streams.watermark_us(stream) >= soonest_us {
+        if self.streams.watermark_us(stream) >= leaves.first_us {
             return false;
         }
         let groups = family.patient.len();
         let has_room = self.status.entries + groups <= self.limits.entries_max;
-        let kept = has_room
-            .then(|| keep_as_first(arriving, &self.held, &self.lists, self.limits))
-            .flatten();
+        let keep = || {
+            let (held, lists) = (&self.held, &self.lists);
+            keep_as_first(arriving, has_other_keys, held, lists, self.limits)
+        };
+        let kept = has_room.then(keep).flatten();
         let Some(kept) = kept else {
             self.status.entries_refused += groups as u64;
             return true;
         };
-        let is_whole = kept.is_whole();
+        let is_whole = kept.get().is_whole();
         cluster.first = Some(First {
             kept,
             time_us: arriving.time_us,
-            due_us,
+            due_us: leaves.last_us,
             stream,
             rule: rule.0,
             family: u32::try_from(place).expect("a rule has far fewer than 4 billion correlations"),
@@ -103,7 +101,8 @@ impl Correlator {
         }
         self.status.entries += groups;
         self.groups_of_firsts += groups;
-        self.streams.wait(stream, due_us, (FIRST_MATCH, key));
+        let waits_as = family.waits_as;
+        self.streams.wait(stream, leaves.last_us, (waits_as, key));
         true
     }
 
@@ -114,7 +113,7 @@ impl Correlator {
         // What was read of the fields so far is another match's.
         self.lists.next_match();
         let (rule, family) = (first.rule as usize, first.family as usize);
-        let kept = Arc::new(first.kept);
+        let kept = first.kept.shared();
         let mut arriving = Arriving {
             time_us: first.time_us,
             origin: kept.event.id.0,
@@ -123,19 +122,45 @@ impl Correlator {
         };
         for member in 0..self.by_rule[rule][family].patient.len() {
             let (shelf, position) = self.by_rule[rule][family].patient[member];
-            if watermark_us < self.shelves[shelf].lets_go_us(&self.nodes, first.time_us) {
+            let leaves = self.shelves[shelf].leaves(&self.nodes, first.time_us);
+            // A chained correlation may wait for others' streams as well, which its group knows.
+            let is_chained = self.shelves[shelf].is_chained();
+            if is_chained || watermark_us < leaves.last_us {
                 self.admit((shelf, key), position, &mut arriving, &[first.stream]);
             }
         }
         self.lists.next_match();
     }
 
-    /// Drops a match that was the only one of its key, if it is old.
-    pub(super) fn drop_first(&mut self, key: u128) {
+    /// Drops a match that was the only one of its key, if it is old. Where a chained correlation may still get moments
+    /// of its time from others that are behind, it goes into its groups, which wait for them.
+    pub(super) fn drop_first(&mut self, key: u128, below: &mut Below) {
         let streams = &self.streams;
         let is_old = |first: &First| streams.watermark_us(first.stream) >= first.due_us;
-        if let Some(first) = self.clusters.take_first(key, is_old) {
-            self.let_go(&first);
+        let Some(first) = self.clusters.take_first(key, is_old) else {
+            return;
+        };
+        let family = &self.by_rule[first.rule as usize][first.family as usize];
+        let is_awaited = family.patient.iter().any(|&(shelf, _)| {
+            let leaves = self.shelves[shelf].leaves(&self.nodes, first.time_us);
+            let slowest = below.of(shelf, &self.shelves, &self.streams);
+            slowest.is_some_and(|(_, watermark_us)| watermark_us < leaves.last_us)
+        });
+        match is_awaited {
+            true => self.take_in(key, first),
+            false => self.let_go(&first),
+        }
+    }
+
+    /// Puts the only match of a key into its groups before another of this shelf comes to it.
+    pub(super) fn bring_first(&mut self, key: u128, shelf: usize) {
+        let by_rule = &self.by_rule;
+        let is_its = |first: &First| {
+            let family = &by_rule[first.rule as usize][first.family as usize];
+            family.patient.iter().any(|&(known, _)| known == shelf)
+        };
+        if let Some(first) = self.clusters.take_first(key, is_its) {
+            self.take_in(key, first);
         }
     }
 

@@ -4,28 +4,40 @@
 //! What is known of a key is therefore kept together: one look-up finds it, and in a flood most keys are
 //! seen once.
 
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
 use super::evidence::fetch;
 use super::first::First;
 use super::group::Group;
-use super::tally::IdMap;
 
 /// What is known of one combination of values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cluster {
+    key: u128,
     /// The only match so far for correlations that cannot hold with one: they have no group yet.
     pub(super) first: Option<First>,
     /// Groups with the index of their shelf, in no order.
-    groups: Vec<(usize, Box<Group>)>,
+    groups: SmallVec<[(u32, Box<Group>); 1]>,
 }
 
 impl Cluster {
+    fn of(key: u128) -> Self {
+        Self {
+            key,
+            first: None,
+            groups: SmallVec::new(),
+        }
+    }
+
     /// Whether one of these shelves has a group.
     pub(super) fn has_group_of(&self, mut shelves: impl Iterator<Item = usize>) -> bool {
         !self.groups.is_empty() && shelves.any(|shelf| self.place(shelf).is_some())
     }
 
     fn place(&self, shelf: usize) -> Option<usize> {
-        self.groups.iter().position(|(known, _)| *known == shelf)
+        let mut groups = self.groups.iter();
+        groups.position(|(known, _)| *known as usize == shelf)
     }
 
     fn is_empty(&self) -> bool {
@@ -34,10 +46,37 @@ impl Cluster {
 }
 
 /// All of them.
+///
+/// In a flood most matches bring a new key, and nothing of it is in the processor's cache. What is searched and grows is
+/// therefore small, and what is known of the keys stands where it is put, the new ones one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Clusters {
-    by_key: IdMap<Cluster>,
+    /// Where each key is.
+    places: HashTable<Place>,
+    known: Vec<Cluster>,
+    /// Places among these of keys that were forgotten.
+    free: Vec<u32>,
     groups: usize,
+}
+
+/// Where a key is among those that are known.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: u32,
+    /// A part of the key, which is a hash itself.
+    hash: u32,
+}
+
+impl Place {
+    /// A table asks for seven bits at the upper end and for as many at the lower end as it has places.
+    fn wide(hash: u32) -> u64 {
+        u64::from(hash) << 32 | u64::from(hash)
+    }
+}
+
+/// A part of a key.
+fn hash_of(key: u128) -> u32 {
+    key as u32
 }
 
 impl Clusters {
@@ -48,7 +87,54 @@ impl Clusters {
 
     /// What is known of a key, empty where nothing is. See [`Clusters::tidy`].
     pub(super) fn at(&mut self, key: u128) -> &mut Cluster {
-        self.by_key.entry(key).or_default()
+        let at = self.find(key).unwrap_or_else(|| self.add(key));
+        &mut self.known[at]
+    }
+
+    fn find(&self, key: u128) -> Option<usize> {
+        let hash = hash_of(key);
+        let is_meant =
+            |place: &Place| place.hash == hash && self.known[place.at as usize].key == key;
+        let place = self.places.find(Place::wide(hash), is_meant)?;
+        Some(place.at as usize)
+    }
+
+    fn add(&mut self, key: u128) -> usize {
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.known[at as usize].key = key;
+                at
+            }
+            None => {
+                self.known.push(Cluster::of(key));
+                u32::try_from(self.known.len() - 1).expect("matches are bounded far below 2^32")
+            }
+        };
+        let place = Place {
+            at,
+            hash: hash_of(key),
+        };
+        self.places
+            .insert_unique(Place::wide(place.hash), place, |known| {
+                Place::wide(known.hash)
+            });
+        at as usize
+    }
+
+    /// Forgets a key of which nothing is known any more.
+    fn forget_if_empty(&mut self, at: usize) {
+        let cluster = &self.known[at];
+        if !cluster.is_empty() {
+            return;
+        }
+        let hash = Place::wide(hash_of(cluster.key));
+        let place = self
+            .places
+            .find_entry(hash, |place| place.at as usize == at);
+        if let Ok(place) = place {
+            let (place, _) = place.remove();
+            self.free.push(place.at);
+        }
     }
 
     /// Takes out the match that is the only one of its key.
@@ -57,18 +143,16 @@ impl Clusters {
         key: u128,
         is_meant: impl FnOnce(&First) -> bool,
     ) -> Option<First> {
-        let cluster = self.by_key.get_mut(&key)?;
-        let first = cluster.first.take_if(|first| is_meant(first));
-        if cluster.is_empty() {
-            self.by_key.remove(&key);
-        }
+        let at = self.find(key)?;
+        let first = self.known[at].first.take_if(|first| is_meant(first));
+        self.forget_if_empty(at);
         first
     }
 
     /// Has the processor fetch a shelf's groups of many keys at once. See [`Group::touch`].
     pub(super) fn fetch_groups(&self, shelf: usize, keys: &[u128]) {
         let groups = keys.iter().filter_map(|key| {
-            let cluster = self.by_key.get(key)?;
+            let cluster = &self.known[self.find(*key)?];
             let place = cluster.place(shelf)?;
             Some(cluster.groups[place].1.touch())
         });
@@ -78,36 +162,37 @@ impl Clusters {
     /// Has the processor fetch the first matches of many keys at once.
     pub(super) fn fetch_firsts(&self, keys: &[u128]) {
         let firsts = || {
-            let clusters = keys.iter().filter_map(|key| self.by_key.get(key));
-            clusters.filter_map(|cluster| cluster.first.as_ref())
+            let clusters = keys.iter().filter_map(|key| self.find(*key));
+            clusters.filter_map(|at| self.known[at].first.as_ref())
         };
         std::hint::black_box(
             firsts()
                 .map(|first| first.time_us as usize)
                 .fold(0, usize::wrapping_add),
         );
-        fetch(firsts().map(|first| &first.kept));
+        fetch(firsts().map(|first| first.kept.get()));
     }
 
     /// The keys of which there is only one match for some correlations.
     pub(super) fn keys_with_first(&self) -> Vec<u128> {
-        let clusters = self.by_key.iter();
+        let clusters = self.known.iter();
         clusters
-            .filter(|(_, cluster)| cluster.first.is_some())
-            .map(|(key, _)| *key)
+            .filter(|cluster| cluster.first.is_some())
+            .map(|cluster| cluster.key)
             .collect()
     }
 
     /// Forgets a key of which nothing is known.
     pub(super) fn tidy(&mut self, key: u128) {
-        if self.by_key.get(&key).is_some_and(Cluster::is_empty) {
-            self.by_key.remove(&key);
+        if let Some(at) = self.find(key) {
+            self.forget_if_empty(at);
         }
     }
 
     /// The group of a shelf.
     pub(super) fn group(&mut self, shelf: usize, key: u128) -> Option<&mut Group> {
-        let cluster = self.by_key.get_mut(&key)?;
+        let at = self.find(key)?;
+        let cluster = &mut self.known[at];
         let place = cluster.place(shelf)?;
         Some(&mut cluster.groups[place].1)
     }
@@ -119,10 +204,11 @@ impl Clusters {
         key: u128,
         make: impl FnOnce() -> Group,
     ) -> &mut Group {
-        let cluster = self.by_key.entry(key).or_default();
+        let at = self.find(key).unwrap_or_else(|| self.add(key));
+        let cluster = &mut self.known[at];
         let place = cluster.place(shelf).unwrap_or_else(|| {
             self.groups += 1;
-            cluster.groups.push((shelf, Box::new(make())));
+            cluster.groups.push((place_of(shelf), Box::new(make())));
             cluster.groups.len() - 1
         });
         &mut cluster.groups[place].1
@@ -130,16 +216,15 @@ impl Clusters {
 
     /// Drops a shelf's group.
     pub(super) fn remove_group(&mut self, shelf: usize, key: u128) {
-        let Some(cluster) = self.by_key.get_mut(&key) else {
+        let Some(at) = self.find(key) else {
             return;
         };
+        let cluster = &mut self.known[at];
         if let Some(place) = cluster.place(shelf) {
             cluster.groups.swap_remove(place);
             self.groups -= 1;
         }
-        if cluster.is_empty() {
-            self.by_key.remove(&key);
-        }
+        self.forget_if_empty(at);
     }
 
     /// The same for other shelves: groups of those that have no place among them are dropped, the others changed.
@@ -148,30 +233,30 @@ impl Clusters {
         place: impl Fn(usize) -> Option<usize>,
         change: impl Fn(usize, &mut Group),
     ) -> Self {
-        self.by_key.retain(|_, cluster| {
-            cluster
-                .groups
-                .retain_mut(|(shelf, group)| match place(*shelf) {
-                    Some(other) => {
-                        *shelf = other;
-                        change(other, group);
-                        true
-                    }
-                    None => false,
-                });
-            !cluster.is_empty()
-        });
-        self.groups = self
-            .by_key
-            .values()
-            .map(|cluster| cluster.groups.len())
-            .sum();
+        for at in 0..self.known.len() {
+            let groups = &mut self.known[at].groups;
+            groups.retain(|(shelf, group)| match place(*shelf as usize) {
+                Some(other) => {
+                    *shelf = place_of(other);
+                    change(other, group);
+                    true
+                }
+                None => false,
+            });
+            self.forget_if_empty(at);
+        }
+        self.groups = self.known.iter().map(|cluster| cluster.groups.len()).sum();
         self
     }
 
     /// All groups.
     pub(super) fn all(&self) -> impl Iterator<Item = &Group> {
-        let groups = self.by_key.values().flat_map(|cluster| &cluster.groups);
+        let groups = self.known.iter().flat_map(|cluster| &cluster.groups);
         groups.map(|(_, group)| &**group)
     }
+}
+
+/// A shelf's index as it is kept.
+fn place_of(shelf: usize) -> u32 {
+    u32::try_from(shelf).expect("there are far fewer than 2^32 correlations")
 }

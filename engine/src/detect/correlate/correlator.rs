@@ -11,10 +11,11 @@ use super::evidence::Held;
 use super::fields::{FieldLists, FieldNames};
 use super::first::{Family, families_of};
 use super::input::{CorrelationInput, CorrelationLimits, CorrelationStatus};
+use super::look::Below;
 use super::node::{Arrived, Arriving, Node};
 use super::pending::Pending;
 use super::shelf::{Shelf, shelves_of};
-use super::watermark::{FIRST_MATCH, StreamIndex, Streams, Waiting};
+use super::watermark::{FIRST_MATCH, FIRST_MATCH_OF_CHAIN, StreamIndex, Streams, Waiting};
 use crate::detect::RuleIndex;
 use crate::matches::Match;
 
@@ -205,22 +206,36 @@ impl Correlator {
     /// Appends the matches of correlations that hold by now: each when it first holds, and once more, with
     /// the same id, when nothing can change it any more, if its events have changed since.
     pub fn drain(&mut self, matches: &mut Vec<Match>) {
-        let mut firsts = Vec::new();
+        let (mut firsts, mut firsts_of_chains) = (Vec::new(), Vec::new());
         for (shelf, key) in self.streams.take_ready() {
             match shelf {
                 FIRST_MATCH => firsts.push(key),
+                FIRST_MATCH_OF_CHAIN => firsts_of_chains.push(key),
                 _ => self.pending.add((shelf, key)),
             }
         }
-        for keys in firsts.chunks(FETCHED_AT_ONCE) {
-            self.clusters.fetch_firsts(keys);
-            keys.iter().for_each(|key| self.drop_first(*key));
+        self.drop_firsts(&firsts);
+        self.look_at_pending(matches);
+        // By now all moments are passed on that could be.
+        if !firsts_of_chains.is_empty() {
+            self.drop_firsts(&firsts_of_chains);
+            self.look_at_pending(matches);
         }
+    }
+
+    fn drop_firsts(&mut self, keys: &[u128]) {
+        let mut below = Below::default();
+        for keys in keys.chunks(FETCHED_AT_ONCE) {
+            self.clusters.fetch_firsts(keys);
+            keys.iter()
+                .for_each(|key| self.drop_first(*key, &mut below));
+        }
+    }
+
+    fn look_at_pending(&mut self, matches: &mut Vec<Match>) {
         while let Some((shelf, keys)) = self.pending.pop_first() {
             // A correlation passes moments on only to those that come after it.
-            let below = self.shelves[shelf].refers_to.iter();
-            let below = below.flat_map(|&other| self.shelves[other].open_streams.keys().copied());
-            let below = self.streams.slowest(below);
+            let below = Below::default().of(shelf, &self.shelves, &self.streams);
             for keys in keys.chunks(FETCHED_AT_ONCE) {
                 self.clusters.fetch_groups(shelf, keys);
                 for &key in keys {

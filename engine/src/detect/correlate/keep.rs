@@ -4,12 +4,20 @@ use std::sync::Arc;
 
 use super::evidence::{Held, Kept, Shown};
 use super::fields::FieldLists;
+use super::first::FirstKept;
 use super::input::CorrelationLimits;
 use super::node::{Arrived, Arriving};
 use crate::matches::EventSnapshot;
 
 /// Of the bytes that may be held, evidence is no longer kept beyond this share: the rest is for groups.
 const EVIDENCE_BYTES_SHARE: usize = 2;
+
+/// Whether a match goes into groups of several keys, which hold it together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HasOtherKeys {
+    Yes,
+    No,
+}
 
 /// Holds a match's event as evidence, if there is room.
 pub(super) fn keep_as_evidence(
@@ -56,18 +64,24 @@ pub(super) fn keep_for_others(
 /// Holds the event of a rule's match that is the first of its key: as evidence, or only the fields that correlations
 /// read. `None` when there is no room even for these.
 pub(super) fn keep_as_first(
-    arriving: &Arriving<'_>,
+    arriving: &mut Arriving<'_>,
+    has_other_keys: HasOtherKeys,
     held: &Arc<Held>,
     lists: &FieldLists,
     limits: CorrelationLimits,
-) -> Option<Kept> {
-    match &arriving.what {
+) -> Option<FirstKept> {
+    if has_other_keys == HasOtherKeys::Yes {
+        let shown = keep_for_others(arriving, held, lists, limits)?;
+        return Some(FirstKept::Shared(shown.kept));
+    }
+    let kept = match &arriving.what {
         Arrived::Rule { event, matched, .. } if has_room_for_evidence(held, limits) => {
             Some(Kept::whole(held, event, matched))
         }
         Arrived::Rule { event, .. } => keep_fields(event, held, lists, limits),
         Arrived::First(_) | Arrived::Moment(_) => None,
-    }
+    };
+    kept.map(FirstKept::Own)
 }
 
 fn has_room_for_evidence(held: &Held, limits: CorrelationLimits) -> bool {

@@ -1,10 +1,35 @@
 //! Looking at groups that something has changed for: what is new in them, what is settled, what is over.
 
+use std::collections::BTreeMap;
+
 use super::correlator::Correlator;
 use super::group::Group;
 use super::node::Arriving;
+use super::shelf::Shelf;
 use super::watermark::{StreamIndex, Streams};
 use crate::matches::Match;
+
+/// The slowest streams of what chained correlations are made of, by their shelf, as far as they were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Below(BTreeMap<usize, Option<(StreamIndex, i64)>>);
+
+impl Below {
+    /// That of a shelf; `None` where it waits for no other.
+    pub(super) fn of(
+        &mut self,
+        index: usize,
+        shelves: &[Shelf],
+        streams: &Streams,
+    ) -> Option<(StreamIndex, i64)> {
+        if !shelves[index].is_chained() {
+            return None;
+        }
+        *self.0.entry(index).or_insert_with(|| {
+            let others = shelves[index].refers_to.iter();
+            streams.slowest(others.flat_map(|&other| shelves[other].open_streams.keys().copied()))
+        })
+    }
+}
 
 impl Correlator {
     /// Looks at what is new in a group: raises and settles alerts, passes moments on, lets go what is over.
@@ -80,6 +105,9 @@ impl Correlator {
                         None => fields.group(&mut self.lists, arriving.fields()),
                     };
                     if let Some(key) = key {
+                        if known.is_none() {
+                            self.bring_first(key, other);
+                        }
                         known = is_common.then_some(key);
                         self.admit((other, key), position, arriving, &streams);
                     }

@@ -330,7 +330,7 @@ impl Node {
 
     /// Whether one match means nothing for it, so that the first of a key needs no group.
     pub(super) fn is_patient(&self) -> bool {
-        self.is_monotone() && self.matches_needed > 1 && self.refers_to.is_empty()
+        self.is_monotone() && self.matches_needed > 1
     }
 
     /// What a group needs to pass its moments on. It is made for the first of them: most groups have none.

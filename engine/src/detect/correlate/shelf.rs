@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::alert::BIN_EVENTS_MAX;
 use super::entries::Bins;
 use super::fields::{FieldsOfRule, ListIndex};
+use super::first::Leaves;
 use super::group::{Gathered, View};
 use super::node::Node;
 use super::watermark::StreamIndex;
@@ -51,6 +52,11 @@ impl Shelf {
         }
     }
 
+    /// Whether its correlations are made of others' moments.
+    pub(super) fn is_chained(&self) -> bool {
+        !self.refers_to.is_empty()
+    }
+
     /// Its correlations.
     pub(super) fn nodes<'n>(&'n self, all: &'n [Node]) -> impl Iterator<Item = &'n Node> {
         self.nodes.iter().map(|&node| &all[node])
@@ -76,15 +82,21 @@ impl Shelf {
             .zip(views)
             .filter_map(|(node, view)| node.acts_at_us(group, view));
         let first_us = group.entries.first_us();
-        let leaves = first_us.map(|time_us| self.lets_go_us(all, time_us));
-        let due_us = acts.chain(leaves).min().unwrap_or(i64::MAX);
-        due_us.saturating_add(self.delay_us)
+        let acts = acts.map(|due_us| due_us.saturating_add(self.delay_us));
+        let leaves = first_us.map(|time_us| self.leaves(all, time_us).last_us);
+        acts.chain(leaves).min().unwrap_or(i64::MAX)
     }
 
-    /// The watermark at which none of them needs an entry of this time any more.
-    pub(super) fn lets_go_us(&self, all: &[Node], time_us: i64) -> i64 {
-        let each = self.nodes(all).map(|node| node.lets_go_us(time_us));
-        each.max().unwrap_or(i64::MAX)
+    /// When an entry of this time is old for them.
+    pub(super) fn leaves(&self, all: &[Node], time_us: i64) -> Leaves {
+        let each = self.nodes(all).map(|node| {
+            let due_us = node.lets_go_us(time_us).saturating_add(self.delay_us);
+            Leaves {
+                first_us: due_us,
+                last_us: due_us,
+            }
+        });
+        each.fold(Leaves::NEVER, Leaves::and)
     }
 
     /// Entries before this time take part in no window that is open.

@@ -23,6 +23,9 @@ pub(super) type Waiting = (usize, u128);
 /// Stands for a shelf's index where not a group waits, but the first match of a key.
 pub(super) const FIRST_MATCH: usize = usize::MAX;
 
+/// The same where chained correlations read the match: what they are made of comes first.
+pub(super) const FIRST_MATCH_OF_CHAIN: usize = usize::MAX - 1;
+
 /// Whether texts are the same, which those of one batch are in memory, too.
 fn is_same(known: &str, other: &str) -> bool {
     std::ptr::eq(known, other) || known == other
