@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use citywatch_engine::detect::{CorrelationInput, CorrelationLimits, Correlator, RuleIndex};
 use citywatch_parsers::Timestamp;
-use citywatch_rules::RuleId;
-use citywatch_rules::correlation::{Bound, CorrelationKind, Order, RuleExpr, RuleRef, RuleTarget};
+use citywatch_rules::correlation::{Bound, CorrelationKind, Order, RuleExpr};
 use citywatch_rules::rule::{CompareOp, Number};
 
 use super::arrivals::Arrival;
-use super::sign_ins::{TIMESPAN_S, generate_correlation, observe, sign_in, three_in_a_minute};
+use super::sign_ins::{
+    TIMESPAN_S, generate_correlation, observe, of_rule, sign_in, three_in_a_minute,
+};
 
 #[test]
 fn the_bytes_that_hostile_events_take_are_bounded() {
@@ -61,14 +62,7 @@ fn the_bound_on_memory_holds_and_is_told() {
 fn correlates_in_time(kind: CorrelationKind, rules: usize, matches: i64) {
     let mut correlation = generate_correlation();
     correlation.kind = kind;
-    let reference = |place: usize| RuleRef {
-        target: RuleTarget::Rule {
-            index: place,
-            id: RuleId("".into()),
-        },
-        ..generate_correlation().rules[0].clone()
-    };
-    correlation.rules = (0..rules).map(reference).collect();
+    correlation.rules = (0..rules).map(of_rule).collect();
     let set = [Arc::new(correlation)];
     let mut correlator = Correlator::new(&set, rules, CorrelationLimits::default());
     let begin = std::time::Instant::now();

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use citywatch_engine::Match;
 use citywatch_engine::detect::{CorrelationInput, CorrelationLimits, Correlator, RuleIndex};
 use citywatch_parsers::Timestamp;
-use citywatch_rules::RuleId;
-use citywatch_rules::correlation::{Bound, Correlation, CorrelationKind, RuleTarget};
+use citywatch_rules::correlation::{Bound, Correlation, CorrelationKind};
 use citywatch_rules::rule::{CompareOp, Number};
 
 use super::arrivals::Arrival;
 use super::generate;
-use super::sign_ins::{TIMESPAN_S, generate_correlation, observe, sign_in, three_in_a_minute};
+use super::sign_ins::{
+    TIMESPAN_S, generate_correlation, observe, observe_of, of_correlation, of_rule, sign_in,
+    three_in_a_minute,
+};
 
 #[test]
 fn an_office_that_was_cut_off_for_hours_correlates_by_its_own_watermark() {
@@ -87,10 +89,8 @@ fn an_office_that_was_taken_for_quiet_correlates_what_it_held_back() {
     }
 }
 
-/// A success is the only match of its key until the failures come that its office held back. Its own stream goes on,
-/// which makes it old only where no other is behind that the chain is made of.
-#[test]
-fn the_only_match_of_a_chain_waits_for_streams_that_are_behind() {
+/// Three failures in a minute, and a success within a minute of that.
+fn failures_then_a_success() -> [Arc<Correlation>; 2] {
     let mut chain = generate_correlation();
     chain.meta = generate::meta("failures, then a success");
     chain.kind = CorrelationKind::TemporalOrdered {
@@ -100,25 +100,20 @@ fn the_only_match_of_a_chain_waits_for_streams_that_are_behind() {
         }],
     };
     chain.group_by = vec!["g".into()];
-    let (index, id) = (0, RuleId("".into()));
-    let mut failures = chain.rules[0].clone();
-    failures.target = RuleTarget::Correlation {
-        index,
-        id: id.clone(),
-    };
-    chain.rules[0].target = RuleTarget::Rule { index: 1, id };
-    chain.rules.insert(0, failures);
-    let correlations = [three_in_a_minute().correlations.remove(0), Arc::new(chain)];
+    chain.rules = vec![of_correlation(0), of_rule(1)];
+    [three_in_a_minute().correlations.remove(0), Arc::new(chain)]
+}
+
+/// A success is the only match of its key until the failures come that its office held back. Its own stream goes on,
+/// which makes it old only where no other is behind that the chain is made of.
+#[test]
+fn the_only_match_of_a_chain_waits_for_streams_that_are_behind() {
+    let correlations = failures_then_a_success();
     for is_behind in [true, false] {
         let mut correlator = Correlator::new(&correlations, 2, CorrelationLimits::default());
         let mut told = Vec::new();
         let mut take = |correlator: &mut Correlator, rule: u32, arrival: &Arrival| {
-            correlator.observe(CorrelationInput {
-                rule: RuleIndex(rule),
-                event: &arrival.snapshot(),
-                matched: &Arc::from([]),
-            });
-            correlator.drain(&mut told);
+            told.extend(observe_of(correlator, rule, arrival));
         };
         let mut of_another = sign_in(1, 0, "t");
         of_another.fields[0].1 = Some("minh".to_owned());
@@ -148,6 +143,30 @@ fn the_only_match_of_a_chain_waits_for_streams_that_are_behind() {
         let expected = is_behind.then_some((3, 4)).unzip();
         assert_eq!((of_failures, of_chain), expected, "{told:?}");
     }
+}
+
+/// Of one batch, after which its stream is hours further: the failures' group is looked at in the same moment at which
+/// the success, the only match of its key for the chain, becomes old.
+#[test]
+fn the_only_match_of_a_chain_waits_for_what_its_own_batch_leads_to() {
+    let correlations = failures_then_a_success();
+    let mut correlator = Correlator::new(&correlations, 2, CorrelationLimits::default());
+    for (rule, second) in [(0, 2), (0, 3), (0, 4), (1, 30)] {
+        let arrival = sign_in(second as u128, second, "s");
+        correlator.observe(CorrelationInput {
+            rule: RuleIndex(rule),
+            event: &arrival.snapshot(),
+            matched: &Arc::from([]),
+        });
+    }
+    let later = Timestamp::from_seconds(1_767_225_600 + 3 * 3_600);
+    correlator.advance(&"a".into(), &"s".into(), later);
+    let mut told = Vec::new();
+    correlator.drain(&mut told);
+    let counts: Vec<u64> = told.iter().map(|found| found.event_count).collect();
+    assert_eq!(counts, [3, 4], "{told:?}");
+    let status = correlator.status();
+    assert_eq!((status.entries, status.groups), (0, 0));
 }
 
 #[test]
@@ -206,26 +225,12 @@ fn a_group_that_waits_for_a_stream_that_is_forgotten_is_looked_at_all_the_same()
             number: Number::Int(1),
         }],
     };
-    above.rules[0].target = RuleTarget::Rule {
-        index: 1,
-        id: RuleId("".into()),
-    };
-    let mut reference = above.rules[0].clone();
-    reference.target = RuleTarget::Correlation {
-        index: 0,
-        id: RuleId("".into()),
-    };
-    above.rules.push(reference);
+    above.rules = vec![of_rule(1), of_correlation(0)];
     let correlations = [Arc::new(below), Arc::new(above)];
     let mut correlator = Correlator::new(&correlations, 2, CorrelationLimits::default());
     let mut told = Vec::new();
     let mut take = |correlator: &mut Correlator, rule: u32, arrival: &Arrival| {
-        correlator.observe(CorrelationInput {
-            rule: RuleIndex(rule),
-            event: &arrival.snapshot(),
-            matched: &Arc::from([]),
-        });
-        correlator.drain(&mut told);
+        told.extend(observe_of(correlator, rule, arrival));
     };
     // The correlation above waits for the stream "t", of which the one below has a match.
     take(&mut correlator, 0, &sign_in(1, 0, "t"));

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use citywatch_parsers::Timestamp;
+use citywatch_rules::RuleSet;
 use citywatch_rules::correlation::{
-    Alias, Bound, Correlation, CorrelationKind, Generate, Order, RuleExpr, RuleRef, RuleTarget,
+    Alias, Bound, Correlation, CorrelationKind, Generate, Order, RuleExpr,
 };
-use citywatch_rules::rule::{CompareOp, Number, Position};
-use citywatch_rules::{RuleId, RuleSet};
+use citywatch_rules::rule::{CompareOp, Number};
 use proptest::prelude::*;
 
 use super::arrivals::{Arrival, by_correlator, by_reference};
 use super::generate;
-use super::sign_ins::TIMESPAN_S;
+use super::sign_ins::{TIMESPAN_S, generate_correlation, of_correlation, of_rule};
 
 pub(crate) fn bound() -> impl Strategy<Value = Bound> {
     use CompareOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
@@ -76,20 +76,9 @@ fn correlation(index: usize) -> impl Strategy<Value = Arc<Correlation>> {
         timespan_s,
     )
         .prop_map(move |(kind, grouped, aliased, chained, timespan_s)| {
-            let target = |place: usize| match (chained && place == 2, index.checked_sub(1)) {
-                (true, Some(before)) => RuleTarget::Correlation {
-                    index: before,
-                    id: RuleId("".into()),
-                },
-                _ => RuleTarget::Rule {
-                    index: place,
-                    id: RuleId("".into()),
-                },
-            };
-            let reference = |place: usize| RuleRef {
-                written: "".into(),
-                target: target(place),
-                position: Position::default(),
+            let reference = |place: usize| match (chained && place == 2, index.checked_sub(1)) {
+                (true, Some(before)) => of_correlation(before),
+                _ => of_rule(place),
             };
             let alias = Alias {
                 name: "g".into(),
@@ -108,13 +97,9 @@ fn correlation(index: usize) -> impl Strategy<Value = Arc<Correlation>> {
 }
 
 /// Matches within ten minutes, each at most four minutes late.
-fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
-    let value = || {
-        prop::option::weighted(
-            0.9,
-            prop::sample::select(&["1", "2", "2.5", "-1", "x"][..]).prop_map(str::to_owned),
-        )
-    };
+fn arrivals_of(values: &'static [&'static str]) -> impl Strategy<Value = Vec<Arrival>> {
+    let value =
+        || prop::option::weighted(0.9, prop::sample::select(values).prop_map(str::to_owned));
     let one = (
         0usize..3,
         0u128..12,
@@ -156,11 +141,50 @@ proptest! {
     fn settled_alerts_do_not_depend_on_the_order_of_arrival(
         first in correlation(0),
         second in correlation(1),
-        arrivals in arrivals(),
-        drain_every in 1usize..5,
+        third in correlation(2),
+        arrivals in arrivals_of(&["1", "2", "2.5", "-1", "x"]),
+        drain_every in prop::sample::select(&[1, 2, 4, 1_000][..]),
         adopt_every in prop::sample::select(&[3, 7, 1_000][..]),
     ) {
-        let set = RuleSet { correlations: vec![first, second], ..RuleSet::default() };
+        let set = RuleSet { correlations: vec![first, second, third], ..RuleSet::default() };
+        prop_assert_eq!(by_correlator(&set, &arrivals, drain_every, adopt_every), by_reference(&set, &arrivals));
+    }
+
+    /// Each correlation reads a rule and the correlation before it, so that most matches are first alone in theirs.
+    #[test]
+    fn settled_alerts_of_chains_do_not_depend_on_the_order_of_arrival(
+        lowest in (bound(), any::<bool>()),
+        chained in prop::collection::vec((any::<bool>(), any::<bool>()), 1..4),
+        arrivals in arrivals_of(&["1", "2"]),
+        drain_every in prop::sample::select(&[1, 4, 1_000][..]),
+        adopt_every in prop::sample::select(&[5, 1_000][..]),
+    ) {
+        let base = || Correlation { group_by: vec!["g".into()], ..generate_correlation() };
+        let (condition, is_long) = lowest;
+        let mut correlations = vec![Correlation {
+            kind: CorrelationKind::EventCount { condition: vec![condition] },
+            ..base()
+        }];
+        for (is_ordered, is_aliased) in chained {
+            let condition = vec![Bound { op: CompareOp::GreaterOrEqual, number: Number::Int(2) }];
+            let before = correlations.len() - 1;
+            let alias = Alias { name: "g".into(), fields: vec![(0, "g".into()), (1, "v".into())] };
+            correlations.push(Correlation {
+                meta: generate::meta(&format!("chained {before}")),
+                kind: match is_ordered {
+                    true => CorrelationKind::TemporalOrdered { condition },
+                    false => CorrelationKind::Temporal { condition },
+                },
+                rules: vec![of_correlation(before), of_rule((before + 1) % 3)],
+                aliases: if is_aliased { vec![alias] } else { vec![] },
+                timespan_us: base().timespan_us * if is_long { 3 } else { 1 },
+                ..base()
+            });
+        }
+        let set = RuleSet {
+            correlations: correlations.into_iter().map(Arc::new).collect(),
+            ..RuleSet::default()
+        };
         prop_assert_eq!(by_correlator(&set, &arrivals, drain_every, adopt_every), by_reference(&set, &arrivals));
     }
 }

@@ -36,18 +36,35 @@ pub(crate) fn generate_correlation() -> Correlation {
                 number: Number::Int(3),
             }],
         },
-        rules: vec![RuleRef {
-            written: "".into(),
-            target: RuleTarget::Rule {
-                index: 0,
-                id: RuleId("".into()),
-            },
-            position: Position::default(),
-        }],
+        rules: vec![of_rule(0)],
         group_by: vec![],
         timespan_us: TIMESPAN_S * 1_000_000,
         aliases: vec![],
         generate: Generate::No,
+    }
+}
+
+/// A correlation's reference to a rule.
+pub(crate) fn of_rule(index: usize) -> RuleRef {
+    reference(RuleTarget::Rule {
+        index,
+        id: RuleId("".into()),
+    })
+}
+
+/// A correlation's reference to another.
+pub(crate) fn of_correlation(index: usize) -> RuleRef {
+    reference(RuleTarget::Correlation {
+        index,
+        id: RuleId("".into()),
+    })
+}
+
+fn reference(target: RuleTarget) -> RuleRef {
+    RuleRef {
+        written: "".into(),
+        target,
+        position: Position::default(),
     }
 }
 
@@ -62,8 +79,13 @@ pub(crate) fn sign_in(event: u128, second: i64, stream: &'static str) -> Arrival
 }
 
 pub(crate) fn observe(correlator: &mut Correlator, arrival: &Arrival) -> Vec<Match> {
+    observe_of(correlator, 0, arrival)
+}
+
+/// The match of another rule.
+pub(crate) fn observe_of(correlator: &mut Correlator, rule: u32, arrival: &Arrival) -> Vec<Match> {
     correlator.observe(CorrelationInput {
-        rule: RuleIndex(0),
+        rule: RuleIndex(rule),
         event: &arrival.snapshot(),
         matched: &Arc::from([]),
     });

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use citywatch_parsers::Timestamp;
-use citywatch_rules::correlation::{Alias, Bound, Correlation, CorrelationKind, RuleTarget};
+use citywatch_rules::RuleSet;
+use citywatch_rules::correlation::{Alias, Bound, Correlation, CorrelationKind};
 use citywatch_rules::rule::{CompareOp, Number};
-use citywatch_rules::{RuleId, RuleSet};
 use proptest::prelude::*;
 
 use super::arrivals::{Arrival, by_correlator, by_reference};
 use super::generate;
 use super::order::bound;
-use super::sign_ins::generate_correlation;
+use super::sign_ins::{generate_correlation, of_correlation, of_rule};
 
 /// A condition on values.
 fn value_kind() -> impl Strategy<Value = CorrelationKind> {
@@ -76,11 +76,7 @@ proptest! {
         below.kind = CorrelationKind::EventCount {
             condition: vec![Bound { op: CompareOp::GreaterOrEqual, number: Number::Int(least) }],
         };
-        let mut second = below.rules[0].clone();
-        second.target = RuleTarget::Rule { index: 1, id: RuleId("".into()) };
-        below.rules.push(second.clone());
-        let mut chained = below.rules[0].clone();
-        chained.target = RuleTarget::Correlation { index: 0, id: RuleId("".into()) };
+        below.rules.push(of_rule(1));
         let alias = Alias {
             name: "v".into(),
             fields: vec![(0, "v".into()), (1, "v".into()), (2, "w".into())],
@@ -88,7 +84,7 @@ proptest! {
         let above = Correlation {
             meta: generate::meta("above"),
             kind: above,
-            rules: vec![chained, below.rules[0].clone(), second],
+            rules: vec![of_correlation(0), of_rule(0), of_rule(1)],
             aliases: if is_aliased { vec![alias] } else { vec![] },
             ..generate_correlation()
         };

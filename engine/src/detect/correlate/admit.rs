@@ -134,10 +134,14 @@ impl Correlator {
 
     /// Drops a match that was the only one of its key, if it is old. Where a chained correlation may still get moments
     /// of its time from others that are behind, it goes into its groups, which wait for them.
-    pub(super) fn drop_first(&mut self, key: u128, below: &mut Below) {
-        let streams = &self.streams;
-        let is_old = |first: &First| streams.watermark_us(first.stream) >= first.due_us;
-        let Some(first) = self.clusters.take_first(key, is_old) else {
+    pub(super) fn drop_first(&mut self, (waits_as, key): Waiting, below: &mut Below) {
+        let (streams, by_rule) = (&self.streams, &self.by_rule);
+        let is_meant = |first: &First| {
+            let family = &by_rule[first.rule as usize][first.family as usize];
+            // Another one may have waited with this key, and gone into its groups.
+            family.waits_as == waits_as && streams.watermark_us(first.stream) >= first.due_us
+        };
+        let Some(first) = self.clusters.take_first(key, is_meant) else {
             return;
         };
         let family = &self.by_rule[first.rule as usize][first.family as usize];

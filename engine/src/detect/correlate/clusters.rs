@@ -123,10 +123,11 @@ impl Clusters {
 
     /// Forgets a key of which nothing is known any more.
     fn forget_if_empty(&mut self, at: usize) {
-        let cluster = &self.known[at];
+        let cluster = &mut self.known[at];
         if !cluster.is_empty() {
             return;
         }
+        cluster.groups = SmallVec::new();
         let hash = Place::wide(hash_of(cluster.key));
         let place = self
             .places

@@ -214,21 +214,22 @@ impl Correlator {
                 _ => self.pending.add((shelf, key)),
             }
         }
-        self.drop_firsts(&firsts);
+        self.drop_firsts(FIRST_MATCH, &firsts);
         self.look_at_pending(matches);
         // By now all moments are passed on that could be.
         if !firsts_of_chains.is_empty() {
-            self.drop_firsts(&firsts_of_chains);
+            self.drop_firsts(FIRST_MATCH_OF_CHAIN, &firsts_of_chains);
             self.look_at_pending(matches);
         }
     }
 
-    fn drop_firsts(&mut self, keys: &[u128]) {
+    fn drop_firsts(&mut self, waits_as: usize, keys: &[u128]) {
         let mut below = Below::default();
         for keys in keys.chunks(FETCHED_AT_ONCE) {
             self.clusters.fetch_firsts(keys);
-            keys.iter()
-                .for_each(|key| self.drop_first(*key, &mut below));
+            for &key in keys {
+                self.drop_first((waits_as, key), &mut below);
+            }
         }
     }
 

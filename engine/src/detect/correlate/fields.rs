@@ -1,14 +1,20 @@
 //! Values of a match's fields as text, and hashes of them.
 
 use std::borrow::Cow;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
 
 use citywatch_rules::correlation::{Correlation, CorrelationKind};
 use citywatch_rules::millionths::millionths_of_text;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::entries::EntryValue;
 use super::evidence::Chain;
 use crate::matches::EventSnapshot;
+
+/// Another one in each process: who writes logs cannot choose values that fall together in a table.
+static HASH_SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("values"));
 
 /// A list of fields whose values are taken together: an index into [`FieldLists`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +136,7 @@ impl FieldLists {
                 .extend_from_slice(&(text.len() as u64).to_le_bytes());
             self.bytes.extend_from_slice(text.as_bytes());
         }
-        Some(xxh3_128(&self.bytes))
+        Some(xxh3_128_with_seed(&self.bytes, *HASH_SEED))
     }
 }
 

@@ -70,8 +70,9 @@ pub(super) fn keep_as_first(
     lists: &FieldLists,
     limits: CorrelationLimits,
 ) -> Option<FirstKept> {
-    if has_other_keys == HasOtherKeys::Yes {
-        let shown = keep_for_others(arriving, held, lists, limits)?;
+    if has_other_keys == HasOtherKeys::Yes
+        && let Some(shown) = keep_as_evidence(arriving, held, limits)
+    {
         return Some(FirstKept::Shared(shown.kept));
     }
     let kept = match &arriving.what {
