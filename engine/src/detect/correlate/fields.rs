@@ -57,7 +57,7 @@ impl FieldNames {
 /// One bit, by the name's length and first byte.
 fn mark_of(name: &str) -> u64 {
     let first = name.as_bytes().first().copied().unwrap_or(0);
-    1 << (usize::from(first) + 11 * name.len()) % 64
+    1 << ((usize::from(first) + 11 * name.len()) % 64)
 }
 
 impl<'n> FromIterator<&'n str> for FieldNames {
