@@ -5,7 +5,7 @@
 //! linked from an archive, and a linker takes from an archive only what nobody has defined before: so the three functions of
 //! its files `rdgz.c` and `rdkafka_lz4.c` are defined here, and those files are left out.
 //!
-//! What holds this together is tested: a bomb in each packing (`tests/kafka.rs`, which fails when librdkafka's functions are
+//! What holds this together is tested: a bomb in each packing (`tests/kafka/bounds.rs`, which fails when librdkafka's functions are
 //! linked instead), and the version whose functions these are (below).
 
 use std::ffi::{c_char, c_int, c_void};
