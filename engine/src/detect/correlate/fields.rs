@@ -13,7 +13,7 @@ use super::entries::EntryValue;
 use super::evidence::Chain;
 use crate::matches::EventSnapshot;
 
-/// Another one in each process: who writes logs cannot choose values that fall together in a table.
+/// Another one in each process, so that values that fall together in a table cannot be chosen beforehand.
 static HASH_SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("values"));
 
 /// A list of fields whose values are taken together: an index into [`FieldLists`].
